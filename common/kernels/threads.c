@@ -1,0 +1,57 @@
+/* threads.c — how many threads the kernels use, and the scratch memory they share. */
+#include "kernels.h"
+#include "parallel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { MAX_THREADS = 256 };
+
+static int thread_count;    /* 0: not asked yet */
+
+void threads_set(int n)
+{
+    thread_count = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
+}
+
+int threads_get(void)
+{
+#ifdef _OPENMP
+    if (!thread_count) threads_set(omp_get_max_threads());
+    return thread_count;
+#else
+    return 1;
+#endif
+}
+
+int threads_for(double work)
+{
+    const double worth_waking = 20000;    /* about two microseconds of one core */
+    return work < worth_waking ? 1 : threads_get();
+}
+
+static struct { real *memory; size_t count; } slots[SCRATCH_SLOTS];
+
+real *scratch(ScratchSlot slot, size_t count)
+{
+    if (count <= slots[slot].count) return slots[slot].memory;
+    size_t bytes = (count * sizeof(real) + 63) / 64 * 64;
+    free(slots[slot].memory);
+    slots[slot].memory = aligned_alloc(64, bytes);
+    slots[slot].count = bytes / sizeof(real);
+    if (!slots[slot].memory) {
+        fprintf(stderr, "kernels: no memory for %zu bytes of scratch; try a smaller batch\n", bytes);
+        exit(1);
+    }
+    return slots[slot].memory;
+}
+
+size_t scratch_bytes(void)
+{
+    size_t total = 0;
+    for (int i = 0; i < SCRATCH_SLOTS; i++) total += slots[i].count * sizeof(real);
+    return total;
+}
