@@ -186,6 +186,10 @@ double k_sum_absolute_difference(size_t n, const real *a, const real *b);
 /* sum of -(t ln s(x) + (1-t) ln(1-s(x))) = max(x,0) - x t + ln(1+e^-|x|) over logits x, targets t */
 double k_sum_bce_logits(size_t n, const real *x, const real *t);
 bool   k_all_finite(size_t n, const real *x);
+/* loss.c: the gradients of the three losses above, each times a */
+void k_difference(size_t n, real a, const real *x, const real *y, real *d, bool add);  /* a (x-y) */
+void k_sign_difference(size_t n, real a, const real *x, const real *y, real *d, bool add);
+void k_bce_logits_back(size_t n, real a, const real *x, const real *t, real *dx, bool add);
 
 /* x (outer,n,inner) -> y (outer,inner); k_max_axis also says which index won (ties: the first) */
 void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add);

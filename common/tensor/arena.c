@@ -1,0 +1,87 @@
+/* arena.c — memory in chunks, given out in order, taken back all at once. */
+#include "tensor/error.h"
+#include "tensor/tensor.h"
+
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+/* `make check` then stops at a read of a tensor that tape_reset() took away */
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { ALIGN = 64, FIRST_CHUNK = 1 << 18 };
+
+struct Chunk {
+    Chunk *next;
+    size_t size, used;
+    char *bytes;
+};
+
+static Chunk *chunk_new(size_t size) {
+    Chunk *c = malloc(sizeof *c);
+    char *bytes = aligned_alloc(ALIGN, size);
+    if (!c || !bytes)
+        fail("out of memory: %zu MB more were needed; try a smaller --batch", size >> 20);
+    POISON(bytes, size);
+    *c = (Chunk){.size = size, .bytes = bytes};
+    return c;
+}
+
+/* The next chunk with room; a new one is at least half of what all the others hold, so that their number
+ * stays small however much is asked for. */
+static Chunk *chunk_with_room(Arena *a, size_t bytes) {
+    size_t held = 0;
+    for (Chunk *c = a->first; c; c = c->next) held += c->size;
+    for (Chunk *c = a->current; c; c = c->next)
+        if (c->size - c->used >= bytes) return c;
+    size_t size = held / 2 > FIRST_CHUNK ? held / 2 / ALIGN * ALIGN : FIRST_CHUNK;
+    Chunk *c = chunk_new(size > bytes ? size : bytes);
+    if (a->current) {
+        c->next = a->current->next;
+        a->current->next = c;
+    } else {
+        a->first = c;
+    }
+    return c;
+}
+
+void *arena_get(Arena *a, size_t bytes) {
+    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (!a->current || a->current->size - a->current->used < bytes)
+        a->current = chunk_with_room(a, bytes);
+    char *p = a->current->bytes + a->current->used;
+    a->current->used += bytes;
+    a->used += bytes;
+    if (a->used > a->peak) a->peak = a->used;
+    UNPOISON(p, bytes);
+    return p;
+}
+
+void arena_reset(Arena *a) {
+    for (Chunk *c = a->first; c; c = c->next) {
+        POISON(c->bytes, c->size);
+        c->used = 0;
+    }
+    a->current = a->first;
+    a->used = 0;
+}
+
+void arena_free(Arena *a) {
+    for (Chunk *c = a->first, *next; c; c = next) {
+        next = c->next;
+        UNPOISON(c->bytes, c->size);
+        free(c->bytes);
+        free(c);
+    }
+    *a = (Arena){0};
+}

@@ -1,0 +1,237 @@
+/* tape.c — recording operations, and the backward pass over them. */
+#include "tensor/error.h"
+#include "tensor/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A gradient buffer that is used up; the link stands in the buffer itself. */
+struct FreeBuffer {
+    FreeBuffer *next;
+    size_t bytes;
+};
+
+/* ---- words for messages ------------------------------------------------------------------------- */
+
+const char *t_describe(const Tensor *x) {
+    static char text[6][200];
+    static int turn;
+    char *s = text[turn = (turn + 1) % 6];
+    int n = snprintf(s, 140, "%s (", x->name ? x->name : x->op);
+    for (int i = 0; i < x->rank; i++)
+        n += snprintf(s + n, 200 - (size_t)n, "%s%d", i ? "," : "", x->shape[i]);
+    snprintf(s + n, 200 - (size_t)n, ")");
+    return s;
+}
+
+enum { MAX_OPS = 256 };
+static const char *seen[MAX_OPS];
+static int seen_count;
+
+static void remember_op(const char *op) {
+    for (int i = 0; i < seen_count; i++)
+        if (seen[i] == op || !strcmp(seen[i], op)) return;
+    if (seen_count < MAX_OPS) seen[seen_count++] = op;
+}
+
+const char *const *ops_seen(int *n) {
+    *n = seen_count;
+    return seen;
+}
+
+/* ---- new tensors ---------------------------------------------------------------------------------- */
+
+static void set_shape(Tensor *y, int rank, const int *shape) {
+    if (rank < 1 || rank > 4) die("%s: rank %d; tensors have 1 to 4 axes", y->op, rank);
+    y->rank = rank;
+    y->len = 1;
+    for (int i = 0; i < 4; i++) {
+        y->shape[i] = i < rank ? shape[i] : 1;
+        if (y->shape[i] < 1) die("%s: axis %d has size %d", y->op, i, y->shape[i]);
+        y->len *= (size_t)y->shape[i];
+    }
+}
+
+static Tensor *record(Tape *t, const char *op, int rank, const int *shape) {
+    Tensor *y = arena_get(&t->arena, sizeof *y);
+    *y = (Tensor){.op = op, .tape = t, .arena = &t->arena, .prev = t->last};
+    set_shape(y, rank, shape);
+    t->last = y;
+    remember_op(op);
+    return y;
+}
+
+static Tape *common_tape(const char *op, int operands, Tensor **in) {
+    Tape *t = NULL;
+    for (int i = 0; i < operands; i++) {
+        if (!in[i] || !in[i]->tape) continue;
+        if (t && in[i]->tape != t) die("%s: operand %s is on another tape", op, t_describe(in[i]));
+        t = in[i]->tape;
+    }
+    if (!t) die("%s: no operand is on a tape; begin with t_input, or t_use for a parameter", op);
+    return t;
+}
+
+/* x is left NULL: t_new fills it in, views point it at another tensor's values */
+static Tensor *new_without_values(const char *op, void (*back)(Tensor *), int operands, Tensor **in,
+                                  int rank, const int *shape) {
+    Tape *t = common_tape(op, operands, in);
+    Tensor *y = record(t, op, rank, shape);
+    for (int i = 0; i < operands; i++) {
+        y->in[i] = in[i];
+        if (in[i] && in[i]->wants_grad && !t->no_grad) y->wants_grad = true;
+    }
+    y->back = y->wants_grad ? back : NULL;
+    return y;
+}
+
+Tensor *t_new(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
+              const int *shape) {
+    Tensor *y = new_without_values(op, back, operands, in, rank, shape);
+    y->x = arena_get(y->arena, y->len * sizeof(real));
+    return y;
+}
+
+Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
+               const int *shape) {
+    Tensor *y = new_without_values(op, back, operands, in, rank, shape);
+    y->x = in[0]->x;
+    return y;
+}
+
+static Tensor *leaf(Tape *t, const char *op, const real *data, int rank, const int *shape) {
+    Tensor *y = record(t, op, rank, shape);
+    y->x = arena_get(&t->arena, y->len * sizeof(real));
+    if (data) memcpy(y->x, data, y->len * sizeof(real));
+    return y;
+}
+
+Tensor *t_input(Tape *t, const real *data, int rank, const int *shape) {
+    return leaf(t, "input", data, rank, shape);
+}
+
+Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape) {
+    Tensor *y = leaf(t, "variable", data, rank, shape);
+    y->wants_grad = !t->no_grad;
+    return y;
+}
+
+Tensor *t_scalar(Tape *t, double value) {
+    real x = (real)value;
+    return t_input(t, &x, SHAPE(1));
+}
+
+static void use_back(Tensor *y) {
+    t_pass_grad(y, 0);
+}
+
+Tensor *t_use(Tape *t, Tensor *parameter) {
+    Tensor *y = record(t, "use", parameter->rank, parameter->shape);
+    y->x = parameter->x;
+    y->in[0] = parameter;
+    y->wants_grad = parameter->wants_grad && !t->no_grad;
+    y->back = y->wants_grad ? use_back : NULL;
+    return y;
+}
+
+Tensor *t_done(Tensor *y) {
+#ifdef CHECK_FINITE
+    if (!k_all_finite(y->len, y->x)) {
+        size_t i = 0;
+        while (k_all_finite(1, y->x + i)) i++;
+        char operands[700] = "";
+        for (int k = 0; k < 4; k++)
+            if (y->in[k]) {
+                size_t n = strlen(operands);
+                snprintf(operands + n, sizeof operands - n, " %s", t_describe(y->in[k]));
+            }
+        die("%s: value %zu is %g; operands%s", t_describe(y), i, (double)y->x[i], operands);
+    }
+#endif
+    return y;
+}
+
+real *t_saved(Tensor *y, size_t n) {
+    return y->saved = arena_get(y->arena, n * sizeof(real));
+}
+
+/* ---- gradients -------------------------------------------------------------------------------------- */
+
+static size_t buffer_bytes(size_t len) {
+    return (len * sizeof(real) + 63) / 64 * 64;
+}
+
+/* The smallest used-up buffer that holds `len` numbers without wasting more than it holds, else new memory. */
+static real *gradient_buffer(Tape *t, size_t len) {
+    size_t want = buffer_bytes(len);
+    FreeBuffer **best = NULL;
+    for (FreeBuffer **b = &t->free_buffers; *b; b = &(*b)->next)
+        if ((*b)->bytes >= want && (*b)->bytes <= 2 * want && (!best || (*b)->bytes < (*best)->bytes))
+            best = b;
+    if (!best) return arena_get(&t->arena, want);
+    FreeBuffer *b = *best;
+    *best = b->next;
+    return (real *)b;
+}
+
+static void recycle(Tape *t, real *g, size_t len) {
+    FreeBuffer *b = (FreeBuffer *)g;
+    *b = (FreeBuffer){.next = t->free_buffers, .bytes = buffer_bytes(len)};
+    t->free_buffers = b;
+}
+
+real *t_grad(Tensor *y, int i, bool *add) {
+    Tensor *x = y->in[i];
+    if (!x || !x->wants_grad) return NULL;
+    *add = x->has_grad;
+    if (!x->g)
+        x->g = x->tape ? gradient_buffer(x->tape, x->len)
+                       : arena_get(x->arena, x->len * sizeof(real));
+    x->has_grad = true;
+    return x->g;
+}
+
+real *t_grad_in_place(Tensor *y, int i, bool *add) {
+    Tensor *x = y->in[i];
+    bool free_to_take = x && x->wants_grad && x->tape && !x->g && y->g && x->len == y->len;
+    if (!free_to_take) return t_grad(y, i, add);
+    x->g = y->g;
+    y->g = NULL;
+    x->has_grad = true;
+    *add = false;
+    return x->g;
+}
+
+void t_pass_grad(Tensor *y, int i) {
+    const real *dy = y->g;
+    bool add;
+    real *dx = t_grad_in_place(y, i, &add);
+    if (dx && dx != dy) k_axpy(y->len, 1, dy, dx, add);
+}
+
+void backward(Tensor *loss) {
+    if (loss->len != 1) die("backward: %s is no scalar; use t_sum or t_mean", t_describe(loss));
+    if (!loss->wants_grad)
+        die("backward: %s depends on nothing that wants a gradient", t_describe(loss));
+    loss->g = gradient_buffer(loss->tape, 1);
+    loss->g[0] = 1;
+    loss->has_grad = true;
+    for (Tensor *y = loss; y; y = y->prev) {
+        if (!y->back || !y->has_grad) continue;
+        y->back(y);
+        y->has_grad = false;
+        if (y->g) recycle(y->tape, y->g, y->len);
+        y->g = NULL;
+    }
+}
+
+void tape_reset(Tape *t) {
+    arena_reset(&t->arena);
+    t->last = NULL;
+    t->free_buffers = NULL;
+}
+
+void tape_free(Tape *t) {
+    arena_free(&t->arena);
+    *t = (Tape){0};
+}

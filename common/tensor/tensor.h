@@ -1,0 +1,236 @@
+/* tensor.h — the whole tensor library on one page.
+ *
+ * Operations compute at once and are recorded on a tape; backward() replays the tape in reverse.
+ * There are two lifetimes and no free():
+ *   - parameters live in a Params for the whole run;
+ *   - everything an operation returns lives on the tape until tape_reset(), the first line of a
+ *     training loop.
+ *
+ *     Params params = {.seed = 1};
+ *     Tape tape = {0};
+ *     Tensor *w = param(scope(&params, "layer"), "w", INIT_NORMAL, 0.1, SHAPE(784, 10));
+ *     for (int step = 0; step < 1000; step++) {
+ *         tape_reset(&tape);
+ *         Tensor *x = t_input(&tape, images, SHAPE(64, 784));
+ *         Tensor *loss = t_cross_entropy(t_linear(x, w, NULL), labels);
+ *         params_zero_grad(&params);
+ *         backward(loss);
+ *         adam_step(&adam, &params, 1e-3);
+ *     }
+ *
+ * Shapes are row major and channels last: images (B,H,W,C), sequences (B,N,C). An operand of the wrong
+ * shape is a mistake in the program: one line with the op, the operands and the numbers that disagree,
+ * then abort().
+ *
+ * Write at most one op that draws random numbers or creates a parameter per expression: C leaves the
+ * order in which arguments are evaluated open. */
+#ifndef TENSOR_H
+#define TENSOR_H
+
+#include "kernels/kernels.h"
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+/* Memory that is given out in order and taken back all at once. Grows by chunks; keeps them when reset,
+ * so that a training step allocates nothing after the first. */
+typedef struct Chunk Chunk;
+typedef struct {
+    Chunk *first, *current;
+    size_t used, peak;      /* bytes given out, now and at most */
+} Arena;
+
+void *arena_get(Arena *a, size_t bytes);   /* 64-byte aligned, not cleared; fails when memory is out */
+void  arena_reset(Arena *a);
+void  arena_free(Arena *a);
+
+/* ---- tensors ---------------------------------------------------------------------------------- */
+
+typedef struct Tensor Tensor;
+typedef struct Tape Tape;
+
+struct Tensor {
+    const char *op;         /* "conv2d"; "input", "variable" or "param" for a leaf */
+    const char *name;       /* a parameter's dotted name; NULL otherwise */
+    int rank, shape[4];     /* axes beyond the rank are 1 */
+    size_t len;
+    real *x, *g;            /* value; gradient: NULL until the backward pass needs it */
+    bool wants_grad;        /* a gradient with respect to this tensor is computed */
+    bool has_grad;          /* g holds at least one contribution: add to it, do not write */
+    Tape *tape;             /* NULL for parameters */
+    Arena *arena;           /* where its memory comes from: the tape's or the Params' */
+    Tensor *in[4];          /* operands */
+    void (*back)(Tensor *); /* adds this tensor's gradient to its operands' */
+    real *saved;            /* what the backward pass needs besides in[]->x and x */
+    int *isaved;
+    int iarg[8];
+    real arg[4];
+    Rng rng;                /* ops that draw random numbers: the state they drew from */
+    Tensor *prev;           /* the tensor recorded before this one */
+};
+
+/* expands to the two arguments `rank, shape` that many functions take */
+#define SHAPE(...) (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), (int[]){__VA_ARGS__}
+
+/* ---- tape ------------------------------------------------------------------------------------- */
+
+typedef struct FreeBuffer FreeBuffer;
+struct Tape {
+    Arena arena;
+    Tensor *last;              /* newest first, linked by prev */
+    FreeBuffer *free_buffers;  /* gradient buffers that are used up */
+    bool no_grad;              /* set: record nothing for backward, as when sampling */
+};
+
+void tape_reset(Tape *t);   /* everything made on the tape is gone; no_grad stays as it is */
+void tape_free(Tape *t);
+
+/* Gradients of the scalar `loss`, added to the .g of every parameter and variable it depends on. The gradient
+ * buffers of intermediate tensors are recycled as soon as they are used up. */
+void backward(Tensor *loss);
+
+/* leaves: copies of `data` (NULL: left for the caller to fill) on the tape */
+Tensor *t_input(Tape *t, const real *data, int rank, const int *shape);
+Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape); /* gradient in .g after backward */
+Tensor *t_scalar(Tape *t, double value);                                   /* shape (1) */
+Tensor *t_use(Tape *t, Tensor *parameter);  /* a parameter on the tape, for expressions of parameters alone */
+
+/* ---- parameters --------------------------------------------------------------------------------- */
+
+typedef enum { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } Init;  /* value; std; bound of +-uniform */
+
+typedef struct {
+    Arena arena;
+    Tensor **list;             /* in order of creation */
+    int count, capacity;
+    uint64_t seed;             /* a parameter's first values depend on (seed, its name) alone */
+} Params;
+
+/* Where a layer's parameters stand: a Params and a dotted prefix such as "down.1.res.0" */
+typedef struct {
+    Params *params;
+    char path[120];
+} Scope;
+
+Scope scope(Params *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+Scope sub(Scope s, const char *format, ...) __attribute__((format(printf, 2, 3)));  /* s.path + "." + name */
+
+Tensor *param(Scope s, const char *name, Init init, double scale, int rank, const int *shape);
+Tensor *buffer(Scope s, const char *name, double value, int rank, const int *shape); /* saved, never trained */
+Tensor *params_find(const Params *p, const char *name);   /* NULL if there is none */
+size_t  params_count(const Params *p);                    /* numbers that are trained; buffers excluded */
+void    params_freeze(Params *p, bool frozen);            /* frozen: no gradients, none through backward */
+void    params_zero_grad(Params *p);
+void    params_copy(Params *to, const Params *from);      /* values, matched by name and shape */
+void    params_free(Params *p);
+
+/* ---- operations ------------------------------------------------------------------------------------
+ * Formulas of each gradient stand above the op in ops_*.c. */
+
+/* ops_basic.c: numpy broadcasting for these four */
+Tensor *t_add(Tensor *a, Tensor *b);
+Tensor *t_sub(Tensor *a, Tensor *b);
+Tensor *t_mul(Tensor *a, Tensor *b);
+Tensor *t_div(Tensor *a, Tensor *b);
+Tensor *t_add_channel(Tensor *x, Tensor *v);  /* x (B,...,C) + v (B,C) */
+Tensor *t_mul_channel(Tensor *x, Tensor *v);  /* x (B,...,C) * v (B,C) */
+Tensor *t_scale(Tensor *x, double a);         /* a x */
+Tensor *t_add_scalar(Tensor *x, double a);    /* x + a */
+Tensor *t_exp(Tensor *x);
+Tensor *t_log(Tensor *x);
+Tensor *t_sqrt(Tensor *x);
+Tensor *t_square(Tensor *x);
+Tensor *t_abs(Tensor *x);
+Tensor *t_tanh(Tensor *x);
+Tensor *t_sigmoid(Tensor *x);
+Tensor *t_softplus(Tensor *x);
+Tensor *t_relu(Tensor *x);
+Tensor *t_leaky_relu(Tensor *x, double slope);
+Tensor *t_elu(Tensor *x);
+Tensor *t_silu(Tensor *x);
+Tensor *t_gelu(Tensor *x);                    /* x Phi(x), exact */
+Tensor *t_gelu_tanh(Tensor *x);               /* GPT-2's approximation */
+Tensor *t_clamp(Tensor *x, double low, double high);
+Tensor *t_dropout(Tensor *x, double p, Rng *rng);          /* p: probability of zero */
+Tensor *t_detach(Tensor *x);                               /* x, through which no gradient flows */
+Tensor *t_straight_through(Tensor *value, Tensor *grad_to);  /* value forward; the gradient goes to grad_to */
+
+/* ops_matrix.c */
+Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b);  /* x (...,in) w (in,out) + b (out) or NULL */
+Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b);  /* (B,M,K) by (B,K,N), or (B,N,K) transposed */
+
+/* ops_conv.c: weights (KH,KW,IN,OUT), bias (OUT) or NULL */
+typedef struct {
+    int stride, top, left, bottom, right;   /* zeros added at each side */
+} ConvPad;
+Tensor *t_conv2d(Tensor *x, Tensor *w, Tensor *b, ConvPad pad);
+/* The transpose of t_conv2d: (B,H,W,IN) -> (B,(H-1)*stride+KH-top-bottom, ...,OUT), weights (KH,KW,OUT,IN) */
+Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad pad);
+Tensor *t_upsample2(Tensor *x);               /* nearest, (B,H,W,C) -> (B,2H,2W,C) */
+Tensor *t_avg_pool2(Tensor *x);               /* 2x2 means, (B,H,W,C) -> (B,H/2,W/2,C); H, W even */
+Tensor *t_max_pool2(Tensor *x);
+
+/* ops_norm.c: gain and shift (C) or NULL; eps is always written at the call */
+Tensor *t_group_norm(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps);       /* (B,...,C) */
+Tensor *t_group_norm_silu(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps);  /* silu after it */
+Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps);                   /* last axis */
+/* Training: statistics of this batch over all axes but the last, and mean, var (C) move towards them by
+ * `momentum` (unbiased variance). Otherwise: normalises by mean and var. */
+Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tensor *var,
+                     bool training, double momentum, double eps);
+
+/* ops_attention.c */
+typedef struct {
+    int heads;
+    bool causal;             /* token i sees tokens 0..i */
+    const uint8_t *mask;     /* (N,M) or (B,N,M) bytes, 1 = may attend; must outlive backward; NULL: none */
+    bool mask_per_item;      /* mask is (B,N,M) */
+    double scale;            /* 0: 1/sqrt(channels per head) */
+} Attention;
+/* softmax(scale q k^T) v in each head: q (B,N,C), k (B,M,C), v (B,M,D) -> (B,N,D) */
+Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a);
+/* the same on q | k | v packed side by side (B,N,3C), as one linear layer makes them */
+Tensor *t_self_attention(Tensor *qkv, Attention a);
+
+/* ops_shape.c: axis -1 is the last */
+Tensor *t_reshape(Tensor *x, int rank, const int *shape);   /* one entry may be -1 */
+Tensor *t_permute(Tensor *x, int rank, const int *axes);    /* axis i of the result is axes[i] of x */
+Tensor *t_concat(Tensor *a, Tensor *b, int axis);
+Tensor *t_slice(Tensor *x, int axis, int start, int length);
+Tensor *t_pad(Tensor *x, int axis, int before, int after);  /* zeros */
+Tensor *t_gather_rows(Tensor *table, const int *index, int n);  /* (V,D) -> (n,D): embedding, shuffling */
+
+/* ops_reduce.c */
+Tensor *t_sum(Tensor *x);                     /* all entries -> (1) */
+Tensor *t_mean(Tensor *x);
+Tensor *t_sum_axis(Tensor *x, int axis);      /* keeps the axis with size 1, so the result broadcasts */
+Tensor *t_mean_axis(Tensor *x, int axis);
+Tensor *t_max_axis(Tensor *x, int axis);      /* maxout; the gradient goes to the first largest */
+Tensor *t_softmax(Tensor *x);                 /* last axis */
+Tensor *t_log_softmax(Tensor *x);
+
+/* ops_loss.c: scalars. Means over all entries; multiply by entries per image for units per image. */
+Tensor *t_mse(Tensor *a, Tensor *b);          /* mean (a-b)^2 */
+Tensor *t_l1(Tensor *a, Tensor *b);           /* mean |a-b| */
+Tensor *t_bce_logits(Tensor *logits, Tensor *target);         /* nats; targets in [0,1], no gradient to them */
+Tensor *t_cross_entropy(Tensor *logits, const int *target);   /* (...,K): mean nats over rows; target < 0 is left out */
+
+/* ---- for writers of ops (and tests) ----------------------------------------------------------------- */
+
+/* A new tensor on its operands' tape, not yet filled; wants_grad when any operand does. NULL operands
+ * (a bias that is not there) are allowed. back is dropped when no gradient is wanted. */
+Tensor *t_new(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
+              const int *shape);
+/* The same, but its values are those of in[0] themselves: reshape, detach */
+Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
+               const int *shape);
+Tensor *t_done(Tensor *y);                  /* every op returns through it: the checking build looks for NaN */
+real *t_saved(Tensor *y, size_t n);         /* y->saved on the tape */
+/* Where the gradient of operand i goes: NULL when it wants none, else its .g; *add says whether to add. */
+real *t_grad(Tensor *y, int i, bool *add);
+/* The same for an op whose gradient may be computed in place: may hand out y->g itself. */
+real *t_grad_in_place(Tensor *y, int i, bool *add);
+void t_pass_grad(Tensor *y, int i);         /* operand i's gradient += y's, unchanged */
+const char *t_describe(const Tensor *x);    /* "conv2d (2,4,4,12)" or "down.1.conv1.w (3,3,8,8)" */
+const char *const *ops_seen(int *n);        /* the names of all ops recorded by this process so far */
+
+#endif
