@@ -1,11 +1,15 @@
 /* layers.h — what networks are built with: parameters under a name, and the op that uses them.
  *
- * x_new(scope, ...) creates the parameters "<scope>.w", "<scope>.b", ... and returns the layer
- * as a plain value; x(&layer, input) applies it. A normalisation's gain and shift are its w
- * and b, so that files keep PyTorch's names. Linear and convolution weights and biases start
- * as PyTorch's do, uniform within +-1/sqrt(fan_in), gains at 1 and shifts at 0, unless a
- * chapter writes its own starting values over them with the init_ functions below. Shapes are
- * checked by the op; its message names the parameter. */
+ * x_new(scope, ...) creates the parameters and returns the layer as a plain value; x(&layer, input)
+ * applies it. Shapes are checked by the op; its message names the parameter.
+ *
+ * A parameter's last name says what it is, so that checkpoints (io/checkpoint.h) know how PyTorch
+ * stores it: w and b of linear layers and convolutions, wt of transposed convolutions, gain
+ * and shift of normalisations, mean and var of batch normalisation, table of embeddings.
+ *
+ * Weights and biases start as PyTorch's do, uniform within +-1/sqrt(fan_in), gains at 1, shifts at
+ * 0, tables from N(0,1), unless a chapter writes its own starting values over them with the init_
+ * functions below. */
 #ifndef LAYERS_H
 #define LAYERS_H
 
@@ -19,7 +23,7 @@ typedef struct { Tensor *w, *b; ConvPad pad; } Conv2d;      /* w (k,k,in,out) */
 Conv2d  conv2d_new(Scope s, int in, int out, int kernel, int stride, int pad, bool bias);
 Tensor *conv2d(const Conv2d *l, Tensor *x);            /* padding that differs by side: set .pad */
 
-typedef struct { Tensor *w, *b; ConvPad pad; } ConvTranspose2d;   /* w (k,k,out,in) */
+typedef struct { Tensor *w, *b; ConvPad pad; } ConvTranspose2d;   /* wt (k,k,out,in) */
 ConvTranspose2d conv_transpose2d_new(Scope s, int in, int out, int kernel, int stride, int pad,
                                      bool bias);
 Tensor *conv_transpose2d(const ConvTranspose2d *l, Tensor *x);
@@ -38,7 +42,7 @@ typedef struct { Tensor *gain, *shift, *mean, *var; double momentum, eps; } Batc
 BatchNorm batch_norm_new(Scope s, int channels, double momentum, double eps);
 Tensor *batch_norm(const BatchNorm *l, Tensor *x, bool training);
 
-typedef struct { Tensor *w; } Embedding;                    /* w (count,dim), N(0,1) */
+typedef struct { Tensor *table; } Embedding;                /* (count,dim) */
 Embedding embedding_new(Scope s, int count, int dim);
 Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n);     /* -> (n,dim) */
 

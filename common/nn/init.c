@@ -1,0 +1,31 @@
+/* init.c — starting values of parameters, drawn from (seed, the parameter's name) alone:
+ * adding a layer leaves the others as they were, and the order of creation does not matter. */
+#include "nn/layers.h"
+
+#include <math.h>
+
+void init_constant(Tensor *w, double value) {
+    k_fill(w->len, (real)value, w->x);
+}
+
+void init_normal(Tensor *w, double std, uint64_t seed) {
+    Rng r = rng_new(seed, w->name);
+    rng_normal(&r, w->len, w->x);
+    k_axpy(w->len, (real)std, w->x, w->x, false);
+}
+
+void init_uniform(Tensor *w, double bound, uint64_t seed) {
+    Rng r = rng_new(seed, w->name);
+    rng_uniform(&r, w->len, w->x);
+    k_affine(w->len, w->x, (real)(2 * bound), (real)-bound, w->x);
+}
+
+/* Glorot & Bengio 2010, eq. 16: U[-b, b] with b = sqrt(6 / (fan_in + fan_out)) */
+void init_xavier_uniform(Tensor *w, int fan_in, int fan_out, uint64_t seed) {
+    init_uniform(w, sqrt(6.0 / (fan_in + fan_out)), seed);
+}
+
+/* He et al. 2015, eq. 10: N(0, 2 / fan_in) keeps the variance of activations through relus */
+void init_kaiming_normal(Tensor *w, int fan_in, uint64_t seed) {
+    init_normal(w, sqrt(2.0 / fan_in), seed);
+}

@@ -1,0 +1,106 @@
+/* layers.c — parameters under a name, and the op that uses them. */
+#include "nn/layers.h"
+
+#include <math.h>
+
+/* torch.nn.Linear.reset_parameters and its convolutional sisters: kaiming_uniform with a = sqrt(5)
+ * comes to this bound, for weights and biases alike. */
+static double default_bound(int fan_in) {
+    return 1 / sqrt(fan_in);
+}
+
+Linear linear_new(Scope s, int in, int out, bool bias) {
+    double bound = default_bound(in);
+    Linear l = {.w = param(s, "w", INIT_UNIFORM, bound, SHAPE(in, out))};
+    if (bias) l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    return l;
+}
+
+Tensor *linear(const Linear *l, Tensor *x) {
+    return t_linear(x, l->w, l->b);
+}
+
+/* ---- convolutions -------------------------------------------------------------------------- */
+
+static ConvPad same_on_all_sides(int stride, int pad) {
+    return (ConvPad){.stride = stride, .top = pad, .left = pad, .bottom = pad, .right = pad};
+}
+
+Conv2d conv2d_new(Scope s, int in, int out, int kernel, int stride, int pad, bool bias) {
+    double bound = default_bound(in * kernel * kernel);
+    Conv2d l = {.w = param(s, "w", INIT_UNIFORM, bound, SHAPE(kernel, kernel, in, out)),
+                .pad = same_on_all_sides(stride, pad)};
+    if (bias) l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    return l;
+}
+
+Tensor *conv2d(const Conv2d *l, Tensor *x) {
+    return t_conv2d(x, l->w, l->b, l->pad);
+}
+
+/* PyTorch takes fan_in from the second axis of its (in,out,kh,kw) weights, which here is
+ * `out`. A weight's true fan-in is in * (kernel/stride)^2, but the networks of the papers were
+ * trained from PyTorch's. */
+ConvTranspose2d conv_transpose2d_new(Scope s, int in, int out, int kernel, int stride, int pad,
+                                     bool bias) {
+    double bound = default_bound(out * kernel * kernel);
+    ConvTranspose2d l = {.w = param(s, "wt", INIT_UNIFORM, bound, SHAPE(kernel, kernel, out, in)),
+                         .pad = same_on_all_sides(stride, pad)};
+    if (bias) l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    return l;
+}
+
+Tensor *conv_transpose2d(const ConvTranspose2d *l, Tensor *x) {
+    return t_conv_transpose2d(x, l->w, l->b, l->pad);
+}
+
+/* ---- normalisations ------------------------------------------------------------------------ */
+
+GroupNorm group_norm_new(Scope s, int channels, int groups, double eps) {
+    GroupNorm l = {.groups = groups, .eps = eps};
+    l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
+    return l;
+}
+
+Tensor *group_norm(const GroupNorm *l, Tensor *x) {
+    return t_group_norm(x, l->gain, l->shift, l->groups, l->eps);
+}
+
+Tensor *group_norm_silu(const GroupNorm *l, Tensor *x) {
+    return t_group_norm_silu(x, l->gain, l->shift, l->groups, l->eps);
+}
+
+LayerNorm layer_norm_new(Scope s, int channels, double eps) {
+    LayerNorm l = {.eps = eps};
+    l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
+    return l;
+}
+
+Tensor *layer_norm(const LayerNorm *l, Tensor *x) {
+    return t_layer_norm(x, l->gain, l->shift, l->eps);
+}
+
+BatchNorm batch_norm_new(Scope s, int channels, double momentum, double eps) {
+    BatchNorm l = {.momentum = momentum, .eps = eps};
+    l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
+    l.mean = buffer(s, "mean", 0, SHAPE(channels));
+    l.var = buffer(s, "var", 1, SHAPE(channels));
+    return l;
+}
+
+Tensor *batch_norm(const BatchNorm *l, Tensor *x, bool training) {
+    return t_batch_norm(x, l->gain, l->shift, l->mean, l->var, training, l->momentum, l->eps);
+}
+
+/* ---- embedding ----------------------------------------------------------------------------- */
+
+Embedding embedding_new(Scope s, int count, int dim) {
+    return (Embedding){.table = param(s, "table", INIT_NORMAL, 1, SHAPE(count, dim))};
+}
+
+Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n) {
+    return t_gather_rows(t_use(t, l->table), index, n);
+}
