@@ -1,0 +1,10 @@
+/* sha256.h — SHA-256 (FIPS 180-4), to say which data a run has seen. */
+#ifndef SHA256_H
+#define SHA256_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void sha256(const void *bytes, size_t n, char hex[static 65]);
+
+#endif

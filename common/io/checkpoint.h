@@ -1,0 +1,66 @@
+/* checkpoint.h — networks and the state of their training, in safetensors files.
+ *
+ *     Checkpoint all = {
+ *         .cli = &cli,
+ *         .params = {{"", &net}, {"ema.", &ema.average, .like = &net},
+ *                    {"adam.m.", &adam.m, .like = &net}, {"adam.v.", &adam.v, .like = &net}},
+ *         .numbers = {{"step", .i = &run.step}, {"adam.step", .i = &adam.step},
+ *                     {"noise", .u = &noise.next}, {"batches", .u = &batches.next}}};
+ *     checkpoint_save("runs/ae/checkpoint.safetensors", &all);
+ *     checkpoint_save_half("runs/ae/weights.safetensors",
+ *                          &(Checkpoint){.cli = &cli, .params = {{"", &ema.average}}});
+ *
+ * Files keep PyTorch's names and layout, so that a PyTorch user can load them. The last part of a
+ * parameter's name says what it is:
+ *
+ *     here                                in the file
+ *     x.w      (in,out)                   x.weight        (out,in)          linear layer
+ *     x.w      (kh,kw,in,out)             x.weight        (out,in,kh,kw)    convolution
+ *     x.wt     (kh,kw,out,in)             x.weight        (in,out,kh,kw)    transposed convolution
+ *     x.table  (count,dim)                x.weight        (count,dim)       embedding: as it is
+ *     x.b  x.gain  x.shift                x.bias  x.weight  x.bias
+ *     x.mean  x.var                       x.running_mean  x.running_var     batch normalisation
+ *     anything else                       as it is
+ *
+ * Metadata: "chapter", "option.NAME" for every option that is kept (see cli.h), "state.NAME" for
+ * the numbers. Nothing else: the same training gives the same bytes, whenever and on however many
+ * threads. */
+#ifndef CHECKPOINT_H
+#define CHECKPOINT_H
+
+#include "io/cli.h"
+#include "tensor/tensor.h"
+
+typedef struct {
+    const char *prefix;       /* put before the names: "adam.m."; "" for a single network's weights */
+    Params *params;           /* NULL ends the list */
+    /* set for moments and averages, which optimisers create at their first step: if `params` is
+     * empty when read, and the file has tensors under this prefix, they are made like these first
+     * */
+    const Params *like;
+} CheckpointParams;
+
+typedef struct {
+    const char *name;         /* NULL ends the list */
+    int64_t *i;               /* one of the two is set */
+    uint64_t *u;
+} CheckpointNumber;
+
+typedef struct {
+    const Cli *cli;           /* chapter and options to remember */
+    CheckpointParams params[16];
+    CheckpointNumber numbers[32];
+} Checkpoint;
+
+void checkpoint_save(const char *path, const Checkpoint *c);       /* F32; F64 in the double build */
+void checkpoint_save_half(const char *path, const Checkpoint *c);  /* F16: weights to pass on */
+
+/* Before the network is built: takes over the options of the file (all with `resume`, otherwise
+ * those that describe the network), see cli_adopt. Fails if the file is of another chapter. */
+void checkpoint_options(const char *path, Cli *cli, bool resume);
+/* Fills params and numbers. File and list must have the same tensors with the same shapes; else the
+ * first one that is missing, surplus or of another shape is named, and nothing is changed. Any
+ * float type is read. */
+void checkpoint_load(const char *path, const Checkpoint *c);
+
+#endif

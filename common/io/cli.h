@@ -1,0 +1,129 @@
+/* cli.h — the command line that all chapters share: PROGRAM train|sample|eval|info [options].
+ *
+ * A program lists its options in one table, the common ones first; parsing, checking, --help,
+ * presets and what a checkpoint remembers all come from that table. A default is what a field holds
+ * before parsing.
+ *
+ *     static struct { CommonOptions common; int hidden; } o = {
+ *         .common = {.seed = 1, .steps = 3000, .batch = 128, .lr = 1e-3, .config = "default",
+ *                    .out = "runs/ae"},
+ *         .hidden = 500};
+ *     static Option options[] = {
+ *         COMMON_OPTIONS(o.common, "default|hinton2006"),
+ *         {"hidden", 0, .i = &o.hidden, .min = 1, .max = 4096, .meta = "N", .keep = KEEP_MODEL,
+ *          .help = "units of the hidden layer"},
+ *         {0}};
+ *     static const Preset presets[] = {{"hinton2006", "lr=0.1 batch=100 hidden=1000"}, {0}};
+ *     static Cli cli = {.program = "ae", .about = "autoencoders", .options = options,
+ *                       .presets = presets};
+ *
+ * Interface:
+ *   - cli_parse       fills the fields; a command line that makes no sense ends the program with
+ *                     one line and status 2, --help prints and ends it with status 0
+ *   - cli_given       did the user write this option?
+ *   - cli_adopt       takes over an option's value from a checkpoint
+ *   - cli_text        an option's value as text
+ *
+ * Values come from, weakest first: the default, the preset of --config, a checkpoint, the command
+ * line. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a checkpoint remembers of an option, and what happens when the command line says otherwise
+ * */
+typedef enum {
+    KEEP_TRAINING,   /* saved; taken over by --resume; another value is an error: lr, batch, seed */
+    KEEP_MODEL,      /* saved; the same for every command that reads weights: the network's sizes */
+    KEEP_DEFAULT,    /* saved; taken over by --resume unless given: steps, data */
+    KEEP_NOT,        /* belongs to this call alone: threads, out */
+} Keep;
+
+/* Exactly one of i, u, d, s, b is set; it gives the type. */
+typedef struct {
+    const char *name;         /* "steps" for --steps; NULL ends the table */
+    char letter;              /* 'n' for -n; 0: none */
+    int *i;
+    uint64_t *u;              /* seeds */
+    double *d;
+    const char **s;           /* text; a path; or one of `choices` */
+    bool *b;                  /* a flag: no value, sets true */
+    double min, max;          /* inclusive range of a number; both 0: any */
+    const char *choices;      /* "adam|sgd" */
+    const char *meta;         /* "N" in "--steps N"; not needed with choices */
+    const char *help;
+    const char *only;         /* commands it means something to, "sample eval"; NULL: all */
+    Keep keep;
+    bool given;               /* filled: the user wrote it */
+} Option;
+
+typedef struct {
+    const char *name, *help;  /* NULL ends the table */
+} Command;
+
+/* what --config NAME sets: "lr=0.1 batch=100", without spaces inside a value */
+typedef struct {
+    const char *config, *settings;
+} Preset;
+
+typedef struct {
+    const char *program;      /* the chapter's name */
+    const char *about;        /* one line under the usage */
+    const Command *commands;  /* NULL: train, sample, eval, info */
+    Option *options;
+    const Preset *presets;    /* NULL: none */
+    const char *command;      /* filled: what is to be done */
+    const char *path;         /* filled: how the program was called, argv[0] */
+    const char *line;         /* filled: the command line, quoted as a shell reads it back */
+} Cli;
+
+typedef struct {
+    uint64_t seed;
+    int threads, steps, batch;                    /* threads 0: all processors */
+    double lr;
+    const char *config, *out, *weights, *data;    /* weights, data NULL: the chapter's own */
+    bool resume, quiet;
+} CommonOptions;
+
+#define COMMON_OPTIONS(c, config_names)                                                           \
+    {"config", 'c', .s = &(c).config, .choices = config_names, .keep = KEEP_MODEL,                \
+     .help = "network and recipe"},                                                               \
+    {"seed", 's', .u = &(c).seed, .meta = "N", .help = "seed of all random numbers"},             \
+    {"steps", 'n', .i = &(c).steps, .min = 0, .max = 1e9, .meta = "N", .keep = KEEP_DEFAULT,      \
+     .only = "train", .help = "training steps, those before --resume included"},                  \
+    {"batch", 'b', .i = &(c).batch, .min = 1, .max = 65536, .meta = "N",                          \
+     .help = "images at a time"},                                                                 \
+    {"lr", 'l', .d = &(c).lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",                 \
+     .help = "learning rate"},                                                                    \
+    {"threads", 't', .i = &(c).threads, .min = 0, .max = 256, .meta = "N", .keep = KEEP_NOT,      \
+     .help = "0: all processors; results do not depend on it"},                                   \
+    {"out", 'o', .s = &(c).out, .meta = "DIR", .keep = KEEP_NOT, .help = "where results go"},     \
+    {"weights", 'w', .s = &(c).weights, .meta = "FILE", .keep = KEEP_NOT,                         \
+     .help = "trained weights"},                                                                  \
+    {"data", 'd', .s = &(c).data, .meta = "DIR", .keep = KEEP_DEFAULT,                            \
+     .help = "your own data files"},                                                              \
+    {"resume", 'r', .b = &(c).resume, .keep = KEEP_NOT, .only = "train",                          \
+     .help = "go on from the checkpoint in --out"},                                               \
+    {"quiet", 'q', .b = &(c).quiet, .keep = KEEP_NOT, .help = "no progress"}
+
+void cli_parse(Cli *c, int argc, char **argv);
+bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */
+
+/* The value in a form that cli_adopt and a preset read back: "0.001", "true", "default"; NULL for a
+ * text option that has none. Numbers are written with as few digits as give the same number again.
+ * Writes into `text`. */
+enum { CLI_TEXT = 4096 };
+const char *cli_text(const Option *o, char text[static CLI_TEXT]);
+
+/* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept
+ * is taken over, otherwise those of KEEP_MODEL; one the user gave otherwise ends the program (see
+ * Keep). Adopt "config" first: it brings its preset along. An option the program does not know is
+ * an error too. */
+void cli_adopt(Cli *c, const char *path, const char *name, const char *value, bool resume);
+
+/* `word` as a shell reads it back, quoted where needed; the caller frees it */
+char *shell_quote(const char *word);
+
+#endif

@@ -1,0 +1,40 @@
+/* file.h — files that are either whole or not there.
+ *
+ * What is written goes to "PATH.tmp" in the same folder, is brought to the disk and then renamed,
+ * so that a crash or a full disk leaves the old file as it was. On failure the temporary file is
+ * removed and the program ends with one line and status 1.
+ *
+ * Interface:
+ *   - file_create, file_put, file_commit   a file written piece by piece
+ *   - file_write                           the same in one call
+ *   - file_map, file_unmap                 a file's bytes for reading
+ *   - folder_create                        mkdir -p */
+#ifndef FILE_H
+#define FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct {
+    FILE *stream;
+    char *path, *temporary;
+} AtomicFile;
+
+AtomicFile file_create(const char *path);
+void file_put(AtomicFile *f, const void *bytes, size_t n);
+void file_commit(AtomicFile *f);
+void file_write(const char *path, const void *bytes, size_t n);
+
+const uint8_t *file_map(const char *path, size_t *length);   /* plain files only; read only */
+void file_unmap(const uint8_t *bytes, size_t length);
+
+void folder_create(const char *path);      /* and those above it; no error if it is there */
+
+/* "folder/name"; the caller frees it */
+char *path_join(const char *folder, const char *name);
+
+/* formats like sprintf into memory that the caller frees */
+char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,24 @@
+/* picture.h — images as PNG files: a grid of rows and columns with a small gap.
+ *
+ * The command line that made it stands in the file, as a tEXt chunk "parameters" that image tools
+ * show. */
+#ifndef PICTURE_H
+#define PICTURE_H
+
+#include "kernels/real.h"
+
+typedef struct {
+    int count, height, width, channels;   /* of the images; 1 channel: grey, 3: RGB */
+    int columns;                          /* 0: about as many as rows */
+    int enlarge;                          /* each pixel becomes so many squared; 0: 1 */
+    double low, high;                     /* values shown as black and white; others are clamped */
+} Grid;
+
+/* Atomic; fails with one line. parameters: Cli.line, or NULL. Values that are not numbers are drawn
+ * red (white if grey) so that they are seen. */
+void picture_save(const char *path, const real *images, Grid g, const char *parameters);
+
+/* The same in memory, for tests: bytes of the PNG, to be freed */
+uint8_t *picture_encode(const real *images, Grid g, const char *parameters, size_t *length);
+
+#endif

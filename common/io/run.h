@@ -1,0 +1,68 @@
+/* run.h — what surrounds a training loop: folder, log, record, progress, Ctrl-C.
+ *
+ *     Run run = {.columns = "loss,validation"};
+ *     run_start(&run, &cli, &o.common);
+ *     ... build the network ...
+ *     if (o.common.resume) checkpoint_load(run.checkpoint, &all);    // sets run.step, too
+ *     while (run_next(&run)) {
+ *         ... one step ...
+ *         run_value(&run, "loss", loss->x[0]);
+ *         run_step(&run);
+ *         if (run_save_due(&run)) checkpoint_save(run.checkpoint, &all);
+ *     }
+ *     return run_finish(&run);
+ *
+ * Files in the folder --out: log.csv (runlog.h), run.json (what was run, where, and what it took)
+ * and, by the chapter, checkpoint.safetensors, weights.safetensors and pictures. A run that starts
+ * anew where there is one already keeps that one's log and checkpoint as log.csv.old and
+ * checkpoint.safetensors.old.
+ *
+ * Ctrl-C or SIGTERM: the step is finished, run_save_due says yes, the loop ends, and run_finish
+ * prints the command that goes on. A second one ends the program at once. */
+#ifndef RUN_H
+#define RUN_H
+
+#include "io/cli.h"
+#include "io/progress.h"
+#include "io/runlog.h"
+
+typedef struct {
+    /* set before run_start */
+    const char *columns;         /* of log.csv after step and seconds: "loss,validation" */
+    int log_every;               /* steps a row; 0: 1. A row holds the means since the last one. */
+    int save_every;              /* steps between checkpoints; 0: a tenth of the run */
+    const char *name;            /* stage of a chapter with several: starts its files' names; or NULL */
+    /* to be used */
+    int64_t step;                /* steps done; save and load it with the checkpoint */
+    char *folder, *checkpoint, *weights;      /* --out, and the two files in it */
+    /* private */
+    Cli *cli;
+    const CommonOptions *options;
+    bool started;
+    RunLog log;
+    Progress progress;
+    double start;
+    double sum[RUNLOG_COLUMNS];
+    int measured[RUNLOG_COLUMNS];
+    int64_t first, logged;       /* steps at the start and at the last row */
+    struct cJSON *record;        /* run.json */
+    char *record_path;
+} Run;
+
+/* Makes the folder and sets the number of threads. With --resume the checkpoint must be there, and
+ * its options are taken over: build the network after this. */
+void run_start(Run *r, Cli *cli, const CommonOptions *o);
+void run_record(Run *r, const char *key, const char *text);       /* into run.json: data checksums */
+void run_record_number(Run *r, const char *key, double value);    /* parameters, final scores */
+/* a file in the folder, "samples-%05d.png"; free it */
+char *run_path(const Run *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+bool run_next(Run *r);                                     /* is there another step to do? */
+void run_value(Run *r, const char *column, double value);  /* of this step; must be finite */
+void run_step(Run *r);                        /* the step is done: counts, logs, draws progress */
+bool run_due(const Run *r, int64_t every);    /* every so many steps, and after the last one */
+bool run_save_due(const Run *r);              /* every save_every steps, at the end, on Ctrl-C */
+int  run_finish(Run *r);     /* writes run.json; returns the exit status: 0, or 128 + signal */
+
+#endif
