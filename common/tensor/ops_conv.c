@@ -35,10 +35,10 @@ static void conv2d_back(Tensor *y) {
 
 /* axis of w that meets x's channels, and axis that makes y's */
 static void check_conv(const char *op, Tensor *x, Tensor *w, Tensor *b, ConvPad p, int in, int out) {
-    if (x->rank != 4) die("%s: input %s is no image batch (B,H,W,C)", op, t_describe(x));
+    if (x->rank != 4) die("%s: %s is no image batch (B,H,W,C)", op, t_describe(x));
     if (w->rank != 4) die("%s: weights %s have no four axes", op, t_describe(w));
     if (x->shape[3] != w->shape[in])
-        die("%s: input %s has %d channels but %s takes %d", op, t_describe(x), x->shape[3],
+        die("%s: %s has %d channels but %s takes %d", op, t_describe(x), x->shape[3],
             t_describe(w), w->shape[in]);
     if (b && (b->rank != 1 || b->shape[0] != w->shape[out]))
         die("%s: %s makes %d channels but the bias is %s", op, t_describe(w), w->shape[out],
@@ -119,16 +119,16 @@ static void upsample2_back(Tensor *y) {
 
 Tensor *t_upsample2(Tensor *x) {
     const int *s = x->shape;
-    if (x->rank != 4) die("upsample2: input %s is no image batch (B,H,W,C)", t_describe(x));
+    if (x->rank != 4) die("upsample2: %s is no image batch (B,H,W,C)", t_describe(x));
     Tensor *y = t_new("upsample2", upsample2_back, 1, &x, SHAPE(s[0], 2 * s[1], 2 * s[2], s[3]));
     k_upsample2(s[0], s[1], s[2], s[3], 1, x->x, y->x, false);
     return t_done(y);
 }
 
 static void check_pool(const char *op, const Tensor *x) {
-    if (x->rank != 4) die("%s: input %s is no image batch (B,H,W,C)", op, t_describe(x));
+    if (x->rank != 4) die("%s: %s is no image batch (B,H,W,C)", op, t_describe(x));
     if (x->shape[1] % 2 || x->shape[2] % 2)
-        die("%s: input %s has an odd height or width", op, t_describe(x));
+        die("%s: %s has an odd height or width", op, t_describe(x));
 }
 
 static void avg_pool2_back(Tensor *y) {

@@ -21,7 +21,7 @@ static void linear_back(Tensor *y) {
 Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b) {
     int in = x->shape[x->rank - 1];
     if (w->rank != 2 || w->shape[0] != in)
-        die("linear: input %s has %d features but %s takes %d", t_describe(x), in, t_describe(w),
+        die("linear: %s has %d features but %s takes %d", t_describe(x), in, t_describe(w),
             w->shape[0]);
     int out = w->shape[1], rows = (int)(x->len / (size_t)in);
     if (b && (b->rank != 1 || b->shape[0] != out))

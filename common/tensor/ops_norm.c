@@ -10,13 +10,13 @@
 
 static void check_affine(const char *op, Tensor *x, Tensor *gain, Tensor *shift) {
     int C = x->shape[x->rank - 1];
-    if (x->rank < 2) die("%s: input %s has no batch axis", op, t_describe(x));
+    if (x->rank < 2) die("%s: %s has no batch axis", op, t_describe(x));
     if (!gain != !shift) die("%s: gain and shift are given together or not at all", op);
     if (gain && (gain->rank != 1 || gain->shape[0] != C))
-        die("%s: input %s has %d channels but %s scales %d", op, t_describe(x), C, t_describe(gain),
+        die("%s: %s has %d channels but %s scales %d", op, t_describe(x), C, t_describe(gain),
             gain->shape[0]);
     if (shift && (shift->rank != 1 || shift->shape[0] != C))
-        die("%s: input %s has %d channels but %s shifts %d", op, t_describe(x), C, t_describe(shift),
+        die("%s: %s has %d channels but %s shifts %d", op, t_describe(x), C, t_describe(shift),
             shift->shape[0]);
 }
 
@@ -110,7 +110,7 @@ Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tenso
     check_affine("batch_norm", x, gain, shift);
     int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
     if (mean->len != (size_t)C || var->len != (size_t)C)
-        die("batch_norm: input %s has %d channels but the running statistics are %s and %s",
+        die("batch_norm: %s has %d channels but the running statistics are %s and %s",
             t_describe(x), C, t_describe(mean), t_describe(var));
     Tensor *y = t_new("batch_norm", batch_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
     y->iarg[0] = training;

@@ -1,0 +1,188 @@
+# Image generation in C: `make` prints what there is. Everything is built under build/.
+
+# ---- what may be set on the command line ------------------------------------------------------
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+OPENMP  ?= 1      # 0: one thread
+VECTOR  ?=        # bytes in a vector: 16, 32 or 64; empty: what this processor has
+CHECK   ?=        # 1: stop at the op that makes the first non-finite number
+CHAPTER ?= *      # for test-chapter
+BUILD   ?= build
+EMPTY   :=
+
+CHAPTERS := $(notdir $(patsubst %/,%,$(dir $(wildcard chapters/*/main.c))))
+
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla
+CFLAGS ?= -O3 -march=native -g
+FLAGS   = -std=gnu17 $(WARN) $(CFLAGS) -Icommon -Itests
+LIBS    = -lcjson -lz -lm
+
+ifeq ($(strip $(OPENMP)),1)
+FLAGS += -fopenmp
+endif
+ifneq ($(strip $(VECTOR)),)
+FLAGS += -DVEC_BYTES=$(strip $(VECTOR))
+endif
+ifeq ($(strip $(CHECK)),1)
+FLAGS += -DCHECK_FINITE
+endif
+ifneq ($(SANITIZE),)
+FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+
+# ---- help -------------------------------------------------------------------------------------
+.DEFAULT_GOAL := help
+.PHONY: help
+help:
+	@echo "make demo             train the autoencoder and show what it learned, in two minutes"
+	@echo "make test             every test: numbers, gradients, golden values, files, chapters, docs"
+	@echo "make build            compile everything to build/"
+	@echo
+	@echo "chapters: $(CHAPTERS)"
+	@echo "  make train-ae       train a chapter's default and write build/runs/ae"
+	@echo "  make sample-ae      pictures from the committed weights, in seconds"
+	@echo "  make plot-ae        draw its plots again from notebooks-data/ae"
+	@echo "  make test-ae        its tests alone"
+	@echo "  make test-chapter   every chapter's tests; CHAPTER=ae for one"
+	@echo
+	@echo "make plots            all plots, from the committed records, without training"
+	@echo "make bench            kernels and training steps against the machine and other libraries"
+	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
+	@echo "make fuzz             fuzz the file parsers (SECONDS=60 each; needs clang)"
+	@echo "make mutants          break the code in known ways; each must make a test fail"
+	@echo "make docs-check       code quoted in the READMEs equals the source"
+	@echo "make setup            install the packages that are missing (Debian, Ubuntu)"
+	@echo "make format, clean"
+	@echo
+	@echo "variables: CC=clang  OPENMP=0  VECTOR=16|32|64  CHECK=1 (stop at the first NaN)"
+
+# ---- packages -----------------------------------------------------------------------------------
+.PHONY: setup
+setup:
+	@sh tests/setup.sh
+
+# ---- the library, once in float and once in double ------------------------------------------------
+COMMON := $(wildcard common/*/*.c)
+FLOAT  := $(COMMON:%.c=$(BUILD)/float/%.o)
+DOUBLE := $(COMMON:%.c=$(BUILD)/double/%.o)
+
+# objects are made again when the flags change
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(FLAGS)' | cmp -s - $@ || echo '$(CC) $(FLAGS)' > $@
+.PHONY: FORCE
+
+$(BUILD)/float/%.o: %.c $(BUILD)/flags | setup
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -c $< -o $@
+
+$(BUILD)/double/%.o: %.c $(BUILD)/flags | setup
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -DREAL_DOUBLE -MMD -c $< -o $@
+
+$(BUILD)/libfloat.a: $(FLOAT)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/libdouble.a: $(DOUBLE)
+	@rm -f $@
+	ar rcs $@ $^
+
+# run.json says with what a program was built
+$(BUILD)/float/common/io/run.o $(BUILD)/double/common/io/run.o: FLAGS += -DBUILD_FLAGS='"$(CC) $(strip $(CFLAGS))"'
+
+# ---- programs: one per chapter ----------------------------------------------------------------------
+.PHONY: build
+build: $(CHAPTERS:%=$(BUILD)/%)
+
+.SECONDEXPANSION:
+chapter_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter-out chapters/$(2)/test_%,$(wildcard chapters/$(2)/*.c)))
+
+$(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $$(call chapter_objects,float,$$*) $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+# ---- tests --------------------------------------------------------------------------------------------
+TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
+TEST_PROGRAMS := $(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p)))
+RUN            = BUILD=$(BUILD) sh tests/run.sh
+
+define test_rules
+$(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
+	@mkdir -p $$(@D)
+	$$(CC) $$(FLAGS) $$^ -o $$@ -lcriterion $$(LIBS)
+
+$(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/chapters/$$$$*/test_$$$$*.o $$$$(filter-out %/main.o,$$$$(call chapter_objects,$(1),$$$$*)) $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
+	@mkdir -p $$(@D)
+	$$(CC) $$(FLAGS) $$^ -o $$@ -lcriterion $$(LIBS)
+endef
+$(eval $(call test_rules,float))
+$(eval $(call test_rules,double))
+
+.PHONY: test test-programs test-chapter
+test: $(TEST_PROGRAMS) build docs-check
+	@$(RUN) all $(TEST_PROGRAMS)
+
+test-chapter: build
+	@$(MAKE) --no-print-directory $(patsubst %,test-%,$(if $(filter *,$(CHAPTER)),$(CHAPTER_TESTS),$(CHAPTER)))
+
+test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(filter $(BUILD)/$$*,$(CHAPTERS:%=$(BUILD)/%))
+	@$(RUN) some $(BUILD)/tests/$*-float $(BUILD)/tests/$*-double
+
+.PHONY: check mutants fuzz docs-check
+check:
+	@$(MAKE) --no-print-directory BUILD=build/check SANITIZE=1 CHECK=1 CFLAGS="-O1 -march=native -g" test
+
+mutants:
+	@sh tests/mutants.sh
+
+docs-check:
+	@sh tests/docs_check.sh README.md $(wildcard chapters/*/README.md)
+
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -march=native" SANITIZE=1 fuzz-programs
+	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
+	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$f 2>&1 | tail -8 || exit 1; done
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZERS:%=$(BUILD)/%)
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS)
+
+# ---- running chapters -----------------------------------------------------------------------------------
+train-%: $(BUILD)/%
+	$(BUILD)/$* train --out build/runs/$*
+
+sample-%: $(BUILD)/%
+	$(BUILD)/$* sample --weights notebooks-data/$*/weights.safetensors --out build/samples/$*
+
+plot-%: setup
+	@sh plots/plot.sh $* notebooks-data/$* plots/$*
+
+.PHONY: plots demo
+plots: $(CHAPTERS:%=plot-%)
+
+demo: $(BUILD)/ae
+	$(BUILD)/ae train --steps 1200 --out build/demo
+	@sh plots/plot.sh ae build/demo build/demo loss
+	@echo
+	@echo "loss plot:       build/demo/loss.png"
+	@echo "reconstructions: build/demo/samples.png"
+
+# ---- benchmarks -------------------------------------------------------------------------------------------
+.PHONY: bench
+bench: $(BUILD)/bench_kernels
+	$(BUILD)/bench_kernels
+
+# ---- the rest ----------------------------------------------------------------------------------------------
+.PHONY: format clean
+format:
+	clang-format -i $(wildcard common/*/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/*/*.c)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD)/float $(BUILD)/double -name '*.d' 2>/dev/null)

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs the Debian or Ubuntu packages that are missing. Says nothing when there is nothing to do.
+packages="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev libcriterion-dev gnuplot-nox dataset-fashion-mnist"
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "setup: this is no Debian or Ubuntu; what is needed: a C compiler, zlib, cJSON, stb, Criterion," >&2
+    echo "gnuplot, and Fashion-MNIST in /usr/share/datasets/fashion-mnist or by --data" >&2
+    exit 0
+fi
+
+missing=""
+for p in $packages; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+[ -z "$missing" ] && exit 0
+
+sudo=""
+[ "$(id -u)" = 0 ] || sudo="sudo"
+echo "setup: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+if ! { $sudo apt-get install -qq -y --no-install-recommends $missing >/dev/null 2>&1 ||
+       { $sudo apt-get update -qq && $sudo apt-get install -qq -y --no-install-recommends $missing >/dev/null; }; }; then
+    echo "setup: could not install$missing; as root: apt-get install$missing" >&2
+    exit 1
+fi

@@ -1,0 +1,74 @@
+#include "testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
+void after_each_test(void) {
+    const char *path = getenv("OPS_SEEN");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    int n;
+    const char *const *names = ops_seen(&n);
+    for (int i = 0; f && i < n; i++) fprintf(f, "%s\n", names[i]);
+    if (f) fclose(f);
+#ifdef __SANITIZE_ADDRESS__
+    if (__lsan_do_recoverable_leak_check()) abort();
+#endif
+}
+
+void test_values(const char *name, double low, double high, size_t n, real *x) {
+    Rng r = rng_new(7, name);
+    rng_uniform(&r, n, x);
+    for (size_t i = 0; i < n; i++) x[i] = (real)(low + (high - low) * (double)x[i]);
+}
+
+static double value_of(Tensor *(*loss)(Tape *, void *), void *context) {
+    Tape t = {.no_grad = true};
+    double value = (double)loss(&t, context)->x[0];
+    tape_free(&t);
+    return value;
+}
+
+static double central_difference(real *x, Tensor *(*loss)(Tape *, void *), void *context) {
+    const double h = 1e-5;
+    real kept = *x;
+    *x = (real)((double)kept + h);
+    double above = value_of(loss, context);
+    *x = (real)((double)kept - h);
+    double below = value_of(loss, context);
+    *x = kept;
+    return (above - below) / (2 * h);
+}
+
+double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context, int samples) {
+    Tape t = {0};
+    params_zero_grad(p);
+    backward(loss(&t, context));
+    double worst = 0;
+    for (int k = 0; k < p->count; k++) {
+        Tensor *w = p->list[k];
+        if (!w->wants_grad) continue;
+        size_t stride = samples && w->len > (size_t)samples ? w->len / (size_t)samples : 1;
+        double difference = 0, size = 0;
+        for (size_t i = 0; i < w->len; i += stride) {
+            double g = w->has_grad ? (double)w->g[i] : 0, n = central_difference(w->x + i, loss, context);
+            difference += (g - n) * (g - n);
+            size += g * g + n * n;
+        }
+        /* a gradient that is zero by mathematics leaves only the rounding of the differences, about 1e-10 */
+        double error = size > 1e-16 ? sqrt(difference / size) : sqrt(difference);
+        if (!(error < 1e-6)) fprintf(stderr, "gradient of %s: relative error %g\n", w->name, error);
+        if (!(error <= worst)) worst = error;
+    }
+    tape_free(&t);
+    return worst;
+}

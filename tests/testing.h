@@ -1,0 +1,27 @@
+/* testing.h — what every test program shares.
+ *
+ * SUITE(name) declares a Criterion suite whose tests, when they end,
+ *   - append the names of the ops they recorded to the file $OPS_SEEN, so that the runner can tell whether
+ *     each op on any tape has a row in the gradient table;
+ *   - fail on leaks in a sanitizer build (LeakSanitizer alone prints them and lets the test pass).
+ * It is linked into every program as testing.c. */
+#ifndef TESTING_H
+#define TESTING_H
+
+#include "tensor/tensor.h"
+
+#include <criterion/criterion.h>
+
+void after_each_test(void);
+
+#define SUITE(name) TestSuite(name, .fini = after_each_test)
+
+/* n numbers in [low,high), the same for the same name */
+void test_values(const char *name, double low, double high, size_t n, real *x);
+
+/* Largest relative error |numeric - g| / sqrt(numeric^2 + g^2), in norms over a tensor, between the gradients of
+ * loss(tape, context) with respect to each parameter of p and their central differences (step 1e-5). At most
+ * `samples` entries of a tensor are compared (0: all). Meaningful in double only. */
+double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context, int samples);
+
+#endif
