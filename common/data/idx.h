@@ -3,7 +3,7 @@
  *
  * Interface:
  *   - idx_parse   checks bytes in memory and prints nothing
- *   - idx_open    reads FOLDER/NAME or FOLDER/NAME.gz; fails with one line */
+ *   - idx_open    reads a file, gzipped or not; fails with one line */
 #ifndef IDX_H
 #define IDX_H
 
@@ -23,7 +23,7 @@ typedef struct {
 } Idx;
 
 bool idx_parse(Idx *idx, const uint8_t *bytes, size_t length, char message[static IDX_MESSAGE]);
-Idx  idx_open(const char *path);              /* plain or gzipped, whatever its name */
+Idx  idx_open(const char *path);
 void idx_close(Idx *idx);
 
 #endif

@@ -32,7 +32,7 @@
 #include "tensor/tensor.h"
 
 typedef struct {
-    const char *prefix;       /* put before the names: "adam.m."; "" for a single network's weights */
+    const char *prefix;       /* put before names: "adam.m."; "" for a single network's weights */
     Params *params;           /* NULL ends the list */
     /* set for moments and averages, which optimisers create at their first step: if `params` is
      * empty when read, and the file has tensors under this prefix, they are made like these first
@@ -52,8 +52,8 @@ typedef struct {
     CheckpointNumber numbers[32];
 } Checkpoint;
 
-void checkpoint_save(const char *path, const Checkpoint *c);       /* F32; F64 in the double build */
-void checkpoint_save_half(const char *path, const Checkpoint *c);  /* F16: weights to pass on */
+void checkpoint_save(const char *path, const Checkpoint *c);     /* F32; F64 in the double build */
+void checkpoint_save_half(const char *path, const Checkpoint *c);  /* F16, weights to pass on */
 
 /* Before the network is built: takes over the options of the file (all with `resume`, otherwise
  * those that describe the network), see cli_adopt. Fails if the file is of another chapter. */

@@ -21,8 +21,8 @@
  *   - cli_parse       fills the fields; a command line that makes no sense ends the program with
  *                     one line and status 2, --help prints and ends it with status 0
  *   - cli_given       did the user write this option?
- *   - cli_adopt       takes over an option's value from a checkpoint
  *   - cli_text        an option's value as text
+ *   - cli_kept, cli_adopt   what a checkpoint remembers, and taking it over
  *
  * Values come from, weakest first: the default, the preset of --config, a checkpoint, the command
  * line. */
@@ -117,10 +117,12 @@ bool cli_given(const Cli *c, const char *name);     /* dies if there is no such 
 enum { CLI_TEXT = 4096 };
 const char *cli_text(const Option *o, char text[static CLI_TEXT]);
 
-/* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept
- * is taken over, otherwise those of KEEP_MODEL; one the user gave otherwise ends the program (see
- * Keep). Adopt "config" first: it brings its preset along. An option the program does not know is
- * an error too. */
+/* Does a checkpoint remember the option? */
+bool cli_kept(const Cli *c, const Option *o);
+
+/* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept is
+ * taken over, otherwise those of KEEP_MODEL; one the user gave otherwise ends the program (see Keep).
+ * Adopt "config" first: it brings its preset along. */
 void cli_adopt(Cli *c, const char *path, const char *name, const char *value, bool resume);
 
 /* `word` as a shell reads it back, quoted where needed; the caller frees it */

@@ -31,7 +31,7 @@ typedef struct {
     const char *columns;         /* of log.csv after step and seconds: "loss,validation" */
     int log_every;               /* steps a row; 0: 1. A row holds the means since the last one. */
     int save_every;              /* steps between checkpoints; 0: a tenth of the run */
-    const char *name;            /* stage of a chapter with several: starts its files' names; or NULL */
+    const char *name;            /* of a stage: starts its files' names; NULL: none */
     /* to be used */
     int64_t step;                /* steps done; save and load it with the checkpoint */
     char *folder, *checkpoint, *weights;      /* --out, and the two files in it */
@@ -52,7 +52,7 @@ typedef struct {
 /* Makes the folder and sets the number of threads. With --resume the checkpoint must be there, and
  * its options are taken over: build the network after this. */
 void run_start(Run *r, Cli *cli, const CommonOptions *o);
-void run_record(Run *r, const char *key, const char *text);       /* into run.json: data checksums */
+void run_record(Run *r, const char *key, const char *text);   /* into run.json: data checksums */
 void run_record_number(Run *r, const char *key, double value);    /* parameters, final scores */
 /* a file in the folder, "samples-%05d.png"; free it */
 char *run_path(const Run *r, const char *format, ...)

@@ -7,7 +7,7 @@
  * Interface:
  *   - safetensors_parse   checks bytes in memory, prints nothing; an error leaves nothing allocated
  *   - safetensors_open    the same for a file; fails with one line that names it
- *   - safetensors_find    a tensor by name, and safetensors_metadata a text by key; NULL if not there
+ *   - safetensors_find    a tensor by name, safetensors_metadata a text by key; or NULL
  *   - safetensors_get     numbers as real, from any of the float types
  *   - safetensors_write   a file, atomically; the same tensors give the same bytes
  *
@@ -48,8 +48,10 @@ void safetensors_close(Safetensors *s);
 const StTensor *safetensors_find(const Safetensors *s, const char *name);
 const char *safetensors_metadata(const Safetensors *s, const char *key);
 bool safetensors_is_float(StType type);
+const char *safetensors_type(StType type);            /* "F32" */
 void safetensors_get(const StTensor *t, real *x);     /* float types only; x has room for t->len */
-const char *safetensors_shape(int rank, const size_t *shape, char text[static ST_SHAPE]); /* "(2,3)" */
+/* "(2,3)" */
+const char *safetensors_shape(int rank, const size_t *shape, char text[static ST_SHAPE]);
 
 /* What is to be written. `fill` puts len numbers of `type` at `bytes`; NULL: they are copied from
  * `source`. */

@@ -1,0 +1,115 @@
+#include "data/fashion.h"
+
+#include "io/file.h"
+#include "tensor/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS, SIDE = 28, CLASSES = 10 };
+
+const char *const fashion_files[4] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                      "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+
+/* of the decompressed files: packagers compress them anew, so sums of .gz files differ */
+static const char *const published[4] = {
+    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"};
+
+static const char *const fashion_names[CLASSES] = {
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+static const char *const numbers[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+/* FOLDER/NAME or FOLDER/NAME.gz, whichever is there; to be freed */
+static char *find_file(const char *folder, const char *name, bool given) {
+    char *plain = path_join(folder, name), *gz = text_format("%s.gz", plain);
+    bool has_plain = access(plain, F_OK) == 0;
+    if (!has_plain && access(gz, F_OK) != 0) {
+        if (given) fail("%s[.gz]: not found; --data DIR needs %s, %s, %s and %s, plain or .gz", plain,
+                        fashion_files[0], fashion_files[1], fashion_files[2], fashion_files[3]);
+        fail("%s: not found; get Fashion-MNIST by `apt-get install dataset-fashion-mnist`, or give "
+             "--data DIR with %s[.gz], %s[.gz], %s[.gz] and %s[.gz]", gz, fashion_files[0],
+             fashion_files[1], fashion_files[2], fashion_files[3]);
+    }
+    free(has_plain ? gz : plain);
+    return has_plain ? plain : gz;
+}
+
+/* images: (n,28,28); labels: (n), each below 10, as many as there are images */
+static void check_images(const Idx *m, const char *path) {
+    if (m->rank != 3) fail("%s: has %d axes, images have 3: number, rows, columns", path, m->rank);
+    if (m->shape[1] != SIDE || m->shape[2] != SIDE) {
+        fail("%s: its images are %dx%d, %dx%d is expected", path, m->shape[1], m->shape[2], SIDE,
+             SIDE);
+    }
+}
+
+static void check_labels(const Idx *l, const Idx *images, const char *path) {
+    if (l->rank != 1) fail("%s: has %d axes, labels have 1", path, l->rank);
+    if (l->shape[0] != images->shape[0]) {
+        fail("%s: has %d labels for %d images", path, l->shape[0], images->shape[0]);
+    }
+    for (size_t i = 0; i < l->len; i++) {
+        if (l->data[i] >= CLASSES) {
+            fail("%s: label %zu is %d, 0 to %d is expected", path, i, l->data[i], CLASSES - 1);
+        }
+    }
+}
+
+/* one file: opened, checked, compared with the published one */
+static void load_file(Fashion *f, int k, const char *folder, bool given) {
+    char *path = find_file(folder, fashion_files[k], given);
+    f->file[k] = idx_open(path);
+    if (k == TRAIN_IMAGES || k == TEST_IMAGES) check_images(&f->file[k], path);
+    else check_labels(&f->file[k], &f->file[k - 1], path);
+    if (strcmp(f->file[k].sha256, published[k]) != 0) {
+        if (!given) fail("%s: is not the published file (sha256 %.16s..., expected %.16s...); "
+                         "reinstall dataset-fashion-mnist, or give --data DIR", path,
+                         f->file[k].sha256, published[k]);
+        f->standard = false;
+    }
+    free(path);
+}
+
+/* `count` images from number `first` on */
+static Images part(const Idx *images, const Idx *labels, int first, int count) {
+    return (Images){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
+                    .pixels = images->data + (size_t)first * SIDE * SIDE,
+                    .labels = labels->data + first};
+}
+
+Fashion fashion_load(const char *folder) {
+    Fashion f = {.classes = CLASSES, .standard = true};
+    for (int k = 0; k < 4; k++) load_file(&f, k, folder ? folder : FASHION_FOLDER, folder != NULL);
+    if (!f.standard) fprintf(stderr, "note: %s is not the published Fashion-MNIST\n", folder);
+    f.class_names = f.standard ? fashion_names : numbers;
+    int n = f.file[TRAIN_IMAGES].shape[0], held_out = n < 50000 ? n / 10 : 5000;
+    f.train = part(&f.file[TRAIN_IMAGES], &f.file[TRAIN_LABELS], 0, n - held_out);
+    f.validation = part(&f.file[TRAIN_IMAGES], &f.file[TRAIN_LABELS], n - held_out, held_out);
+    f.test = part(&f.file[TEST_IMAGES], &f.file[TEST_LABELS], 0, f.file[TEST_IMAGES].shape[0]);
+    return f;
+}
+
+void fashion_free(Fashion *f) {
+    for (int k = 0; k < 4; k++) idx_close(&f->file[k]);
+    *f = (Fashion){0};
+}
+
+void images_get(const Images *m, int n, const int *index, double low, double high, real *x,
+                int *labels) {
+    real value[256];
+    for (int v = 0; v < 256; v++) value[v] = (real)(low + (high - low) * v / 255);
+    size_t size = (size_t)m->height * m->width * m->channels;
+    for (int i = 0; i < n; i++) {
+        int k = index ? index[i] : i;
+        if (k < 0 || k >= m->count) die("images_get: image %d of %d", k, m->count);
+        const uint8_t *p = m->pixels + k * size;
+        for (size_t j = 0; j < size; j++) x[i * size + j] = value[p[j]];
+        if (labels) labels[i] = m->labels[k];
+    }
+}

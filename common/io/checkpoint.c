@@ -1,0 +1,271 @@
+#include "io/checkpoint.h"
+
+#include "io/file.h"
+#include "io/half.h"
+#include "io/safetensors.h"
+#include "nn/optim.h"
+#include "tensor/error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names and layout ------------------------------------------------------------------------ */
+
+static const struct { const char *here, *file; bool turned; } endings[] = {
+    {"w", "weight", true}, {"wt", "weight", true}, {"table", "weight", false}, {"b", "bias", false},
+    {"gain", "weight", false}, {"shift", "bias", false}, {"mean", "running_mean", false},
+    {"var", "running_var", false}};
+
+/* A parameter as it stands in the file: name, shape, and the axes' order. */
+typedef struct {
+    char *name;                  /* owned */
+    size_t shape[4];
+    int order[4];                /* axis i in the file is axis order[i] here */
+    bool turned;
+    Tensor *tensor;
+} Entry;
+
+static Entry describe(const char *prefix, Tensor *w) {
+    const char *dot = strrchr(w->name, '.'), *last = dot ? dot + 1 : w->name, *ending = last;
+    Entry e = {.tensor = w, .order = {0, 1, 2, 3}};
+    for (size_t k = 0; k < sizeof endings / sizeof *endings; k++) {
+        if (strcmp(last, endings[k].here) != 0) continue;
+        ending = endings[k].file;
+        e.turned = endings[k].turned && (w->rank == 2 || w->rank == 4);
+    }
+    e.name = text_format("%s%.*s%s", prefix, (int)(last - w->name), w->name, ending);
+    if (e.turned) {                     /* (in,out) -> (out,in); (kh,kw,in,out) -> (out,in,kh,kw) */
+        int matrix[4] = {1, 0, 2, 3}, kernel[4] = {3, 2, 0, 1};
+        memcpy(e.order, w->rank == 2 ? matrix : kernel, sizeof e.order);
+    }
+    for (int i = 0; i < 4; i++) e.shape[i] = (size_t)w->shape[e.order[i]];
+    return e;
+}
+
+typedef struct {
+    Entry *entries;
+    int count;
+} List;
+
+static List list_entries(const Checkpoint *c) {
+    List l = {0};
+    for (const CheckpointParams *p = c->params; p->params; p++) l.count += p->params->count;
+    l.entries = malloc(((size_t)l.count + 1) * sizeof *l.entries);
+    if (!l.entries) fail("out of memory");
+    Entry *e = l.entries;
+    for (const CheckpointParams *p = c->params; p->params; p++) {
+        for (int i = 0; i < p->params->count; i++) *e++ = describe(p->prefix, p->params->list[i]);
+    }
+    return l;
+}
+
+static void list_free(List l) {
+    for (int i = 0; i < l.count; i++) free(l.entries[i].name);
+    free(l.entries);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static void convert(StType type, const real *x, size_t n, uint8_t *bytes) {
+    for (size_t i = 0; i < n; i++) {
+        float f = (float)x[i];
+        double d = x[i];
+        uint16_t h = type == ST_F16 ? half_from_float(f) : 0;
+        if (type == ST_F64) memcpy(bytes + 8 * i, &d, 8);
+        else if (type == ST_F32) memcpy(bytes + 4 * i, &f, 4);
+        else memcpy(bytes + 2 * i, &h, 2);
+    }
+}
+
+static void fill(const StOutput *out, uint8_t *bytes) {
+    const Entry *e = out->source;
+    const Tensor *w = e->tensor;
+    if (!e->turned) {
+        convert(out->type, w->x, w->len, bytes);
+        return;
+    }
+    real *turned = malloc(w->len * sizeof *turned);
+    if (!turned) fail("out of memory: %s", w->name);
+    k_permute(w->shape, e->order, w->x, turned, false);
+    convert(out->type, turned, w->len, bytes);
+    free(turned);
+}
+
+/* key, text, key, text, ..., NULL: chapter, kept options, numbers; all owned. Options that may differ when training
+ * goes on are left out of weights that are passed on: they may hold a path. */
+static char **list_metadata(const Checkpoint *c, bool pass_on) {
+    int options = 0, n = 0;
+    while (c->cli->options[options].name) options++;
+    char **m = calloc(2 * (2 + (size_t)options + 32) + 1, sizeof *m), text[CLI_TEXT];
+    if (!m) fail("out of memory");
+    m[n++] = text_format("format");              /* which layout: read by Python libraries */
+    m[n++] = text_format("pt");
+    m[n++] = text_format("chapter");
+    m[n++] = text_format("%s", c->cli->program);
+    for (const Option *o = c->cli->options; o->name; o++) {
+        bool kept = cli_kept(c->cli, o) && !(pass_on && o->keep == KEEP_DEFAULT);
+        const char *value = kept ? cli_text(o, text) : NULL;
+        if (!value) continue;
+        m[n++] = text_format("option.%s", o->name);
+        m[n++] = text_format("%s", value);
+    }
+    for (const CheckpointNumber *k = c->numbers; k->name; k++) {
+        m[n++] = text_format("state.%s", k->name);
+        m[n++] = k->i ? text_format("%" PRId64, *k->i) : text_format("%" PRIu64, *k->u);
+    }
+    return m;
+}
+
+static void save(const char *path, const Checkpoint *c, StType type, bool pass_on) {
+    List l = list_entries(c);
+    StOutput *out = calloc((size_t)l.count + 1, sizeof *out);
+    if (!out) fail("out of memory");
+    for (int i = 0; i < l.count; i++) {
+        Entry *e = &l.entries[i];
+        out[i] = (StOutput){.name = e->name, .type = type, .rank = e->tensor->rank, .source = e,
+                            .fill = fill};
+        memcpy(out[i].shape, e->shape, sizeof e->shape);
+    }
+    char **metadata = list_metadata(c, pass_on);
+    safetensors_write(path, out, l.count, (const char *const *)metadata);
+    for (char **m = metadata; *m; m++) free(*m);
+    free(metadata);
+    free(out);
+    list_free(l);
+}
+
+void checkpoint_save(const char *path, const Checkpoint *c) {
+    save(path, c, sizeof(real) == 8 ? ST_F64 : ST_F32, false);
+}
+
+void checkpoint_save_half(const char *path, const Checkpoint *c) {
+    for (const CheckpointParams *p = c->params; p->params; p++) {
+        for (int i = 0; i < p->params->count; i++) {
+            const Tensor *w = p->params->list[i];
+            for (size_t j = 0; j < w->len; j++) {
+                if (fabs((double)w->x[j]) < 65520) continue;
+                fail("%s: %s%s holds %g, half precision ends at 65504", path, p->prefix, w->name,
+                     (double)w->x[j]);
+            }
+        }
+    }
+    save(path, c, ST_F16, true);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static void check_chapter(const Safetensors *s, const char *path, const Cli *cli) {
+    const char *chapter = safetensors_metadata(s, "chapter");
+    if (chapter && strcmp(chapter, cli->program) != 0) {
+        fail("%s: was made by %s, not by %s", path, chapter, cli->program);
+    }
+}
+
+void checkpoint_options(const char *path, Cli *cli, bool resume) {
+    Safetensors s = safetensors_open(path);
+    check_chapter(&s, path, cli);
+    const char *config = safetensors_metadata(&s, "option.config");
+    if (config) cli_adopt(cli, path, "config", config, resume);
+    for (const Option *o = cli->options; o->name; o++) {
+        char *key = text_format("option.%s", o->name);
+        const char *value = safetensors_metadata(&s, key);
+        if (value && strcmp(o->name, "config") != 0) cli_adopt(cli, path, o->name, value, resume);
+        free(key);
+    }
+    safetensors_close(&s);
+}
+
+/* moments and averages that the file has and that are not there yet */
+static void make_like(const Safetensors *s, const Checkpoint *c) {
+    for (const CheckpointParams *p = c->params; p->params; p++) {
+        if (!p->like || p->params->count) continue;
+        for (int i = 0; i < s->count; i++) {
+            if (strncmp(s->tensors[i].name, p->prefix, strlen(p->prefix)) == 0) {
+                params_like(p->params, p->like, 0);
+                break;
+            }
+        }
+    }
+}
+
+static void check_entry(const Safetensors *s, const char *path, const Entry *e) {
+    const StTensor *t = safetensors_find(s, e->name);
+    char in_file[ST_SHAPE], here[ST_SHAPE];
+    int rank = e->tensor->rank;
+    if (!t) {
+        fail("%s: has no %s, which this network has; was it trained with another --config?", path,
+             e->name);
+    }
+    if (t->rank != rank || memcmp(t->shape, e->shape, (size_t)rank * sizeof *t->shape) != 0) {
+        fail("%s: %s is %s, this network has %s; was it trained with another --config?", path,
+             e->name, safetensors_shape(t->rank, t->shape, in_file),
+             safetensors_shape(rank, e->shape, here));
+    }
+    if (!safetensors_is_float(t->type)) {
+        fail("%s: %s holds %s, weights are F64, F32, F16 or BF16", path, e->name,
+             safetensors_type(t->type));
+    }
+}
+
+/* called when the file has more tensors than the list: names the first that is not asked for */
+static void name_surplus(const Safetensors *s, const char *path, List l) {
+    for (int i = 0; i < s->count; i++) {
+        const char *name = s->tensors[i].name;
+        int k = 0;
+        while (k < l.count && strcmp(l.entries[k].name, name) != 0) k++;
+        if (k == l.count) {
+            fail("%s: has %s, which is not asked for here; is it a training checkpoint (use the "
+                 "weights beside it), or of another --config?", path, name);
+        }
+    }
+}
+
+static void read_entry(const StTensor *t, const Entry *e) {
+    Tensor *w = e->tensor;
+    if (!e->turned) {
+        safetensors_get(t, w->x);
+        return;
+    }
+    real *turned = malloc(w->len * sizeof *turned);
+    if (!turned) fail("out of memory: %s", w->name);
+    int shape[4], back[4];
+    for (int i = 0; i < 4; i++) {
+        shape[i] = (int)e->shape[i];
+        back[e->order[i]] = i;
+    }
+    safetensors_get(t, turned);
+    k_permute(shape, back, turned, w->x, false);
+    free(turned);
+}
+
+static void read_number(const Safetensors *s, const char *path, const CheckpointNumber *k) {
+    char *key = text_format("state.%s", k->name), *end;
+    const char *text = safetensors_metadata(s, key);
+    if (!text) {
+        fail("%s: has no %s: these are weights, training cannot go on from them", path, key);
+    }
+    errno = 0;
+    if (k->i) *k->i = strtoll(text, &end, 10);
+    else *k->u = strtoull(text, &end, 10);
+    if (errno || end == text || *end) fail("%s: %s is '%s', not a whole number", path, key, text);
+    free(key);
+}
+
+void checkpoint_load(const char *path, const Checkpoint *c) {
+    Safetensors s = safetensors_open(path);
+    check_chapter(&s, path, c->cli);
+    make_like(&s, c);
+    List l = list_entries(c);
+    for (int i = 0; i < l.count; i++) check_entry(&s, path, &l.entries[i]);
+    if (l.count < s.count) name_surplus(&s, path, l);
+    for (const CheckpointNumber *k = c->numbers; k->name; k++) read_number(&s, path, k);
+    for (int i = 0; i < l.count; i++) {
+        read_entry(safetensors_find(&s, l.entries[i].name), &l.entries[i]);
+    }
+    list_free(l);
+    safetensors_close(&s);
+}

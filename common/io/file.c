@@ -1,0 +1,123 @@
+#define _GNU_SOURCE   /* vasprintf */
+#include "io/file.h"
+
+#include "tensor/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *text_format(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text;
+    if (vasprintf(&text, format, args) < 0) fail("out of memory");
+    va_end(args);
+    return text;
+}
+
+char *path_join(const char *folder, const char *name) {
+    size_t n = strlen(folder);
+    return text_format("%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* what can be done about a failed write */
+static const char *advice(int error) {
+    switch (error) {
+    case ENOSPC: case EDQUOT: return "; free some space, or choose another folder with --out";
+    case EACCES: case EPERM: case EROFS: case ENOTDIR: case ENOENT:
+        return "; choose another folder with --out";
+    default: return "";
+    }
+}
+
+/* Takes the unfinished file away and ends the program; the old file stays. */
+static _Noreturn void give_up(AtomicFile *f, int error) {
+    if (f->stream) fclose(f->stream);
+    unlink(f->temporary);
+    fail("%s: cannot be written: %s%s", f->path, strerror(error), advice(error));
+}
+
+AtomicFile file_create(const char *path) {
+    AtomicFile f = {.path = text_format("%s", path), .temporary = text_format("%s.tmp", path)};
+    f.stream = fopen(f.temporary, "wbe");
+    if (!f.stream) {
+        fail("%s: cannot be created: %s%s", path, strerror(errno), advice(errno));
+    }
+    return f;
+}
+
+void file_put(AtomicFile *f, const void *bytes, size_t n) {
+    if (n && fwrite(bytes, 1, n, f->stream) != n) give_up(f, errno);
+}
+
+void file_commit(AtomicFile *f) {
+    if (fflush(f->stream) || fsync(fileno(f->stream))) give_up(f, errno);
+    FILE *stream = f->stream;
+    f->stream = NULL;
+    if (fclose(stream) || rename(f->temporary, f->path)) give_up(f, errno);
+    free(f->path);
+    free(f->temporary);
+    *f = (AtomicFile){0};
+}
+
+void file_write(const char *path, const void *bytes, size_t n) {
+    AtomicFile f = file_create(path);
+    file_put(&f, bytes, n);
+    file_commit(&f);
+}
+
+/* ---- folders --------------------------------------------------------------------------------- */
+
+static bool is_folder(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+void folder_create(const char *path) {
+    if (!*path) fail("the name of the output folder is empty; choose one with --out");
+    char *part = text_format("%s", path);
+    for (char *end = part + 1; ; end++) {
+        if (*end != '/' && *end) continue;
+        char next = *end;
+        *end = 0;
+        if (mkdir(part, 0777) && !(errno == EEXIST && is_folder(part))) {
+            int error = errno == EEXIST ? ENOTDIR : errno;
+            fail("%s: the folder cannot be created: %s%s", part, strerror(error), advice(error));
+        }
+        if (!(*end = next)) break;
+    }
+    if (access(path, W_OK | X_OK)) {
+        fail("%s: nothing can be written there: %s%s", path, strerror(errno), advice(errno));
+    }
+    free(part);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+const uint8_t *file_map(const char *path, size_t *length) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat s;
+    if (fd < 0 || fstat(fd, &s)) fail("%s: cannot be read: %s", path, strerror(errno));
+    if (!S_ISREG(s.st_mode)) fail("%s: is not a plain file", path);
+    *length = (size_t)s.st_size;
+    const uint8_t *bytes = NULL;      /* an empty file cannot be mapped, and needs not be */
+    if (*length) {
+        bytes = mmap(NULL, *length, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes == MAP_FAILED) fail("%s: cannot be read: %s", path, strerror(errno));
+    }
+    close(fd);
+    return bytes;
+}
+
+void file_unmap(const uint8_t *bytes, size_t length) {
+    if (bytes) munmap((void *)bytes, length);
+}
