@@ -8,11 +8,13 @@
 #include "io/safetensors.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
+#include "testing.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+SUITE(golden);
 
 /* of the largest value of the tensor; 10 to 30 times what the sums of these sizes lose by
  * rounding */
@@ -109,8 +111,8 @@ static double difference(const real *got, const Golden *g, size_t *at) {
     return max;
 }
 
-/* A gradient that is 0 but for rounding (of a key's bias: softmax does not see it) has no scale of its
- * own; then the tolerance is that of values of 1. */
+/* A gradient that is 0 but for rounding (of a key's bias: softmax does not see it) has no
+ * scale of its own; then the tolerance is that of values of 1. */
 static double scale_of(const Golden *g) {
     double max = largest(g);
     return max < 1e-9 ? 1 : max;
@@ -274,8 +276,9 @@ Test(golden, pooling_and_upsampling_agree_with_pytorch) {
 /* Which channels form a group, is the variance biased, and does silu come after gain and shift? */
 Test(golden, group_norm_agrees_with_pytorch) {
     static const struct { const char *name; int channels, groups; bool silu; } rows[] = {
-        {"group", 12, 4, false}, {"group_silu", 12, 4, true}, {"group_one", 6, 1, false},
-        {"group_one_silu", 6, 1, true}, {"group_each", 5, 5, false}, {"group_each_silu", 5, 5, true}};
+        {"group", 12, 4, false}, {"group_silu", 12, 4, true},
+        {"group_one", 6, 1, false}, {"group_one_silu", 6, 1, true},
+        {"group_each", 5, 5, false}, {"group_each_silu", 5, 5, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Case c = case_open("norm", rows[i].name);
         GroupNorm l = group_norm_new(top(&c), rows[i].channels, rows[i].groups, 1e-5);
@@ -425,7 +428,7 @@ static void compare_row(Case *c, const char *key, int i, const Tensor *w) {
     compare(c, key, w->x, &g);
 }
 
-/* Ten steps of one optimiser (the other is NULL) with given gradients */
+/* Ten steps of one optimiser (the other is NULL) with given gradients; frees it */
 static void check_optimiser(const char *name, Sgd *sgd, Adam *adam, double lr) {
     Case c = case_open("optim", name);
     Tensor *w = param(top(&c), "w", INIT_CONSTANT, 0, SHAPE(4, 5));
@@ -440,6 +443,8 @@ static void check_optimiser(const char *name, Sgd *sgd, Adam *adam, double lr) {
         compare_row(&c, "w_after", i, w);
         compare_row(&c, "b_after", i, b);
     }
+    if (sgd) sgd_free(sgd);
+    else adam_free(adam);
     case_close(&c);
 }
 
