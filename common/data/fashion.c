@@ -30,8 +30,9 @@ static char *find_file(const char *folder, const char *name, bool given) {
     char *plain = path_join(folder, name), *gz = text_format("%s.gz", plain);
     bool has_plain = access(plain, F_OK) == 0;
     if (!has_plain && access(gz, F_OK) != 0) {
-        if (given) fail("%s[.gz]: not found; --data DIR needs %s, %s, %s and %s, plain or .gz", plain,
-                        fashion_files[0], fashion_files[1], fashion_files[2], fashion_files[3]);
+        if (given) fail("%s[.gz]: not found; --data DIR needs %s, %s, %s and %s, plain or .gz",
+                        plain, fashion_files[0], fashion_files[1], fashion_files[2],
+                        fashion_files[3]);
         fail("%s: not found; get Fashion-MNIST by `apt-get install dataset-fashion-mnist`, or give "
              "--data DIR with %s[.gz], %s[.gz], %s[.gz] and %s[.gz]", gz, fashion_files[0],
              fashion_files[1], fashion_files[2], fashion_files[3]);

@@ -22,7 +22,7 @@ static bool check_magic(const uint8_t *p, size_t length, char *message) {
         snprintf(message, IDX_MESSAGE, "starts with the bytes %02x %02x %02x %02x, "
                  "an IDX file starts with 00 00", p[0], p[1], p[2], p[3]);
     } else if (p[2] != 8) {
-        snprintf(message, IDX_MESSAGE, "holds numbers of type %02x, only bytes (08) are read", p[2]);
+        snprintf(message, IDX_MESSAGE, "has numbers of type %02x, only bytes (08) are read", p[2]);
     } else if (p[3] < 1 || p[3] > IDX_MAX_RANK) {
         snprintf(message, IDX_MESSAGE, "says it has %d axes, 1 to %d are read", p[3], IDX_MAX_RANK);
     } else {
@@ -43,14 +43,15 @@ bool idx_parse(Idx *idx, const uint8_t *bytes, size_t length, char message[stati
     for (int i = 0; i < rank; i++) {
         uint32_t size = big_endian(bytes + 4 + 4 * i);
         if (size == 0 || size > INT32_MAX || __builtin_mul_overflow(len, size, &len)) {
-            snprintf(message, IDX_MESSAGE, "says axis %d has the size %u, which cannot be", i, size);
+            snprintf(message, IDX_MESSAGE, "says axis %d has the size %u: it cannot", i, size);
             return false;
         }
         idx->shape[i] = (int)size;
     }
     if (length - header != len) {
         snprintf(message, IDX_MESSAGE, "%s: its header announces %zu bytes of data, %zu follow",
-                 length - header < len ? "is cut short" : "has surplus bytes", len, length - header);
+                 length - header < len ? "is cut short" : "has surplus bytes", len,
+                 length - header);
         return false;
     }
     idx->rank = rank;

@@ -95,8 +95,8 @@ static void fill(const StOutput *out, uint8_t *bytes) {
     free(turned);
 }
 
-/* key, text, key, text, ..., NULL: chapter, kept options, numbers; all owned. Options that may differ when training
- * goes on are left out of weights that are passed on: they may hold a path. */
+/* key, text, key, text, ..., NULL: chapter, kept options, numbers; all owned. Options that may
+ * differ when training goes on are left out of weights that are passed on: they may hold a path. */
 static char **list_metadata(const Checkpoint *c, bool pass_on) {
     int options = 0, n = 0;
     while (c->cli->options[options].name) options++;

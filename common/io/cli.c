@@ -28,7 +28,8 @@ static bool in_list(const char *list, const char *word, char separator) {
     return false;
 }
 
-/* Texts that option fields point to, for the rest of the run: listed, so that no leak is reported. */
+/* Texts that option fields point to, for the rest of the run: listed, so that no leak is reported.
+ * */
 static const char *keep_text(char *text) {
     static struct Kept { struct Kept *next; char *text; } *all;
     struct Kept *k = malloc(sizeof *k);
@@ -67,7 +68,8 @@ char *shell_quote(const char *word) {
 static char *quoted_line(int argc, char **argv) {
     char *line = text_format("%s", "");
     for (int i = 0; i < argc; i++) {
-        char *word = shell_quote(argv[i]), *longer = text_format("%s%s%s", line, i ? " " : "", word);
+        char *word = shell_quote(argv[i]);
+        char *longer = text_format("%s%s%s", line, i ? " " : "", word);
         free(word);
         free(line);
         line = longer;
@@ -161,8 +163,8 @@ const char *cli_text(const Option *o, char text[static CLI_TEXT]) {
 
 /* ---- presets --------------------------------------------------------------------------------- */
 
-/* Sets what the chosen --config sets, except what the user gave. A preset that does not fit the table
- * is a mistake in the program. */
+/* Sets what the chosen --config sets, except what the user gave. A preset that does not fit the
+ * table is a mistake in the program. */
 static void apply_preset(Cli *c) {
     const Option *config = find(c, "config");
     if (!config || !c->presets) return;
@@ -258,7 +260,9 @@ static _Noreturn void refuse(const Cli *c, int answer, char **argv) {
         const Option *o = &c->options[option_index(c, optopt)];
         usage_error("--%s needs a value: --%s %s", o->name, o->name, meta(o));
     }
-    if (optopt >= FIRST || (optopt == 'h' && word[1] == '-')) usage_error("%s: this option takes no value", word);
+    if (optopt >= FIRST || (optopt == 'h' && word[1] == '-')) {
+        usage_error("%s: this option takes no value", word);
+    }
     if (optopt) {
         usage_error("unknown option -%c; see %s %s%s--help", optopt, c->path, see, space);
     }
@@ -278,7 +282,7 @@ static void read_words(Cli *c, int argc, char **argv, Given *given) {
     struct option longs[MAX_OPTIONS + 1];
     char letters[2 * MAX_OPTIONS + 4] = "-";             /* '-': other words come in order, too */
     build_tables(c, longs, letters + 1);
-    optind = 0;                                          /* start anew: tests parse more than once */
+    optind = 0;                                  /* start anew: tests parse more than once */
     opterr = 0;
     for (int answer; (answer = getopt_long(argc, argv, letters, longs, NULL)) != -1; ) {
         if (answer == '?' || answer == ':') {

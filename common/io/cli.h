@@ -120,9 +120,9 @@ const char *cli_text(const Option *o, char text[static CLI_TEXT]);
 /* Does a checkpoint remember the option? */
 bool cli_kept(const Cli *c, const Option *o);
 
-/* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept is
- * taken over, otherwise those of KEEP_MODEL; one the user gave otherwise ends the program (see Keep).
- * Adopt "config" first: it brings its preset along. */
+/* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept
+ * is taken over, otherwise those of KEEP_MODEL; one the user gave otherwise ends the program (see
+ * Keep). Adopt "config" first: it brings its preset along. */
 void cli_adopt(Cli *c, const char *path, const char *name, const char *value, bool resume);
 
 /* `word` as a shell reads it back, quoted where needed; the caller frees it */

@@ -24,8 +24,8 @@ uint16_t half_from_float(float x) {
         uint32_t steps = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
         return (uint16_t)(sign | steps);
     }
-    /* 13 fraction bits go: add just under half of the last that stays, plus that bit itself, so that a tie
-     * goes to the even neighbour. A carry runs into the exponent, as it should. */
+    /* 13 fraction bits go: add just under half of the last that stays, plus that bit itself, so
+     * that a tie goes to the even neighbour. A carry runs into the exponent, as it should. */
     uint32_t odd = magnitude >> 13 & 1;
     magnitude += 0xfff + odd;
     return (uint16_t)(sign | ((magnitude - (112u << 23)) >> 13));    /* exponent bias 127 to 15 */

@@ -1,7 +1,8 @@
 /* progress.h — how far a long job is, on stderr.
  *
- * On a terminal one line that is drawn over and over; otherwise a plain line about every 5 % or 10
- * s, whichever is later. The rate is the mean since progress_start. */
+ * On a terminal one line that is drawn over and over; otherwise a plain line every 5 %, though not
+ * more often than every second nor less often than every 10 s. The rate is the mean since
+ * progress_start. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 

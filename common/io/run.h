@@ -3,7 +3,7 @@
  *     Run run = {.columns = "loss,validation"};
  *     run_start(&run, &cli, &o.common);
  *     ... build the network ...
- *     if (o.common.resume) checkpoint_load(run.checkpoint, &all);    // sets run.step, too
+ *     if (run.resumed) checkpoint_load(run.checkpoint, &all);    // sets run.step, too
  *     while (run_next(&run)) {
  *         ... one step ...
  *         run_value(&run, "loss", loss->x[0]);
@@ -31,8 +31,10 @@ typedef struct {
     const char *columns;         /* of log.csv after step and seconds: "loss,validation" */
     int log_every;               /* steps a row; 0: 1. A row holds the means since the last one. */
     int save_every;              /* steps between checkpoints; 0: a tenth of the run */
+    const int *steps;            /* where the number of steps is; NULL: --steps */
     const char *name;            /* of a stage: starts its files' names; NULL: none */
     /* to be used */
+    bool resumed;                /* there is a checkpoint to load */
     int64_t step;                /* steps done; save and load it with the checkpoint */
     char *folder, *checkpoint, *weights;      /* --out, and the two files in it */
     /* private */
@@ -41,16 +43,18 @@ typedef struct {
     bool started;
     RunLog log;
     Progress progress;
-    double start;
+    bool stopping;
+    double start, wall;          /* seconds: when this part began, what earlier ones took */
     double sum[RUNLOG_COLUMNS];
     int measured[RUNLOG_COLUMNS];
-    int64_t first, logged;       /* steps at the start and at the last row */
+    int64_t first;               /* steps at the start */
+    char note[80];               /* "loss 0.123" */
     struct cJSON *record;        /* run.json */
-    char *record_path;
 } Run;
 
-/* Makes the folder and sets the number of threads. With --resume the checkpoint must be there, and
- * its options are taken over: build the network after this. */
+/* Makes the folder and sets the number of threads. With --resume the checkpoint must be there (a
+ * stage without one starts anew: it was not reached), and its options are taken over: build the
+ * network after this. */
 void run_start(Run *r, Cli *cli, const CommonOptions *o);
 void run_record(Run *r, const char *key, const char *text);   /* into run.json: data checksums */
 void run_record_number(Run *r, const char *key, double value);    /* parameters, final scores */

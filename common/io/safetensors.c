@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the numbers in the files are little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
 static const struct { const char *name; size_t size; } types[ST_TYPES] = {
     [ST_F64] = {"F64", 8}, [ST_I64] = {"I64", 8}, [ST_F32] = {"F32", 4}, [ST_I32] = {"I32", 4},
@@ -19,7 +19,8 @@ static const struct { const char *name; size_t size; } types[ST_TYPES] = {
 
 static const size_t max_header = 100000000;       /* as in the reference reader */
 
-/* ---- parsing -------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct {
     Safetensors *s;
@@ -58,8 +59,8 @@ static bool parse_type(Parser *p, const cJSON *entry, StTensor *t) {
             return true;
         }
     }
-    return wrong(p, "%.60s has the type %.20s; F64, F32, F16, BF16, I64, I32 and U8 are read", t->name,
-                 type->valuestring);
+    return wrong(p, "%.60s has the type %.20s; F64, F32, F16, BF16, I64, I32 and U8 are read",
+                 t->name, type->valuestring);
 }
 
 static bool parse_shape(Parser *p, const cJSON *entry, StTensor *t) {
@@ -71,7 +72,7 @@ static bool parse_shape(Parser *p, const cJSON *entry, StTensor *t) {
         if (t->rank == ST_MAX_RANK) {
             return wrong(p, "%.60s has more than %d axes", t->name, ST_MAX_RANK);
         }
-        if (!get_size(item, &size)) return wrong(p, "%.60s: its shape is not a list of sizes", t->name);
+        if (!get_size(item, &size)) return wrong(p, "%.60s: its shape is not sizes", t->name);
         if (__builtin_mul_overflow(t->len, size, &t->len)) {
             return wrong(p, "%.60s is too large to be counted", t->name);
         }
@@ -88,8 +89,8 @@ static bool parse_offsets(Parser *p, const cJSON *entry, StTensor *t) {
         return wrong(p, "%.60s has no \"data_offsets\" [begin, end]", t->name);
     }
     if (begin > end || end > p->data_length) {
-        return wrong(p, "%.60s: its data, bytes %zu to %zu, are not within the %zu there are", t->name,
-                     begin, end, p->data_length);
+        return wrong(p, "%.60s: its data, bytes %zu to %zu, are not within the %zu there are",
+                     t->name, begin, end, p->data_length);
     }
     if (__builtin_mul_overflow(t->len, types[t->type].size, &bytes) || bytes != end - begin) {
         char shape[ST_SHAPE];
@@ -117,7 +118,9 @@ static bool parse_metadata(Parser *p, const cJSON *metadata) {
     const cJSON *item;
     if (!cJSON_IsObject(metadata)) return wrong(p, "its __metadata__ is not an object");
     cJSON_ArrayForEach(item, metadata) {
-        if (!cJSON_IsString(item)) return wrong(p, "its __metadata__ %.60s is not a text", item->string);
+        if (!cJSON_IsString(item)) {
+            return wrong(p, "its __metadata__ %.60s is not a text", item->string);
+        }
     }
     return true;
 }
@@ -140,8 +143,8 @@ static bool check_places(Parser *p) {
     for (int i = 0; i < s->count; i++) {
         const StTensor *t = &s->tensors[i];
         if (t->data != end) {
-            return wrong(p, "%.60s starts at byte %zu of the data, where %zu is expected: %s", t->name,
-                         (size_t)(t->data - p->data), (size_t)(end - p->data),
+            return wrong(p, "%.60s starts at byte %zu of the data, where %zu is expected: %s",
+                         t->name, (size_t)(t->data - p->data), (size_t)(end - p->data),
                          t->data < end ? "tensors overlap" : "there is a hole");
         }
         end = t->data + t->len * types[t->type].size;
@@ -188,8 +191,8 @@ static bool header_length(Parser *p, const uint8_t *bytes, size_t length, uint64
     }
     memcpy(n, bytes, 8);
     if (*n > max_header) {
-        return wrong(p, "is not a safetensors file: its first 8 bytes announce a header of %llu bytes",
-                     (unsigned long long)*n);
+        return wrong(p, "is not a safetensors file: its first 8 bytes announce a header of %llu "
+                     "bytes", (unsigned long long)*n);
     }
     if (*n > length - 8) {
         return wrong(p, "is cut short: it announces a header of %llu bytes, %zu follow",
@@ -227,7 +230,8 @@ bool safetensors_parse(Safetensors *s, const uint8_t *bytes, size_t length,
     return good;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------- */
 
 Safetensors safetensors_open(const char *path) {
     Safetensors s;
@@ -294,7 +298,8 @@ const char *safetensors_shape(int rank, const size_t *shape, char text[static ST
     return text;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -------------------------------------------------------------------------------------- */
 
 static int by_output_name(const void *a, const void *b) {
     return strcmp(((const StOutput *)a)->name, ((const StOutput *)b)->name);

@@ -1,0 +1,70 @@
+#include "io/record.h"
+
+#include "kernels/kernels.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+double peak_memory(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+#ifdef __APPLE__
+    return (double)usage.ru_maxrss;
+#else
+    return 1024.0 * (double)usage.ru_maxrss;
+#endif
+}
+
+/* numbers as numbers, except seeds that a double cannot hold */
+static void add_option(cJSON *options, const Option *o) {
+    char text[CLI_TEXT];
+    const char *value = cli_text(o, text);
+    if (!value) cJSON_AddNullToObject(options, o->name);
+    else if (o->b) cJSON_AddBoolToObject(options, o->name, *o->b);
+    else if (o->i) cJSON_AddNumberToObject(options, o->name, *o->i);
+    else if (o->d) cJSON_AddNumberToObject(options, o->name, *o->d);
+    else if (o->u && *o->u < (1ULL << 53)) {
+        cJSON_AddNumberToObject(options, o->name, (double)*o->u);
+    } else cJSON_AddStringToObject(options, o->name, value);
+}
+
+/* "model name : ..." of /proc/cpuinfo; where there is none, the kind of machine */
+static void add_cpu(cJSON *record) {
+    struct utsname machine;
+    char line[256], *cpu = uname(&machine) == 0 ? machine.machine : "unknown";
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        line[strcspn(line, "\n")] = 0;
+        cpu = colon + 1 + strspn(colon + 1, " ");
+        break;
+    }
+    cJSON_AddStringToObject(record, "cpu", cpu);
+    if (f) fclose(f);
+}
+
+static void add_time(cJSON *record) {
+    char text[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    cJSON_AddStringToObject(record, "started", text);
+}
+
+cJSON *record_new(const Cli *cli) {
+    cJSON *record = cJSON_CreateObject();
+    cJSON_AddStringToObject(record, "chapter", cli->program);
+    cJSON_AddStringToObject(record, "command", cli->line);
+    cJSON *options = cJSON_AddObjectToObject(record, "options");
+    for (const Option *o = cli->options; o->name; o++) add_option(options, o);
+    add_time(record);
+    cJSON_AddStringToObject(record, "compiler", __VERSION__);
+    cJSON_AddStringToObject(record, "real", sizeof(real) == 8 ? "double" : "float");
+    cJSON_AddNumberToObject(record, "threads", threads_get());
+    add_cpu(record);
+    return record;
+}
