@@ -1,84 +1,161 @@
-/* conv.c — two-dimensional convolutions, channels last. */
-#include "kernels.h"
+/* conv.c — convolutions, channels last: the forward pass, and the gradient with respect to the input.
+ *
+ * Both are the same computation. For every output pixel, the neighbourhood (kh runs of kw*ic numbers in
+ * a frame, see conv.h) is multiplied by the weights, a matrix (kh*kw*ic, oc). A tile of TILE_ROWS pixels
+ * by TILE_COLS output channels stays in registers (tile.h) for the whole sum, the image is read
+ * in place, and only the weights are copied, into panels of TILE_COLS channels.
+ *
+ * The gradient with respect to the input at stride 1 is a convolution of dy with the kernel turned
+ * by 180 degrees and its channels exchanged. At stride s, input row r receives from kernel rows u with
+ * (r + pad) mod s = u mod s only: the rows, and the columns, fall into s phases, each of which
+ * is a convolution of dy at stride 1 with every s-th row of the kernel.
+ */
+#include "conv.h"
+#include "parallel.h"
+#include "tile.h"
 
-#include <string.h>
+enum { UNITS_WANTED = 32 };    /* enough for the threads to finish together */
 
-/* Where output pixel (n,i,j), kernel tap (u,v) reads: the pixel's first channel, NULL outside. */
-static const real *tap(const ConvShape *s, const real *x, int n, int i, int j, int u, int v)
+static int least(int a, int b) { return a < b ? a : b; }
+static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
+
+/* ---- weights in panels ----------------------------------------------------------------------------- */
+
+/* Which weights a pass uses, and how: tap (u,v) of the pass is kernel tap (u0 + u*step_u, v0 + v*step_v).
+ * `exchanged`: the pass goes from the kernel's output to its input channels. */
+typedef struct {
+    const real *w;
+    int kw, ic, oc, u0, v0, step;
+    bool exchanged;
+} Weights;
+
+/* panel[c][j] = the tap's weight from channel c to channel j0+j, zeros beyond the last channel */
+static void pack_tap(const Weights *k, const real *tap, int j0, real *panel)
 {
-    int row = i * s->stride + u - s->pad_top, col = j * s->stride + v - s->pad_left;
-    if (row < 0 || row >= s->h || col < 0 || col >= s->w) return NULL;
-    return x + (((size_t)n * s->h + row) * s->w + col) * s->ic;
+    int from = k->exchanged ? k->oc : k->ic, to = k->exchanged ? k->ic : k->oc;
+    int cols = least(TILE_COLS, to - j0), c = 0;
+    if (cols < TILE_COLS) memset(panel, 0, (size_t)from * TILE_COLS * sizeof(real));
+    if (!k->exchanged) {
+        for (; c < from; c++)
+            memcpy(panel + c * TILE_COLS, tap + (size_t)c * k->oc + j0, cols * sizeof(real));
+        return;
+    }
+    const real *rows = tap + (size_t)j0 * k->oc;
+    for (; cols == TILE_COLS && c + VEC <= from; c += VEC)
+        for (int j = 0; j < TILE_COLS; j += VEC)
+            vtranspose(rows + (size_t)j * k->oc + c, k->oc, panel + c * TILE_COLS + j, TILE_COLS);
+    for (; c < from; c++)
+        for (int j = 0; j < cols; j++) panel[c * TILE_COLS + j] = rows[(size_t)j * k->oc + c];
 }
 
-void conv2d_forward_ref(const ConvShape *s, const real *x, const real *w, const real *bias, real *y)
+/* All panels of a pass: (oc / TILE_COLS, kh, kw, ic, TILE_COLS) in the pass's own sizes. */
+static const real *pack_weights(const ConvPlan *p, const Weights *k)
 {
-    for (int n = 0; n < s->b; n++)
-        for (int i = 0; i < s->oh; i++)
-            for (int j = 0; j < s->ow; j++, y += s->oc)
-                for (int o = 0; o < s->oc; o++) {
-                    double sum = bias ? bias[o] : 0;
-                    for (int u = 0; u < s->kh; u++)
-                        for (int v = 0; v < s->kw; v++) {
-                            const real *x_uv = tap(s, x, n, i, j, u, v);
-                            const real *w_uv = w + ((size_t)u * s->kw + v) * s->ic * s->oc;
-                            for (int c = 0; x_uv && c < s->ic; c++)
-                                sum += (double)x_uv[c] * w_uv[(size_t)c * s->oc + o];
-                        }
-                    y[o] = (real)sum;
-                }
-}
-
-void conv2d_backward_input_ref(const ConvShape *s, const real *w, const real *dy, const real *bias,
-                               real *dx, bool add)
-{
-    size_t pixels = (size_t)s->b * s->h * s->w;
-    for (size_t i = 0; i < pixels; i++)
-        for (int c = 0; c < s->ic; c++) {
-            real start = bias ? bias[c] : 0;
-            dx[i * s->ic + c] = add ? dx[i * s->ic + c] + start : start;
+    size_t depth = (size_t)p->kh * p->kw * p->ic;
+    int panels = round_up(p->oc, TILE_COLS) / TILE_COLS;
+    real *packed = scratch(SCRATCH_B, panels * depth * TILE_COLS);
+    PARALLEL_FOR((double)panels * depth * TILE_COLS)
+    for (int i = 0; i < panels; i++)
+        for (int t = 0; t < p->kh * p->kw; t++) {
+            int u = k->u0 + t / p->kw * k->step, v = k->v0 + t % p->kw * k->step;
+            pack_tap(k, k->w + ((size_t)u * k->kw + v) * k->ic * k->oc, i * TILE_COLS,
+                     packed + (i * depth + (size_t)t * p->ic) * TILE_COLS);
         }
-    for (int n = 0; n < s->b; n++)
-        for (int i = 0; i < s->oh; i++)
-            for (int j = 0; j < s->ow; j++, dy += s->oc)
-                for (int u = 0; u < s->kh; u++)
-                    for (int v = 0; v < s->kw; v++) {
-                        real *dx_uv = (real *)tap(s, dx, n, i, j, u, v);
-                        const real *w_uv = w + ((size_t)u * s->kw + v) * s->ic * s->oc;
-                        for (int c = 0; dx_uv && c < s->ic; c++)
-                            for (int o = 0; o < s->oc; o++)
-                                dx_uv[c] += dy[o] * w_uv[(size_t)c * s->oc + o];
-                    }
+    return packed;
 }
 
-void conv2d_backward_weight_ref(const ConvShape *s, const real *x, const real *dy, real *dw, bool add)
+/* ---- one pass ---------------------------------------------------------------------------------------- */
+
+/* out[q]: where pixel q of a unit is written, counted from the unit's first pixel. */
+static void output_offsets(const ConvPlan *p, int *out)
 {
-    if (!add) memset(dw, 0, sizeof(real) * s->kh * s->kw * s->ic * s->oc);
-    for (int n = 0; n < s->b; n++)
-        for (int i = 0; i < s->oh; i++)
-            for (int j = 0; j < s->ow; j++, dy += s->oc)
-                for (int u = 0; u < s->kh; u++)
-                    for (int v = 0; v < s->kw; v++) {
-                        const real *x_uv = tap(s, x, n, i, j, u, v);
-                        real *dw_uv = dw + ((size_t)u * s->kw + v) * s->ic * s->oc;
-                        for (int c = 0; x_uv && c < s->ic; c++)
-                            for (int o = 0; o < s->oc; o++)
-                                dw_uv[(size_t)c * s->oc + o] += x_uv[c] * dy[o];
-                    }
+    for (int n = 0; n < p->images; n++)
+        for (int i = 0; i < p->rows; i++)
+            for (int j = 0; j < p->ow; j++)
+                *out++ = (int)(n * p->y_image + i * p->y_row + j * p->y_col);
+}
+
+/* The tile of pixels q .. q+TILE_ROWS-1 of a unit, all output channels. The last tile repeats its last
+ * pixel in the unused rows rather than have a kernel for every number of rows. */
+static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, const int *out,
+                          int q, const real *packed, const real *bias, real *y, bool add)
+{
+    size_t depth = (size_t)p->kh * p->kw * p->ic;
+    const real *a[TILE_ROWS];
+    real *c[TILE_ROWS];
+    y += u->first_image * p->y_image + u->first_row * p->y_row;
+    for (int i = 0; i < TILE_ROWS; i++) {
+        int pixel = least(q + i, u->pixels - 1);
+        a[i] = u->frame + in[pixel];
+        c[i] = y + out[pixel];
+    }
+    for (int j = 0; j < p->oc; j += TILE_COLS, packed += depth * TILE_COLS) {
+        Tile t = {0};
+        real *c_j[TILE_ROWS];
+        for (int i = 0; i < TILE_ROWS; i++) c_j[i] = c[i] + j;
+        tile_rows(p->kh, p->kw * p->ic, a, (size_t)p->frame_w * p->ic, packed, TILE_COLS, &t);
+        tile_store(&t, bias ? bias + j : NULL, c_j, least(TILE_ROWS, u->pixels - q),
+                   least(TILE_COLS, p->oc - j), add);
+    }
+}
+
+static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *bias, real *y, bool add)
+{
+    if (!p->b || !p->oh || !p->ow || !p->oc) return;
+    conv_plan(p, UNITS_WANTED);
+    const real *packed = pack_weights(p, k);
+    size_t frame = conv_frame_count(p);
+    real *frames = scratch(SCRATCH_A, threads_get() * frame);
+    size_t pixels = (size_t)p->images * p->rows * p->ow;
+    int *in = (int *)scratch(SCRATCH_PARTIAL, 2 * pixels), *out = in + pixels;
+    conv_offsets(p, in);
+    output_offsets(p, out);
+    PARALLEL_FOR((double)p->b * p->oh * p->ow * p->oc * p->kh * p->kw * p->ic)
+    for (int i = 0; i < p->units; i++) {
+        ConvUnit u = conv_unit(p, i, x, frames + thread_index() * frame);
+        for (int q = 0; q < u.pixels; q += TILE_ROWS)
+            convolve_tile(p, &u, in, out, q, packed, bias, y, add);
+    }
 }
 
 void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real *bias, real *y)
 {
-    conv2d_forward_ref(s, x, w, bias, y);
+    ConvPlan p = {.b = s->b, .h = s->h, .w = s->w, .ic = s->ic, .kh = s->kh, .kw = s->kw,
+                  .stride = s->stride, .pad_top = s->pad_top, .pad_left = s->pad_left,
+                  .oh = s->oh, .ow = s->ow, .oc = s->oc, .y_col = s->oc,
+                  .y_row = (size_t)s->ow * s->oc, .y_image = (size_t)s->oh * s->ow * s->oc};
+    Weights k = {w, s->kw, s->ic, s->oc, 0, 0, 1, false};
+    convolve(&p, x, &k, bias, y, false);
+}
+
+/* One phase of an axis: input positions r0, r0 + stride, ... receive from kernel taps first,
+ * first + stride, ...: position r0 + a*stride from output a + shift - t through tap first + t*stride. */
+typedef struct {
+    int positions, taps, first, pad;
+} Phase;
+
+static Phase phase(int r0, int size, int kernel, int stride, int pad)
+{
+    int first = (r0 + pad) % stride, shift = (r0 + pad) / stride;
+    int taps = kernel > first ? (kernel - first + stride - 1) / stride : 0;
+    return (Phase){(size - r0 + stride - 1) / stride, taps, first, taps - 1 - shift};
 }
 
 void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, const real *bias,
                            real *dx, bool add)
 {
-    conv2d_backward_input_ref(s, w, dy, bias, dx, add);
-}
-
-void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, real *dw, bool add)
-{
-    conv2d_backward_weight_ref(s, x, dy, dw, add);
+    for (int r0 = 0; r0 < s->stride && r0 < s->h; r0++)
+        for (int c0 = 0; c0 < s->stride && c0 < s->w; c0++) {
+            Phase i = phase(r0, s->h, s->kh, s->stride, s->pad_top);
+            Phase j = phase(c0, s->w, s->kw, s->stride, s->pad_left);
+            ConvPlan p = {.b = s->b, .h = s->oh, .w = s->ow, .ic = s->oc, .kh = i.taps, .kw = j.taps,
+                          .stride = 1, .pad_top = i.pad, .pad_left = j.pad, .oh = i.positions,
+                          .ow = j.positions, .oc = s->ic, .y_col = (size_t)s->stride * s->ic,
+                          .y_row = (size_t)s->stride * s->w * s->ic,
+                          .y_image = (size_t)s->h * s->w * s->ic};
+            /* the kernel turned: the pass's first tap is the phase's last */
+            Weights k = {w, s->kw, s->ic, s->oc, i.first + (i.taps - 1) * s->stride,
+                         j.first + (j.taps - 1) * s->stride, -s->stride, true};
+            convolve(&p, dy, &k, bias, dx + ((size_t)r0 * s->w + c0) * s->ic, add);
+        }
 }

@@ -1,5 +1,43 @@
-/* gemm.c — matrix products. */
+/* gemm.c — matrix products.
+ *
+ * The product is cut in three directions so that every level of memory is used many times per load
+ * (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication"):
+ *
+ *   - K_BLOCK steps of k at a time. A panel of b, TILE_COLS columns by K_BLOCK, is 16 KB: it stays in
+ *     the first-level cache while all rows of a pass by it.
+ *   - ROW_BLOCK rows of a at a time: ROW_BLOCK x K_BLOCK is about 100 KB and stays in the second-level cache
+ *     while all panels of b pass by.
+ *   - One tile of c (tile.h) in registers.
+ *
+ * Panels of b are copied ("packed") so that they are contiguous, whatever b's row length or
+ * transposition; a is packed only where the copy is used often enough to pay. The sum for one
+ * element of c runs over l in order within each k block, however the work is shared out.
+ */
 #include "kernels.h"
+#include "parallel.h"
+#include "tile.h"
+
+enum { K_BLOCK = 256, ROW_BLOCK = 16 * TILE_ROWS };
+
+typedef struct {
+    bool ta, tb;
+    int m, n, k;
+    const real *a;
+    size_t lda;
+    const real *b;
+    size_t ldb;
+    const real *bias;
+    real *c;
+    size_t ldc;
+    bool add;
+} Product;
+
+/* Steps l0 .. l0+depth-1 of the k axis. */
+typedef struct {
+    int l0, depth;
+} Slice;
+
+static int least(int a, int b) { return a < b ? a : b; }
 
 void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
               const real *bias, real *c, int ldc, bool add)
@@ -17,17 +55,166 @@ void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, con
         }
 }
 
+/* ---- packing ------------------------------------------------------------------------------------- */
+
+/* panel[l][j] = op(b)[l0+l][j0+j], zeros beyond column n */
+static void pack_b(const Product *p, Slice s, int j0, real *panel)
+{
+    int cols = least(TILE_COLS, p->n - j0), l = 0;
+    if (cols < TILE_COLS) memset(panel, 0, (size_t)s.depth * TILE_COLS * sizeof(real));
+    if (!p->tb) {
+        const real *b = p->b + s.l0 * p->ldb + j0;
+        if (cols == TILE_COLS)
+            for (; l < s.depth; l++, b += p->ldb)
+                memcpy(panel + l * TILE_COLS, b, TILE_COLS * sizeof(real));
+        for (; l < s.depth; l++, b += p->ldb)
+            for (int j = 0; j < cols; j++) panel[l * TILE_COLS + j] = b[j];
+        return;
+    }
+    const real *b = p->b + j0 * p->ldb + s.l0;
+    for (; cols == TILE_COLS && l + VEC <= s.depth; l += VEC)
+        for (int j = 0; j < TILE_COLS; j += VEC)
+            vtranspose(b + j * p->ldb + l, p->ldb, panel + l * TILE_COLS + j, TILE_COLS);
+    for (; l < s.depth; l++)
+        for (int j = 0; j < cols; j++) panel[l * TILE_COLS + j] = b[j * p->ldb + l];
+}
+
+/* block[l][i] = op(a)[i0+i][l0+l], zeros beyond row m */
+static void pack_a(const Product *p, Slice s, int i0, real *block)
+{
+    int rows = least(TILE_ROWS, p->m - i0);
+    size_t step_i = p->ta ? 1 : p->lda, step_l = p->ta ? p->lda : 1;
+    const real *a = p->a + i0 * step_i + s.l0 * step_l;
+    for (int l = 0; l < s.depth; l++, a += step_l, block += TILE_ROWS)
+        for (int i = 0; i < TILE_ROWS; i++) block[i] = i < rows ? a[i * step_i] : 0;
+}
+
+/* ---- multiplying --------------------------------------------------------------------------------- */
+
+/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a itself. */
+static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real *packed,
+                          const real *panel)
+{
+    int rows = least(TILE_ROWS, p->m - i0);
+    Tile t = {0};
+    real *c[TILE_ROWS];
+    for (int i = 0; i < TILE_ROWS; i++) c[i] = p->c + least(i0 + i, p->m - 1) * p->ldc + j0;
+    if (packed) {
+        tile_columns(s.depth, packed, TILE_ROWS, panel, TILE_COLS, &t);
+    } else if (p->ta) {
+        tile_columns(s.depth, p->a + s.l0 * p->lda + i0, p->lda, panel, TILE_COLS, &t);
+    } else {
+        const real *a[TILE_ROWS];
+        for (int i = 0; i < TILE_ROWS; i++) a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
+        tile_rows(1, s.depth, a, 0, panel, TILE_COLS, &t);
+    }
+    bool first = s.l0 == 0;
+    tile_store(&t, first && p->bias ? p->bias + j0 : NULL, c, rows, least(TILE_COLS, p->n - j0),
+               p->add || !first);
+}
+
+/* A copy of a pays when many panels use it. Of a transposed a, the last tile must be copied, or it
+ * would be read beyond its rows. */
+static bool packs_a(const Product *p, int i0)
+{
+    bool ragged = p->ta && i0 + TILE_ROWS > p->m;
+    return ragged || (p->n > 12 * TILE_COLS && p->k > 64);
+}
+
+/* Rows i0 .. i1-1 by the panels j0 .. j1-1 (counted in columns); `packed` has room for the rows. */
+static void multiply_block(const Product *p, Slice s, int i0, int i1, int j0, int j1,
+                           const real *panels, real *packed)
+{
+    for (int i = i0; i < i1; i += TILE_ROWS)
+        if (packs_a(p, i)) pack_a(p, s, i, packed + (size_t)(i - i0) * s.depth);
+    for (int j = j0; j < j1; j += TILE_COLS)
+        for (int i = i0; i < i1; i += TILE_ROWS)
+            multiply_tile(p, s, i, j, packs_a(p, i) ? packed + (size_t)(i - i0) * s.depth : NULL,
+                          panels + (size_t)j * s.depth);
+}
+
+/* The k axis in blocks of equal size, so that none is a small rest. */
+static int block_depth(int k)
+{
+    int blocks = (k + K_BLOCK - 1) / K_BLOCK;
+    int depth = blocks ? (k + blocks - 1) / blocks : 0;
+    return blocks > 1 ? (depth + 7) / 8 * 8 : depth;
+}
+
+static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
+
+/* No products to sum: c = bias [+ c]. */
+static void store_bias(const Product *p)
+{
+    for (int i = 0; i < p->m; i++)
+        for (int j = 0; j < p->n; j++) {
+            real *c = p->c + i * p->ldc + j;
+            *c = (p->add ? *c : 0) + (p->bias ? p->bias[j] : 0);
+        }
+}
+
+static void multiply(const Product *p)
+{
+    if (p->k == 0) {
+        store_bias(p);
+        return;
+    }
+    int depth = block_depth(p->k), cols = round_up(p->n, TILE_COLS);
+    double work = (double)p->m * p->n * p->k;
+    real *panels = scratch(SCRATCH_B, (size_t)cols * depth);
+    real *packed = scratch(SCRATCH_A, (size_t)threads_get() * ROW_BLOCK * depth);
+    /* enough pieces for the threads: by rows first, then by columns */
+    int row_blocks = (p->m + ROW_BLOCK - 1) / ROW_BLOCK;
+    int col_blocks = row_blocks < 4 * threads_get() ? 4 * threads_get() / row_blocks : 1;
+    int width = round_up((p->n + col_blocks - 1) / col_blocks, TILE_COLS);
+    col_blocks = (p->n + width - 1) / width;
+
+    for (int l0 = 0; l0 < p->k; l0 += depth) {
+        Slice s = {l0, least(depth, p->k - l0)};
+        PARALLEL_FOR((double)p->n * s.depth)
+        for (int j = 0; j < cols; j += TILE_COLS) pack_b(p, s, j, panels + (size_t)j * s.depth);
+        PARALLEL_FOR(work)
+        for (int block = 0; block < row_blocks * col_blocks; block++) {
+            int i0 = block / col_blocks * ROW_BLOCK, j0 = block % col_blocks * width;
+            multiply_block(p, s, i0, least(i0 + ROW_BLOCK, p->m), j0, least(j0 + width, p->n),
+                           panels, packed + (size_t)thread_index() * ROW_BLOCK * depth);
+        }
+    }
+}
+
 void gemm(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
           const real *bias, real *c, int ldc, bool add)
 {
-    gemm_ref(ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add);
+    if (m == 0 || n == 0) return;
+    multiply(&(Product){ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add});
+}
+
+/* One product on one thread, with scratch of its own. */
+static void multiply_alone(const Product *p, real *panels, real *packed)
+{
+    int depth = block_depth(p->k);
+    for (int l0 = 0; l0 < p->k; l0 += depth) {
+        Slice s = {l0, least(depth, p->k - l0)};
+        for (int j = 0; j < p->n; j += TILE_COLS) pack_b(p, s, j, panels + (size_t)j * s.depth);
+        for (int i = 0; i < p->m; i += ROW_BLOCK)
+            multiply_block(p, s, i, least(i + ROW_BLOCK, p->m), 0, p->n, panels, packed);
+    }
+    if (p->k == 0) store_bias(p);
 }
 
 void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *a, int lda,
                   size_t stride_a, const real *b, int ldb, size_t stride_b, real *c, int ldc,
                   size_t stride_c, bool add)
 {
-    for (int i = 0; i < batch; i++)
-        gemm(ta, tb, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb, NULL, c + i * stride_c,
-             ldc, add);
+    if (m == 0 || n == 0) return;
+    size_t b_count = (size_t)round_up(n, TILE_COLS) * block_depth(k);
+    size_t count = b_count + (size_t)ROW_BLOCK * block_depth(k);
+    real *room = scratch(SCRATCH_B, threads_get() * count);
+    PARALLEL_FOR((double)batch * m * n * k)
+    for (int i = 0; i < batch; i++) {
+        Product p = {ta, tb, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb, NULL,
+                     c + i * stride_c, ldc, add};
+        real *mine = room + thread_index() * count;
+        multiply_alone(&p, mine, mine + b_count);
+    }
 }

@@ -6,7 +6,7 @@
  *   scratch(slot, count)      room for `count` reals, reused by the next call with the same slot
  *
  * Iterations of a parallel loop write to different places, so how they are shared out never shows
- * in the results. Without OpenMP the macro is empty.
+ * in the results. Without OpenMP the macro does nothing.
  */
 #ifndef PARALLEL_H
 #define PARALLEL_H
@@ -18,13 +18,14 @@
 #define PARALLEL_FOR(work) \
     PARALLEL_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads_for(work)))
 #else
-#define PARALLEL_FOR(work)
+#define PARALLEL_FOR(work) (void)(work);
 #endif
 
 int threads_for(double work);    /* 1 for little work, else threads_get() */
+int thread_index(void);          /* 0..threads_get()-1 inside a parallel loop */
 
-/* Callers of gemm may hold slots of their own while gemm uses its two. */
-typedef enum { SCRATCH_PACK_A, SCRATCH_PACK_B, SCRATCH_PADDED, SCRATCH_PARTIAL, SCRATCH_SLOTS } ScratchSlot;
+/* What one kernel call may hold at the same time. */
+typedef enum { SCRATCH_A, SCRATCH_B, SCRATCH_PARTIAL, SCRATCH_SLOTS } ScratchSlot;
 real *scratch(ScratchSlot slot, size_t count);    /* 64-byte aligned; contents undefined */
 
 #endif

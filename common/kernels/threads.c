@@ -33,12 +33,21 @@ int threads_for(double work)
     return work < worth_waking ? 1 : threads_get();
 }
 
+int thread_index(void)
+{
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
 static struct { real *memory; size_t count; } slots[SCRATCH_SLOTS];
 
 real *scratch(ScratchSlot slot, size_t count)
 {
-    if (count <= slots[slot].count) return slots[slot].memory;
-    size_t bytes = (count * sizeof(real) + 63) / 64 * 64;
+    if (slots[slot].memory && count <= slots[slot].count) return slots[slot].memory;
+    size_t bytes = (count * sizeof(real) + 64) / 64 * 64;    /* never 0 */
     free(slots[slot].memory);
     slots[slot].memory = aligned_alloc(64, bytes);
     slots[slot].count = bytes / sizeof(real);

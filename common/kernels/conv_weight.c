@@ -1,0 +1,170 @@
+/* conv_weight.c — the gradient of a convolution with respect to its weights.
+ *
+ *     dw[l][o] = sum over pixels q of x[q][l] dy[q][o],    l = (u,v,c) over kh*kw*ic taps
+ *
+ * where x[q][l] is number l of pixel q's neighbourhood in its frame (conv.h). A tile is TILE_ROWS output
+ * channels by TILE_COLS taps, and the sum runs over pixels: the sums are kept as (oc, taps) and
+ * transposed at the end.
+ *
+ * PIXEL_BLOCK pixels at a time, all tiles are summed over them before the next block. For a block, dy is
+ * packed in TILE_ROWS channels; for a block and TILE_COLS taps, the taps are packed (12 KB, which
+ * stay in the first-level cache while all channels pass by). Read in place they would be 64 bytes of
+ * every pixel, and with a power of two of channels these fall on few lines of the cache. Loading and
+ * storing a tile of dw is 24 memory operations for 12 * PIXEL_BLOCK multiply-adds, one in a hundred.
+ *
+ * Threads: the batch is cut into parts, as its size alone says; each has its own sums, and they are added
+ * in order. Few parts are cut further by taps, which changes no sum.
+ */
+#include "conv.h"
+#include "parallel.h"
+#include "tile.h"
+
+enum { PIXEL_BLOCK = 192, PIXELS_PER_PART = 1024, MAX_PARTS = 16, TASKS_WANTED = 16 };
+
+static int least(int a, int b) { return a < b ? a : b; }
+static int most(int a, int b) { return a > b ? a : b; }
+static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
+
+typedef struct {
+    ConvPlan plan;
+    int taps, cols, rows;    /* kh*kw*ic; taps and oc rounded up to whole tiles */
+    const int *offset;       /* of a unit's pixels in its frame */
+} WeightPass;
+
+/* packed[o / TILE_ROWS][q][o % TILE_ROWS] = dy[q][o], zeros beyond oc */
+static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packed)
+{
+    int oc = g->plan.oc;
+    for (int o = 0; o < oc; o += TILE_ROWS, packed += (size_t)pixels * TILE_ROWS) {
+        int width = least(TILE_ROWS, oc - o);
+        if (width == TILE_ROWS)
+            for (int q = 0; q < pixels; q++)
+                memcpy(packed + q * TILE_ROWS, dy + (size_t)q * oc + o, TILE_ROWS * sizeof(real));
+        else
+            for (int q = 0; q < pixels; q++)
+                for (int i = 0; i < TILE_ROWS; i++)
+                    packed[q * TILE_ROWS + i] = i < width ? dy[(size_t)q * oc + o + i] : 0;
+    }
+}
+
+/* packed[q][j] = tap l+j of pixel q, zeros beyond the last tap; whole runs of kw*ic lie together */
+static void pack_taps(const WeightPass *g, const real *frame, const int *offset, int pixels, int l,
+                      real *packed)
+{
+    const ConvPlan *p = &g->plan;
+    int run = p->kw * p->ic, end = least(l + TILE_COLS, g->taps);
+    if (end < l + TILE_COLS) memset(packed, 0, (size_t)pixels * TILE_COLS * sizeof(real));
+    for (int from = l; from < end;) {
+        int u = from / run, to = least(end, (u + 1) * run), width = to - from;
+        const real *x = frame + (size_t)u * p->frame_w * p->ic + from - u * run;
+        real *out = packed + from - l;
+        if (width == TILE_COLS)
+            for (int q = 0; q < pixels; q++)
+                memcpy(out + q * TILE_COLS, x + offset[q], TILE_COLS * sizeof(real));
+        else
+            for (int q = 0; q < pixels; q++)
+                for (int i = 0; i < width; i++) out[q * TILE_COLS + i] = x[offset[q] + i];
+        from = to;
+    }
+}
+
+static void load_tile(const real *c, size_t ld, Tile *t)
+{
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int j = 0; j < TILE_VECS; j++) t->v[i][j] = vload(c + i * ld + j * VEC);
+}
+
+static void store_tile(const Tile *t, real *c, size_t ld)
+{
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int j = 0; j < TILE_VECS; j++) vstore(c + i * ld + j * VEC, t->v[i][j]);
+}
+
+/* sums (rows, cols) += the unit's pixels, for the taps first <= l < last. `room`: PIXEL_BLOCK rows of dy,
+ * then of taps. dy is the unit's first pixel. */
+static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int first, int last,
+                     real *room, real *sums)
+{
+    real *taps = room + (size_t)PIXEL_BLOCK * g->rows;
+    for (int q = 0; q < u->pixels; q += PIXEL_BLOCK) {
+        int pixels = least(PIXEL_BLOCK, u->pixels - q);
+        pack_dy(g, pixels, dy + (size_t)q * g->plan.oc, room);
+        for (int l = first; l < last; l += TILE_COLS) {
+            pack_taps(g, u->frame, g->offset + q, pixels, l, taps);
+            for (int o = 0; o < g->rows; o += TILE_ROWS) {
+                Tile t;
+                load_tile(sums + (size_t)o * g->cols + l, g->cols, &t);
+                tile_columns(pixels, room + (size_t)o * pixels, TILE_ROWS, taps, TILE_COLS, &t);
+                store_tile(&t, sums + (size_t)o * g->cols + l, g->cols);
+            }
+        }
+    }
+}
+
+/* The sums of one part over the taps first <= l < last. */
+static void add_units(const WeightPass *g, int unit, int end, const real *x, const real *dy,
+                      int first, int last, real *room, real *sums)
+{
+    const ConvPlan *p = &g->plan;
+    for (int o = 0; o < g->rows; o++)
+        memset(sums + (size_t)o * g->cols + first, 0, (last - first) * sizeof(real));
+    real *frame = room + (size_t)PIXEL_BLOCK * (g->rows + TILE_COLS);
+    for (; unit < end; unit++) {
+        ConvUnit u = conv_unit(p, unit, x, frame);
+        size_t pixel = ((size_t)u.first_image * p->oh + u.first_row) * p->ow;
+        add_unit(g, &u, dy + pixel * p->oc, first, last, room, sums);
+    }
+}
+
+/* dw (taps, oc) [+]= the transposed parts (rows, cols each), first to last */
+static void add_parts(const WeightPass *g, int parts, const real *sums, real *dw, bool add)
+{
+    size_t part = (size_t)g->rows * g->cols;
+    int oc = g->plan.oc;
+    PARALLEL_FOR((double)parts * part)
+    for (int l0 = 0; l0 < g->taps; l0 += TILE_COLS)
+        for (int o = 0; o < oc; o++) {
+            vec sum[TILE_VECS] = {0};
+            for (int i = 0; i < parts; i++)
+                for (int j = 0; j < TILE_VECS; j++)
+                    sum[j] += vload(sums + i * part + (size_t)o * g->cols + l0 + j * VEC);
+            for (int l = l0; l < least(l0 + TILE_COLS, g->taps); l++) {
+                real *dw_lo = dw + (size_t)l * oc + o, d = sum[(l - l0) / VEC][(l - l0) % VEC];
+                *dw_lo = add ? *dw_lo + d : d;
+            }
+        }
+}
+
+void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, real *dw, bool add)
+{
+    WeightPass g = {.plan = {.b = s->b, .h = s->h, .w = s->w, .ic = s->ic, .kh = s->kh, .kw = s->kw,
+                             .stride = s->stride, .pad_top = s->pad_top, .pad_left = s->pad_left,
+                             .oh = s->oh, .ow = s->ow, .oc = s->oc},
+                    .taps = s->kh * s->kw * s->ic};
+    ConvPlan *p = &g.plan;
+    if (!g.taps || !p->oc) return;
+    g.cols = round_up(g.taps, TILE_COLS);
+    g.rows = round_up(p->oc, TILE_ROWS);
+    double pixels = (double)p->b * p->oh * p->ow;
+    int parts = most(1, (int)fmin(MAX_PARTS, pixels / PIXELS_PER_PART));
+    conv_plan(p, parts);
+    parts = least(parts, p->units);
+    int splits = parts ? least((TASKS_WANTED + parts - 1) / parts, g.cols / TILE_COLS) : 0;
+    int width = splits ? round_up((g.cols + splits - 1) / splits, TILE_COLS) : 0;
+
+    size_t part = (size_t)g.rows * g.cols;
+    size_t room = (size_t)PIXEL_BLOCK * (g.rows + TILE_COLS) + conv_frame_count(p);
+    real *rooms = scratch(SCRATCH_A, threads_get() * room);
+    real *sums = scratch(SCRATCH_PARTIAL, parts * part);
+    int *offset = (int *)scratch(SCRATCH_B, (size_t)p->images * p->rows * p->ow);
+    conv_offsets(p, offset);
+    g.offset = offset;
+    PARALLEL_FOR(pixels * part)
+    for (int i = 0; i < parts * splits; i++) {
+        int n = i / splits, first = i % splits * width, last = least(first + width, g.cols);
+        if (first < last)
+            add_units(&g, (int)((int64_t)n * p->units / parts), (int)((n + 1ll) * p->units / parts), x,
+                      dy, first, last, rooms + thread_index() * room, sums + n * part);
+    }
+    add_parts(&g, parts, sums, dw, add);
+}
