@@ -22,6 +22,7 @@ static const Command standard_commands[] = {
 /* is `word` one of the words of `list`? */
 static bool in_list(const char *list, const char *word, char separator) {
     size_t n = strlen(word);
+    if (strchr(word, separator)) return false;
     for (const char *p = list; p; p = strchr(p, separator), p = p ? p + 1 : NULL) {
         if (strncmp(p, word, n) == 0 && (p[n] == separator || !p[n])) return true;
     }
@@ -195,7 +196,9 @@ static void print_option(const Option *o) {
     if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->b ? "" : " ", meta(o));
     const char *value = o->b ? NULL : cli_text(o, text);
-    printf("  %-26s  %s", left, o->help);
+    printf("  %-26s  ", left);
+    if (strlen(left) > 26) printf("\n%30s", "");
+    printf("%s", o->help);
     if (value) printf(" (default: %s)", value);
     printf("\n");
 }

@@ -1,0 +1,597 @@
+/* test_io.c — files: half precision, safetensors, checkpoints, atomic writing, PNG and npy pictures. */
+#define _GNU_SOURCE   /* memmem */
+#include "testing.h"
+
+#include "io/checkpoint.h"
+#include "io/file.h"
+#include "io/half.h"
+#include "io/json.h"
+#include "io/npy.h"
+#include "io/picture.h"
+#include "io/safetensors.h"
+#include "nn/layers.h"
+#include "nn/optim.h"
+#include "stops.h"
+
+#include <float.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb/stb_image.h>
+
+SUITE(io);
+
+/* ---- helpers ---------------------------------------------------------------------------------- */
+
+/* FOLDER/name in a folder of this test's own; kept until the test ends */
+static const char *place(const char *name) {
+    static char folder[32], path[8][256];
+    static int next;
+    if (!*folder) {
+        strcpy(folder, "/tmp/test_io_XXXXXX");
+        cr_assert_not_null(mkdtemp(folder));
+    }
+    char *p = path[next++ % 8];
+    snprintf(p, sizeof path[0], "%s/%s", folder, name);
+    return p;
+}
+
+static bool same_files(const char *a, const char *b) {
+    size_t n, m;
+    const uint8_t *x = file_map(a, &n), *y = file_map(b, &m);
+    bool same = n == m && memcmp(x, y, n) == 0;
+    file_unmap(x, n);
+    file_unmap(y, m);
+    return same;
+}
+
+static bool file_is(const char *path, const char *text) {
+    size_t n;
+    const uint8_t *x = file_map(path, &n);
+    bool same = n == strlen(text) && memcmp(x, text, n) == 0;
+    file_unmap(x, n);
+    return same;
+}
+
+/* ---- half precision --------------------------------------------------------------------------- */
+
+/* does every one of the 65,536 halves become the float it stands for, and come back? */
+Test(io, half_goes_to_float_and_back_for_all_65536) {
+    for (uint32_t h = 0; h < 65536; h++) {
+        int exponent = h >> 10 & 31, fraction = h & 1023;
+        double sign = h & 0x8000 ? -1 : 1;
+        double value = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+        float f = half_to_float((uint16_t)h);
+        cr_assert_eq(!!signbit(f), h >> 15, "sign of %04x", h);
+        if (exponent == 31) {
+            cr_assert(fraction ? isnan(f) : isinf(f), "%04x is %g", h, (double)f);
+            cr_assert(fraction ? isnan(half_to_float(half_from_float(f))) : half_from_float(f) == h);
+        } else {
+            cr_assert_eq((double)f, sign * value, "%04x is %g, not %g", h, (double)f, value);
+            cr_assert_eq(half_from_float(f), h, "%04x comes back as %04x", h, half_from_float(f));
+        }
+    }
+}
+
+/* Between two neighbouring halves, does every float round to the nearer, and a tie to the even one? The half-way
+ * point and the floats beside it are tried for all pairs; up to infinity. */
+Test(io, half_rounds_to_nearest_even_at_every_boundary) {
+    for (uint16_t h = 0; h < 0x7c00; h++) {
+        double below = (double)half_to_float(h);
+        double above = h == 0x7bff ? 65536 : (double)half_to_float((uint16_t)(h + 1));
+        float middle = (float)((below + above) / 2);         /* exact: one bit more than a half has */
+        uint16_t even = h & 1 ? (uint16_t)(h + 1) : h;
+        cr_assert_eq(half_from_float(middle), even, "%a: %04x", (double)middle, h);
+        cr_assert_eq(half_from_float(nextafterf(middle, 0)), h);
+        cr_assert_eq(half_from_float(nextafterf(middle, INFINITY)), h + 1);
+        cr_assert_eq(half_from_float(-middle), even | 0x8000);
+    }
+    cr_assert_eq(half_from_float(FLT_MAX), 0x7c00);
+    cr_assert_eq(half_from_float(0x1p-149f), 0);
+    cr_assert_eq((double)bfloat16_to_float(0x3fc0), 1.5);
+}
+
+/* ---- safetensors ------------------------------------------------------------------------------ */
+
+/* Bytes of a file: the header's length, the header, `zeros` bytes of data. */
+static size_t make_file(uint8_t *out, const char *header, size_t zeros) {
+    uint64_t n = strlen(header);
+    memcpy(out, &n, 8);
+    memcpy(out + 8, header, n);
+    memset(out + 8 + n, 0, zeros);
+    return 8 + n + zeros;
+}
+
+static void accepted(const char *header, size_t zeros) {
+    static uint8_t bytes[100000];
+    char message[ST_MESSAGE];
+    Safetensors s;
+    size_t n = make_file(bytes, header, zeros);
+    cr_assert(safetensors_parse(&s, bytes, n, message), "%s: %s", header, message);
+    safetensors_close(&s);
+}
+
+static void refused(const char *header, size_t zeros, const char *part) {
+    uint8_t *bytes = malloc(8 + strlen(header) + zeros);      /* exact, so that a sanitizer sees reads beyond */
+    char message[ST_MESSAGE] = "";
+    Safetensors s;
+    size_t n = make_file(bytes, header, zeros);
+    cr_assert_not(safetensors_parse(&s, bytes, n, message), "accepted: %s", header);
+    cr_assert(strstr(message, part), "'%s' is not in: %s", part, message);
+    cr_assert_null(strchr(message, '\n'));
+    free(bytes);
+}
+
+/* are files that the format allows read? */
+Test(io, safetensors_reads_what_the_format_allows) {
+    accepted("{}", 0);
+    accepted("  {}  ", 0);
+    accepted("{\"__metadata__\":{\"a\":\"b\"}}", 0);
+    accepted("{\"test\":{\"dtype\":\"I32\",\"shape\":[2,0],\"data_offsets\":[0, 0]}}", 0);
+    accepted("{\"x\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}", 4);
+    accepted("{\"b\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[4,8]},"
+             "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+             "\"e\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[4,4]}}", 8);
+    accepted("{\"x\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,3],\"data_offsets\":[0,3]}}", 3);
+}
+
+/* is everything else refused, with a line that says what is wrong? */
+Test(io, safetensors_refuses_everything_else) {
+#define ENTRY(t, shape, offsets) "\"dtype\":\"" t "\",\"shape\":" shape ",\"data_offsets\":" offsets
+#define ONE(t, shape, offsets) "{\"x\":{" ENTRY(t, shape, offsets) "}}"
+    refused("", 0, "its header is not one JSON object");
+    refused("[]", 0, "not one JSON object");
+    refused("{", 0, "not one JSON object");
+    refused("{} x", 0, "not one JSON object");
+    refused("{}{}", 0, "not one JSON object");
+    refused("{\"x\":3}", 0, "x is not described by an object");
+    refused("{\"x\":{}}", 0, "x has no \"dtype\"");
+    refused("{\"__metadata__\":3}", 0, "__metadata__ is not an object");
+    refused("{\"__metadata__\":{\"a\":1}}", 0, "__metadata__ a is not a text");
+    refused("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "two __metadata__");
+    refused(ONE("F8", "[1]", "[0,1]"), 1, "x has the type F8");
+    refused(ONE("F32", "3", "[0,4]"), 4, "x has no \"shape\"");
+    refused(ONE("F32", "[-1]", "[0,4]"), 4, "its shape is not sizes");
+    refused(ONE("F32", "[1.5]", "[0,4]"), 4, "its shape is not sizes");
+    refused(ONE("F32", "[1e300]", "[0,4]"), 4, "its shape is not sizes");
+    refused(ONE("F32", "[\"1\"]", "[0,4]"), 4, "its shape is not sizes");
+    refused(ONE("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "more than 8 axes");
+    refused(ONE("F32", "[4294967296,4294967296]", "[0,4]"), 4, "too large to be counted");
+    refused(ONE("F64", "[2305843009213693952]", "[0,0]"), 0, "its shape is not sizes");
+    refused(ONE("F64", "[4294967296,536870912]", "[0,0]"), 0, "does not make the 0 bytes");
+    refused(ONE("F32", "[1]", "[0]"), 4, "no \"data_offsets\"");
+    refused(ONE("F32", "[1]", "[0,4,8]"), 4, "no \"data_offsets\"");
+    refused(ONE("F32", "[1]", "[4,0]"), 4, "bytes 4 to 0, are not within the 4");
+    refused(ONE("F32", "[1]", "[0,8]"), 4, "bytes 0 to 8, are not within the 4");
+    refused(ONE("F32", "[2]", "[0,4]"), 4, "shape (2) of F32 does not make the 4 bytes");
+    refused(ONE("F32", "[1]", "[0,4]"), 5, "5 bytes follow the header, its tensors have 4");
+    refused(ONE("F32", "[1]", "[0,4],\"shape\":[1]"), 4, "more than dtype, shape and data_offsets");
+    refused(ONE("U8", "[1]", "[1,2]"), 2, "there is a hole");
+    refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[1,3]") "}}", 3, "tensors overlap");
+    refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[0,2]") "}}", 2, "tensors overlap");
+    refused("{\"x\":{" ENTRY("U8", "[1]", "[0,1]") "},\"x\":{" ENTRY("U8", "[1]", "[1,2]") "}}", 2, "two tensors x");
+    refused("{\"a\\nb\":3}", 0, "a?b is not described");
+    refused(ONE("U8", "[1]", "[0,1]"), 0, "are not within the 0 there are");
+}
+
+/* is a file refused that is shorter than its header, or whose header cannot be one? */
+Test(io, safetensors_refuses_short_files) {
+    char message[ST_MESSAGE];
+    Safetensors s;
+    uint8_t bytes[16] = {9};
+    cr_assert_not(safetensors_parse(&s, bytes, 0, message));
+    cr_assert_str_eq(message, "holds 0 bytes, a safetensors file has at least 8");
+    cr_assert_not(safetensors_parse(&s, bytes, 16, message));
+    cr_assert_str_eq(message, "is cut short: it announces a header of 9 bytes, 8 follow");
+    memset(bytes, 0xff, 8);
+    cr_assert_not(safetensors_parse(&s, bytes, 16, message));
+    cr_assert(strstr(message, "announce a header of 18446744073709551615 bytes"), "%s", message);
+}
+
+/* are several types written, in the order and with the padding of the format, and read back exactly? */
+Test(io, safetensors_writes_and_reads_back_every_type) {
+    double d[2] = {1.0 / 3, -2};
+    float f[3] = {1.5f, -0.25f, 3e38f};
+    uint16_t h[1] = {0x3c00};
+    int64_t i[1] = {-7};
+    uint8_t u[5] = {1, 2, 3, 4, 5};
+    StOutput out[] = {{.name = "u", .type = ST_U8, .rank = 1, .shape = {5}, .source = u},
+                      {.name = "h", .type = ST_F16, .rank = 0, .source = h},
+                      {.name = "f", .type = ST_F32, .rank = 2, .shape = {3, 1}, .source = f},
+                      {.name = "i", .type = ST_I64, .rank = 1, .shape = {1}, .source = i},
+                      {.name = "d", .type = ST_F64, .rank = 1, .shape = {2}, .source = d},
+                      {.name = "e", .type = ST_F32, .rank = 2, .shape = {0, 4}, .source = NULL}};
+    const char *metadata[] = {"key", "a \"quoted\"\nvalue é", NULL}, *path = place("all.safetensors");
+    safetensors_write(path, out, 6, metadata);
+    Safetensors s = safetensors_open(path);
+    real x[3];
+    cr_assert_eq(s.count, 6);
+    cr_assert_eq((safetensors_find(&s, "d")->data - s.bytes) % 8, 0, "numbers are aligned");
+    cr_assert_str_eq(safetensors_metadata(&s, "key"), metadata[1]);
+    cr_assert_null(safetensors_metadata(&s, "other"));
+    cr_assert_null(safetensors_find(&s, "other"));
+    cr_assert_eq(memcmp(safetensors_find(&s, "u")->data, u, 5), 0);
+    cr_assert_eq(memcmp(safetensors_find(&s, "i")->data, i, 8), 0);
+    safetensors_get(safetensors_find(&s, "d"), x);
+    cr_assert_eq(x[0], (real)d[0]);
+    safetensors_get(safetensors_find(&s, "f"), x);
+    cr_assert(x[0] == (real)1.5 && x[2] == (real)3e38f);
+    safetensors_get(safetensors_find(&s, "h"), x);
+    cr_assert_eq(x[0], 1);
+    safetensors_close(&s);
+}
+
+static void open_it(void *path) {
+    safetensors_open(path);
+}
+
+/* does an unreadable file end the program with one line that names it? */
+Test(io, safetensors_open_names_the_file) {
+    const char *path = place("bad.safetensors");
+    file_write(path, "", 0);
+    expect_stop(1, "bad.safetensors: holds 0 bytes", open_it, (void *)path);
+    file_write(path, "\x02\0\0\0\0\0\0\0{x", 10);
+    expect_stop(1, "bad.safetensors: its header is not one JSON object", open_it, (void *)path);
+    expect_stop(1, "cannot be read: No such file", open_it, (void *)place("none"));
+    expect_stop(1, "is not a plain file", open_it, "/tmp");
+}
+
+/* ---- checkpoints ------------------------------------------------------------------------------ */
+
+static CommonOptions common;
+static int hidden;
+static Option options[] = {COMMON_OPTIONS(common, "default|wide"),
+                           {"hidden", 0, .i = &hidden, .keep = KEEP_MODEL, .help = "hidden units"}, {0}};
+static Cli cli;
+
+static void call(char *word, char *word2, char *word3) {
+    static char *argv[5] = {"ae"};
+    common = (CommonOptions){.seed = 3, .steps = 10, .batch = 4, .lr = 0.5, .config = "default", .out = "o"};
+    hidden = 5;
+    cli = (Cli){.program = "ae", .options = options};
+    argv[1] = word, argv[2] = word2, argv[3] = word3;
+    cli_parse(&cli, word3 ? 4 : word2 ? 3 : 2, argv);
+}
+
+/* a network with one layer of each kind */
+typedef struct {
+    Params params;
+    Linear line;
+    Conv2d conv;
+    ConvTranspose2d up;
+    Embedding table;
+    BatchNorm norm;
+} Net;
+
+static void make_net(Net *n, uint64_t seed, int out) {
+    *n = (Net){.params = {.seed = seed}};
+    n->line = linear_new(scope(&n->params, "enc.1"), 2, out, true);
+    n->conv = conv2d_new(scope(&n->params, "conv"), 2, 3, 3, 1, 1, true);
+    n->up = conv_transpose2d_new(scope(&n->params, "up"), 4, 2, 2, 2, 0, true);
+    n->table = embedding_new(scope(&n->params, "emb"), 5, 3);
+    n->norm = batch_norm_new(scope(&n->params, "bn"), 3, 0.1, 1e-5);
+}
+
+static bool same_params(const Params *a, const Params *b) {
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++) {
+        if (memcmp(a->list[i]->x, b->list[i]->x, a->list[i]->len * sizeof(real)) != 0) return false;
+    }
+    return true;
+}
+
+static real value(const Safetensors *s, const char *name, size_t at) {
+    static real x[1000];
+    safetensors_get(safetensors_find(s, name), x);
+    return x[at];
+}
+
+/* are names and layout in the file PyTorch's, number by number? */
+Test(io, checkpoint_keeps_pytorch_names_and_layout) {
+    Net n;
+    char text[ST_SHAPE];
+    const char *path = place("w.safetensors");
+    call("train", NULL, NULL);
+    make_net(&n, 1, 7);
+    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &n.params}}});
+    Safetensors s = safetensors_open(path);
+    static const struct { const char *name, *shape; } expected[] = {
+        {"enc.1.weight", "(7,2)"}, {"enc.1.bias", "(7)"}, {"conv.weight", "(3,2,3,3)"}, {"conv.bias", "(3)"},
+        {"up.weight", "(4,2,2,2)"}, {"up.bias", "(2)"}, {"emb.weight", "(5,3)"}, {"bn.weight", "(3)"},
+        {"bn.bias", "(3)"}, {"bn.running_mean", "(3)"}, {"bn.running_var", "(3)"}};
+    cr_assert_eq(s.count, 11);
+    for (int i = 0; i < 11; i++) {
+        const StTensor *t = safetensors_find(&s, expected[i].name);
+        cr_assert_not_null(t, "%s", expected[i].name);
+        cr_assert_str_eq(safetensors_shape(t->rank, t->shape, text), expected[i].shape);
+    }
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 7; j++) {
+            cr_assert_eq(value(&s, "enc.1.weight", (size_t)(j * 2 + i)), n.line.w->x[i * 7 + j]);
+        }
+    }
+    for (int u = 0; u < 3; u++) {           /* (kh,kw,in,out) is OIHW */
+        for (int v = 0; v < 3; v++) {
+            for (int c = 0; c < 2; c++) {
+                for (int k = 0; k < 3; k++) {
+                    cr_assert_eq(value(&s, "conv.weight", (size_t)(((k * 2 + c) * 3 + u) * 3 + v)),
+                                 n.conv.w->x[((u * 3 + v) * 2 + c) * 3 + k]);
+                }
+            }
+        }
+    }
+    for (int u = 0; u < 2; u++) {           /* (kh,kw,out,in) is IOHW */
+        for (int v = 0; v < 2; v++) {
+            for (int k = 0; k < 2; k++) {
+                for (int c = 0; c < 4; c++) {
+                    cr_assert_eq(value(&s, "up.weight", (size_t)(((c * 2 + k) * 2 + u) * 2 + v)),
+                                 n.up.w->x[((u * 2 + v) * 2 + k) * 4 + c]);
+                }
+            }
+        }
+    }
+    cr_assert_eq(value(&s, "emb.weight", 4), n.table.table->x[4]);
+    safetensors_close(&s);
+    params_free(&n.params);
+}
+
+/* Does everything come back as it was saved, moments that did not exist before included, and is the file the same
+ * when it is saved again? */
+Test(io, checkpoint_brings_back_weights_moments_and_numbers) {
+    Net a, b;
+    Adam adam = {ADAM_DEFAULTS, .step = 3}, other = {ADAM_DEFAULTS};
+    int64_t step = 42, step2 = 0;
+    uint64_t next = UINT64_MAX, next2 = 0;
+    const char *path = place("c.safetensors"), *again = place("d.safetensors");
+    call("train", NULL, NULL);
+    make_net(&a, 1, 7);
+    make_net(&b, 2, 7);
+    params_like(&adam.m, &a.params, 0.25);
+    params_like(&adam.v, &a.params, 0.5);
+    Checkpoint first = {.cli = &cli,
+        .params = {{"", &a.params}, {"adam.m.", &adam.m, &a.params}, {"adam.v.", &adam.v, &a.params}},
+        .numbers = {{"step", .i = &step}, {"adam.step", .i = &adam.step}, {"rng", .u = &next}}};
+    Checkpoint second = {.cli = &cli,
+        .params = {{"", &b.params}, {"adam.m.", &other.m, &b.params}, {"adam.v.", &other.v, &b.params}},
+        .numbers = {{"step", .i = &step2}, {"adam.step", .i = &other.step}, {"rng", .u = &next2}}};
+    checkpoint_save(path, &first);
+    checkpoint_load(path, &second);
+    cr_assert(same_params(&a.params, &b.params));
+    cr_assert(same_params(&adam.m, &other.m) && same_params(&adam.v, &other.v));
+    cr_assert(step2 == 42 && next2 == UINT64_MAX && other.step == 3);
+    checkpoint_save(again, &second);
+    cr_assert(same_files(path, again));
+    params_free(&a.params), params_free(&b.params);
+    params_free(&adam.m), params_free(&adam.v), params_free(&other.m), params_free(&other.v);
+}
+
+/* before an optimiser's first step there are no moments: is that saved and loaded as such? */
+Test(io, checkpoint_without_moments_loads_without_moments) {
+    Net a;
+    Adam adam = {ADAM_DEFAULTS};
+    const char *path = place("e.safetensors");
+    call("train", NULL, NULL);
+    make_net(&a, 1, 7);
+    Checkpoint c = {.cli = &cli, .params = {{"", &a.params}, {"adam.m.", &adam.m, &a.params}}};
+    checkpoint_save(path, &c);
+    checkpoint_load(path, &c);
+    cr_assert_eq(adam.m.count, 0);
+    params_free(&a.params);
+}
+
+/* are half-precision weights the nearest halves, and what half cannot hold refused? */
+static void save_half(void *net) {
+    Net *n = net;
+    checkpoint_save_half(place("h.safetensors"), &(Checkpoint){.cli = &cli, .params = {{"", &n->params}}});
+}
+
+Test(io, checkpoint_in_half_precision_rounds_and_loads) {
+    Net a, b;
+    call("train", NULL, NULL);
+    make_net(&a, 1, 7);
+    make_net(&b, 2, 7);
+    save_half(&a);
+    checkpoint_load(place("h.safetensors"), &(Checkpoint){.cli = &cli, .params = {{"", &b.params}}});
+    for (int i = 0; i < a.params.count; i++) {
+        const Tensor *x = a.params.list[i], *y = b.params.list[i];
+        for (size_t k = 0; k < x->len; k++) {
+            cr_assert_eq(y->x[k], (real)half_to_float(half_from_float((float)x->x[k])));
+        }
+    }
+    size_t n;
+    const uint8_t *bytes = file_map(place("h.safetensors"), &n);
+    cr_assert_null(memmem(bytes, n, "option.steps", 12), "nothing of the run that may differ");
+    cr_assert_not_null(memmem(bytes, n, "option.hidden", 13));
+    file_unmap(bytes, n);
+    a.line.w->x[0] = 70000;
+    expect_stop(1, "enc.1.w holds 70000, half precision ends at 65504", save_half, &a);
+    params_free(&a.params), params_free(&b.params);
+}
+
+static struct { const char *path; Checkpoint *checkpoint; } load;
+
+static void load_it(void *unused) {
+    (void)unused;
+    checkpoint_load(load.path, load.checkpoint);
+}
+
+static void load_refused(const char *path, Checkpoint *c, const char *part) {
+    load.path = path;
+    load.checkpoint = c;
+    expect_stop(1, part, load_it, NULL);
+}
+
+/* is a file of another network refused, by naming the first tensor that does not fit? */
+Test(io, checkpoint_names_the_first_tensor_that_does_not_fit) {
+    Net a, b;
+    Params more = {.seed = 1};
+    int64_t step = 1;
+    const char *path = place("f.safetensors");
+    call("train", NULL, NULL);
+    make_net(&a, 1, 7);
+    make_net(&b, 1, 8);
+    linear_new(scope(&more, "extra"), 2, 2, false);
+    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}}});
+    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &b.params}}},
+                 "f.safetensors: enc.1.weight is (7,2), this network has (8,2); was it trained with another --config?");
+    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}, {"", &more}}},
+                 "f.safetensors: has no extra.weight, which this network has");
+    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}}, .numbers = {{"step", .i = &step}}},
+                 "f.safetensors: has no state.step: these are weights");
+    load_refused(path, &(Checkpoint){.cli = &(Cli){.program = "gan"}, .params = {{"", &a.params}}},
+                 "f.safetensors: was made by ae, not by gan");
+    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}, {"adam.m.", &more}}});
+    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}}},
+                 "f.safetensors: has adam.m.extra.weight, which is not asked for here");
+    StOutput integers = {.name = "extra.weight", .type = ST_I32, .rank = 2, .shape = {2, 2}, .source = (int[4]){0}};
+    safetensors_write(path, &integers, 1, NULL);
+    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &more}}}, "extra.weight holds I32");
+    params_free(&a.params), params_free(&b.params), params_free(&more);
+}
+
+/* do options travel with the checkpoint: all of them on --resume, the network's alone otherwise? */
+Test(io, checkpoint_remembers_the_options) {
+    const char *path = place("g.safetensors");
+    call("train", "--lr=0.25", "--hidden=9");
+    checkpoint_save(path, &(Checkpoint){.cli = &cli});
+    call("train", "--steps=99", NULL);
+    checkpoint_options(path, &cli, true);
+    cr_assert(common.lr == 0.25 && hidden == 9 && common.steps == 99);
+    call("sample", NULL, NULL);
+    checkpoint_options(path, &cli, false);
+    cr_assert(common.lr == 0.5 && hidden == 9);
+}
+
+/* ---- whole files or none ---------------------------------------------------------------------- */
+
+static void write_much(void *path) {
+    static char bytes[100000];
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){5000, 5000});
+    file_write(path, bytes, sizeof bytes);
+}
+
+static void create_it(void *path) {
+    file_write(path, "x", 1);
+}
+
+static void folder_it(void *path) {
+    folder_create(path);
+}
+
+/* when the disk is full, does the old file stay, and nothing else lie about? */
+Test(io, a_write_that_fails_leaves_the_old_file) {
+    const char *path = place("kept.txt");
+    file_write(path, "old\n", 4);
+    expect_stop(1, "kept.txt: cannot be written: File too large", write_much, (void *)path);
+    cr_assert(file_is(path, "old\n"));
+    cr_assert_neq(access(place("kept.txt.tmp"), F_OK), 0, "the temporary file is gone");
+    file_write(path, "new\n", 4);
+    cr_assert(file_is(path, "new\n"));
+}
+
+/* do folders and files that cannot be made end the program with a line that says what to do? */
+Test(io, unwritable_folders_are_named) {
+    const char *file = place("plain");
+    char *below = path_join(file, "deep/er");
+    file_write(file, "x", 1);
+    expect_stop(1, "plain: the folder cannot be created: Not a directory; choose another folder with --out",
+                folder_it, below);
+    expect_stop(1, "cannot be created: Not a directory; choose", create_it, below);
+    expect_stop(1, "cannot be created: No such file or directory", create_it, "/nowhere/at/all");
+    expect_stop(1, "the name of the output folder is empty", folder_it, "");
+    expect_stop(1, "/proc/x: the folder cannot be created", folder_it, "/proc/x");
+    free(below);
+    const char *deep = place("a/b//c/");
+    folder_create(deep);
+    folder_create(deep);
+    cr_assert_eq(access(deep, W_OK), 0);
+}
+
+/* ---- pictures --------------------------------------------------------------------------------- */
+
+static uint32_t big_endian(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* does a decoder read the pixels that were meant: range, clamping, order, gap, enlargement? */
+Test(io, pictures_decode_to_the_pixels_meant) {
+    real x[] = {-1, 1, 0, 2, -3, (real)0.2, NAN, -1};       /* two images of 2x2 */
+    Grid g = {.count = 2, .height = 2, .width = 2, .channels = 1, .columns = 2, .enlarge = 3, .low = -1, .high = 1};
+    size_t n;
+    uint8_t *png = picture_encode(x, g, "ae sample", &n);
+    int w, h, c;
+    uint8_t *p = stbi_load_from_memory(png, (int)n, &w, &h, &c, 0);
+    cr_assert_not_null(p, "%s", stbi_failure_reason());
+    cr_assert(w == 3 + 6 + 3 + 6 + 3 && h == 3 + 6 + 3 && c == 1, "%dx%d, %d channels", w, h, c);
+    int expected[2][4] = {{0, 255, 128, 255}, {0, 153, 255, 0}};
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 36; k++) {
+            int y = k / 6, at = (3 + y) * w + 3 + 9 * i + k % 6;
+            cr_assert_eq(p[at], expected[i][y / 3 * 2 + k % 6 / 3], "image %d, pixel %d is %d", i, k, p[at]);
+        }
+    }
+    cr_assert_eq(p[0], 128, "the gap is grey");
+    stbi_image_free(p);
+    free(png);
+}
+
+/* are colours kept in order, and odd numbers of images laid out? */
+Test(io, pictures_in_colour_fill_the_last_row) {
+    real x[3 * 3] = {1, 0, 0, 0, 1, 0, 0, 0, 1};            /* a red, a green and a blue pixel */
+    Grid g = {.count = 3, .height = 1, .width = 1, .channels = 3, .low = 0, .high = 1};
+    const char *path = place("c.png");
+    int w, h, c;
+    picture_save(path, x, g, NULL);
+    uint8_t *p = stbi_load(path, &w, &h, &c, 0);
+    cr_assert(p && w == 5 && h == 5 && c == 3, "two columns by two rows");
+    int at[3] = {1 * 5 + 1, 1 * 5 + 3, 3 * 5 + 1};
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 3; k++) cr_assert_eq(p[3 * at[i] + k], i == k ? 255 : 0);
+    }
+    cr_assert_eq(p[3 * (3 * 5 + 3)], 128, "an empty place is grey");
+    stbi_image_free(p);
+}
+
+/* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All chunks are walked. */
+Test(io, pictures_carry_the_command_line) {
+    real x = 0;
+    Grid g = {.count = 1, .height = 1, .width = 1, .channels = 1, .low = 0, .high = 1};
+    size_t n;
+    uint8_t *png = picture_encode(&x, g, "ae --x 'caf\xc3\xa9' \xe2\x82\xac \x01 \xff\xf0", &n);
+    static const char text[] = "parameters\0ae --x 'caf\xe9' \\u{20ac} \\u{1} \xff\xf0";
+    int chunks = 0, found = 0;
+    for (size_t at = 8; at < n; chunks++) {
+        uint32_t length = big_endian(png + at);
+        const uint8_t *type = png + at + 4;
+        cr_assert_leq(at + 12 + length, n);
+        cr_assert_eq(big_endian(type + 4 + length), crc32(0, type, length + 4), "CRC of chunk %d", chunks);
+        if (memcmp(type, "tEXt", 4) == 0) {
+            found++;
+            cr_assert_eq(length, sizeof text - 1);
+            cr_assert_arr_eq(type + 4, text, sizeof text - 1);
+        }
+        at += 12 + length;
+    }
+    cr_assert(found == 1 && chunks == 4, "IHDR, tEXt, IDAT, IEND: %d chunks", chunks);
+    free(png);
+}
+
+/* is an .npy file laid out as version 1.0 asks? */
+Test(io, npy_has_a_header_of_128_bytes) {
+    real x[6] = {0, 1, 2, 3, 4, 5};
+    const char *path = place("x.npy");
+    npy_save(path, x, 2, (int[]){2, 3});
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    cr_assert_eq(n, 128 + sizeof x);
+    cr_assert_arr_eq(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+    cr_assert_not_null(memmem(bytes, 128, "'fortran_order': False, 'shape': (2,3,), }", 42));
+    cr_assert_eq(bytes[127], '\n');
+    cr_assert_arr_eq(bytes + 128, x, sizeof x);
+    file_unmap(bytes, n);
+}
