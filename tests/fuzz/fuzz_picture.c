@@ -1,0 +1,31 @@
+/* fuzz_picture.c — any text as a picture's parameters: the PNG's chunks must be whole, and their CRCs right. */
+#include "io/picture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+static uint32_t big_endian(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+    real x = 0;
+    size_t n, at = 8;
+    char *text = malloc(length + 1);
+    memcpy(text, bytes, length);
+    text[length] = 0;
+    Grid g = {.count = 1, .height = 1, .width = 1, .channels = 1, .low = 0, .high = 1};
+    uint8_t *png = picture_encode(&x, g, text, &n);
+    while (at < n) {
+        uint32_t chunk = big_endian(png + at);
+        if (chunk > n - at - 12) abort();
+        if (big_endian(png + at + 8 + chunk) != crc32(0, png + at + 4, chunk + 4)) abort();
+        at += 12 + chunk;
+    }
+    free(png);
+    free(text);
+    return 0;
+}
