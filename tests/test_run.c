@@ -147,6 +147,21 @@ Test(run, writes_means_over_log_every_steps) {
     cr_assert_str_eq(log, "step,loss\n2,1.5\n4,3.5\n5,5\n");
 }
 
+/* is run_due true of the same steps before run_step, where values are measured, and after it, where files are written? */
+Test(run, is_due_at_the_same_steps_before_and_after_run_step) {
+    new_folder();
+    parse("train --steps 7");
+    Run run = {.columns = "loss"};
+    run_start(&run, &cli, &common);
+    while (run_next(&run)) {
+        bool before = run_due(&run, 3);
+        run_step(&run);
+        cr_assert_eq(run_due(&run, 3), before);
+        cr_assert_eq(before, run.step == 3 || run.step == 6 || run.step == 7, "step %d", (int)run.step);
+    }
+    run_finish(&run);
+}
+
 /* does run.json say what was run, on what, and how it ended? */
 Test(run, records_what_was_run) {
     new_folder();

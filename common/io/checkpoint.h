@@ -31,6 +31,9 @@
 #include "io/cli.h"
 #include "tensor/tensor.h"
 
+/* the rows below may leave fields out: clang's -Wextra would warn of each */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 typedef struct {
     const char *prefix;       /* put before names: "adam.m."; "" for a single network's weights */
     Params *params;           /* NULL ends the list */

@@ -144,7 +144,8 @@ static void begin(Run *r) {
 
 bool run_next(Run *r) {
     if (!r->started) begin(r);
-    return r->step < total_steps(r) && !r->stopping;
+    r->under_way = r->step < total_steps(r) && !r->stopping;
+    return r->under_way;
 }
 
 /* the number of a column; how many there are when `name` is NULL */
@@ -201,6 +202,7 @@ static void log_means(Run *r, int columns) {
 void run_step(Run *r) {
     int columns = column_index(r, NULL);
     r->step++;
+    r->under_way = false;
     r->stopping = caught != 0;       /* looked at here alone: saving and stopping go together */
     make_note(r, columns);
     if (run_due(r, r->log_every ? r->log_every : 1)) log_means(r, columns);
@@ -208,7 +210,8 @@ void run_step(Run *r) {
 }
 
 bool run_due(const Run *r, int64_t every) {
-    return r->step == total_steps(r) || r->step % every == 0;
+    int64_t step = r->step + r->under_way;
+    return step == total_steps(r) || step % every == 0;
 }
 
 bool run_save_due(const Run *r) {

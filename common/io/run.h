@@ -43,7 +43,7 @@ typedef struct {
     bool started;
     RunLog log;
     Progress progress;
-    bool stopping;
+    bool stopping, under_way;    /* under_way: between run_next and run_step */
     double start, wall;          /* seconds: when this part began, what earlier ones took */
     double sum[RUNLOG_COLUMNS];
     int measured[RUNLOG_COLUMNS];
@@ -65,7 +65,8 @@ char *run_path(const Run *r, const char *format, ...)
 bool run_next(Run *r);                                     /* is there another step to do? */
 void run_value(Run *r, const char *column, double value);  /* of this step; must be finite */
 void run_step(Run *r);                        /* the step is done: counts, logs, draws progress */
-bool run_due(const Run *r, int64_t every);    /* every so many steps, and after the last one */
+/* is this step one of every so many, or the last? The same before and after run_step. */
+bool run_due(const Run *r, int64_t every);
 bool run_save_due(const Run *r);              /* every save_every steps, at the end, on Ctrl-C */
 int  run_finish(Run *r);     /* writes run.json; returns the exit status: 0, or 128 + signal */
 
