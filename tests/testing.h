@@ -20,7 +20,7 @@ void after_each_test(void);
 void test_values(const char *name, double low, double high, size_t n, real *x);
 
 /* Largest relative error |numeric - g| / sqrt(numeric^2 + g^2), in norms over a tensor, between the gradients of
- * loss(tape, context) with respect to each parameter of p and their central differences (step 1e-5). At most
+ * loss(tape, context) with respect to each parameter of p and their four-point central differences (h = 1e-4). At most
  * `samples` entries of a tensor are compared (0: all). Meaningful in double only. */
 double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context, int samples);
 

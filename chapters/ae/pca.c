@@ -1,0 +1,190 @@
+#include "pca.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/error.h"
+
+/* n cleared numbers of `size` bytes */
+static void *numbers(Arena *a, size_t n, size_t size) {
+    return memset(arena_get(a, n * size), 0, n * size);
+}
+
+/* ---- small symmetric eigenproblems ------------------------------------------------------------------------ */
+
+/* the rotation that makes a[p][q] zero, applied to rows and columns p and q of a and to rows of v */
+static void rotate(int n, double *a, double *v, int p, int q) {
+    double apq = a[p * n + q];
+    if (fabs(apq) < 1e-300) return;
+    double theta = (a[q * n + q] - a[p * n + p]) / (2 * apq);
+    double t = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1));
+    double c = 1 / sqrt(t * t + 1), s = t * c;
+    for (int k = 0; k < n; k++) {
+        double x = a[k * n + p], y = a[k * n + q];
+        a[k * n + p] = c * x - s * y;
+        a[k * n + q] = s * x + c * y;
+    }
+    for (int k = 0; k < n; k++) {
+        double x = a[p * n + k], y = a[q * n + k];
+        a[p * n + k] = c * x - s * y;
+        a[q * n + k] = s * x + c * y;
+        x = v[p * n + k], y = v[q * n + k];
+        v[p * n + k] = c * x - s * y;
+        v[q * n + k] = s * x + c * y;
+    }
+}
+
+static void swap_rows(int n, double *v, int i, int j) {
+    for (int k = 0; k < n; k++) {
+        double x = v[i * n + k];
+        v[i * n + k] = v[j * n + k];
+        v[j * n + k] = x;
+    }
+}
+
+static void sort_falling(int n, double *values, double *v) {
+    for (int i = 0; i < n; i++) {
+        int top = i;
+        for (int j = i + 1; j < n; j++)
+            if (values[j] > values[top]) top = j;
+        double x = values[i];
+        values[i] = values[top];
+        values[top] = x;
+        if (top != i) swap_rows(n, v, i, top);
+    }
+}
+
+void symmetric_eigen(int n, double *a, double *values, double *v) {
+    for (int i = 0; i < n * n; i++) v[i] = i % (n + 1) == 0;
+    for (int sweep = 0; sweep < 60; sweep++) {
+        double off = 0, diagonal = 0;
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) *(i == j ? &diagonal : &off) += a[i * n + j] * a[i * n + j];
+        if (off <= 1e-30 * diagonal) break;
+        for (int p = 0; p < n; p++)
+            for (int q = p + 1; q < n; q++) rotate(n, a, v, p, q);
+    }
+    for (int i = 0; i < n; i++) values[i] = a[i * n + i];
+    sort_falling(n, values, v);
+}
+
+/* ---- covariance ---------------------------------------------------------------------------------------------- */
+
+static void column_means(int n, int d, const real *x, real *mean) {
+    for (int j = 0; j < d; j++) {
+        double sum = 0;
+        for (int i = 0; i < n; i++) sum += (double)x[(size_t)i * (size_t)d + (size_t)j];
+        mean[j] = (real)(sum / n);
+    }
+}
+
+static void centre(int n, int d, const real *x, const real *mean, real *y) {
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < d; j++)
+            y[(size_t)i * (size_t)d + (size_t)j] = x[(size_t)i * (size_t)d + (size_t)j] - mean[j];
+}
+
+/* cov (d,d) = sum over rows of (x-m)(x-m)^T / n, a thousand rows at a time */
+static void covariance(int n, int d, const real *x, const real *mean, real *cov) {
+    enum { ROWS = 1000 };
+    Arena scratch = {0};
+    real *rows = arena_get(&scratch, (size_t)ROWS * (size_t)d * sizeof *rows);
+    for (int i = 0; i < n; i += ROWS) {
+        int m = n - i < ROWS ? n - i : ROWS;
+        centre(m, d, x + (size_t)i * (size_t)d, mean, rows);
+        gemm(true, false, d, d, m, rows, d, rows, d, NULL, cov, d, i > 0);
+    }
+    k_axpy((size_t)d * (size_t)d, 1 / (real)n, cov, cov, false);
+    arena_free(&scratch);
+}
+
+/* ---- leading eigenvectors: subspace iteration ----------------------------------------------------------------- */
+
+static double dot(int d, const real *a, const real *b) {
+    double s = 0;
+    for (int j = 0; j < d; j++) s += (double)a[j] * (double)b[j];
+    return s;
+}
+
+/* Gram-Schmidt on the rows of q (k,d), twice, which is enough for rows orthogonal to rounding (Kahan) */
+static void orthonormalise(int k, int d, real *q) {
+    for (int i = 0; i < k; i++) {
+        real *row = q + (size_t)i * (size_t)d;
+        for (int pass = 0; pass < 2; pass++)
+            for (int j = 0; j < i; j++) {
+                const real *other = q + (size_t)j * (size_t)d;
+                double along = dot(d, row, other);
+                for (int e = 0; e < d; e++) row[e] -= (real)(along * (double)other[e]);
+            }
+        double length = sqrt(dot(d, row, row));
+        for (int e = 0; e < d; e++) row[e] = (real)((double)row[e] / length);
+    }
+}
+
+/* Within the span of q's rows, the eigenvectors of cov: those of the small matrix q cov q^T (Rayleigh-Ritz). */
+static void rayleigh_ritz(int k, int d, const real *cov, real *q, real *next, double *values) {
+    Arena scratch = {0};
+    double *small = numbers(&scratch, (size_t)k * (size_t)k, sizeof *small);
+    double *v = numbers(&scratch, (size_t)k * (size_t)k, sizeof *v);
+    gemm(false, false, k, d, d, q, d, cov, d, NULL, next, d, false);
+    for (int i = 0; i < k; i++)
+        for (int j = 0; j < k; j++)
+            small[i * k + j] = dot(d, q + (size_t)i * (size_t)d, next + (size_t)j * (size_t)d);
+    symmetric_eigen(k, small, values, v);
+    memcpy(next, q, (size_t)k * (size_t)d * sizeof *q);
+    for (int i = 0; i < k; i++)
+        for (int e = 0; e < d; e++) {
+            double s = 0;
+            for (int j = 0; j < k; j++) s += v[i * k + j] * (double)next[(size_t)j * (size_t)d + (size_t)e];
+            q[(size_t)i * (size_t)d + (size_t)e] = (real)s;
+        }
+    arena_free(&scratch);
+}
+
+Pca pca_fit(int n, int d, const real *x, int components) {
+    /* 16 rows more than asked for: the error falls by (lambda_{k+17} / lambda_k)^2 an iteration */
+    int k = components + 16 < d ? components + 16 : d;
+    if (components < 1 || components > d)
+        die("pca_fit: %d components of %d dimensions", components, d);
+    Pca p = {.dimension = d, .components = components};
+    p.mean = numbers(&p.arena, (size_t)d, sizeof(real));
+    p.basis = numbers(&p.arena, (size_t)k * (size_t)d, sizeof(real));
+    p.variance = numbers(&p.arena, (size_t)k, sizeof(double));
+    Arena scratch = {0};
+    real *cov = numbers(&scratch, (size_t)d * (size_t)d, sizeof *cov);
+    real *next = numbers(&scratch, (size_t)k * (size_t)d, sizeof *next);
+    column_means(n, d, x, p.mean);
+    covariance(n, d, x, p.mean, cov);
+    for (int j = 0; j < d; j++) p.total_variance += (double)cov[(size_t)j * (size_t)d + (size_t)j];
+
+    Rng rng = rng_new(1, "pca");
+    rng_normal(&rng, (size_t)k * (size_t)d, p.basis);
+    orthonormalise(k, d, p.basis);
+    for (int i = 0; i < 60 && k < d; i++) {
+        gemm(false, false, k, d, d, p.basis, d, cov, d, NULL, next, d, false);
+        memcpy(p.basis, next, (size_t)k * (size_t)d * sizeof *next);
+        orthonormalise(k, d, p.basis);
+    }
+    rayleigh_ritz(k, d, cov, p.basis, next, p.variance);
+    arena_free(&scratch);
+    return p;
+}
+
+void pca_free(Pca *p) {
+    arena_free(&p->arena);
+    *p = (Pca){0};
+}
+
+void pca_encode(const Pca *p, int n, const real *x, real *codes) {
+    int d = p->dimension, k = p->components;
+    Arena scratch = {0};
+    real *centred = arena_get(&scratch, (size_t)n * (size_t)d * sizeof *centred);
+    centre(n, d, x, p->mean, centred);
+    gemm(false, true, n, k, d, centred, d, p->basis, d, NULL, codes, k, false);
+    arena_free(&scratch);
+}
+
+void pca_decode(const Pca *p, int n, const real *codes, real *x) {
+    int d = p->dimension, k = p->components;
+    gemm(false, false, n, d, k, codes, k, p->basis, d, p->mean, x, d, false);
+}

@@ -1,0 +1,42 @@
+#!/bin/sh
+# mutants.sh — tests of the tests: breaks a copy of the code in one known way at a time; the test program named
+# beside the change must then fail. A mutant that survives is a hole in the tests.
+tree=build/mutants
+mkdir -p $tree
+cp -a Makefile common chapters tests plots $tree/ || exit 1
+survived=0 killed=0
+
+# mutant FILE TEST OLD NEW — OLD and NEW are plain text, OLD stands once in FILE
+mutant() {
+    file=$1 test=$2
+    export OLD="$3" NEW="$4"
+    cp -a "$file" $tree/"$file"
+    perl -0pi -e 'BEGIN { $n = 0 } $n += s/\Q$ENV{OLD}\E/$ENV{NEW}/; END { exit 3 if !$n }' $tree/"$file" ||
+        { echo "$file no longer holds: $3"; survived=$((survived + 1)); return; }
+    if ! make -s -C $tree build/tests/"$test" >$tree/log 2>&1; then
+        echo "does not compile: $file: $4"
+        survived=$((survived + 1))
+    elif (cd $tree && BUILD=build sh tests/run.sh some build/tests/"$test") >$tree/log 2>&1; then
+        echo "SURVIVED $test: $file: $3 -> $4"
+        survived=$((survived + 1))
+    else
+        echo "killed by $test: $file: $3 -> $4"
+        killed=$((killed + 1))
+    fi
+    cp -a "$file" $tree/"$file"
+    touch $tree/"$file"
+}
+
+# gradients
+mutant common/tensor/ops_loss.c grad-double 'scale = 2 * y->g[0]' 'scale = y->g[0]'
+mutant common/tensor/ops_matrix.c grad-double 'if (db) k_sum_axis(1, rows, out,' 'if (db) k_sum_axis(1, rows - 1, out,'
+mutant common/tensor/ops_shape.c grad-double 'if (!add) k_fill(x->len, 0, dx);' ''
+mutant common/tensor/ops_conv.c grad-double 'if (dx) k_upsample2(s[0], s[1], s[2], s[3], (real)0.25' 'if (dx) k_upsample2(s[0], s[1], s[2], s[3], (real)0.24999'
+mutant common/tensor/ops_norm.c grad-double 'y->saved + B * groups, y->g' 'y->saved + B * groups - 1, y->g'
+mutant common/tensor/ops_reduce.c grad-double 'y->arg[0] = 1 / (real)s.n;' 'y->arg[0] = 1 / (real)(s.n + 1);'
+mutant common/tensor/tape.c grad-double '*add = x->has_grad;' '*add = false;'
+mutant common/tensor/tape.c tensor-float 'x->g = y->g;' 'x->g = gradient_buffer(x->tape, x->len);'
+mutant common/tensor/params.c tensor-float 'rng_new(s.params->seed, w->name)' 'rng_new(s.params->seed, "same")'
+
+echo "$killed mutants killed, $survived survived"
+[ $survived = 0 ]
