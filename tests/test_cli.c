@@ -1,4 +1,5 @@
-/* test_cli.c — the command line: what is accepted, what is refused and how, presets, what a checkpoint remembers. */
+/* test_cli.c — the command line: what is accepted, what is refused and how, presets, what a
+ * checkpoint remembers. */
 #include "testing.h"
 
 #include "io/cli.h"
@@ -18,10 +19,12 @@ static struct {
 
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|hinton2006"),
-    {"hidden", 0, .i = &o.hidden, .min = 1, .max = 4096, .meta = "N", .keep = KEEP_MODEL, .help = "hidden units"},
+    {"hidden", 0, .i = &o.hidden, .min = 1, .max = 4096, .meta = "N", .keep = KEEP_MODEL,
+     .help = "hidden units"},
     {"activation", 'a', .s = &o.activation, .choices = "relu|tanh", .help = "nonlinearity"},
     {"scale", 0, .d = &o.scale, .min = 0.5, .max = INFINITY, .meta = "X", .help = "guidance"},
-    {"count", 0, .i = &o.count, .min = 1, .max = 100, .meta = "N", .only = "sample eval", .help = "pictures"},
+    {"count", 0, .i = &o.count, .min = 1, .max = 100, .meta = "N", .only = "sample eval",
+     .help = "pictures"},
     {0}};
 static const Preset presets[] = {{"hinton2006", "lr=0.1 batch=100 hidden=1000"}, {0}};
 static Cli cli;
@@ -31,8 +34,16 @@ static void parse(const char *words) {
     static char copy[1000];
     static char *argv[64];
     int argc = 1;
-    o = (typeof(o)){.common = {.seed = 1, .steps = 3000, .batch = 128, .lr = 1e-3, .config = "default", .out = "runs/ae"},
-                    .hidden = 500, .activation = "relu", .scale = 3, .count = 64};
+    o = (typeof(o)){.common = {.seed = 1,
+                               .steps = 3000,
+                               .batch = 128,
+                               .lr = 1e-3,
+                               .config = "default",
+                               .out = "runs/ae"},
+                    .hidden = 500,
+                    .activation = "relu",
+                    .scale = 3,
+                    .count = 64};
     cli = (Cli){.program = "ae", .about = "autoencoders", .options = options, .presets = presets};
     argv[0] = "build/ae";
     strcpy(copy, words);
@@ -171,7 +182,8 @@ Test(cli, refuses_options_that_contradict_the_checkpoint) {
     expect_stop(2, "--lr 0.5 contradicts c.safetensors, which was made with --lr 0.001", contradict,
                 "train --lr 0.5");
     expect_stop(2, "--hidden 3 contradicts", contradict, "train --hidden 3");
-    expect_stop(1, "c.safetensors: its option --hidden: 'many' is not a whole number", adopt_nonsense, "train");
+    expect_stop(1, "c.safetensors: its option --hidden: 'many' is not a whole number",
+                adopt_nonsense, "train");
     contradict("train --lr 1e-3 --hidden 500");
 }
 
@@ -186,7 +198,8 @@ Test(cli, quotes_the_command_line_for_a_shell) {
     free(empty);
 }
 
-/* does --help, alone and after a command, print each option with its default and exit with status 0? */
+/* does --help, alone and after a command, print each option with its default and exit with status
+ * 0? */
 Test(cli, help_prints_every_option_with_its_default) {
     char text[8192] = "";
     int result, ends[2];
@@ -200,14 +213,17 @@ Test(cli, help_prints_every_option_with_its_default) {
         _exit(3);
     }
     close(ends[1]);
-    for (ssize_t n = 0, got; (got = read(ends[0], text + n, sizeof text - 1 - (size_t)n)) > 0; n += got) {}
+    for (ssize_t n = 0, got; (got = read(ends[0], text + n, sizeof text - 1 - (size_t)n)) > 0;
+         n += got) {
+    }
     close(ends[0]);
     waitpid(child, &result, 0);
     cr_assert(WIFEXITED(result) && WEXITSTATUS(result) == 0);
     for (Option *p = options; p->name; p++) {
         char word[64];
         snprintf(word, sizeof word, "--%s", p->name);
-        cr_assert(strcmp(p->name, "count") == 0 ? !strstr(text, word) : !!strstr(text, word), "%s in %s", word, text);
+        cr_assert(strcmp(p->name, "count") == 0 ? !strstr(text, word) : !!strstr(text, word),
+                  "%s in %s", word, text);
     }
     cr_assert(strstr(text, "learning rate (default: 0.001)"), "%s", text);
     cr_assert(strstr(text, "lr=0.1 batch=100"));

@@ -14,15 +14,8 @@
 
 SUITE(data);
 
-/* ---- helpers ---------------------------------------------------------------------------------- */
-
-/* a new folder below /tmp; left to the system to clean, a few kilobytes each */
-static char *new_folder(void) {
-    static char path[64];
-    strcpy(path, "/tmp/test_data_XXXXXX");
-    cr_assert_not_null(mkdtemp(path));
-    return path;
-}
+/* ---- helpers ----------------------------------------------------------------------------------
+ * */
 
 /* an IDX file in memory: header for `rank` sizes, then n bytes, byte k being k % modulo */
 static size_t make_idx(uint8_t *out, int rank, const uint32_t *shape, size_t n, int modulo) {
@@ -37,7 +30,8 @@ static size_t make_idx(uint8_t *out, int rank, const uint32_t *shape, size_t n, 
     return at;
 }
 
-static void put_file(const char *folder, const char *name, const uint8_t *bytes, size_t n, bool gz) {
+static void put_file(const char *folder, const char *name, const uint8_t *bytes, size_t n,
+                     bool gz) {
     char *path = path_join(folder, name);
     if (gz) {
         gzFile f = gzopen(path, "wb1");
@@ -51,7 +45,7 @@ static void put_file(const char *folder, const char *name, const uint8_t *bytes,
 
 /* a folder with a small data set in the four files: `train` and 5 test images */
 static char *small_set(int train, bool gz) {
-    char *folder = new_folder();
+    char *folder = temporary_folder();
     static uint8_t bytes[100 * 784 + 16];
     for (int k = 0; k < 4; k++) {
         uint32_t shape[3] = {k < 2 ? (uint32_t)train : 5, 28, 28};
@@ -73,9 +67,10 @@ static void fashion_load_it(void *folder) {
     fashion_load(folder);
 }
 
-/* writes the bytes to a file, plain and gzipped; opening either must fail with a line that holds `part` */
+/* writes the bytes to a file, plain and gzipped; opening either must fail with a line that holds
+ * `part` */
 static void refused(const uint8_t *bytes, size_t n, const char *part) {
-    char *folder = new_folder();
+    char *folder = temporary_folder();
     put_file(folder, "plain", bytes, n, false);
     put_file(folder, "x.gz", bytes, n, true);
     char *plain = path_join(folder, "plain"), *gz = path_join(folder, "x.gz");
@@ -85,13 +80,14 @@ static void refused(const uint8_t *bytes, size_t n, const char *part) {
     free(gz);
 }
 
-/* ---- IDX -------------------------------------------------------------------------------------- */
+/* ---- IDX --------------------------------------------------------------------------------------
+ * */
 
 /* is what was written read, plain and gzipped? */
 Test(data, idx_reads_what_the_header_says) {
     uint8_t bytes[100];
     size_t n = make_idx(bytes, 2, (uint32_t[]){3, 4}, 12, 256);
-    char message[IDX_MESSAGE], *folder = new_folder();
+    char message[IDX_MESSAGE], *folder = temporary_folder();
     Idx idx;
     cr_assert(idx_parse(&idx, bytes, n, message), "%s", message);
     cr_assert(idx.rank == 2 && idx.shape[0] == 3 && idx.shape[1] == 4 && idx.len == 12);
@@ -105,7 +101,8 @@ Test(data, idx_reads_what_the_header_says) {
     }
 }
 
-/* is a file that is empty, cut short, too long or of another kind refused with one line that says so? */
+/* is a file that is empty, cut short, too long or of another kind refused with one line that says
+ * so? */
 Test(data, idx_refuses_broken_files) {
     uint8_t bytes[100], broken[100];
     size_t n = make_idx(bytes, 3, (uint32_t[]){2, 2, 3}, 12, 256);
@@ -128,7 +125,8 @@ Test(data, idx_refuses_broken_files) {
     refused(broken, n, "says it has 5 axes");
 }
 
-/* are sizes whose product overflows, or that are zero, refused before anything is allocated by them? */
+/* are sizes whose product overflows, or that are zero, refused before anything is allocated by
+ * them? */
 Test(data, idx_refuses_hostile_sizes) {
     uint8_t bytes[100];
     size_t n = make_idx(bytes, 4, (uint32_t[]){1u << 31, 1u << 31, 4, 1}, 0, 256);
@@ -139,10 +137,11 @@ Test(data, idx_refuses_hostile_sizes) {
     refused(bytes, n, "says axis 0 has the size 0");
 }
 
-/* is a gzip file that breaks off, or whose checksum is wrong, refused, and so is what cannot be opened? */
+/* is a gzip file that breaks off, or whose checksum is wrong, refused, and so is what cannot be
+ * opened? */
 Test(data, idx_refuses_broken_gzip_and_unreadable_files) {
     static uint8_t bytes[60000], gz[60100];
-    char *folder = new_folder();
+    char *folder = temporary_folder();
     size_t n = make_idx(bytes, 1, (uint32_t[]){50000}, 50000, 256);
     for (size_t i = 8; i < n; i++) bytes[i] = (uint8_t)(i * i * 2654435761u >> 13);
     put_file(folder, "x.gz", bytes, n, true);
@@ -163,7 +162,8 @@ Test(data, idx_refuses_broken_gzip_and_unreadable_files) {
     free(bad);
 }
 
-/* ---- SHA-256 ---------------------------------------------------------------------------------- */
+/* ---- SHA-256 ----------------------------------------------------------------------------------
+ * */
 
 /* are the published examples (FIPS 180-4), and lengths around a block's end, right? */
 Test(data, sha256_gives_the_known_answers) {
@@ -184,9 +184,11 @@ Test(data, sha256_gives_the_known_answers) {
     cr_assert_str_eq(hex, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb");
 }
 
-/* ---- Fashion-MNIST ---------------------------------------------------------------------------- */
+/* ---- Fashion-MNIST ----------------------------------------------------------------------------
+ * */
 
-/* is the installed data set the published one, with 6,000 training images a class, read within a second? */
+/* is the installed data set the published one, with 6,000 training images a class, read within a
+ * second? */
 Test(data, fashion_mnist_is_the_published_one) {
     struct stat s;
     cr_assert(stat(FASHION_FOLDER, &s) == 0,
@@ -219,7 +221,8 @@ Test(data, fashion_reads_a_folder_of_the_users_own) {
 /* is a folder refused where a file is missing, of the wrong shape, or does not fit the others? */
 Test(data, fashion_refuses_folders_that_do_not_fit) {
     uint8_t bytes[20000];
-    expect_stop(1, "/nowhere/train-images-idx3-ubyte[.gz]: not found; --data DIR needs", fashion_load_it, "/nowhere");
+    expect_stop(1, "/nowhere/train-images-idx3-ubyte[.gz]: not found; --data DIR needs",
+                fashion_load_it, "/nowhere");
     char *folder = small_set(20, false);
     size_t n = make_idx(bytes, 3, (uint32_t[]){20, 5, 7}, 700, 256);
     put_file(folder, fashion_files[0], bytes, n, false);
@@ -239,7 +242,8 @@ Test(data, fashion_refuses_folders_that_do_not_fit) {
 /* do bytes become values of the stated range, in the order asked for? */
 Test(data, images_get_maps_bytes_to_the_range) {
     uint8_t pixels[] = {0, 255, 51, 102, 204, 153}, labels[] = {7, 8, 9};
-    Images m = {.count = 3, .height = 1, .width = 2, .channels = 1, .pixels = pixels, .labels = labels};
+    Images m = {
+        .count = 3, .height = 1, .width = 2, .channels = 1, .pixels = pixels, .labels = labels};
     real x[6];
     int label[3];
     images_get(&m, 3, (int[]){2, 0, 1}, -1, 1, x, label);
@@ -250,9 +254,11 @@ Test(data, images_get_maps_bytes_to_the_range) {
     cr_assert(x[0] == 0 && x[1] == 1, "the ends of the range are exact");
 }
 
-/* ---- batches ---------------------------------------------------------------------------------- */
+/* ---- batches ----------------------------------------------------------------------------------
+ * */
 
-/* does every image come once an epoch, though batches do not divide the set, in another order each time? */
+/* does every image come once an epoch, though batches do not divide the set, in another order each
+ * time? */
 Test(data, batches_cover_every_image_once_an_epoch) {
     enum { COUNT = 103, BATCH = 10, EPOCHS = 3 };
     Batches b = batches_new(COUNT, 1);
@@ -264,7 +270,8 @@ Test(data, batches_cover_every_image_once_an_epoch) {
     for (int e = 0; e < EPOCHS; e++) {
         int seen[COUNT] = {0};
         for (int i = 0; i < COUNT; i++) seen[order[e * COUNT + i]]++;
-        for (int i = 0; i < COUNT; i++) cr_assert_eq(seen[i], 1, "image %d came %d times", i, seen[i]);
+        for (int i = 0; i < COUNT; i++)
+            cr_assert_eq(seen[i], 1, "image %d came %d times", i, seen[i]);
     }
     cr_assert(memcmp(order, order + COUNT, COUNT * sizeof(int)) != 0);
     batches_free(&b);

@@ -1,16 +1,12 @@
-/* test_io.c — files: half precision, safetensors, checkpoints, atomic writing, PNG and npy pictures. */
+/* test_io.c — files: half precision, safetensors, atomic writing, PNG and npy pictures. */
 #define _GNU_SOURCE   /* memmem */
 #include "testing.h"
 
-#include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/half.h"
-#include "io/json.h"
 #include "io/npy.h"
 #include "io/picture.h"
 #include "io/safetensors.h"
-#include "nn/layers.h"
-#include "nn/optim.h"
 #include "stops.h"
 
 #include <float.h>
@@ -25,28 +21,17 @@
 
 SUITE(io);
 
-/* ---- helpers ---------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------------------
+ * */
 
-/* FOLDER/name in a folder of this test's own; kept until the test ends */
+/* FOLDER/name in a folder of this test's own */
 static const char *place(const char *name) {
-    static char folder[32], path[8][256];
+    static char *folder, path[8][256];
     static int next;
-    if (!*folder) {
-        strcpy(folder, "/tmp/test_io_XXXXXX");
-        cr_assert_not_null(mkdtemp(folder));
-    }
+    if (!folder) folder = temporary_folder();
     char *p = path[next++ % 8];
     snprintf(p, sizeof path[0], "%s/%s", folder, name);
     return p;
-}
-
-static bool same_files(const char *a, const char *b) {
-    size_t n, m;
-    const uint8_t *x = file_map(a, &n), *y = file_map(b, &m);
-    bool same = n == m && memcmp(x, y, n) == 0;
-    file_unmap(x, n);
-    file_unmap(y, m);
-    return same;
 }
 
 static bool file_is(const char *path, const char *text) {
@@ -57,7 +42,8 @@ static bool file_is(const char *path, const char *text) {
     return same;
 }
 
-/* ---- half precision --------------------------------------------------------------------------- */
+/* ---- half precision ---------------------------------------------------------------------------
+ * */
 
 /* does every one of the 65,536 halves become the float it stands for, and come back? */
 Test(io, half_goes_to_float_and_back_for_all_65536) {
@@ -69,7 +55,8 @@ Test(io, half_goes_to_float_and_back_for_all_65536) {
         cr_assert_eq(!!signbit(f), h >> 15, "sign of %04x", h);
         if (exponent == 31) {
             cr_assert(fraction ? isnan(f) : isinf(f), "%04x is %g", h, (double)f);
-            cr_assert(fraction ? isnan(half_to_float(half_from_float(f))) : half_from_float(f) == h);
+            cr_assert(fraction ? isnan(half_to_float(half_from_float(f)))
+                               : half_from_float(f) == h);
         } else {
             cr_assert_eq((double)f, sign * value, "%04x is %g, not %g", h, (double)f, value);
             cr_assert_eq(half_from_float(f), h, "%04x comes back as %04x", h, half_from_float(f));
@@ -77,13 +64,13 @@ Test(io, half_goes_to_float_and_back_for_all_65536) {
     }
 }
 
-/* Between two neighbouring halves, does every float round to the nearer, and a tie to the even one? The half-way
- * point and the floats beside it are tried for all pairs; up to infinity. */
+/* Between two neighbouring halves, does every float round to the nearer, and a tie to the even one?
+ * The half-way point and the floats beside it are tried for all pairs; up to infinity. */
 Test(io, half_rounds_to_nearest_even_at_every_boundary) {
     for (uint16_t h = 0; h < 0x7c00; h++) {
         double below = (double)half_to_float(h);
         double above = h == 0x7bff ? 65536 : (double)half_to_float((uint16_t)(h + 1));
-        float middle = (float)((below + above) / 2);         /* exact: one bit more than a half has */
+        float middle = (float)((below + above) / 2); /* exact: one bit more than a half has */
         uint16_t even = h & 1 ? (uint16_t)(h + 1) : h;
         cr_assert_eq(half_from_float(middle), even, "%a: %04x", (double)middle, h);
         cr_assert_eq(half_from_float(nextafterf(middle, 0)), h);
@@ -95,7 +82,8 @@ Test(io, half_rounds_to_nearest_even_at_every_boundary) {
     cr_assert_eq((double)bfloat16_to_float(0x3fc0), 1.5);
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------ */
+/* ---- safetensors ------------------------------------------------------------------------------
+ * */
 
 /* Bytes of a file: the header's length, the header, `zeros` bytes of data. */
 static size_t make_file(uint8_t *out, const char *header, size_t zeros) {
@@ -116,7 +104,8 @@ static void accepted(const char *header, size_t zeros) {
 }
 
 static void refused(const char *header, size_t zeros, const char *part) {
-    uint8_t *bytes = malloc(8 + strlen(header) + zeros);      /* exact, so that a sanitizer sees reads beyond */
+    uint8_t *bytes =
+        malloc(8 + strlen(header) + zeros); /* exact, so that a sanitizer sees reads beyond */
     char message[ST_MESSAGE] = "";
     Safetensors s;
     size_t n = make_file(bytes, header, zeros);
@@ -171,9 +160,12 @@ Test(io, safetensors_refuses_everything_else) {
     refused(ONE("F32", "[1]", "[0,4]"), 5, "5 bytes follow the header, its tensors have 4");
     refused(ONE("F32", "[1]", "[0,4],\"shape\":[1]"), 4, "more than dtype, shape and data_offsets");
     refused(ONE("U8", "[1]", "[1,2]"), 2, "there is a hole");
-    refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[1,3]") "}}", 3, "tensors overlap");
-    refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[0,2]") "}}", 2, "tensors overlap");
-    refused("{\"x\":{" ENTRY("U8", "[1]", "[0,1]") "},\"x\":{" ENTRY("U8", "[1]", "[1,2]") "}}", 2, "two tensors x");
+    refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[1,3]") "}}", 3,
+            "tensors overlap");
+    refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[0,2]") "}}", 2,
+            "tensors overlap");
+    refused("{\"x\":{" ENTRY("U8", "[1]", "[0,1]") "},\"x\":{" ENTRY("U8", "[1]", "[1,2]") "}}", 2,
+            "two tensors x");
     refused("{\"a\\nb\":3}", 0, "a?b is not described");
     refused(ONE("U8", "[1]", "[0,1]"), 0, "are not within the 0 there are");
 }
@@ -192,7 +184,8 @@ Test(io, safetensors_refuses_short_files) {
     cr_assert(strstr(message, "announce a header of 18446744073709551615 bytes"), "%s", message);
 }
 
-/* are several types written, in the order and with the padding of the format, and read back exactly? */
+/* are several types written, in the order and with the padding of the format, and read back
+ * exactly? */
 Test(io, safetensors_writes_and_reads_back_every_type) {
     double d[2] = {1.0 / 3, -2};
     float f[3] = {1.5f, -0.25f, 3e38f};
@@ -205,7 +198,8 @@ Test(io, safetensors_writes_and_reads_back_every_type) {
                       {.name = "i", .type = ST_I64, .rank = 1, .shape = {1}, .source = i},
                       {.name = "d", .type = ST_F64, .rank = 1, .shape = {2}, .source = d},
                       {.name = "e", .type = ST_F32, .rank = 2, .shape = {0, 4}, .source = NULL}};
-    const char *metadata[] = {"key", "a \"quoted\"\nvalue é", NULL}, *path = place("all.safetensors");
+    const char *metadata[] = {"key", "a \"quoted\"\nvalue é", NULL},
+               *path = place("all.safetensors");
     safetensors_write(path, out, 6, metadata);
     Safetensors s = safetensors_open(path);
     real x[3];
@@ -240,233 +234,8 @@ Test(io, safetensors_open_names_the_file) {
     expect_stop(1, "is not a plain file", open_it, "/tmp");
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------ */
-
-static CommonOptions common;
-static int hidden;
-static Option options[] = {COMMON_OPTIONS(common, "default|wide"),
-                           {"hidden", 0, .i = &hidden, .keep = KEEP_MODEL, .help = "hidden units"}, {0}};
-static Cli cli;
-
-static void call(char *word, char *word2, char *word3) {
-    static char *argv[5] = {"ae"};
-    common = (CommonOptions){.seed = 3, .steps = 10, .batch = 4, .lr = 0.5, .config = "default", .out = "o"};
-    hidden = 5;
-    cli = (Cli){.program = "ae", .options = options};
-    argv[1] = word, argv[2] = word2, argv[3] = word3;
-    cli_parse(&cli, word3 ? 4 : word2 ? 3 : 2, argv);
-}
-
-/* a network with one layer of each kind */
-typedef struct {
-    Params params;
-    Linear line;
-    Conv2d conv;
-    ConvTranspose2d up;
-    Embedding table;
-    BatchNorm norm;
-} Net;
-
-static void make_net(Net *n, uint64_t seed, int out) {
-    *n = (Net){.params = {.seed = seed}};
-    n->line = linear_new(scope(&n->params, "enc.1"), 2, out, true);
-    n->conv = conv2d_new(scope(&n->params, "conv"), 2, 3, 3, 1, 1, true);
-    n->up = conv_transpose2d_new(scope(&n->params, "up"), 4, 2, 2, 2, 0, true);
-    n->table = embedding_new(scope(&n->params, "emb"), 5, 3);
-    n->norm = batch_norm_new(scope(&n->params, "bn"), 3, 0.1, 1e-5);
-}
-
-static bool same_params(const Params *a, const Params *b) {
-    if (a->count != b->count) return false;
-    for (int i = 0; i < a->count; i++) {
-        if (memcmp(a->list[i]->x, b->list[i]->x, a->list[i]->len * sizeof(real)) != 0) return false;
-    }
-    return true;
-}
-
-static real value(const Safetensors *s, const char *name, size_t at) {
-    static real x[1000];
-    safetensors_get(safetensors_find(s, name), x);
-    return x[at];
-}
-
-/* are names and layout in the file PyTorch's, number by number? */
-Test(io, checkpoint_keeps_pytorch_names_and_layout) {
-    Net n;
-    char text[ST_SHAPE];
-    const char *path = place("w.safetensors");
-    call("train", NULL, NULL);
-    make_net(&n, 1, 7);
-    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &n.params}}});
-    Safetensors s = safetensors_open(path);
-    static const struct { const char *name, *shape; } expected[] = {
-        {"enc.1.weight", "(7,2)"}, {"enc.1.bias", "(7)"}, {"conv.weight", "(3,2,3,3)"}, {"conv.bias", "(3)"},
-        {"up.weight", "(4,2,2,2)"}, {"up.bias", "(2)"}, {"emb.weight", "(5,3)"}, {"bn.weight", "(3)"},
-        {"bn.bias", "(3)"}, {"bn.running_mean", "(3)"}, {"bn.running_var", "(3)"}};
-    cr_assert_eq(s.count, 11);
-    for (int i = 0; i < 11; i++) {
-        const StTensor *t = safetensors_find(&s, expected[i].name);
-        cr_assert_not_null(t, "%s", expected[i].name);
-        cr_assert_str_eq(safetensors_shape(t->rank, t->shape, text), expected[i].shape);
-    }
-    for (int i = 0; i < 2; i++) {
-        for (int j = 0; j < 7; j++) {
-            cr_assert_eq(value(&s, "enc.1.weight", (size_t)(j * 2 + i)), n.line.w->x[i * 7 + j]);
-        }
-    }
-    for (int u = 0; u < 3; u++) {           /* (kh,kw,in,out) is OIHW */
-        for (int v = 0; v < 3; v++) {
-            for (int c = 0; c < 2; c++) {
-                for (int k = 0; k < 3; k++) {
-                    cr_assert_eq(value(&s, "conv.weight", (size_t)(((k * 2 + c) * 3 + u) * 3 + v)),
-                                 n.conv.w->x[((u * 3 + v) * 2 + c) * 3 + k]);
-                }
-            }
-        }
-    }
-    for (int u = 0; u < 2; u++) {           /* (kh,kw,out,in) is IOHW */
-        for (int v = 0; v < 2; v++) {
-            for (int k = 0; k < 2; k++) {
-                for (int c = 0; c < 4; c++) {
-                    cr_assert_eq(value(&s, "up.weight", (size_t)(((c * 2 + k) * 2 + u) * 2 + v)),
-                                 n.up.w->x[((u * 2 + v) * 2 + k) * 4 + c]);
-                }
-            }
-        }
-    }
-    cr_assert_eq(value(&s, "emb.weight", 4), n.table.table->x[4]);
-    safetensors_close(&s);
-    params_free(&n.params);
-}
-
-/* Does everything come back as it was saved, moments that did not exist before included, and is the file the same
- * when it is saved again? */
-Test(io, checkpoint_brings_back_weights_moments_and_numbers) {
-    Net a, b;
-    Adam adam = {ADAM_DEFAULTS, .step = 3}, other = {ADAM_DEFAULTS};
-    int64_t step = 42, step2 = 0;
-    uint64_t next = UINT64_MAX, next2 = 0;
-    const char *path = place("c.safetensors"), *again = place("d.safetensors");
-    call("train", NULL, NULL);
-    make_net(&a, 1, 7);
-    make_net(&b, 2, 7);
-    params_like(&adam.m, &a.params, 0.25);
-    params_like(&adam.v, &a.params, 0.5);
-    Checkpoint first = {.cli = &cli,
-        .params = {{"", &a.params}, {"adam.m.", &adam.m, &a.params}, {"adam.v.", &adam.v, &a.params}},
-        .numbers = {{"step", .i = &step}, {"adam.step", .i = &adam.step}, {"rng", .u = &next}}};
-    Checkpoint second = {.cli = &cli,
-        .params = {{"", &b.params}, {"adam.m.", &other.m, &b.params}, {"adam.v.", &other.v, &b.params}},
-        .numbers = {{"step", .i = &step2}, {"adam.step", .i = &other.step}, {"rng", .u = &next2}}};
-    checkpoint_save(path, &first);
-    checkpoint_load(path, &second);
-    cr_assert(same_params(&a.params, &b.params));
-    cr_assert(same_params(&adam.m, &other.m) && same_params(&adam.v, &other.v));
-    cr_assert(step2 == 42 && next2 == UINT64_MAX && other.step == 3);
-    checkpoint_save(again, &second);
-    cr_assert(same_files(path, again));
-    params_free(&a.params), params_free(&b.params);
-    params_free(&adam.m), params_free(&adam.v), params_free(&other.m), params_free(&other.v);
-}
-
-/* before an optimiser's first step there are no moments: is that saved and loaded as such? */
-Test(io, checkpoint_without_moments_loads_without_moments) {
-    Net a;
-    Adam adam = {ADAM_DEFAULTS};
-    const char *path = place("e.safetensors");
-    call("train", NULL, NULL);
-    make_net(&a, 1, 7);
-    Checkpoint c = {.cli = &cli, .params = {{"", &a.params}, {"adam.m.", &adam.m, &a.params}}};
-    checkpoint_save(path, &c);
-    checkpoint_load(path, &c);
-    cr_assert_eq(adam.m.count, 0);
-    params_free(&a.params);
-}
-
-/* are half-precision weights the nearest halves, and what half cannot hold refused? */
-static void save_half(void *net) {
-    Net *n = net;
-    checkpoint_save_half(place("h.safetensors"), &(Checkpoint){.cli = &cli, .params = {{"", &n->params}}});
-}
-
-Test(io, checkpoint_in_half_precision_rounds_and_loads) {
-    Net a, b;
-    call("train", NULL, NULL);
-    make_net(&a, 1, 7);
-    make_net(&b, 2, 7);
-    save_half(&a);
-    checkpoint_load(place("h.safetensors"), &(Checkpoint){.cli = &cli, .params = {{"", &b.params}}});
-    for (int i = 0; i < a.params.count; i++) {
-        const Tensor *x = a.params.list[i], *y = b.params.list[i];
-        for (size_t k = 0; k < x->len; k++) {
-            cr_assert_eq(y->x[k], (real)half_to_float(half_from_float((float)x->x[k])));
-        }
-    }
-    size_t n;
-    const uint8_t *bytes = file_map(place("h.safetensors"), &n);
-    cr_assert_null(memmem(bytes, n, "option.steps", 12), "nothing of the run that may differ");
-    cr_assert_not_null(memmem(bytes, n, "option.hidden", 13));
-    file_unmap(bytes, n);
-    a.line.w->x[0] = 70000;
-    expect_stop(1, "enc.1.w holds 70000, half precision ends at 65504", save_half, &a);
-    params_free(&a.params), params_free(&b.params);
-}
-
-static struct { const char *path; Checkpoint *checkpoint; } load;
-
-static void load_it(void *unused) {
-    (void)unused;
-    checkpoint_load(load.path, load.checkpoint);
-}
-
-static void load_refused(const char *path, Checkpoint *c, const char *part) {
-    load.path = path;
-    load.checkpoint = c;
-    expect_stop(1, part, load_it, NULL);
-}
-
-/* is a file of another network refused, by naming the first tensor that does not fit? */
-Test(io, checkpoint_names_the_first_tensor_that_does_not_fit) {
-    Net a, b;
-    Params more = {.seed = 1};
-    int64_t step = 1;
-    const char *path = place("f.safetensors");
-    call("train", NULL, NULL);
-    make_net(&a, 1, 7);
-    make_net(&b, 1, 8);
-    linear_new(scope(&more, "extra"), 2, 2, false);
-    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}}});
-    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &b.params}}},
-                 "f.safetensors: enc.1.weight is (7,2), this network has (8,2); was it trained with another --config?");
-    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}, {"", &more}}},
-                 "f.safetensors: has no extra.weight, which this network has");
-    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}}, .numbers = {{"step", .i = &step}}},
-                 "f.safetensors: has no state.step: these are weights");
-    load_refused(path, &(Checkpoint){.cli = &(Cli){.program = "gan"}, .params = {{"", &a.params}}},
-                 "f.safetensors: was made by ae, not by gan");
-    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}, {"adam.m.", &more}}});
-    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &a.params}}},
-                 "f.safetensors: has adam.m.extra.weight, which is not asked for here");
-    StOutput integers = {.name = "extra.weight", .type = ST_I32, .rank = 2, .shape = {2, 2}, .source = (int[4]){0}};
-    safetensors_write(path, &integers, 1, NULL);
-    load_refused(path, &(Checkpoint){.cli = &cli, .params = {{"", &more}}}, "extra.weight holds I32");
-    params_free(&a.params), params_free(&b.params), params_free(&more);
-}
-
-/* do options travel with the checkpoint: all of them on --resume, the network's alone otherwise? */
-Test(io, checkpoint_remembers_the_options) {
-    const char *path = place("g.safetensors");
-    call("train", "--lr=0.25", "--hidden=9");
-    checkpoint_save(path, &(Checkpoint){.cli = &cli});
-    call("train", "--steps=99", NULL);
-    checkpoint_options(path, &cli, true);
-    cr_assert(common.lr == 0.25 && hidden == 9 && common.steps == 99);
-    call("sample", NULL, NULL);
-    checkpoint_options(path, &cli, false);
-    cr_assert(common.lr == 0.5 && hidden == 9);
-}
-
-/* ---- whole files or none ---------------------------------------------------------------------- */
+/* ---- whole files or none ----------------------------------------------------------------------
+ * */
 
 static void write_much(void *path) {
     static char bytes[100000];
@@ -499,8 +268,9 @@ Test(io, unwritable_folders_are_named) {
     const char *file = place("plain");
     char *below = path_join(file, "deep/er");
     file_write(file, "x", 1);
-    expect_stop(1, "plain: the folder cannot be created: Not a directory; choose another folder with --out",
-                folder_it, below);
+    expect_stop(
+        1, "plain: the folder cannot be created: Not a directory; choose another folder with --out",
+        folder_it, below);
     expect_stop(1, "cannot be created: Not a directory; choose", create_it, below);
     expect_stop(1, "cannot be created: No such file or directory", create_it, "/nowhere/at/all");
     expect_stop(1, "the name of the output folder is empty", folder_it, "");
@@ -512,7 +282,8 @@ Test(io, unwritable_folders_are_named) {
     cr_assert_eq(access(deep, W_OK), 0);
 }
 
-/* ---- pictures --------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------------
+ * */
 
 static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -521,7 +292,14 @@ static uint32_t big_endian(const uint8_t *p) {
 /* does a decoder read the pixels that were meant: range, clamping, order, gap, enlargement? */
 Test(io, pictures_decode_to_the_pixels_meant) {
     real x[] = {-1, 1, 0, 2, -3, (real)0.2, NAN, -1};       /* two images of 2x2 */
-    Grid g = {.count = 2, .height = 2, .width = 2, .channels = 1, .columns = 2, .enlarge = 3, .low = -1, .high = 1};
+    Grid g = {.count = 2,
+              .height = 2,
+              .width = 2,
+              .channels = 1,
+              .columns = 2,
+              .enlarge = 3,
+              .low = -1,
+              .high = 1};
     size_t n;
     uint8_t *png = picture_encode(x, g, "ae sample", &n);
     int w, h, c;
@@ -532,7 +310,8 @@ Test(io, pictures_decode_to_the_pixels_meant) {
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < 36; k++) {
             int y = k / 6, at = (3 + y) * w + 3 + 9 * i + k % 6;
-            cr_assert_eq(p[at], expected[i][y / 3 * 2 + k % 6 / 3], "image %d, pixel %d is %d", i, k, p[at]);
+            cr_assert_eq(p[at], expected[i][y / 3 * 2 + k % 6 / 3], "image %d, pixel %d is %d", i,
+                         k, p[at]);
         }
     }
     cr_assert_eq(p[0], 128, "the gap is grey");
@@ -557,7 +336,8 @@ Test(io, pictures_in_colour_fill_the_last_row) {
     stbi_image_free(p);
 }
 
-/* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All chunks are walked. */
+/* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All
+ * chunks are walked. */
 Test(io, pictures_carry_the_command_line) {
     real x = 0;
     Grid g = {.count = 1, .height = 1, .width = 1, .channels = 1, .low = 0, .high = 1};
@@ -569,7 +349,8 @@ Test(io, pictures_carry_the_command_line) {
         uint32_t length = big_endian(png + at);
         const uint8_t *type = png + at + 4;
         cr_assert_leq(at + 12 + length, n);
-        cr_assert_eq(big_endian(type + 4 + length), crc32(0, type, length + 4), "CRC of chunk %d", chunks);
+        cr_assert_eq(big_endian(type + 4 + length), crc32(0, type, length + 4), "CRC of chunk %d",
+                     chunks);
         if (memcmp(type, "tEXt", 4) == 0) {
             found++;
             cr_assert_eq(length, sizeof text - 1);

@@ -14,7 +14,8 @@
 
 SUITE(run);
 
-/* ---- a small chapter: fits one row of weights to random targets --------------------------------- */
+/* ---- a small chapter: fits one row of weights to random targets ---------------------------------
+ * */
 
 static CommonOptions common;
 static Option options[] = {COMMON_OPTIONS(common, "default"), {0}};
@@ -25,7 +26,12 @@ static void parse(const char *words) {
     static char copy[500];
     static char *argv[32];
     int argc = 1;
-    common = (CommonOptions){.seed = 3, .steps = 10, .batch = 2, .lr = 0.1, .config = "default", .out = folder,
+    common = (CommonOptions){.seed = 3,
+                             .steps = 10,
+                             .batch = 2,
+                             .lr = 0.1,
+                             .config = "default",
+                             .out = folder,
                              .quiet = true};
     cli = (Cli){.program = "toy", .options = options};
     argv[0] = "build/toy";
@@ -36,8 +42,7 @@ static void parse(const char *words) {
 }
 
 static void new_folder(void) {
-    strcpy(folder, "/tmp/test_run_XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
+    strcpy(folder, temporary_folder());
 }
 
 static struct { int stop_at, nan_at, stop_twice; } plan;
@@ -53,9 +58,12 @@ static int train(const char *words) {
     Batches batches = batches_new(7, common.seed);
     Rng noise = rng_new(common.seed, "noise");
     Tape tape = {0};
-    Checkpoint all = {.cli = &cli,
+    Checkpoint all = {
+        .cli = &cli,
         .params = {{"", &params}, {"adam.m.", &adam.m, &params}, {"adam.v.", &adam.v, &params}},
-        .numbers = {{"step", .i = &run.step}, {"adam.step", .i = &adam.step}, {"batches", .u = &batches.next},
+        .numbers = {{"step", .i = &run.step},
+                    {"adam.step", .i = &adam.step},
+                    {"batches", .u = &batches.next},
                     {"noise", .u = &noise.next}}};
     if (run.resumed) checkpoint_load(run.checkpoint, &all);
     while (run_next(&run)) {
@@ -118,7 +126,8 @@ static void without_seconds(const char *log, char *out) {
     *out = 0;
 }
 
-/* ---- log and record --------------------------------------------------------------------------- */
+/* ---- log and record ---------------------------------------------------------------------------
+ * */
 
 /* is there a header, one row a step, and an empty cell where nothing was measured? */
 Test(run, writes_one_row_a_step) {
@@ -147,7 +156,8 @@ Test(run, writes_means_over_log_every_steps) {
     cr_assert_str_eq(log, "step,loss\n2,1.5\n4,3.5\n5,5\n");
 }
 
-/* is run_due true of the same steps before run_step, where values are measured, and after it, where files are written? */
+/* is run_due true of the same steps before run_step, where values are measured, and after it, where
+ * files are written? */
 Test(run, is_due_at_the_same_steps_before_and_after_run_step) {
     new_folder();
     parse("train --steps 7");
@@ -157,7 +167,8 @@ Test(run, is_due_at_the_same_steps_before_and_after_run_step) {
         bool before = run_due(&run, 3);
         run_step(&run);
         cr_assert_eq(run_due(&run, 3), before);
-        cr_assert_eq(before, run.step == 3 || run.step == 6 || run.step == 7, "step %d", (int)run.step);
+        cr_assert_eq(before, run.step == 3 || run.step == 6 || run.step == 7, "step %d",
+                     (int)run.step);
     }
     run_finish(&run);
 }
@@ -167,12 +178,17 @@ Test(run, records_what_was_run) {
     new_folder();
     train("train --lr 0.25 --seed 18446744073709551615");
     cJSON *record = cJSON_Parse(text_of("run.json"));
-    const char *texts[] = {"chapter", "command", "started", "commit", "compiler", "flags", "real", "cpu", "status", "data"};
-    for (int i = 0; i < 10; i++) cr_assert(cJSON_IsString(cJSON_GetObjectItem(record, texts[i])), "%s", texts[i]);
-    const char *numbers[] = {"threads", "steps_done", "resumed_from", "wall_seconds", "peak_memory_bytes"};
-    for (int i = 0; i < 5; i++) cr_assert(cJSON_IsNumber(cJSON_GetObjectItem(record, numbers[i])), "%s", numbers[i]);
+    const char *texts[] = {"chapter", "command", "started", "commit", "compiler",
+                           "flags",   "real",    "cpu",     "status", "data"};
+    for (int i = 0; i < 10; i++)
+        cr_assert(cJSON_IsString(cJSON_GetObjectItem(record, texts[i])), "%s", texts[i]);
+    const char *numbers[] = {"threads", "steps_done", "resumed_from", "wall_seconds",
+                             "peak_memory_bytes"};
+    for (int i = 0; i < 5; i++)
+        cr_assert(cJSON_IsNumber(cJSON_GetObjectItem(record, numbers[i])), "%s", numbers[i]);
     const cJSON *values = cJSON_GetObjectItem(record, "options");
-    for (Option *o = options; o->name; o++) cr_assert_not_null(cJSON_GetObjectItem(values, o->name), "%s", o->name);
+    for (Option *o = options; o->name; o++)
+        cr_assert_not_null(cJSON_GetObjectItem(values, o->name), "%s", o->name);
     cr_assert_eq(cJSON_GetObjectItem(values, "lr")->valuedouble, 0.25);
     cr_assert_str_eq(cJSON_GetObjectItem(values, "seed")->valuestring, "18446744073709551615");
     cr_assert_str_eq(cJSON_GetObjectItem(record, "status")->valuestring, "finished");
@@ -189,9 +205,11 @@ Test(run, sets_an_earlier_run_aside) {
     text_of("checkpoint.safetensors.old");
 }
 
-/* ---- going on --------------------------------------------------------------------------------- */
+/* ---- going on ---------------------------------------------------------------------------------
+ * */
 
-/* interrupted and resumed: are checkpoint and log the same, bit for bit, as those of a run that was not? */
+/* interrupted and resumed: are checkpoint and log the same, bit for bit, as those of a run that was
+ * not? */
 Test(run, resumes_bit_for_bit) {
     char whole[1000], parts[1000], first[32], *one, *two;
     size_t n, m;
@@ -206,7 +224,8 @@ Test(run, resumes_bit_for_bit) {
     cr_assert_eq(train("train --resume"), 0);
     without_seconds(text_of("log.csv"), parts);
     cr_assert_str_eq(parts, whole);
-    one = path_join(first, "checkpoint.safetensors"), two = path_join(folder, "checkpoint.safetensors");
+    one = path_join(first, "checkpoint.safetensors"),
+    two = path_join(folder, "checkpoint.safetensors");
     const uint8_t *a = file_map(one, &n), *b = file_map(two, &m);
     cr_assert(n == m && memcmp(a, b, n) == 0);
     file_unmap(a, n), file_unmap(b, m);
@@ -219,7 +238,8 @@ Test(run, drops_rows_beyond_the_checkpoint) {
     new_folder();
     parse("train");
     char *path = path_join(folder, "log.csv");
-    put_text("log.csv", "step,seconds,loss\n1,0.1,5\n2,0.25,4\nnonsense\n1,0.3,9\n3,0.4,3\n4,0.5,2\n5,0.");
+    put_text("log.csv",
+             "step,seconds,loss\n1,0.1,5\n2,0.25,4\nnonsense\n1,0.3,9\n3,0.4,3\n4,0.5,2\n5,0.");
     RunLog l = runlog_open(path, "loss", true, 3);
     cr_assert_eq(l.seconds, 0.4);
     runlog_row(&l, 4, 0.6, 1, (double[]){7});
@@ -244,16 +264,20 @@ Test(run, refuses_to_go_on_from_something_else) {
                 "train --resume");
     put_text("log.csv", "step,seconds,loss\n");
     char *path = path_join(folder, "log.csv");
-    expect_stop(1, "log.csv: has the columns step,seconds,loss, this run writes step,seconds,loss,kl", open_log, path);
+    expect_stop(1,
+                "log.csv: has the columns step,seconds,loss, this run writes step,seconds,loss,kl",
+                open_log, path);
     free(path);
     train("train");
     expect_stop(2, "--lr 7 contradicts", train_it, "train --resume --lr 7");
     expect_stop(2, "--seed 9 contradicts", train_it, "train --resume --seed 9");
-    expect_stop(0, "has 10 steps already; --steps N with a larger N goes on", train_it, "train --resume");
+    expect_stop(0, "has 10 steps already; --steps N with a larger N goes on", train_it,
+                "train --resume");
     cr_assert_eq(train("train --resume --steps 12"), 0, "more steps may be asked for");
 }
 
-/* ---- stopping --------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------
+ * */
 
 /* what a child process says on stderr while training; its exit status */
 static int output_of(const char *words, char *text, size_t size) {
@@ -273,13 +297,17 @@ static int output_of(const char *words, char *text, size_t size) {
     return WIFEXITED(result) ? WEXITSTATUS(result) : -WTERMSIG(result);
 }
 
-/* Ctrl-C: is the checkpoint saved, the command that goes on printed, and the status that of an interrupted program? */
+/* Ctrl-C: is the checkpoint saved, the command that goes on printed, and the status that of an
+ * interrupted program? */
 Test(run, prints_the_command_that_goes_on) {
     char text[2000], expected[200], *path;
     new_folder();
     plan.stop_at = 6;
     cr_assert_eq(output_of("train --threads 1 --lr 0.5", text, sizeof text), 130);
-    snprintf(expected, sizeof expected, "interrupted at step 6 of 10\nto go on: build/toy train --resume --out %s --threads 1\n", folder);
+    snprintf(
+        expected, sizeof expected,
+        "interrupted at step 6 of 10\nto go on: build/toy train --resume --out %s --threads 1\n",
+        folder);
     cr_assert(strstr(text, expected), "%s", text);
     path = path_join(folder, "checkpoint.safetensors");
     cr_assert_eq(access(path, F_OK), 0);
@@ -302,7 +330,8 @@ Test(run, stops_when_the_loss_is_not_finite) {
     cr_assert_not_null(strstr(text_of("run.json"), "\"not finite\""));
 }
 
-/* ---- progress --------------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------------------
+ * */
 
 /* is the last step always told, and nothing with --quiet? */
 Test(run, tells_how_far_it_is_unless_quiet) {

@@ -1,4 +1,5 @@
-/* fuzz_idx.c — hostile bytes as an IDX file: refused with one line, or all its data lie within the bytes. */
+/* fuzz_idx.c — hostile bytes as an IDX file: refused with one line, or all its data lie within the
+ * bytes. */
 #include "data/idx.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* fuzz_picture.c — any text as a picture's parameters: the PNG's chunks must be whole, and their CRCs right. */
+/* fuzz_picture.c — any text as a picture's parameters: the PNG's chunks must be whole, and their
+ * CRCs right. */
 #include "io/picture.h"
 
 #include <stdlib.h>

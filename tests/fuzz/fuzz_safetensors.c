@@ -1,4 +1,5 @@
-/* fuzz_safetensors.c — hostile bytes as a safetensors file: refused with one line, or read without a step outside. */
+/* fuzz_safetensors.c — hostile bytes as a safetensors file: refused with one line, or read without
+ * a step outside. */
 #include "io/safetensors.h"
 
 #include <stdlib.h>
@@ -29,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     return 0;
 }
 
-/* Most changes would break the header's length and be refused at once: half of the time it is put right. The first
- * inputs are made here. */
+/* Most changes would break the header's length and be refused at once: half of the time it is put
+ * right. The first inputs are made here. */
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
     static const char start[] = "{\"__metadata__\":{\"chapter\":\"ae\"},"
         "\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]},"
