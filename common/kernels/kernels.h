@@ -252,6 +252,9 @@ typedef struct {
     uint64_t seed, stream, next;
 } Rng;
 
+/* the generator itself, one block of four words: the twin of what rng_bits computes in vectors */
+void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
 uint64_t hash_name(uint64_t seed, const char *name);            /* 64-bit, well mixed */
 Rng  rng_new(uint64_t seed, const char *purpose);               /* stream = hash of "data", "noise", ... */
 void rng_bits(Rng *r, size_t n, uint32_t *bits);                /* each call below advances `next` by n */

@@ -1,34 +1,81 @@
 /* random.c — Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011: "Parallel random numbers: as easy as
- * 1, 2, 3"): a bijection of 128-bit counters under a 64-bit key, so good that its values on 0, 1, 2, ...
- * pass as independent draws. The key is the seed; the counter is (index / 4, stream), and word
- * index % 4 of the block is the index-th draw. */
+ * 1, 2, 3"): a bijection of 128-bit counters under a 64-bit key, so thorough that its values on 0, 1,
+ * 2, ... pass as independent draws. The key is the seed; the counter is (index / 4, stream), and
+ * word index % 4 of the block is the index-th draw. Nothing is carried along, so the threads can
+ * compute any part, and LANES blocks are computed side by side in vectors. */
 #include "kernels.h"
+#include "parallel.h"
+#include "simd.h"
 
-#include <math.h>
+enum { LANES = 16, BLOCK = 4096, COST_OF_A_DRAW = 4 };
 
-static void philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4])
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* One block, as published: ten rounds of two multiplications whose halves are exchanged. */
+void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
-    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    uint32_t c[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)};
+    uint32_t k0 = key[0], k1 = key[1];
+    memcpy(out, counter, 4 * sizeof *out);
     for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53 * c[0], p1 = (uint64_t)0xCD9E8D57 * c[2];
-        uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ key[0], (uint32_t)p1,
-                            (uint32_t)(p0 >> 32) ^ c[3] ^ key[1], (uint32_t)p0};
-        for (int i = 0; i < 4; i++) c[i] = next[i];
-        key[0] += 0x9E3779B9;    /* the golden ratio */
-        key[1] += 0xBB67AE85;    /* sqrt(3) - 1 */
+        uint64_t p0 = (uint64_t)0xD2511F53 * out[0], p1 = (uint64_t)0xCD9E8D57 * out[2];
+        out[0] = (uint32_t)(p1 >> 32) ^ out[1] ^ k0;
+        out[1] = (uint32_t)p1;
+        out[2] = (uint32_t)(p0 >> 32) ^ out[3] ^ k1;
+        out[3] = (uint32_t)p0;
+        k0 += 0x9E3779B9;    /* the golden ratio */
+        k1 += 0xBB67AE85;    /* sqrt(3) - 1 */
     }
-    for (int i = 0; i < 4; i++) out[i] = c[i];
+}
+
+/* Blocks block .. block+LANES-1 of a stream, four words each: philox_ref side by side. */
+static void philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[LANES * 4])
+{
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    for (int i = 0; i < LANES; i++) {
+        c0[i] = (uint32_t)(block + i);
+        c1[i] = (uint32_t)((block + i) >> 32);
+        c2[i] = (uint32_t)stream;
+        c3[i] = (uint32_t)(stream >> 32);
+    }
+    uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53 * c0[i], p1 = (uint64_t)0xCD9E8D57 * c2[i];
+            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ key0;
+            c1[i] = (uint32_t)p1;
+            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ key1;
+            c3[i] = (uint32_t)p0;
+        }
+        key0 += 0x9E3779B9;
+        key1 += 0xBB67AE85;
+    }
+    for (int i = 0; i < LANES; i++) {
+        out[4 * i] = c0[i];
+        out[4 * i + 1] = c1[i];
+        out[4 * i + 2] = c2[i];
+        out[4 * i + 3] = c3[i];
+    }
+}
+
+/* Draws first .. first+n-1, on one thread. */
+static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, uint32_t *bits)
+{
+    uint32_t words[LANES * 4];
+    size_t done = 0;
+    while (done < n) {
+        uint64_t at = first + done;
+        size_t skip = at % 4, count = least(LANES * 4 - skip, n - done);
+        philox(seed, stream, at / 4, words);
+        memcpy(bits + done, words + skip, count * sizeof *bits);
+        done += count;
+    }
 }
 
 void rng_bits(Rng *r, size_t n, uint32_t *bits)
 {
-    uint32_t block[4];
-    for (size_t i = 0; i < n; i++) {
-        uint64_t index = r->next + i;
-        if (i == 0 || index % 4 == 0) philox(r->seed, r->stream, index / 4, block);
-        bits[i] = block[index % 4];
-    }
+    PARALLEL_FOR((double)n * COST_OF_A_DRAW)
+    for (size_t i = 0; i < n; i += BLOCK)
+        fill_bits(r->seed, r->stream, r->next + i, least(BLOCK, n - i), bits + i);
     r->next += n;
 }
 
@@ -46,32 +93,61 @@ Rng rng_new(uint64_t seed, const char *purpose)
     return (Rng){seed, hash_name(0, purpose), 0};
 }
 
+static void uniform_block(const Rng *r, size_t first, size_t n, real *x)
+{
+    uint32_t bits[BLOCK];
+    fill_bits(r->seed, r->stream, r->next + first, n, bits);
+    for (size_t i = 0; i < n; i++) x[i] = (real)(int)(bits[i] >> 8) * (real)0x1p-24;
+}
+
 void rng_uniform(Rng *r, size_t n, real *x)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        rng_bits(r, 1, &bits);
-        x[i] = (real)(bits >> 8) * (real)0x1p-24;
+    PARALLEL_FOR((double)n * COST_OF_A_DRAW)
+    for (size_t i = 0; i < n; i += BLOCK) uniform_block(r, i, least(BLOCK, n - i), x + i);
+    r->next += n;
+}
+
+/* Box and Muller: with u, t uniform, sqrt(-2 ln u) (cos 2 pi t, sin 2 pi t) are two normals.
+ * u = (bits + 1/2) / 2^32 is never 0; the largest normal is 6.8. */
+static void normal_pairs(const uint32_t bits[2 * VEC], real pairs[2 * VEC])
+{
+    vec u, t, sine, cosine;
+    for (int i = 0; i < VEC; i++) {
+        u[i] = (real)((bits[2 * i] + 0.5) * 0x1p-32);
+        t[i] = (real)(bits[2 * i + 1] * 0x1p-32);
+    }
+    vec radius = vsqrt(vset(-2) * vlog(u));
+    vsincos_turns(t, &sine, &cosine);
+    sine *= radius;
+    cosine *= radius;
+    for (int i = 0; i < VEC; i++) {
+        pairs[2 * i] = cosine[i];
+        pairs[2 * i + 1] = sine[i];
     }
 }
 
-/* Box and Muller: with u, t uniform, sqrt(-2 ln u) (cos 2 pi t, sin 2 pi t) are two normals. */
+static void normal_block(const Rng *r, size_t first, size_t n, real *x)
+{
+    uint32_t bits[BLOCK + 2 * VEC] = {0};
+    real pairs[2 * VEC];
+    fill_bits(r->seed, r->stream, r->next + first, n + n % 2, bits);
+    for (size_t i = 0; i < n; i += 2 * VEC) {
+        normal_pairs(bits + i, pairs);
+        memcpy(x + i, pairs, least(2 * VEC, n - i) * sizeof(real));
+    }
+}
+
 void rng_normal(Rng *r, size_t n, real *x)
 {
-    for (size_t i = 0; i < n; i += 2) {
-        uint32_t bits[2];
-        rng_bits(r, 2, bits);
-        double u = (bits[0] + 0.5) * 0x1p-32, t = bits[1] * 0x1p-32;
-        double radius = sqrt(-2 * log(u)), angle = 6.28318530717958647693 * t;
-        x[i] = (real)(radius * cos(angle));
-        if (i + 1 < n) x[i + 1] = (real)(radius * sin(angle));
-    }
+    PARALLEL_FOR((double)n * COST_OF_A_DRAW * 2)
+    for (size_t i = 0; i < n; i += BLOCK) normal_block(r, i, least(BLOCK, n - i), x + i);
+    r->next += n + n % 2;
 }
 
 uint32_t rng_below(Rng *r, uint32_t n)
 {
     uint32_t bits;
-    rng_bits(r, 1, &bits);
+    fill_bits(r->seed, r->stream, r->next++, 1, &bits);
     return (uint32_t)((uint64_t)bits * n >> 32);
 }
 

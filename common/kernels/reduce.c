@@ -1,51 +1,92 @@
-/* reduce.c — sums, softmax, losses. */
+/* reduce.c — sums of whole arrays, and sums, maxima and copies along an axis.
+ *
+ * A sum is taken over blocks of BLOCK numbers, each on one thread, in double; the blocks are then added
+ * in order. */
 #include "kernels.h"
+#include "columns.h"
+#include "parallel.h"
+#include "simd.h"
 
-#include <math.h>
-#include <string.h>
+enum { BLOCK = 16384 };
 
-double k_sum(size_t n, const real *x)
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* ---- sums of whole arrays --------------------------------------------------------------------------- */
+
+typedef vec Term(vec a, vec b);    /* what is summed */
+
+INLINE vec term_value(vec a, vec b) { return (void)b, a; }
+INLINE vec term_square(vec a, vec b) { return (void)b, a * a; }
+INLINE vec term_squared_difference(vec a, vec b) { return (a - b) * (a - b); }
+INLINE vec term_absolute_difference(vec a, vec b) { return vabs(a - b); }
+INLINE vec term_bce(vec x, vec t)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i];
-    return sum;
+    return vmax(vset(0), x) - x * t + vlog1p(vexp(-vabs(x)));
 }
 
-double k_sum_squares(size_t n, const real *x)
+/* Runs of RUN vectors are added in real, then in double. */
+INLINE double sum_block(Term *term, size_t n, const real *a, const real *b)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
-    return sum;
+    double total = 0;
+    for (size_t start = 0; start < n; start += RUN * VEC) {
+        vec run = {0};
+        size_t i = start, end = least(n, start + RUN * VEC);
+        for (; i + VEC <= end; i += VEC) run += term(vload(a + i), vload(b + i));
+        if (i < end) {
+            vec last = term(vload_part(a + i, end - i), vload_part(b + i, end - i));
+            for (size_t j = 0; j < end - i; j++) total += last[j];
+        }
+        for (int j = 0; j < VEC; j++) total += run[j];
+    }
+    return total;
 }
 
+/* The blocks shared out, their sums added in order. */
+#define DEFINE_SUM(name)                                                                       \
+    static double sum_##name(size_t n, const real *a, const real *b)                           \
+    {                                                                                          \
+        size_t blocks = (n + BLOCK - 1) / BLOCK;                                               \
+        double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * blocks), total = 0;              \
+        PARALLEL_FOR(n)                                                                        \
+        for (size_t i = 0; i < blocks; i++)                                                    \
+            sums[i] = sum_block(term_##name, least(BLOCK, n - i * BLOCK), a + i * BLOCK,       \
+                                b + i * BLOCK);                                                \
+        for (size_t i = 0; i < blocks; i++) total += sums[i];                                  \
+        return total;                                                                          \
+    }
+DEFINE_SUM(value)
+DEFINE_SUM(square)
+DEFINE_SUM(squared_difference)
+DEFINE_SUM(absolute_difference)
+DEFINE_SUM(bce)
+
+double k_sum(size_t n, const real *x) { return sum_value(n, x, x); }
+double k_sum_squares(size_t n, const real *x) { return sum_square(n, x, x); }
 double k_sum_squared_difference(size_t n, const real *a, const real *b)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    return sum;
+    return sum_squared_difference(n, a, b);
 }
-
 double k_sum_absolute_difference(size_t n, const real *a, const real *b)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += fabs((double)a[i] - b[i]);
-    return sum;
+    return sum_absolute_difference(n, a, b);
 }
+double k_sum_bce_logits(size_t n, const real *x, const real *t) { return sum_bce(n, x, t); }
 
-double k_sum_bce_logits(size_t n, const real *x, const real *t)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += fmax(x[i], 0) - (double)x[i] * t[i] + log1p(exp(-fabs((double)x[i])));
-    return sum;
-}
-
+/* x - x is 0 for every finite x and NaN for the others, and a sum with a NaN in it is NaN. */
 bool k_all_finite(size_t n, const real *x)
 {
-    for (size_t i = 0; i < n; i++)
+    size_t i = 0;
+    for (; i + RUN * VEC <= n; i += RUN * VEC) {
+        vec sum = {0};
+        for (int j = 0; j < RUN; j++) sum += vload(x + i + j * VEC) - vload(x + i + j * VEC);
+        if (vsum(sum) != 0) return false;
+    }
+    for (; i < n; i++)
         if (!isfinite(x[i])) return false;
     return true;
 }
+
+/* ---- along an axis: x (outer, n, inner) ------------------------------------------------------------------ */
 
 void k_sum_axis_ref(int outer, int n, int inner, const real *x, real *y, bool add)
 {
@@ -58,109 +99,69 @@ void k_sum_axis_ref(int outer, int n, int inner, const real *x, real *y, bool ad
         }
 }
 
+/* Few long columns are cut into parts of PART_ROWS rows, each summed on its own and added in order. */
 void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add)
 {
-    k_sum_axis_ref(outer, n, inner, x, y, add);
+    enum { PART_ROWS = 512 };
+    if (inner == 1 && n >= BLOCK) {
+        for (int o = 0; o < outer; o++, x += n)
+            y[o] = (real)(sum_value(n, x, x) + (add ? y[o] : 0));
+        return;
+    }
+    if (inner == 1) {
+        PARALLEL_FOR((double)outer * n)
+        for (int o = 0; o < outer; o++) {
+            const real *x_o = x + (size_t)o * n;
+            real sum = (real)sum_block(term_value, n, x_o, x_o);
+            y[o] = add ? y[o] + sum : sum;
+        }
+        return;
+    }
+    int parts = (n + PART_ROWS - 1) / PART_ROWS;
+    size_t count = (size_t)outer * parts * inner;
+    double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * count);
+    memset(sums, 0, count * sizeof *sums);
+    PARALLEL_FOR((double)outer * n * inner)
+    for (int i = 0; i < outer * parts; i++) {
+        int o = i / parts, first = i % parts * PART_ROWS;
+        add_column_sums((int)least(PART_ROWS, n - first), inner,
+                        x + ((size_t)o * n + first) * inner, inner, sums + (size_t)i * inner);
+    }
+    for (int o = 0; o < outer; o++)
+        for (int k = 0; k < inner; k++, y++) {
+            double sum = add ? *y : 0;
+            for (int i = 0; i < parts; i++) sum += sums[((size_t)o * parts + i) * inner + k];
+            *y = (real)sum;
+        }
 }
 
 void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner)
 {
-    for (int o = 0; o < outer; o++)
-        for (int k = 0; k < inner; k++) {
-            const real *x_ok = x + (size_t)o * n * inner + k;
-            int best = 0;
-            for (int i = 1; i < n; i++)
-                if (x_ok[(size_t)i * inner] > x_ok[(size_t)best * inner]) best = i;
-            y[(size_t)o * inner + k] = x_ok[(size_t)best * inner];
-            winner[(size_t)o * inner + k] = best;
+    PARALLEL_FOR((double)outer * n * inner)
+    for (int o = 0; o < outer; o++) {
+        real *best = y + (size_t)o * inner;
+        int *who = winner + (size_t)o * inner;
+        for (int i = 0; i < n; i++) {
+            const real *row = x + ((size_t)o * n + i) * inner;
+            for (int k = 0; k < inner; k++)
+                if (i == 0 || row[k] > best[k]) {
+                    best[k] = row[k];
+                    who[k] = i;
+                }
         }
+    }
 }
 
 void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add)
 {
+    PARALLEL_FOR((double)outer * n * inner)
     for (int o = 0; o < outer; o++)
-        for (int i = 0; i < n; i++)
-            for (int k = 0; k < inner; k++, y++) {
-                real d = a * x[(size_t)o * inner + k];
-                *y = add ? *y + d : d;
-            }
-}
-
-static double row_max(int c, const real *x)
-{
-    double largest = -INFINITY;
-    for (int j = 0; j < c; j++) largest = fmax(largest, x[j]);
-    return largest;
-}
-
-static double row_lse(int c, const real *x)
-{
-    double largest = row_max(c, x), sum = 0;
-    for (int j = 0; j < c; j++) sum += exp(x[j] - largest);
-    return largest + log(sum);
-}
-
-void k_softmax_ref(int rows, int c, const real *x, real *y)
-{
-    for (int i = 0; i < rows; i++, x += c, y += c) {
-        double lse = row_lse(c, x);
-        for (int j = 0; j < c; j++) y[j] = (real)exp(x[j] - lse);
-    }
-}
-
-void k_softmax(int rows, int c, const real *x, real *y) { k_softmax_ref(rows, c, x, y); }
-
-void k_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add)
-{
-    for (int i = 0; i < rows; i++, y += c, dy += c, dx += c) {
-        double inner = 0;
-        for (int j = 0; j < c; j++) inner += (double)y[j] * dy[j];
-        for (int j = 0; j < c; j++) {
-            real d = (real)(y[j] * (dy[j] - inner));
-            dx[j] = add ? dx[j] + d : d;
-        }
-    }
-}
-
-void k_log_softmax_ref(int rows, int c, const real *x, real *y)
-{
-    for (int i = 0; i < rows; i++, x += c, y += c) {
-        double lse = row_lse(c, x);
-        for (int j = 0; j < c; j++) y[j] = (real)(x[j] - lse);
-    }
-}
-
-void k_log_softmax(int rows, int c, const real *x, real *y) { k_log_softmax_ref(rows, c, x, y); }
-
-void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add)
-{
-    for (int i = 0; i < rows; i++, y += c, dy += c, dx += c) {
-        double sum = 0;
-        for (int j = 0; j < c; j++) sum += dy[j];
-        for (int j = 0; j < c; j++) {
-            real d = (real)(dy[j] - exp(y[j]) * sum);
-            dx[j] = add ? dx[j] + d : d;
-        }
-    }
-}
-
-double k_cross_entropy(int rows, int c, const real *x, const int *target, real *lse)
-{
-    double total = 0;
-    for (int i = 0; i < rows; i++, x += c) {
-        double l = row_lse(c, x);
-        lse[i] = (real)l;
-        if (target[i] >= 0) total += l - x[target[i]];
-    }
-    return total;
-}
-
-void k_cross_entropy_back(int rows, int c, const real *x, const int *target, const real *lse, real a,
-                          real *dx, bool add)
-{
-    for (int i = 0; i < rows; i++, x += c, dx += c)
-        for (int j = 0; j < c; j++) {
-            double d = target[i] < 0 ? 0 : a * (exp((double)x[j] - lse[i]) - (j == target[i]));
-            dx[j] = (real)(add ? dx[j] + d : d);
+        for (int i = 0; i < n; i++) {
+            const real *from = x + (size_t)o * inner;
+            real *to = y + ((size_t)o * n + i) * inner;
+            if (add)
+                for (int k = 0; k < inner; k++) to[k] += a * from[k];
+            else
+                for (int k = 0; k < inner; k++) to[k] = a * from[k];
         }
 }

@@ -78,6 +78,7 @@ INLINE vec vselect(mask m, vec yes, vec no)
     return (vec)((m & (mask)yes) | (~m & (mask)no));
 }
 
+/* where the two do not compare, b: vmax(limit, x) keeps a NaN in x */
 INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); }
 INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
 INLINE vec vabs(vec x) { return (vec)((mask)x & ~(mask)vset((real)-0.0)); }

@@ -1,0 +1,152 @@
+/* layer_norm.c — layer normalisation (Ba, Kiros & Hinton 2016): x (rows, c), statistics of each row. A row
+ * fits the first-level cache, so it is read three times: mean, spread, output. */
+#include "kernels.h"
+#include "columns.h"
+#include "parallel.h"
+#include "simd.h"
+
+enum { ROW_BLOCK = 32 };
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+INLINE vec load_some(const real *x, int n) { return n >= VEC ? vload(x) : vload_part(x, n); }
+INLINE void store_some(real *y, vec v, int n)
+{
+    if (n >= VEC) vstore(y, v);
+    else vstore_part(y, v, n);
+}
+
+void layer_norm_forward_ref(int rows, int c, real eps, const real *x, const real *gain,
+                            const real *shift, real *y, real *mean, real *rstd)
+{
+    for (int i = 0; i < rows; i++, x += c, y += c) {
+        double sum = 0, squares = 0;
+        for (int j = 0; j < c; j++) sum += x[j];
+        double mu = sum / c;
+        for (int j = 0; j < c; j++) squares += (x[j] - mu) * (x[j] - mu);
+        double r = 1 / sqrt(squares / c + eps);
+        mean[i] = (real)mu;
+        rstd[i] = (real)r;
+        for (int j = 0; j < c; j++)
+            y[j] = (real)((x[j] - mu) * r * (gain ? gain[j] : 1) + (shift ? shift[j] : 0));
+    }
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------ */
+
+/* Sum of (x - center)^power, power 1 or 2. */
+INLINE double sum_distances(int c, const real *x, real center, int power)
+{
+    double total = 0;
+    int j = 0;
+    while (j + VEC <= c) {
+        vec run = {0};
+        for (int l = 0; l < RUN && j + VEC <= c; l++, j += VEC) {
+            vec d = vload(x + j) - vset(center);
+            run += power == 1 ? d : d * d;
+        }
+        total += vsum(run);
+    }
+    for (; j < c; j++) total += power == 1 ? x[j] - center : (x[j] - center) * (x[j] - center);
+    return total;
+}
+
+static void forward_row(int c, real eps, const real *x, const real *gain, const real *shift, real *y,
+                        real *mean, real *rstd)
+{
+    double exact = x[0] + sum_distances(c, x, x[0], 1) / c;
+    *mean = (real)exact;
+    double lost = exact - *mean;    /* what rounding took from the mean, put back below */
+    *rstd = (real)(1 / sqrt(fmax(0, sum_distances(c, x, *mean, 2) / c - lost * lost) + eps));
+    vec center = vset(*mean), scale = vset(*rstd), start = vset((real)(-lost * *rstd));
+    for (int j = 0; j < c; j += VEC) {
+        vec v = (load_some(x + j, c - j) - center) * scale + start;
+        if (gain) v *= load_some(gain + j, c - j);
+        if (shift) v += load_some(shift + j, c - j);
+        store_some(y + j, v, c - j);
+    }
+}
+
+void layer_norm_forward(int rows, int c, real eps, const real *x, const real *gain,
+                        const real *shift, real *y, real *mean, real *rstd)
+{
+    if (!c) return;
+    PARALLEL_FOR((double)rows * c * 2)
+    for (int first = 0; first < rows; first += ROW_BLOCK)
+        for (int i = first; i < least(rows, first + ROW_BLOCK); i++)
+            forward_row(c, eps, x + (size_t)i * c, gain, shift, y + (size_t)i * c, mean + i, rstd + i);
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------- */
+
+/* With xhat = (x - mean) rstd and E the mean over the row,
+ *     dx = rstd (dy gain - E[dy gain] - xhat E[dy gain xhat]). */
+static void backward_row(int c, const real *x, const real *gain, real mean, real rstd, const real *dy,
+                         real *dx, bool add)
+{
+    double e = 0, e_x = 0;
+    for (int start = 0; start < c; start += RUN * VEC) {
+        vec run = {0}, run_x = {0};
+        for (int j = start; j < least(c, start + RUN * VEC); j += VEC) {
+            vec d = load_some(dy + j, c - j);
+            if (gain) d *= load_some(gain + j, c - j);
+            run += d;
+            run_x += d * (load_some(x + j, c - j) - vset(mean));    /* d is 0 in the padding */
+        }
+        e += vsum(run);
+        e_x += vsum(run_x);
+    }
+    vec r = vset((real)(rstd * e / c)), q = vset((real)(rstd * (e_x * rstd / c) * rstd));
+    for (int j = 0; j < c; j += VEC) {
+        vec d = load_some(dy + j, c - j) * vset(rstd);
+        if (gain) d *= load_some(gain + j, c - j);
+        d -= r + (load_some(x + j, c - j) - vset(mean)) * q;
+        store_some(dx + j, add ? load_some(dx + j, c - j) + d : d, c - j);
+    }
+}
+
+/* sums[j] = sum of dy, sums[c+j] = sum of dy xhat, over a block of rows */
+static void sum_block(int rows, int c, const real *x, const real *mean, const real *rstd,
+                      const real *dy, real *sums)
+{
+    for (int j = 0; j < c; j += VEC) {
+        vec sum = {0}, sum_x = {0};
+        for (int i = 0; i < rows; i++) {
+            vec d = load_some(dy + (size_t)i * c + j, c - j);
+            sum += d;
+            sum_x += d * (load_some(x + (size_t)i * c + j, c - j) - vset(mean[i])) * vset(rstd[i]);
+        }
+        store_some(sums + j, sum, c - j);
+        store_some(sums + c + j, sum_x, c - j);
+    }
+}
+
+/* out[j] (+)= sum over blocks of sums[block][j], in order */
+static void add_blocks(int blocks, int c, const real *sums, double *total, real *out, bool add)
+{
+    memset(total, 0, c * sizeof *total);
+    add_column_sums(blocks, c, sums, (size_t)2 * c, total);
+    for (int j = 0; j < c; j++) out[j] = (real)(add ? out[j] + total[j] : total[j]);
+}
+
+void layer_norm_backward(int rows, int c, const real *x, const real *gain, const real *mean,
+                         const real *rstd, const real *dy, real *dx, bool add_x, real *dgain,
+                         bool add_gain, real *dshift, bool add_shift)
+{
+    int blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
+    bool sums_wanted = dgain || dshift;
+    double *total = (double *)scratch(SCRATCH_A, (size_t)2 * c);
+    real *sums = scratch(SCRATCH_PARTIAL, sums_wanted ? (size_t)blocks * 2 * c : 0);
+    PARALLEL_FOR((double)rows * c * 4)
+    for (int block = 0; block < blocks; block++) {
+        int first = block * ROW_BLOCK, end = least(rows, first + ROW_BLOCK);
+        size_t at = (size_t)first * c;
+        if (sums_wanted)
+            sum_block(end - first, c, x + at, mean + first, rstd + first, dy + at,
+                      sums + (size_t)block * 2 * c);
+        for (int i = first; dx && i < end; i++, at += c)
+            backward_row(c, x + at, gain, mean[i], rstd[i], dy + at, dx + at, add_x);
+    }
+    if (dshift) add_blocks(blocks, c, sums, total, dshift, add_shift);
+    if (dgain) add_blocks(blocks, c, sums + c, total, dgain, add_gain);
+}
