@@ -30,6 +30,9 @@ endif
 ifneq ($(SANITIZE),)
 FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
+ifneq ($(FUZZ),)
+FLAGS += -fsanitize=fuzzer-no-link
+endif
 
 # ---- help -------------------------------------------------------------------------------------
 .DEFAULT_GOAL := help
@@ -89,8 +92,14 @@ $(BUILD)/libdouble.a: $(DOUBLE)
 	@rm -f $@
 	ar rcs $@ $^
 
-# run.json says with what a program was built
-$(BUILD)/float/common/io/run.o $(BUILD)/double/common/io/run.o: FLAGS += -DBUILD_FLAGS='"$(CC) $(strip $(CFLAGS))"'
+# run.json says with what a program was built, and from which commit
+RECORD := $(BUILD)/float/common/io/run.o $(BUILD)/double/common/io/run.o
+$(RECORD): FLAGS += -DBUILD_FLAGS='"$(CC) $(strip $(CFLAGS))"' -DBUILD_COMMIT='"$(COMMIT)"'
+$(RECORD): $(BUILD)/commit
+COMMIT = $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
 
 # ---- programs: one per chapter ----------------------------------------------------------------------
 .PHONY: build
@@ -144,7 +153,7 @@ docs-check:
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SECONDS ?= 60
 fuzz:
-	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -march=native" SANITIZE=1 fuzz-programs
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -march=native" SANITIZE=1 FUZZ=1 fuzz-programs
 	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
 	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$f 2>&1 | tail -8 || exit 1; done
 

@@ -31,29 +31,27 @@ void test_values(const char *name, double low, double high, size_t n, real *x) {
     for (size_t i = 0; i < n; i++) x[i] = (real)(low + (high - low) * (double)x[i]);
 }
 
-static double value_of(Tensor *(*loss)(Tape *, void *), void *context) {
-    Tape t = {.no_grad = true};
-    double value = (double)loss(&t, context)->x[0];
-    tape_free(&t);
-    return value;
+static double value_of(Tape *t, Tensor *(*loss)(Tape *, void *), void *context) {
+    tape_reset(t);
+    return (double)loss(t, context)->x[0];
 }
 
 /* Four points, error O(h^4): h can be large enough for the loss's own rounding not to matter. */
-static double central_difference(real *x, Tensor *(*loss)(Tape *, void *), void *context) {
+static double central_difference(real *x, Tape *t, Tensor *(*loss)(Tape *, void *), void *context) {
     static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {1.0 / 12, -2.0 / 3, 2.0 / 3, -1.0 / 12};
     const double h = 1e-4;
     real kept = *x;
     double slope = 0;
     for (int i = 0; i < 4; i++) {
         *x = (real)((double)kept + offset[i] * h);
-        slope += weight[i] * value_of(loss, context) / h;
+        slope += weight[i] * value_of(t, loss, context) / h;
     }
     *x = kept;
     return slope;
 }
 
 double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context, int samples) {
-    Tape t = {0};
+    Tape t = {0}, values = {.no_grad = true};
     params_zero_grad(p);
     backward(loss(&t, context));
     double worst = 0;
@@ -63,7 +61,8 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context,
         size_t stride = samples && w->len > (size_t)samples ? w->len / (size_t)samples : 1;
         double difference = 0, size = 0;
         for (size_t i = 0; i < w->len; i += stride) {
-            double g = w->has_grad ? (double)w->g[i] : 0, n = central_difference(w->x + i, loss, context);
+            double g = w->has_grad ? (double)w->g[i] : 0,
+                   n = central_difference(w->x + i, &values, loss, context);
             difference += (g - n) * (g - n);
             size += g * g + n * n;
         }
@@ -73,5 +72,6 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context,
         if (!(error <= worst)) worst = error;
     }
     tape_free(&t);
+    tape_free(&values);
     return worst;
 }

@@ -135,7 +135,7 @@ static int train(void) {
                                          {"adam.step", .i = &adam.step},
                                          {"batches", .u = &batches.next}}};
     Checkpoint weights = {.cli = &cli, .params = {{"", &ema.average}}};
-    if (o.common.resume) checkpoint_load(run.checkpoint, &everything);
+    if (run.resumed) checkpoint_load(run.checkpoint, &everything);
 
     Tape tape = {0};
     while (run_next(&run)) {
@@ -246,7 +246,8 @@ static int sample(void) {
     Pca pca = pca_fit(data.train.count, PIXELS, x, a.code);
     picture_of_reconstructions(&arena, &a, &pca, test);
     picture_of_interpolation(&arena, &a, codes_of(&arena, &a, 2 * ROWS, test));
-    picture_of_random_codes(&arena, &a, data.train.count, codes_of(&arena, &a, data.train.count, x));
+    int some = data.train.count < 5000 ? data.train.count : 5000;
+    picture_of_random_codes(&arena, &a, some, codes_of(&arena, &a, some, x));
     pca_free(&pca);
     fashion_free(&data);
     arena_free(&arena);
