@@ -6,6 +6,7 @@ mode=$1
 shift
 BUILD=${BUILD:-build}
 export OPS_SEEN="$PWD/$BUILD/ops_seen" OPS_WITH_ROWS="$PWD/$BUILD/ops_with_rows"
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}   # threads that spin would fight with whatever else runs
 rm -f "$OPS_SEEN" "$OPS_WITH_ROWS"
 touch "$OPS_SEEN"
 passed=0 failed=0

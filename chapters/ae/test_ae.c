@@ -198,7 +198,7 @@ Test(ae, a_linear_autoencoder_reaches_pca_error_and_subspace) {
 
     Params p = {.seed = 2};
     Autoencoder a = autoencoder_new(&p, LINEAR, K);
-    train_on(&a, &p, N, x, 1500, 2e-3, &reached);
+    train_on(&a, &p, N, x, 3000, 1e-2, &reached);
     cr_assert(reached >= best * 0.9999 && reached <= best * 1.002, "PCA %g, linear autoencoder %g", best, reached);
 
     /* each unit vector of PCA's basis must lie in the span of the decoder's rows: project by least squares,

@@ -8,6 +8,12 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 double peak_memory(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -62,7 +68,7 @@ cJSON *record_new(const Cli *cli) {
     cJSON *options = cJSON_AddObjectToObject(record, "options");
     for (const Option *o = cli->options; o->name; o++) add_option(options, o);
     add_time(record);
-    cJSON_AddStringToObject(record, "compiler", __VERSION__);
+    cJSON_AddStringToObject(record, "compiler", COMPILER);
     cJSON_AddStringToObject(record, "real", sizeof(real) == 8 ? "double" : "float");
     cJSON_AddNumberToObject(record, "threads", threads_get());
     add_cpu(record);
