@@ -36,6 +36,7 @@ mutant common/tensor/ops_norm.c grad-double 'y->saved + B * groups, y->g' 'y->sa
 mutant common/tensor/ops_reduce.c grad-double 'y->arg[0] = 1 / (real)s.n;' 'y->arg[0] = 1 / (real)(s.n + 1);'
 mutant common/tensor/tape.c grad-double '*add = x->has_grad;' '*add = false;'
 mutant common/tensor/tape.c tensor-float 'x->g = y->g;' 'x->g = gradient_buffer(x->tape, x->len);'
+mutant common/kernels/simd.h functions-float 'TERMS(88.7228, 709.7827)' 'TERMS(88.722839, 709.782712893384)'
 mutant common/tensor/params.c tensor-float 'rng_new(s.params->seed, w->name)' 'rng_new(s.params->seed, "same")'
 
 echo "$killed mutants killed, $survived survived"

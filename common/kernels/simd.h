@@ -192,7 +192,9 @@ static const double exp_series[14] = {
     1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880,
     1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
 static const double exp_round = TERMS(0x1.8p23, 0x1.8p52);
-static const double exp_highest = TERMS(88.722839, 709.782712893384);     /* above: infinity */
+/* Above: infinity. A little below the true limit, because at it the rounded series may reach 1 where it
+ * should stay under, and one more in a full exponent is NaN. */
+static const double exp_highest = TERMS(88.7228, 709.7827);
 static const double exp_lowest = TERMS(-87.336544, -708.396418532264);    /* below: denormal, 0 */
 static const double ln2_high = TERMS(0.693359375, 6.93147180369123816490e-01);
 static const double ln2_low = TERMS(-2.12194440054690583e-4, 1.90821492927058770002e-10);
