@@ -1,0 +1,23 @@
+#!/bin/sh
+# bench.sh [BUILD] — kernels, then whole training steps against PyTorch, then the picture of both.
+# Run from the top of the repository by `make bench`. PYTHON=... takes PyTorch from another Python;
+# ROUNDS=..., THREADS=1,2 as in bench_steps.c.
+build=${1:-build}
+csv=$build/bench.csv memory=$build/bench_memory.csv
+rm -f "$csv" "$memory"
+
+if [ -x "$build/bench_kernels" ]; then
+    "$build/bench_kernels" || exit 1
+fi
+"$build/bench_steps" time --csv "$csv" --memory "$memory" --python "${PYTHON:-/usr/bin/python3}" \
+    --rounds "${ROUNDS:-5}" --threads "${THREADS:-1,2}" ${PEAK:+--peak "$PEAK"} || exit 1
+
+# a ratio needs a peer; without any there is nothing to draw
+if ! awk -F, 'FNR > 1 && $7 > 0 {found = 1} END {exit !found}' "$csv"; then
+    echo "bench: no peer was there to compare with, so no picture"
+elif ! command -v gnuplot >/dev/null; then
+    echo "bench: gnuplot is missing, so no picture"
+else
+    gnuplot -e "csv='$csv'; out='$build/bench.png'" plots/style.gp tests/bench/plot.gp &&
+        echo "picture: $build/bench.png"
+fi

@@ -1,0 +1,74 @@
+/* nets.h — the networks whose training steps are timed against PyTorch (torch_steps.py has their
+ * twins, layer by layer under the same names).
+ *
+ * A Training owns everything a step needs: weights, optimiser, tape, and one batch with its noise.
+ * Batch and noise are drawn once: both sides time the same arithmetic, not their random numbers.
+ *
+ *     Training t;
+ *     training_start(&t, net_find("unet"), 64);
+ *     for (int i = 0; i < 10; i++) printf("%g\n", training_step(&t));
+ *     training_free(&t);                                                                        */
+#ifndef NETS_H
+#define NETS_H
+
+#include "nn/layers.h"
+#include "nn/optim.h"
+
+typedef struct Training Training;
+
+typedef struct {
+    const char *name, *title;
+    int batch;                    /* at which it is timed */
+    bool convolutional;           /* PyTorch then has two memory layouts to choose from */
+    void (*build)(Training *);    /* weights, batch, optimisers' settings; layers go to t->net */
+    double (*step)(Training *);   /* one step; the loss (the sum of both for a GAN) */
+} NetKind;
+
+struct Training {
+    const NetKind *kind;
+    int batch;
+    Params params[2];             /* [1]: the discriminator of a GAN */
+    Adam adam[2];
+    Params input;                 /* batch and noise, as buffers that a checkpoint can hold */
+    Tape tape;
+    void *net;                    /* lives in params[0]'s arena */
+    double macs;                  /* multiply-adds of the last step's matrix products */
+    const Tensor *counted;        /* the newest tensor that is in macs */
+};
+
+extern const NetKind *const net_kinds[];                 /* NULL ends the list */
+extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_gpt;
+const NetKind *net_find(const char *name);               /* NULL: no such network */
+
+void   training_start(Training *t, const NetKind *kind, int batch);   /* t must not move: tensors
+                                                            know the arenas that they live in */
+double training_step(Training *t);
+size_t training_count(const Training *t);                /* numbers that are trained */
+double training_grad_norm(const Training *t);            /* of the last step's gradients */
+void   training_free(Training *t);
+
+/* ---- for the networks ------------------------------------------------------------------------ */
+
+void *net_alloc(Training *t, size_t bytes);              /* sets t->net; cleared */
+/* What goes in, drawn once: numbers in [low,high), from N(0,1), or n integers below `below`. In a
+ * file they are called input.NAME. */
+const real *input_uniform(Training *t, const char *name, double low, double high, int rank,
+                          const int *shape);
+const real *input_normal(Training *t, const char *name, int rank, const int *shape);
+const int  *input_index(Training *t, const char *name, int below, int n);
+real       *input_buffer(Training *t, const char *name, int rank, const int *shape);
+/* backward, and a step of params[which]'s optimiser; returns the loss */
+double      descend(Training *t, int which, Tensor *loss, double lr);
+
+/* The block of a vision transformer and of GPT (pre-norm; MLP four times as wide): x (B,N,C).
+ * (nets_transformer.c) */
+typedef struct {
+    LayerNorm norm1, norm2;
+    SelfAttention attn;
+    Linear fc1, fc2;
+    bool gelu_tanh, causal;
+} Block;
+Block   block_new(Scope s, int channels, int heads, double eps);
+Tensor *block(const Block *b, Tensor *x);
+
+#endif

@@ -1,0 +1,610 @@
+"""The networks of nets_*.c in PyTorch, layer by layer under the same names; started by bench_steps.
+
+    torch_steps.py worker NET BATCH THREADS LAYOUT       runs steps when told to on its input
+    torch_steps.py check NET BATCH FILE STEPS EPS LAYOUT reads weights and batch from FILE
+
+LAYOUT is contiguous or channels_last. Everything is float32 and eager, as one writes it, with the
+faster choice wherever there are two: losses on logits, gradients set to None rather than zeroed,
+fused attention and fused Adam where this PyTorch has them for the CPU."""
+
+import math
+import os
+import struct
+import sys
+import time
+
+
+def resident_peak():
+    """MB"""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return float(line.split()[1]) / 1024
+    return math.nan
+
+
+try:
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+except ImportError:
+    sys.exit(3)
+IMPORT_PEAK = resident_peak()
+
+
+# ---- optimiser and data ---------------------------------------------------------------------
+
+EPS = 1e-8                                   # of Adam
+
+
+def adam(parameters, lr, beta1=0.9, beta2=0.999, decay=0.0):
+    """AdamW that spares biases, gains and shifts; without decay it is Adam."""
+    parameters = list(parameters)
+    groups = [{"params": [p for p in parameters if p.dim() > 1], "weight_decay": decay},
+              {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0}]
+    make = torch.optim.AdamW if decay else torch.optim.Adam
+    options = {"lr": lr, "betas": (beta1, beta2), "eps": EPS}
+    version = tuple(int(n) for n in torch.__version__.split(".")[:2])
+    if version >= (2, 4):                    # before, fused steps were for GPUs alone
+        options["fused"] = True
+    return make([g for g in groups if g["params"]], **options)
+
+
+class Data:
+    """What goes in: from a file under input.NAME, or drawn. Images are (B,C,H,W)."""
+
+    def __init__(self, file, layout):
+        self.file, self.layout = file, layout
+        self.generator = torch.Generator().manual_seed(7)
+
+    def uniform(self, name, low, high, *shape):
+        if self.file:
+            return self.file["input." + name].reshape(shape)
+        return torch.rand(shape, generator=self.generator) * (high - low) + low
+
+    def normal(self, name, *shape):
+        if self.file:
+            return self.file["input." + name].reshape(shape)
+        return torch.randn(shape, generator=self.generator)
+
+    def index(self, name, below, *shape):
+        if self.file:
+            return self.file["input." + name].reshape(shape).long()
+        return torch.randint(below, shape, generator=self.generator)
+
+    def image(self, name, low, high, *shape):
+        x = self.uniform(name, low, high, *shape)
+        return x.contiguous(memory_format=self.layout)   # one channel: the same bytes either way
+
+
+def descend(optimizer, loss):
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# ---- VAE ------------------------------------------------------------------------------------
+
+class Vae(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(784, 400)
+        self.fc21 = nn.Linear(400, 20)
+        self.fc22 = nn.Linear(400, 20)
+        self.fc3 = nn.Linear(20, 400)
+        self.fc4 = nn.Linear(400, 784)
+
+    def forward(self, x, eps):
+        h = F.relu(self.fc1(x))
+        mu, logvar = self.fc21(h), self.fc22(h)
+        z = mu + eps * torch.exp(0.5 * logvar)
+        return self.fc4(F.relu(self.fc3(z))), mu, logvar
+
+
+class VaeTraining:
+    def __init__(self, batch, data):
+        self.net = Vae()
+        self.optimizer = adam(self.net.parameters(), 1e-3)
+        self.images = data.uniform("images", 0, 1, batch, 784)
+        self.eps = data.normal("eps", batch, 20)
+
+    def step(self):
+        logits, mu, logvar = self.net(self.images, self.eps)
+        bce = F.binary_cross_entropy_with_logits(logits, self.images, reduction="sum")
+        kl = 0.5 * torch.sum(mu * mu + logvar.exp() - 1 - logvar)
+        return descend(self.optimizer, bce + kl)
+
+
+# ---- DCGAN ----------------------------------------------------------------------------------
+
+def with_label(x, label):
+    if x.dim() == 4:
+        label = label[:, :, None, None].expand(-1, -1, x.shape[2], x.shape[3])
+    return torch.cat([x, label], 1)
+
+
+class Generator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(110, 1024, bias=False)
+        self.norm1 = nn.BatchNorm1d(1024, affine=False)
+        self.fc2 = nn.Linear(1034, 7 * 7 * 128, bias=False)
+        self.norm2 = nn.BatchNorm1d(7 * 7 * 128, affine=False)
+        self.deconv1 = nn.ConvTranspose2d(138, 64, 5, 2, 2, output_padding=1, bias=False)
+        self.norm3 = nn.BatchNorm2d(64, affine=False)
+        self.deconv2 = nn.ConvTranspose2d(74, 1, 5, 2, 2, output_padding=1, bias=False)
+
+    def forward(self, z, label):
+        h = F.relu(self.norm1(self.fc1(with_label(z, label))))
+        h = F.relu(self.norm2(self.fc2(with_label(h, label))))
+        h = h.view(-1, 7, 7, 128).permute(0, 3, 1, 2)      # features in the order of nets_dcgan.c
+        h = F.relu(self.norm3(self.deconv1(with_label(h, label))))
+        return self.deconv2(with_label(h, label))
+
+
+class Discriminator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(11, 64, 5, 2, 2, bias=False)
+        self.conv2 = nn.Conv2d(74, 128, 5, 2, 2, bias=False)
+        self.norm2 = nn.BatchNorm2d(128, affine=False)
+        self.fc1 = nn.Linear(7 * 7 * 128 + 10, 1024, bias=False)
+        self.norm3 = nn.BatchNorm1d(1024, affine=False)
+        self.fc2 = nn.Linear(1034, 1, bias=False)
+
+    def forward(self, x, label):
+        h = F.leaky_relu(self.conv1(with_label(x, label)), 0.2)
+        h = F.leaky_relu(self.norm2(self.conv2(with_label(h, label))), 0.2)
+        h = h.permute(0, 2, 3, 1).flatten(1)
+        h = F.leaky_relu(self.norm3(self.fc1(with_label(h, label))), 0.2)
+        return self.fc2(with_label(h, label))
+
+
+class DcganTraining:
+    def __init__(self, batch, data):
+        self.net = nn.ModuleDict({"g": Generator(), "d": Discriminator()})
+        self.g, self.d = self.net["g"], self.net["d"]
+        self.adam_g = adam(self.g.parameters(), 2e-4, beta1=0.5)
+        self.adam_d = adam(self.d.parameters(), 2e-4, beta1=0.5)
+        self.images = data.image("images", 0, 1, batch, 1, 28, 28)
+        self.z = data.uniform("z", -1, 1, batch, 100)
+        self.label = F.one_hot(torch.arange(batch) % 10, 10).float()
+
+    def step(self):
+        fake = torch.sigmoid(self.g(self.z, self.label))
+        loss_d = (F.softplus(-self.d(self.images, self.label)).mean() +
+                  F.softplus(self.d(fake.detach(), self.label)).mean())
+        loss_d = descend(self.adam_d, loss_d)
+        self.d.requires_grad_(False)
+        loss_g = F.softplus(-self.d(fake, self.label)).mean()
+        loss_g = descend(self.adam_g, loss_g)
+        self.d.requires_grad_(True)
+        return loss_d + loss_g
+
+
+# ---- VQ-VAE ---------------------------------------------------------------------------------
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(128, 32, 3, 1, 1)
+        self.conv2 = nn.Conv2d(32, 128, 1)
+
+    def forward(self, x):
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 64, 4, 2, 1)
+        self.conv2 = nn.Conv2d(64, 128, 4, 2, 1)
+        self.conv3 = nn.Conv2d(128, 128, 3, 1, 1)
+        self.residual = nn.Sequential(Residual(), Residual())
+        self.to_code = nn.Conv2d(128, 64, 1)
+
+    def forward(self, x):
+        h = F.relu(self.conv3(F.relu(self.conv2(F.relu(self.conv1(x))))))
+        return self.to_code(F.relu(self.residual(h)))
+
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(64, 128, 3, 1, 1)
+        self.residual = nn.Sequential(Residual(), Residual())
+        self.deconv1 = nn.ConvTranspose2d(128, 64, 4, 2, 1)
+        self.deconv2 = nn.ConvTranspose2d(64, 1, 4, 2, 1)
+
+    def forward(self, z):
+        h = F.relu(self.residual(self.conv1(z)))
+        return self.deconv2(F.relu(self.deconv1(h)))
+
+
+class Codebook(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("embed", (torch.rand(512, 64) * 2 - 1) * math.sqrt(3 / 64))
+        self.register_buffer("count", torch.zeros(512))
+        self.register_buffer("sum", torch.zeros(512, 64))
+        self.step = 0
+
+    def nearest(self, rows):
+        distance = torch.addmm((self.embed * self.embed).sum(1), rows, self.embed.t(), alpha=-2)
+        return distance.argmin(1)
+
+    def update(self, rows, index, decay=0.99, smoothing=1e-5):
+        self.step += 1
+        self.count.mul_(decay).add_(torch.bincount(index, minlength=512), alpha=1 - decay)
+        self.sum.mul_(decay).index_add_(0, index, rows, alpha=1 - decay)
+        debias = 1 - decay ** self.step
+        count = self.count / debias
+        total = count.sum()
+        smooth = (count + smoothing) / (total + 512 * smoothing) * total
+        self.embed.copy_(self.sum / debias / smooth[:, None])
+
+
+class VqVaeTraining:
+    def __init__(self, batch, data):
+        self.net = nn.ModuleDict(
+            {"encoder": Encoder(), "decoder": Decoder(), "codebook": Codebook()})
+        self.optimizer = adam(self.net.parameters(), 3e-4)
+        self.images = data.image("images", -0.5, 0.5, batch, 1, 28, 28)
+
+    def step(self):
+        codebook = self.net["codebook"]
+        z = self.net["encoder"](self.images)
+        with torch.no_grad():
+            rows = z.detach().permute(0, 2, 3, 1).reshape(-1, 64)
+            index = codebook.nearest(rows)
+            codes = codebook.embed[index].view(z.shape[0], 7, 7, 64).permute(0, 3, 1, 2)
+        y = self.net["decoder"](z + (codes - z).detach())
+        loss = F.mse_loss(y, self.images) * 12 + 0.25 * F.mse_loss(z, codes)
+        loss = descend(self.optimizer, loss)
+        with torch.no_grad():
+            codebook.update(rows, index)
+        return loss
+
+
+# ---- transformers ---------------------------------------------------------------------------
+
+def attend(q, k, v, causal=False):
+    """(B,heads,N,d) each; PyTorch 1 has no public fused attention."""
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    if causal:
+        n = q.shape[2]
+        future = torch.ones(n, n, dtype=torch.bool).triu(1)
+        scores = scores.masked_fill(future, -math.inf)
+    return scores.softmax(-1) @ v
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, channels, heads, causal=False):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x):
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        y = attend(q, k, v, self.causal)
+        return self.out(y.transpose(1, 2).reshape(b, n, c))
+
+
+class Block(nn.Module):
+    def __init__(self, channels, heads, eps, causal=False, gelu="none"):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels, eps)
+        self.attn = SelfAttention(channels, heads, causal)
+        self.norm2 = nn.LayerNorm(channels, eps)
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+        self.gelu = gelu
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x)), approximate=self.gelu))
+
+
+class Gpt(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(512, 256)
+        self.positions = nn.Embedding(96, 256)
+        self.block = nn.Sequential(*[Block(256, 8, 1e-5, True, "tanh") for _ in range(4)])
+        self.norm = nn.LayerNorm(256, 1e-5)
+        self.head = nn.Linear(256, 512, bias=False)
+
+    def forward(self, text):
+        x = self.tokens(text) + self.positions.weight
+        return self.head(self.norm(self.block(x)))
+
+
+class GptTraining:
+    def __init__(self, batch, data):
+        self.net = Gpt()
+        self.optimizer = adam(self.net.parameters(), 3e-4, 0.9, 0.95, 0.1)
+        self.text = data.index("text", 512, batch, 96)
+        self.next = data.index("next", 512, batch, 96)
+
+    def step(self):
+        logits = self.net(self.text)
+        return descend(self.optimizer, F.cross_entropy(logits.view(-1, 512), self.next.view(-1)))
+
+
+def position_table():
+    """(49,192): sine and cosine of the column in the first half, of the row in the second"""
+    frequency = 1e-4 ** (torch.arange(48, dtype=torch.float64) / 48)
+    p = torch.arange(49, dtype=torch.float64)[:, None]
+    column, row = p % 7 * frequency, torch.div(p, 7, rounding_mode="floor") * frequency
+    return torch.cat([column.sin(), column.cos(), row.sin(), row.cos()], 1).float()
+
+
+class Mae(nn.Module):
+    """The steps of facebookresearch/mae's forward pass, in its order."""
+
+    def __init__(self, positions):
+        super().__init__()
+        self.embed = nn.Conv2d(1, 192, 4, 4)
+        self.class_token = nn.Parameter(torch.randn(1, 192) * 0.02)
+        self.mask_token = nn.Parameter(torch.randn(1, 192) * 0.02)
+        self.encoder = nn.Sequential(*[Block(192, 3, 1e-6) for _ in range(6)])
+        self.encoder_norm = nn.LayerNorm(192, 1e-6)
+        self.to_decoder = nn.Linear(192, 192)
+        self.decoder = nn.Sequential(*[Block(192, 3, 1e-6) for _ in range(2)])
+        self.decoder_norm = nn.LayerNorm(192, 1e-6)
+        self.to_pixels = nn.Linear(192, 16)
+        self.positions = positions
+        self.decoder_positions = torch.cat([torch.zeros(1, 192), positions])
+
+    def forward(self, images, keep, restore):
+        b = images.shape[0]
+        x = self.embed(images).flatten(2).transpose(1, 2) + self.positions
+        x = torch.gather(x, 1, keep[:, :, None].expand(-1, -1, 192))
+        x = torch.cat([self.class_token.expand(b, 1, -1), x], 1)
+        x = self.to_decoder(self.encoder_norm(self.encoder(x)))
+        hidden = self.mask_token.expand(b, 37, -1)
+        patches = torch.cat([x[:, 1:], hidden], 1)
+        patches = torch.gather(patches, 1, restore[:, :, None].expand(-1, -1, 192))
+        x = torch.cat([x[:, :1], patches], 1) + self.decoder_positions
+        return self.to_pixels(self.decoder_norm(self.decoder(x)))[:, 1:]
+
+
+class MaeTraining:
+    def __init__(self, batch, data):
+        positions = data.uniform("positions", 0, 0, 49, 192) if data.file else position_table()
+        self.net = Mae(positions)
+        self.optimizer = adam(self.net.parameters(), 1e-3, 0.9, 0.95, 0.05)
+        self.images = data.image("images", 0, 1, batch, 1, 28, 28)
+        if data.file:
+            order = data.index("order", 49, batch, 49)
+        else:
+            order = torch.rand(batch, 49, generator=data.generator).argsort(1)
+        self.keep, self.restore = order[:, :12], order.argsort(1)
+        self.mask = (self.restore >= 12).float()
+
+    def step(self):
+        y = self.net(self.images, self.keep, self.restore)
+        target = self.images.view(-1, 7, 4, 7, 4).permute(0, 1, 3, 2, 4).reshape(-1, 49, 16)
+        error = ((y - target) ** 2).mean(-1)
+        return descend(self.optimizer, (error * self.mask).sum() / self.mask.sum())
+
+
+# ---- U-Net ----------------------------------------------------------------------------------
+
+def group_norm(channels):
+    return nn.GroupNorm(32, channels, 1e-6)
+
+
+class ResBlock(nn.Module):
+    def __init__(self, channels_in, channels_out):
+        super().__init__()
+        self.norm1 = group_norm(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 1, 1)
+        self.temb_proj = nn.Linear(128, channels_out)
+        self.norm2 = group_norm(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1)
+        if channels_in != channels_out:
+            self.nin_shortcut = nn.Conv2d(channels_in, channels_out, 1)
+
+    def forward(self, x, temb):
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = h + self.temb_proj(temb)[:, :, None, None]
+        h = self.conv2(F.silu(self.norm2(h)))
+        return h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
+
+
+class AttnBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        # in channels_last the sequence (B,HW,C) is a view
+        qkv = self.qkv(self.norm(x)).permute(0, 2, 3, 1).reshape(b, 1, h * w, 3 * c)
+        y = attend(*qkv.chunk(3, -1))
+        return x + self.out(y.view(b, h, w, c).permute(0, 3, 1, 2))
+
+
+class Level(nn.Module):
+    pass
+
+
+class UNet(nn.Module):
+    def __init__(self, multipliers=(1, 2, 2), attends=(False, True, False), blocks=2):
+        super().__init__()
+        last = len(multipliers) - 1
+        self.temb = nn.ModuleDict(
+            {"dense": nn.ModuleList([nn.Linear(32, 128), nn.Linear(128, 128)])})
+        self.conv_in = nn.Conv2d(1, 32, 3, 1, 1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList([Level() for _ in multipliers])
+        skips, c = [32], 32
+        for i, m in enumerate(multipliers):
+            level = Level()
+            level.block, level.attn = nn.ModuleList(), nn.ModuleList()
+            for _ in range(blocks):
+                level.block.append(ResBlock(c, 32 * m))
+                c = 32 * m
+                if attends[i]:
+                    level.attn.append(AttnBlock(c))
+                skips.append(c)
+            if i < last:
+                level.downsample = nn.ModuleDict({"conv": nn.Conv2d(c, c, 3, 2, 0)})
+                skips.append(c)
+            self.down.append(level)
+        self.mid = nn.ModuleDict(
+            {"block_1": ResBlock(c, c), "attn_1": AttnBlock(c), "block_2": ResBlock(c, c)})
+        for i, m in reversed(list(enumerate(multipliers))):
+            level = self.up[i]
+            level.block, level.attn = nn.ModuleList(), nn.ModuleList()
+            for _ in range(blocks + 1):
+                level.block.append(ResBlock(c + skips.pop(), 32 * m))
+                c = 32 * m
+                if attends[i]:
+                    level.attn.append(AttnBlock(c))
+            if i > 0:
+                level.upsample = nn.ModuleDict({"conv": nn.Conv2d(c, c, 3, 1, 1)})
+        self.norm_out = group_norm(32)
+        self.conv_out = nn.Conv2d(32, 1, 3, 1, 1)
+
+    def time_embedding(self, time):
+        frequency = torch.exp(torch.arange(16) * (-math.log(1e4) / 15))
+        angle = time[:, None].float() * frequency
+        e = torch.cat([angle.sin(), angle.cos()], 1)
+        e = self.temb["dense"][1](F.silu(self.temb["dense"][0](e)))
+        return F.silu(e)
+
+    def forward(self, x, time):
+        temb = self.time_embedding(time)
+        h = self.conv_in(x)
+        skips = [h]
+        for level in self.down:
+            for i, block in enumerate(level.block):
+                h = block(h, temb)
+                if len(level.attn):
+                    h = level.attn[i](h)
+                skips.append(h)
+            if hasattr(level, "downsample"):
+                h = level.downsample["conv"](F.pad(h, (0, 1, 0, 1)))
+                skips.append(h)
+        h = self.mid["attn_1"](self.mid["block_1"](h, temb))
+        h = self.mid["block_2"](h, temb)
+        for level in reversed(self.up):
+            for i, block in enumerate(level.block):
+                h = block(torch.cat([h, skips.pop()], 1), temb)
+                if len(level.attn):
+                    h = level.attn[i](h)
+            if hasattr(level, "upsample"):
+                h = level.upsample["conv"](F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        return self.conv_out(F.silu(self.norm_out(h)))
+
+
+class UNetTraining:
+    def __init__(self, batch, data):
+        self.net = UNet()
+        self.optimizer = adam(self.net.parameters(), 2e-4)
+        self.images = data.image("images", -1, 1, batch, 1, 28, 28)
+        self.noise = data.normal("noise", batch, 1, 28, 28).contiguous(memory_format=data.layout)
+        self.signal_scale = data.uniform("signal_scale", 0.1, 0.9, batch, 1, 1, 1)
+        self.noise_scale = data.uniform("noise_scale", 0.1, 0.9, batch, 1, 1, 1)
+        self.time = data.index("time", 1000, batch)
+
+    def step(self):
+        xt = self.signal_scale * self.images + self.noise_scale * self.noise
+        return descend(self.optimizer, F.mse_loss(self.net(xt, self.time), self.noise))
+
+
+# ---- check, worker --------------------------------------------------------------------------
+
+NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
+        "unet": UNetTraining, "gpt": GptTraining}
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def read_safetensors(path):
+    import json
+    with open(path, "rb") as f:
+        header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
+        numbers = bytearray(f.read())
+    header.pop("__metadata__", None)
+    return {name: torch.frombuffer(numbers, dtype=torch.float32, offset=t["data_offsets"][0],
+                                   count=math.prod(t["shape"])).view(t["shape"]).clone()
+            for name, t in header.items()}
+
+
+def load(net, file):
+    """All weights, and no others; 1x1 kernels may be matrices in the file."""
+    state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    theirs = {k for k in file if not k.startswith("input.")}
+    if theirs != set(state):
+        sys.exit(f"names differ: {sorted(theirs ^ set(state))}")
+    with torch.no_grad():
+        for name, value in state.items():
+            value.copy_(file[name].reshape(value.shape))
+
+
+def make(name, batch, layout, file=None):
+    torch.manual_seed(1)
+    training = NETS[name](batch, Data(file, LAYOUTS[layout]))
+    if file:
+        load(training.net, file)
+    if layout == "channels_last":
+        training.net.to(memory_format=torch.channels_last)
+    return training
+
+
+def count(training):
+    return sum(p.numel() for p in training.net.parameters())
+
+
+def blas():
+    """Debian's PyTorch takes its matrix products from whatever libblas.so.3 points to."""
+    if torch.backends.mkl.is_available():
+        return "MKL"
+    with open("/proc/self/maps") as maps:
+        files = {os.path.realpath(line.split()[-1]) for line in maps if "/libblas" in line}
+    for name in "OpenBLAS", "BLIS":
+        if any(name.lower() in f for f in files):
+            return name
+    return "reference-blas" if files else "its-own"
+
+
+def check(name, batch, path, steps, eps, layout):
+    global EPS
+    EPS = float(eps)
+    file = read_safetensors(path)
+    training = make(name, int(batch), layout, file)
+    print("params", count(training))
+    for _ in range(int(steps)):
+        loss = training.step()
+        squares = sum(float((p.grad.double() ** 2).sum()) for p in training.net.parameters())
+        print("loss %.9g norm %.9g" % (float(loss), math.sqrt(squares)))
+
+
+def worker(name, batch, threads, layout):
+    torch.set_num_threads(int(threads))
+    training = make(name, int(batch), layout)
+    training.step()
+    print("ready", count(training), 0, "pytorch-" + torch.__version__, blas(), flush=True)
+    for line in sys.stdin:
+        if line.startswith("run"):
+            training.step()
+            times = []
+            for _ in range(int(line.split()[1])):
+                start = time.perf_counter()
+                training.step()
+                times.append(time.perf_counter() - start)
+            print(" ".join("%.4f" % (1e3 * t) for t in times), flush=True)
+        else:
+            print("%.1f %.1f" % (resident_peak(), IMPORT_PEAK), flush=True)
+
+
+if __name__ == "__main__":
+    {"check": check, "worker": worker}[sys.argv[1]](*sys.argv[2:])
