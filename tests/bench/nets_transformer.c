@@ -21,7 +21,7 @@ Tensor *block(const Block *b, Tensor *x) {
     return t_add(x, linear(&b->fc2, h));
 }
 
-/* ---- GPT: minGPT's layers (tanh GELU, untied head without bias), 96 tokens -------------------- */
+/* ---- GPT: minGPT's layers (tanh GELU, untied head without bias), 96 tokens ------------------- */
 
 enum { LAYERS = 4, CHANNELS = 256, HEADS = 8, LENGTH = 96, VOCABULARY = 512 };
 
