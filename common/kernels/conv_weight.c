@@ -68,18 +68,6 @@ static void pack_taps(const WeightPass *g, const real *frame, const int *offset,
     }
 }
 
-static void load_tile(const real *c, size_t ld, Tile *t)
-{
-    for (int i = 0; i < TILE_ROWS; i++)
-        for (int j = 0; j < TILE_VECS; j++) t->v[i][j] = vload(c + i * ld + j * VEC);
-}
-
-static void store_tile(const Tile *t, real *c, size_t ld)
-{
-    for (int i = 0; i < TILE_ROWS; i++)
-        for (int j = 0; j < TILE_VECS; j++) vstore(c + i * ld + j * VEC, t->v[i][j]);
-}
-
 /* sums (rows, cols) += the unit's pixels, for the taps first <= l < last. `room`: PIXEL_BLOCK rows of dy,
  * then of taps. dy is the unit's first pixel. */
 static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int first, int last,
@@ -93,9 +81,9 @@ static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int
             pack_taps(g, u->frame, g->offset + q, pixels, l, taps);
             for (int o = 0; o < g->rows; o += TILE_ROWS) {
                 Tile t;
-                load_tile(sums + (size_t)o * g->cols + l, g->cols, &t);
+                tile_load(&t, sums + (size_t)o * g->cols + l, g->cols);
                 tile_columns(pixels, room + (size_t)o * pixels, TILE_ROWS, taps, TILE_COLS, &t);
-                store_tile(&t, sums + (size_t)o * g->cols + l, g->cols);
+                tile_save(&t, sums + (size_t)o * g->cols + l, g->cols);
             }
         }
     }

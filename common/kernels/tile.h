@@ -75,6 +75,19 @@ INLINE void tile_columns(int k, const real *a, size_t a_step, const real *b, siz
     *t = sum;
 }
 
+/* a whole tile in memory, rows ld apart */
+INLINE void tile_load(Tile *t, const real *c, size_t ld)
+{
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int j = 0; j < TILE_VECS; j++) t->v[i][j] = vload(c + i * ld + j * VEC);
+}
+
+INLINE void tile_save(const Tile *t, real *c, size_t ld)
+{
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int j = 0; j < TILE_VECS; j++) vstore(c + i * ld + j * VEC, t->v[i][j]);
+}
+
 /* c_i[j] = t[i][j] [+ bias[j]] [+ c_i[j] when add] for i < rows, j < cols */
 void tile_store(const Tile *t, const real *bias, real *const c[TILE_ROWS], int rows, int cols,
                 bool add);
