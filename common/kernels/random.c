@@ -7,7 +7,7 @@
 #include "parallel.h"
 #include "simd.h"
 
-enum { LANES = 16, BLOCK = 4096, COST_OF_A_DRAW = 4 };
+enum { LANES = 32, BLOCK = 4096, COST_OF_A_DRAW = 4 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -108,33 +108,29 @@ void rng_uniform(Rng *r, size_t n, real *x)
 }
 
 /* Box and Muller: with u, t uniform, sqrt(-2 ln u) (cos 2 pi t, sin 2 pi t) are two normals.
- * u = (bits + 1/2) / 2^32 is never 0; the largest normal is 6.8. */
-static void normal_pairs(const uint32_t bits[2 * VEC], real pairs[2 * VEC])
-{
-    vec u, t, sine, cosine;
-    for (int i = 0; i < VEC; i++) {
-        u[i] = (real)((bits[2 * i] + 0.5) * 0x1p-32);
-        t[i] = (real)(bits[2 * i + 1] * 0x1p-32);
-    }
-    vec radius = vsqrt(vset(-2) * vlog(u));
-    vsincos_turns(t, &sine, &cosine);
-    sine *= radius;
-    cosine *= radius;
-    for (int i = 0; i < VEC; i++) {
-        pairs[2 * i] = cosine[i];
-        pairs[2 * i + 1] = sine[i];
-    }
-}
-
+ * u = (31 bits + 1/2) / 2^31 is never 0, so the largest normal is 6.7. */
 static void normal_block(const Rng *r, size_t first, size_t n, real *x)
 {
-    uint32_t bits[BLOCK + 2 * VEC] = {0};
-    real pairs[2 * VEC];
-    fill_bits(r->seed, r->stream, r->next + first, n + n % 2, bits);
-    for (size_t i = 0; i < n; i += 2 * VEC) {
-        normal_pairs(bits + i, pairs);
-        memcpy(x + i, pairs, least(2 * VEC, n - i) * sizeof(real));
+    enum { PAIRS = BLOCK / 2 };
+    uint32_t bits[BLOCK];
+    real u[PAIRS] = {(real)0.5}, t[PAIRS] = {0};
+    size_t pairs = (n + 1) / 2;
+    fill_bits(r->seed, r->stream, r->next + first, 2 * pairs, bits);
+    for (size_t i = 0; i < pairs; i++) {
+        u[i] = ((real)(int)(bits[2 * i] >> 1) + (real)0.5) * (real)0x1p-31;
+        t[i] = (real)(int)(bits[2 * i + 1] >> 1) * (real)0x1p-31;
     }
+    for (size_t i = 0; i < pairs; i += VEC) {
+        vec sine, cosine, radius = vsqrt(vset(-2) * vlog(vload(u + i)));
+        vsincos_turns(vload(t + i), &sine, &cosine);
+        vstore(u + i, radius * cosine);
+        vstore(t + i, radius * sine);
+    }
+    for (size_t i = 0; i < n / 2; i++) {
+        x[2 * i] = u[i];
+        x[2 * i + 1] = t[i];
+    }
+    if (n % 2) x[n - 1] = u[pairs - 1];
 }
 
 void rng_normal(Rng *r, size_t n, real *x)
@@ -146,9 +142,12 @@ void rng_normal(Rng *r, size_t n, real *x)
 
 uint32_t rng_below(Rng *r, uint32_t n)
 {
-    uint32_t bits;
-    fill_bits(r->seed, r->stream, r->next++, 1, &bits);
-    return (uint32_t)((uint64_t)bits * n >> 32);
+    uint64_t index = r->next++, block = index / 4;
+    uint32_t words[4];
+    philox_ref((uint32_t[4]){(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)r->stream,
+                             (uint32_t)(r->stream >> 32)},
+               (uint32_t[2]){(uint32_t)r->seed, (uint32_t)(r->seed >> 32)}, words);
+    return (uint32_t)((uint64_t)words[index % 4] * n >> 32);
 }
 
 void rng_permutation(Rng *r, int n, int *index)

@@ -1,7 +1,7 @@
 /* simd.h — vectors of `real`, and the functions of one number that kernels need, on vectors.
  *
  * Written with the vector extensions of GCC and Clang: `a * b + c` on two `vec` is element by element,
- * a comparison gives a `mask` of all-ones or all-zeros per element, and the compiler chooses the
+ * a comparison gives a `vmask` of all-ones or all-zeros per element, and the compiler chooses the
  * instructions. One source thus serves AVX-512, AVX2, SSE and NEON, in float and in double.
  *
  *   vec, VEC            a vector and how many reals it holds; VEC_BYTES may be set by -DVEC_BYTES=N
@@ -9,10 +9,9 @@
  *   vset vselect vmax vmin vabs vsum vmax_element vsqrt
  *   vtranspose          a VEC x VEC block
  *   vexp vexpm1 vlog vlog1p vsigmoid vtanh vnormal_cdf vsincos_turns
- *   dvec, DVEC          a vector of doubles, for sums; dload reads DVEC reals
  *
- * Accuracy is 1 to 3 units in the last place where nothing else is said; the tests measure it. Every
- * function keeps NaN a NaN. Results that would be denormal may be flushed to zero.
+ * Accuracy is 1 to 3 units in the last place where nothing else is said. Every function
+ * keeps NaN a NaN. Results that would be denormal may be flushed to zero.
  *
  * The compiler may contract a*b+c into one fused operation, so two machines may differ in the last
  * bit. On one machine the same call always gives the same bits.
@@ -42,13 +41,16 @@ typedef real vec __attribute__((vector_size(VEC_BYTES)));
 typedef real vec_unaligned
     __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)), may_alias));
 #ifdef REAL_DOUBLE
-typedef int64_t mask_element;
-enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023 };
+typedef int64_t lane_type;
+typedef uint64_t lane_bits;
+enum { MANTISSA_BITS = 52 };
 #else
-typedef int32_t mask_element;
-enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
+typedef int32_t lane_type;
+typedef uint32_t lane_bits;
+enum { MANTISSA_BITS = 23 };
 #endif
-typedef mask_element mask __attribute__((vector_size(VEC_BYTES)));
+typedef lane_type vmask __attribute__((vector_size(VEC_BYTES)));
+typedef lane_bits vbits __attribute__((vector_size(VEC_BYTES)));    /* sums that may wrap around */
 enum { VEC = VEC_BYTES / sizeof(real) };
 
 #define INLINE static inline __attribute__((always_inline, unused))
@@ -73,19 +75,19 @@ INLINE void vstore_part(real *p, vec v, size_t n)
     memcpy(p, &v, n * sizeof(real));
 }
 
-INLINE vec vselect(mask m, vec yes, vec no)
+INLINE vec vselect(vmask m, vec yes, vec no)
 {
-    return (vec)((m & (mask)yes) | (~m & (mask)no));
+    return (vec)((m & (vmask)yes) | (~m & (vmask)no));
 }
 
 /* where the two do not compare, b: vmax(limit, x) keeps a NaN in x */
 INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); }
 INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
-INLINE vec vabs(vec x) { return (vec)((mask)x & ~(mask)vset((real)-0.0)); }
+INLINE vec vabs(vec x) { return (vec)((vmask)x & ~(vmask)vset((real)-0.0)); }
 INLINE vec vcopysign(vec size, vec sign)
 {
-    mask bit = (mask)vset((real)-0.0);
-    return (vec)((~bit & (mask)size) | (bit & (mask)sign));
+    vmask bit = (vmask)vset((real)-0.0);
+    return (vec)((~bit & (vmask)size) | (bit & (vmask)sign));
 }
 
 /* Halves are added to halves, so the order does not depend on the instruction set. */
@@ -127,10 +129,10 @@ INLINE void vexchange(vec *a, vec *b, int half)
     *a = low;
     *b = high;
 #else
-    static const mask_element __attribute__((aligned(64)))
+    static const lane_type __attribute__((aligned(64)))
     number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    mask lane = *(const mask *)number;
-    mask from_b = ((lane & half) != 0) & (VEC - half);    /* lanes of b are numbered from VEC on */
+    vmask lane = *(const vmask *)number;
+    vmask from_b = ((lane & half) != 0) & (VEC - half);    /* lanes of b are numbered from VEC on */
     vec low = __builtin_shuffle(*a, *b, lane + from_b);
     *b = __builtin_shuffle(*a, *b, lane + half + from_b);
     *a = low;
@@ -150,23 +152,6 @@ INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out)
             if (!(i & half)) vexchange(&v[i], &v[i + half], half);
 #pragma GCC unroll 16
     for (int i = 0; i < VEC; i++) vstore(out + i * ld_out, v[i]);
-}
-
-/* ---- sums in double ------------------------------------------------------------------------------ */
-
-enum { DVEC = VEC_BYTES / sizeof(double) };
-typedef double dvec __attribute__((vector_size(VEC_BYTES)));
-typedef real dvec_source
-    __attribute__((vector_size(DVEC * sizeof(real)), aligned(sizeof(real)), may_alias));
-
-INLINE dvec dload(const real *p) { return __builtin_convertvector(*(const dvec_source *)p, dvec); }
-INLINE dvec dset(double x) { return x - (dvec){0}; }
-
-INLINE double dsum(dvec v)
-{
-    for (int half = DVEC / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) v[i] += v[i + half];
-    return v[0];
 }
 
 /* ---- polynomials --------------------------------------------------------------------------------- */
@@ -210,7 +195,7 @@ INLINE vec vexp(vec x)
 {
     vec rounded, r = exp_remainder(x, &rounded);
     vec y = polynomial(r, TERMS(8, 14), exp_series);
-    y = (vec)((mask)y + ((mask)rounded << MANTISSA_BITS));    /* times 2^n: n more in the exponent */
+    y = (vec)((vbits)y + ((vbits)rounded << MANTISSA_BITS));    /* times 2^n: n more in the exponent */
     y = vselect(x < vset((real)exp_lowest), vset(0), y);
     return vselect(x <= vset((real)exp_highest), y, x * vset(INFINITY));    /* NaN stays NaN */
 }
@@ -223,7 +208,7 @@ INLINE vec vexpm1(vec x)
     vec rounded, r = exp_remainder(inside, &rounded);
     vec part = r * polynomial(r, TERMS(7, 13), exp_series + 1);
     /* 2^(n-1), doubled at the end, because 2^128 itself is no float */
-    vec half = (vec)(((mask)rounded << MANTISSA_BITS) + (mask)vset((real)0.5));
+    vec half = (vec)(((vbits)rounded << MANTISSA_BITS) + (vbits)vset((real)0.5));
     vec y = part * half + (half - vset((real)0.5));
     return vselect(x <= high, y + y, x * vset(INFINITY));
 }
@@ -248,13 +233,13 @@ static const double log_series[10] = {2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2
 INLINE vec vlog(vec x)
 {
     vec tiny = vset((real)TERMS(0x1p-126, 0x1p-1022)), lift = vset((real)TERMS(0x1p30, 0x1p60));
-    mask denormal = x < tiny;
+    vmask denormal = x < tiny;
     vec lifted = vselect(denormal, x * lift, x);
     /* integer view: subtracting sqrt(1/2) makes the exponent field that of the m wanted */
-    mask root_half = (mask)vset((real)0.70710678118654752440);
-    mask above = (mask)lifted - root_half;
-    mask exponent = above >> MANTISSA_BITS;    /* arithmetic shift: may be negative */
-    vec m = (vec)((mask)lifted - (exponent << MANTISSA_BITS));
+    vmask root_half = (vmask)vset((real)0.70710678118654752440);
+    vmask above = (vmask)lifted - root_half;
+    vmask exponent = above >> MANTISSA_BITS;    /* arithmetic shift: may be negative */
+    vec m = (vec)((vmask)lifted - (exponent << MANTISSA_BITS));
     vec e = __builtin_convertvector(exponent, vec);
     e -= vselect(denormal, vset(TERMS(30, 60)), vset(0));
     vec f = m - vset(1), s = f / (vset(2) + f), s2 = s * s;
@@ -315,18 +300,18 @@ static const double cosine_series[9] = {1., -1. / 2, 1. / 24, -1. / 720, 1. / 40
 INLINE void vsincos_turns(vec t, vec *sine, vec *cosine)
 {
     vec shifted = vset(4) * t + vset((real)exp_round);
-    mask quarter = (mask)shifted;
+    vmask quarter = (vmask)shifted;
     vec r = t - (shifted - vset((real)exp_round)) * vset((real)0.25);
     r *= vset((real)6.28318530717958647693);
     vec r2 = r * r;
     vec s = r * polynomial(r2, TERMS(5, 9), sine_series);
     vec c = polynomial(r2, TERMS(5, 9), cosine_series);
-    mask odd = (quarter & 1) == 1;
+    vmask odd = (quarter & 1) == 1;
     enum { SIGN_SHIFT = sizeof(real) * 8 - 2 };    /* moves bit 1 to the sign */
-    mask sign_sine = (quarter & 2) << SIGN_SHIFT;
-    mask sign_cosine = ((quarter + 1) & 2) << SIGN_SHIFT;
-    *sine = (vec)((mask)vselect(odd, c, s) ^ sign_sine);
-    *cosine = (vec)((mask)vselect(odd, s, c) ^ sign_cosine);
+    vmask sign_sine = (quarter & 2) << SIGN_SHIFT;
+    vmask sign_cosine = ((quarter + 1) & 2) << SIGN_SHIFT;
+    *sine = (vec)((vmask)vselect(odd, c, s) ^ sign_sine);
+    *cosine = (vec)((vmask)vselect(odd, s, c) ^ sign_cosine);
 }
 
 #endif
