@@ -35,7 +35,7 @@ static Option options[] = {
      .help = "what is minimised"},
     {0}};
 
-static const Preset presets[] = {{"hinton2006", "code=30"}, {0}};
+static const Preset presets[] = {{"hinton2006", "code=30 lr=0.002"}, {0}};
 
 static Cli cli = {.program = "ae",
                   .about = "Autoencoders: 784 pixels through a code of a few numbers and back.",
