@@ -64,6 +64,70 @@ static const real *pack_weights(const ConvPlan *p, const Weights *k)
     return packed;
 }
 
+/* ---- few output channels ----------------------------------------------------------------------------- */
+
+/* With three output channels, a tile of TILE_COLS would waste most of its columns. There the vectors run
+ * along the neighbourhood instead: each output is a sum of products of vectors, VEC pixels at a
+ * time, and the VEC vectors of sums are transposed to add up their elements. */
+enum { NARROW = TILE_COLS / 4 };
+
+static bool is_narrow(const ConvPlan *p) { return p->oc <= NARROW && p->kw * p->ic >= 2 * VEC; }
+
+/* (oc, kh, kw, ic): for each output channel, weights in the order of a neighbourhood */
+static const real *pack_narrow(const ConvPlan *p, const Weights *k)
+{
+    int taps = p->kh * p->kw;
+    real *packed = scratch(SCRATCH_B, (size_t)p->oc * taps * p->ic), *to = packed;
+    for (int o = 0; o < p->oc; o++)
+        for (int t = 0; t < taps; t++) {
+            int u = k->u0 + t / p->kw * k->step, v = k->v0 + t % p->kw * k->step;
+            const real *tap = k->w + ((size_t)u * k->kw + v) * k->ic * k->oc;
+            for (int c = 0; c < p->ic; c++)
+                *to++ = k->exchanged ? tap[(size_t)o * k->oc + c] : tap[(size_t)c * k->oc + o];
+        }
+    return packed;
+}
+
+/* The sums of VEC neighbourhoods with one channel's weights. */
+static vec narrow_sums(const ConvPlan *p, const real *const a[VEC], const real *w)
+{
+    int run = p->kw * p->ic;
+    size_t row = (size_t)p->frame_w * p->ic;
+    vec sum[VEC] = {0};
+    for (int u = 0; u < p->kh; u++, w += run) {
+        int l = 0;
+        for (; l + VEC <= run; l += VEC) {
+            vec w_l = vload(w + l);
+#pragma GCC unroll 16
+            for (int i = 0; i < VEC; i++) sum[i] += vload(a[i] + u * row + l) * w_l;
+        }
+        if (l == run) continue;
+        vec w_l = vload_part(w + l, run - l);
+        for (int i = 0; i < VEC; i++) sum[i] += vload_part(a[i] + u * row + l, run - l) * w_l;
+    }
+    real square[VEC * VEC];
+    vtranspose((real *)sum, VEC, square, VEC);
+    vec total = vload(square);
+    for (int i = 1; i < VEC; i++) total += vload(square + i * VEC);
+    return total;
+}
+
+/* Pixels q .. q+VEC-1 of a unit, all output channels. */
+static void convolve_narrow(const ConvPlan *p, const ConvUnit *u, const int *in, const int *out, int q,
+                            const real *packed, const real *bias, real *y, bool add)
+{
+    const real *a[VEC];
+    for (int i = 0; i < VEC; i++) a[i] = u->frame + in[least(q + i, u->pixels - 1)];
+    y += u->first_image * p->y_image + u->first_row * p->y_row;
+    for (int o = 0; o < p->oc; o++) {
+        vec sum = narrow_sums(p, a, packed + (size_t)o * p->kh * p->kw * p->ic);
+        for (int i = 0; i < least(VEC, u->pixels - q); i++) {
+            real *to = y + out[q + i] + o, v = sum[i] + (bias ? bias[o] : 0);
+            *to = add ? *to + v : v;
+        }
+    }
+}
+
 /* ---- one pass ---------------------------------------------------------------------------------------- */
 
 /* out[q]: where pixel q of a unit is written, counted from the unit's first pixel. */
@@ -103,7 +167,8 @@ static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *b
 {
     if (!p->b || !p->oh || !p->ow || !p->oc) return;
     conv_plan(p, UNITS_WANTED);
-    const real *packed = pack_weights(p, k);
+    bool narrow = is_narrow(p);
+    const real *packed = narrow ? pack_narrow(p, k) : pack_weights(p, k);
     size_t frame = conv_frame_count(p);
     real *frames = scratch(SCRATCH_A, threads_get() * frame);
     size_t pixels = (size_t)p->images * p->rows * p->ow;
@@ -113,7 +178,9 @@ static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *b
     PARALLEL_FOR((double)p->b * p->oh * p->ow * p->oc * p->kh * p->kw * p->ic)
     for (int i = 0; i < p->units; i++) {
         ConvUnit u = conv_unit(p, i, x, frames + thread_index() * frame);
-        for (int q = 0; q < u.pixels; q += TILE_ROWS)
+        for (int q = 0; narrow && q < u.pixels; q += VEC)
+            convolve_narrow(p, &u, in, out, q, packed, bias, y, add);
+        for (int q = 0; !narrow && q < u.pixels; q += TILE_ROWS)
             convolve_tile(p, &u, in, out, q, packed, bias, y, add);
     }
 }

@@ -47,6 +47,23 @@ static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packe
     }
 }
 
+/* out[q][0 .. count-1] = x[offset[q] ...] */
+INLINE int copy_columns(int count, int pixels, const real *x, const int *offset, real *out)
+{
+    for (int q = 0; q < pixels; q++) memcpy(out + q * TILE_COLS, x + offset[q], count * sizeof(real));
+    return count;
+}
+
+/* Copies the largest power of two of columns that `rest` holds: constant counts become few moves. */
+static int copy_piece(int rest, int pixels, const real *x, const int *offset, real *out)
+{
+    if (rest >= TILE_COLS) return copy_columns(TILE_COLS, pixels, x, offset, out);
+    if (rest >= 8) return copy_columns(8, pixels, x, offset, out);
+    if (rest >= 4) return copy_columns(4, pixels, x, offset, out);
+    if (rest >= 2) return copy_columns(2, pixels, x, offset, out);
+    return copy_columns(1, pixels, x, offset, out);
+}
+
 /* packed[q][j] = tap l+j of pixel q, zeros beyond the last tap; whole runs of kw*ic lie together */
 static void pack_taps(const WeightPass *g, const real *frame, const int *offset, int pixels, int l,
                       real *packed)
@@ -58,15 +75,68 @@ static void pack_taps(const WeightPass *g, const real *frame, const int *offset,
         int u = from / run, to = least(end, (u + 1) * run), width = to - from;
         const real *x = frame + (size_t)u * p->frame_w * p->ic + from - u * run;
         real *out = packed + from - l;
-        if (width == TILE_COLS)
-            for (int q = 0; q < pixels; q++)
-                memcpy(out + q * TILE_COLS, x + offset[q], TILE_COLS * sizeof(real));
-        else
-            for (int q = 0; q < pixels; q++)
-                for (int i = 0; i < width; i++) out[q * TILE_COLS + i] = x[offset[q] + i];
+        for (int done = 0; done < width;) {    /* in pieces of a constant power of two */
+            int rest = width - done;
+            done += copy_piece(rest, pixels, x + done, offset, out + done);
+        }
         from = to;
     }
 }
+
+/* ---- few output channels ----------------------------------------------------------------------------- */
+
+/* Tiles of TILE_ROWS channels would be nearly empty, and packing would cost more than multiplying. Instead
+ * STRIP vectors of taps are summed over the pixels for one channel, read from the frame in place. */
+enum { NARROW = TILE_ROWS / 2, STRIP_VECS = 8 };
+
+static bool is_narrow(const WeightPass *g)
+{
+    return g->plan.oc <= NARROW && g->plan.kw * g->plan.ic >= 2 * VEC;
+}
+
+/* dw[0 .. vecs*VEC-1] += sum over pixels of x[offset[q] + ...] dy[q*oc] */
+INLINE void add_strip(int vecs, int pixels, const real *x, const int *offset, const real *dy, int oc,
+                      real *dw)
+{
+    vec sum[STRIP_VECS];
+#pragma GCC unroll 8
+    for (int j = 0; j < vecs; j++) sum[j] = vload(dw + j * VEC);
+    for (int q = 0; q < pixels; q++) {
+        vec dy_q = vset(dy[(size_t)q * oc]);
+#pragma GCC unroll 8
+        for (int j = 0; j < vecs; j++) sum[j] += vload(x + offset[q] + j * VEC) * dy_q;
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < vecs; j++) vstore(dw + j * VEC, sum[j]);
+}
+
+/* One channel, the taps of one kernel row: `run` consecutive numbers of the frame. */
+static void add_run(int run, int pixels, const real *x, const int *offset, const real *dy, int oc,
+                    real *dw)
+{
+    int l = 0;
+    for (; l + STRIP_VECS * VEC <= run; l += STRIP_VECS * VEC)
+        add_strip(STRIP_VECS, pixels, x + l, offset, dy, oc, dw + l);
+    for (; l + VEC <= run; l += VEC) add_strip(1, pixels, x + l, offset, dy, oc, dw + l);
+    for (; l < run; l++)
+        for (int q = 0; q < pixels; q++) dw[l] += x[offset[q] + l] * dy[(size_t)q * oc];
+}
+
+/* add_unit for few channels; whole kernel rows, so the taps are not split among threads. */
+static void add_unit_narrow(const WeightPass *g, const ConvUnit *u, const real *dy, real *sums)
+{
+    const ConvPlan *p = &g->plan;
+    int run = p->kw * p->ic;
+    for (int q = 0; q < u->pixels; q += PIXEL_BLOCK)
+        for (int t = 0; t < p->oc * p->kh; t++) {
+            int o = t / p->kh, row = t % p->kh;
+            add_run(run, least(PIXEL_BLOCK, u->pixels - q), u->frame + (size_t)row * p->frame_w * p->ic,
+                    g->offset + q, dy + (size_t)q * p->oc + o, p->oc,
+                    sums + (size_t)o * g->cols + row * run);
+        }
+}
+
+/* ---- many output channels ------------------------------------------------------------------------------ */
 
 /* sums (rows, cols) += the unit's pixels, for the taps first <= l < last. `room`: PIXEL_BLOCK rows of dy,
  * then of taps. dy is the unit's first pixel. */
@@ -100,7 +170,8 @@ static void add_units(const WeightPass *g, int unit, int end, const real *x, con
     for (; unit < end; unit++) {
         ConvUnit u = conv_unit(p, unit, x, frame);
         size_t pixel = ((size_t)u.first_image * p->oh + u.first_row) * p->ow;
-        add_unit(g, &u, dy + pixel * p->oc, first, last, room, sums);
+        if (is_narrow(g)) add_unit_narrow(g, &u, dy + pixel * p->oc, sums);
+        else add_unit(g, &u, dy + pixel * p->oc, first, last, room, sums);
     }
 }
 
@@ -138,6 +209,7 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
     conv_plan(p, parts);
     parts = least(parts, p->units);
     int splits = parts ? least((TASKS_WANTED + parts - 1) / parts, g.cols / TILE_COLS) : 0;
+    if (is_narrow(&g)) splits = least(splits, 1);
     int width = splits ? round_up((g.cols + splits - 1) / splits, TILE_COLS) : 0;
 
     size_t part = (size_t)g.rows * g.cols;
