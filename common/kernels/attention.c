@@ -266,7 +266,7 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
     int width = round_up((s->nq + parts - 1) / parts, TILE_ROWS);
     forward_room(s, NULL, &count);
     real *rooms = scratch(SCRATCH_A, threads_get() * count);
-    PARALLEL_FOR((double)heads * s->nq * s->nk * (s->dk + s->dv))
+    PARALLEL_FOR((double)heads * s->nq * s->nk * (s->dk + s->dv) * COST_MULTIPLY_ADD)
     for (int piece = 0; piece < heads * parts; piece++) {
         int head = piece / parts, first = piece % parts * width, item = head / s->heads;
         int h = head % s->heads;
@@ -409,7 +409,7 @@ void attention_backward(const AttentionShape *s, const real *q, const real *k, c
     size_t count;
     backward_room(s, NULL, &count);
     real *rooms = scratch(SCRATCH_A, threads_get() * count);
-    PARALLEL_FOR(2.5 * s->b * s->heads * s->nq * s->nk * (s->dk + s->dv))
+    PARALLEL_FOR(2.5 * s->b * s->heads * s->nq * s->nk * (s->dk + s->dv) * COST_MULTIPLY_ADD)
     for (int head = 0; head < s->b * s->heads; head++) {
         int item = head / s->heads, h = head % s->heads;
         size_t q_0 = token(item, s->nq, 0, s->ldq, h, s->dk);

@@ -25,7 +25,7 @@ void batch_norm_statistics(int rows, int c, const real *x, real *mean, real *var
     int blocks = block_count(rows);
     Moments *moments = (Moments *)scratch(SCRATCH_PARTIAL,
                                           (size_t)blocks * c * sizeof(Moments) / sizeof(real));
-    PARALLEL_FOR((double)rows * c * 2)
+    PARALLEL_FOR((double)rows * c * 2 * COST_COPY)
     for (int i = 0; i < blocks; i++) {
         int first = i * ROW_BLOCK;
         column_moments(least(ROW_BLOCK, rows - first), c, x + (size_t)first * c, c,
@@ -57,7 +57,7 @@ void batch_norm_apply(int rows, int c, real eps, const real *x, const real *mean
                       const real *gain, const real *shift, real *y)
 {
     ColumnMap m = column_map(c, eps, mean, var, gain, shift);
-    PARALLEL_FOR((double)rows * c)
+    PARALLEL_FOR((double)rows * c * COST_COPY)
     for (int first = 0; first < rows; first += ROW_BLOCK)
         map_columns(least(ROW_BLOCK, rows - first), c, c, x + (size_t)first * c, &m, false,
                     y + (size_t)first * c);
@@ -73,7 +73,7 @@ void batch_norm_backward(int rows, int c, real eps, const real *x, const real *m
     ColumnMap m = column_map(c, eps, mean, var, gain, NULL);
     double *sums = (double *)scratch(SCRATCH_PARTIAL, (size_t)(blocks + 1) * 4 * c);
     memset(sums, 0, (size_t)(blocks + 1) * 2 * c * sizeof *sums);
-    PARALLEL_FOR((double)rows * c * 2)
+    PARALLEL_FOR((double)rows * c * 2 * COST_COPY)
     for (int i = 0; i < blocks; i++) {
         size_t at = (size_t)i * ROW_BLOCK * c;
         double *sum = sums + (size_t)(i + 1) * 2 * c;
@@ -91,7 +91,7 @@ void batch_norm_backward(int rows, int c, real eps, const real *x, const real *m
         if (dshift) dshift[j] = (real)(add_shift ? dshift[j] + sum : sum);
     }
     if (!dx) return;
-    PARALLEL_FOR((double)rows * c)
+    PARALLEL_FOR((double)rows * c * COST_COPY)
     for (int i = 0; i < blocks; i++) {
         size_t at = (size_t)i * ROW_BLOCK * c;
         back_columns(least(ROW_BLOCK, rows - i * ROW_BLOCK), c, c, x + at, dy + at, c, &m, dx + at,

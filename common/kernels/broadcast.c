@@ -130,7 +130,7 @@ void k_binary(BinaryOp op, const int shape[4], const real *a, const int a_shape[
     Loops l = merge(shape, a_shape, b_shape);
     size_t n = l.size[AXES - 1], parts = (n + BLOCK - 1) / BLOCK, run = BLOCK / (n + 1) + 1;
     bool a_moves = l.a_step[AXES - 1], b_moves = l.b_step[AXES - 1];
-    PARALLEL_FOR(length(shape))
+    PARALLEL_FOR(length(shape) * COST_COPY)
     for (size_t first = 0; first < l.rows * parts; first += run)
         for (size_t piece = first; piece < first + run && piece < l.rows * parts; piece++) {
             size_t row = piece / parts, start = piece % parts * BLOCK, a_at, b_at;
@@ -186,7 +186,7 @@ static void contribution(const Back *k, size_t row, size_t start, size_t count, 
 static void back_whole(const Back *k, real *out, bool add)
 {
     size_t n = k->l.size[AXES - 1], parts = (n + BLOCK - 1) / BLOCK;
-    PARALLEL_FOR((double)k->l.rows * n)
+    PARALLEL_FOR((double)k->l.rows * n * COST_COPY)
     for (size_t piece = 0; piece < k->l.rows * parts; piece++) {
         size_t row = piece / parts, start = piece % parts * BLOCK;
         size_t count = n - start < BLOCK ? n - start : BLOCK;
@@ -268,7 +268,7 @@ static void back_reduced(const Back *k, const size_t step[AXES], real *out, bool
     size_t own_rows = l->rows / r.count, parts = (r.count + ROWS_PER_PART - 1) / ROWS_PER_PART;
     double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * own_rows * parts * width);
     memset(sums, 0, own_rows * parts * width * sizeof *sums);
-    PARALLEL_FOR((double)l->rows * l->size[AXES - 1])
+    PARALLEL_FOR((double)l->rows * l->size[AXES - 1] * COST_COPY)
     for (size_t i = 0; i < own_rows * parts; i++) {
         size_t from = i % parts * ROWS_PER_PART;
         size_t to = from + ROWS_PER_PART < r.count ? from + ROWS_PER_PART : r.count;

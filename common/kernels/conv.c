@@ -54,7 +54,7 @@ static const real *pack_weights(const ConvPlan *p, const Weights *k)
     size_t depth = (size_t)p->kh * p->kw * p->ic;
     int panels = round_up(p->oc, TILE_COLS) / TILE_COLS;
     real *packed = scratch(SCRATCH_B, panels * depth * TILE_COLS);
-    PARALLEL_FOR((double)panels * depth * TILE_COLS)
+    PARALLEL_FOR((double)panels * depth * TILE_COLS * COST_COPY)
     for (int i = 0; i < panels; i++)
         for (int t = 0; t < p->kh * p->kw; t++) {
             int u = k->u0 + t / p->kw * k->step, v = k->v0 + t % p->kw * k->step;
@@ -175,7 +175,8 @@ static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *b
     int *in = (int *)scratch(SCRATCH_PARTIAL, 2 * pixels), *out = in + pixels;
     conv_offsets(p, in);
     output_offsets(p, out);
-    PARALLEL_FOR((double)p->b * p->oh * p->ow * p->oc * p->kh * p->kw * p->ic)
+    double products = (double)p->b * p->oh * p->ow * p->oc * p->kh * p->kw * p->ic;
+    PARALLEL_FOR(products * COST_MULTIPLY_ADD)
     for (int i = 0; i < p->units; i++) {
         ConvUnit u = conv_unit(p, i, x, frames + thread_index() * frame);
         for (int q = 0; narrow && q < u.pixels; q += VEC)

@@ -180,7 +180,7 @@ static void add_parts(const WeightPass *g, int parts, const real *sums, real *dw
 {
     size_t part = (size_t)g->rows * g->cols;
     int oc = g->plan.oc;
-    PARALLEL_FOR((double)parts * part)
+    PARALLEL_FOR((double)parts * part * COST_COPY)
     for (int l0 = 0; l0 < g->taps; l0 += TILE_COLS)
         for (int o = 0; o < oc; o++) {
             vec sum[TILE_VECS] = {0};
@@ -219,7 +219,7 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
     int *offset = (int *)scratch(SCRATCH_B, (size_t)p->images * p->rows * p->ow);
     conv_offsets(p, offset);
     g.offset = offset;
-    PARALLEL_FOR(pixels * part)
+    PARALLEL_FOR(pixels * part * COST_MULTIPLY_ADD)
     for (int i = 0; i < parts * splits; i++) {
         int n = i / splits, first = i % splits * width, last = least(first + width, g.cols);
         if (first < last)

@@ -8,7 +8,7 @@
 #include "parallel.h"
 #include "simd.h"
 
-enum { BLOCK = 8192, COST_OF_A_FUNCTION = 4 };    /* cost in the units of PARALLEL_FOR */
+enum { BLOCK = 8192 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -139,14 +139,14 @@ INLINE vec silu_slope(vec x)
     }                                                                                           \
     void k_##name(size_t n, const real *x, real p, real q, real *y)                             \
     {                                                                                           \
-        PARALLEL_FOR((double)n * COST_OF_A_FUNCTION)                                            \
+        PARALLEL_FOR((double)n * COST_FUNCTION)                                            \
         for (size_t i = 0; i < n; i += BLOCK)                                                   \
             name##_block(least(BLOCK, n - i), x + i, p, q, y + i);                              \
     }                                                                                           \
     void k_##name##_back(size_t n, const real *x, const real *y, real p, real q,                \
                          const real *dy, real *dx, bool add)                                    \
     {                                                                                           \
-        PARALLEL_FOR((double)n * COST_OF_A_FUNCTION)                                            \
+        PARALLEL_FOR((double)n * COST_FUNCTION)                                            \
         for (size_t i = 0; i < n; i += BLOCK)                                                   \
             name##_back_block(least(BLOCK, n - i), x + i, y + i, p, q, dy + i, dx + i, add);    \
     }
@@ -156,14 +156,14 @@ FUNCTIONS(DEFINE_KERNEL)
 
 void k_fill(size_t n, real value, real *y)
 {
-    PARALLEL_FOR(n)
+    PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK)
         for (size_t i = start; i < least(n, start + BLOCK); i++) y[i] = value;
 }
 
 void k_axpy(size_t n, real a, const real *x, real *y, bool add)
 {
-    PARALLEL_FOR(n)
+    PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t end = least(n, start + BLOCK);
         if (add)
@@ -175,7 +175,7 @@ void k_axpy(size_t n, real a, const real *x, real *y, bool add)
 
 void k_lerp(size_t n, real t, const real *x, real *y)
 {
-    PARALLEL_FOR(n)
+    PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK)
         for (size_t i = start; i < least(n, start + BLOCK); i++) y[i] += t * (x[i] - y[i]);
 }
@@ -199,7 +199,7 @@ static void dropout_block(size_t n, real p, Rng r, const real *x, real *y, bool 
 void k_dropout(size_t n, real p, uint64_t seed, uint64_t stream, uint64_t first, const real *x,
                real *y, bool add)
 {
-    PARALLEL_FOR((double)n * COST_OF_A_FUNCTION)
+    PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK)
         dropout_block(least(BLOCK, n - i), p, (Rng){seed, stream, first + i}, x + i, y + i, add);
 }

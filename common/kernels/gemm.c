@@ -160,7 +160,7 @@ static void multiply(const Product *p)
         return;
     }
     int depth = block_depth(p->k), cols = round_up(p->n, TILE_COLS);
-    double work = (double)p->m * p->n * p->k;
+    double time = (double)p->m * p->n * p->k * COST_MULTIPLY_ADD;
     real *panels = scratch(SCRATCH_B, (size_t)cols * depth);
     real *packed = scratch(SCRATCH_A, (size_t)threads_get() * ROW_BLOCK * depth);
     /* enough pieces for the threads: by rows first, then by columns */
@@ -171,9 +171,9 @@ static void multiply(const Product *p)
 
     for (int l0 = 0; l0 < p->k; l0 += depth) {
         Slice s = {l0, least(depth, p->k - l0)};
-        PARALLEL_FOR((double)p->n * s.depth)
+        PARALLEL_FOR((double)p->n * s.depth * COST_COPY)
         for (int j = 0; j < cols; j += TILE_COLS) pack_b(p, s, j, panels + (size_t)j * s.depth);
-        PARALLEL_FOR(work)
+        PARALLEL_FOR(time)
         for (int block = 0; block < row_blocks * col_blocks; block++) {
             int i0 = block / col_blocks * ROW_BLOCK, j0 = block % col_blocks * width;
             multiply_block(p, s, i0, least(i0 + ROW_BLOCK, p->m), j0, least(j0 + width, p->n),
@@ -210,7 +210,7 @@ void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *
     size_t b_count = (size_t)round_up(n, TILE_COLS) * block_depth(k);
     size_t count = b_count + (size_t)ROW_BLOCK * block_depth(k);
     real *room = scratch(SCRATCH_B, threads_get() * count);
-    PARALLEL_FOR((double)batch * m * n * k)
+    PARALLEL_FOR((double)batch * m * n * k * COST_MULTIPLY_ADD)
     for (int i = 0; i < batch; i++) {
         Product p = {ta, tb, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb, NULL,
                      c + i * stride_c, ldc, add};

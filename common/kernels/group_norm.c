@@ -125,7 +125,7 @@ void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *
 {
     if (!b || !hw || !c) return;
     GroupNorm g = plan(b, hw, c, groups, 0);
-    PARALLEL_FOR((double)b * hw * c * 2)
+    PARALLEL_FOR((double)b * hw * c * 2 * COST_COPY)
     for (int i = 0; i < b * g.pieces; i++) {
         Piece p = piece_of(&g, i);
         forward_piece(&g, &p, eps, x, gain, shift, silu, y, mean, rstd);
@@ -183,7 +183,7 @@ void group_norm_backward(int b, int hw, int c, int groups, const real *x, const 
 {
     GroupNorm g = plan(b, hw, c, groups, silu ? hw : 0);
     double *sums = (double *)scratch(SCRATCH_PARTIAL, (size_t)b * 4 * c);
-    PARALLEL_FOR((double)b * hw * c * 4)
+    PARALLEL_FOR((double)b * hw * c * 4 * COST_COPY)
     for (int i = 0; i < b * g.pieces; i++) {
         Piece p = piece_of(&g, i);
         backward_piece(&g, &p, x, gain, shift, silu, mean, rstd, dy, dx, add_x, sums);

@@ -71,7 +71,7 @@ void layer_norm_forward(int rows, int c, real eps, const real *x, const real *ga
                         const real *shift, real *y, real *mean, real *rstd)
 {
     if (!c) return;
-    PARALLEL_FOR((double)rows * c * 2)
+    PARALLEL_FOR((double)rows * c * 2 * COST_COPY)
     for (int first = 0; first < rows; first += ROW_BLOCK)
         for (int i = first; i < least(rows, first + ROW_BLOCK); i++)
             forward_row(c, eps, x + (size_t)i * c, gain, shift, y + (size_t)i * c, mean + i, rstd + i);
@@ -137,7 +137,7 @@ void layer_norm_backward(int rows, int c, const real *x, const real *gain, const
     bool sums_wanted = dgain || dshift;
     double *total = (double *)scratch(SCRATCH_A, (size_t)2 * c);
     real *sums = scratch(SCRATCH_PARTIAL, sums_wanted ? (size_t)blocks * 2 * c : 0);
-    PARALLEL_FOR((double)rows * c * 4)
+    PARALLEL_FOR((double)rows * c * 4 * COST_COPY)
     for (int block = 0; block < blocks; block++) {
         int first = block * ROW_BLOCK, end = least(rows, first + ROW_BLOCK);
         size_t at = (size_t)first * c;

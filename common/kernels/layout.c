@@ -21,7 +21,7 @@ void k_copy_rows(size_t rows, size_t cols, const real *src, size_t ld_src, real 
                  bool add)
 {
     const size_t block = 4096 / (cols + 1) + 1;    /* short rows are shared out many at a time */
-    PARALLEL_FOR((double)rows * cols)
+    PARALLEL_FOR((double)rows * cols * COST_COPY)
     for (size_t start = 0; start < rows; start += block)
         for (size_t i = start; i < start + block && i < rows; i++)
             put_row(cols, 1, src + i * ld_src, dst + i * ld_dst, add);
@@ -65,7 +65,7 @@ void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bo
     for (int axis = 0; axis < 3; axis++)
         if (axis != inner) outer[found++] = axis;
     int a = outer[0], b = outer[1];
-    PARALLEL_FOR(step)
+    PARALLEL_FOR((double)step * COST_COPY)
     for (int n = 0; n < size[a] * size[b]; n++) {
         size_t i = n / size[b], j = n % size[b];
         const real *x_ij = x + i * from[a] + j * from[b];
@@ -82,7 +82,7 @@ void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bo
 
 void k_gather_rows(int n, int d, const real *table, const int *index, real *y)
 {
-    PARALLEL_FOR((double)n * d)
+    PARALLEL_FOR((double)n * d * COST_COPY)
     for (int i = 0; i < n; i++)
         memcpy(y + (size_t)i * d, table + (size_t)index[i] * d, d * sizeof(real));
 }
@@ -93,7 +93,7 @@ void k_scatter_rows(int n, int d, int table_rows, const int *index, const real *
 {
     const int strip = 64;
     if (!add) k_fill((size_t)table_rows * d, 0, dtable);
-    PARALLEL_FOR((double)n * d)
+    PARALLEL_FOR((double)n * d * COST_COPY)
     for (int j = 0; j < d; j += strip)
         for (int i = 0; i < n; i++)
             put_row(least(strip, d - j), 1, dy + (size_t)i * d + j, dtable + (size_t)index[i] * d + j,
@@ -104,7 +104,7 @@ void k_scatter_rows(int n, int d, int table_rows, const int *index, const real *
 
 void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, bool add)
 {
-    PARALLEL_FOR(4.0 * b * h * w * c)
+    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++)
             for (int k = 0; k < 4; k++)
@@ -115,7 +115,7 @@ void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, boo
 void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, bool add)
 {
     size_t row = (size_t)2 * w * c;
-    PARALLEL_FOR(4.0 * b * h * w * c)
+    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++) {
             const real *at = x + 2 * i * row + (size_t)2 * j * c;
@@ -130,7 +130,7 @@ void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, boo
 void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner)
 {
     size_t row = (size_t)2 * w * c;
-    PARALLEL_FOR(4.0 * b * h * w * c)
+    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++) {
             const real *at = x + 2 * i * row + (size_t)2 * j * c;
@@ -150,7 +150,7 @@ void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const r
                       bool add)
 {
     size_t row = (size_t)2 * w * c;
-    PARALLEL_FOR(4.0 * b * h * w * c)
+    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++)
             for (int l = 0; l < 4; l++) {

@@ -11,7 +11,7 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 void k_sgd(size_t n, real *w, const real *g, real *velocity, real lr, real momentum,
            real weight_decay, real grad_scale)
 {
-    PARALLEL_FOR(n)
+    PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t end = least(n, start + BLOCK);
         for (size_t i = start; !velocity && i < end; i++)
@@ -71,7 +71,7 @@ static void adam_block(size_t n, real *w, const real *g, real *m, real *v, const
 
 void k_adam(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s)
 {
-    PARALLEL_FOR((double)n * 4)
+    PARALLEL_FOR((double)n * 5 * COST_COPY)
     for (size_t i = 0; i < n; i += BLOCK)
         adam_block(least(BLOCK, n - i), w + i, g + i, m + i, v + i, s);
 }

@@ -1,8 +1,8 @@
 /* parallel.h — threads and scratch memory inside the kernels; nothing here is public.
  *
- *   PARALLEL_FOR(work)        before a for loop: its iterations are shared out among the threads.
- *                             `work` is the loop's rough cost in multiply-adds; a small loop stays
- *                             on one thread, because waking the others costs a few microseconds.
+ *   PARALLEL_FOR(time)        before a for loop: its iterations are shared out among the threads.
+ *                             `time` is what the loop takes one thread, roughly, in nanoseconds; a
+ *                             short loop stays on one thread, because waking the others takes time.
  *   scratch(slot, count)      room for `count` reals, reused by the next call with the same slot
  *
  * Iterations of a parallel loop write to different places, so how they are shared out never shows
@@ -15,14 +15,20 @@
 
 #ifdef _OPENMP
 #define PARALLEL_PRAGMA(text) _Pragma(#text)
-#define PARALLEL_FOR(work) \
-    PARALLEL_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads_for(work)))
+#define PARALLEL_FOR(time) \
+    PARALLEL_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads_for(time)))
 #else
-#define PARALLEL_FOR(work) (void)(work);
+#define PARALLEL_FOR(time) (void)(time);
 #endif
 
-int threads_for(double work);    /* 1 for little work, else threads_get() */
-int thread_index(void);          /* 0..threads_get()-1 inside a parallel loop */
+int threads_for(double nanoseconds);    /* 1 for a short loop, else threads_get() */
+int thread_index(void);                 /* 0..threads_get()-1 inside a parallel loop */
+
+/* Costs on one core, in nanoseconds, as far as PARALLEL_FOR must know them. */
+#define COST_MULTIPLY_ADD 0.02    /* in tiles */
+#define COST_COPY 0.2             /* one number read or written, from memory */
+#define COST_FUNCTION 0.8         /* one number through exp and the like */
+#define COST_DRAW 2.5             /* one random number */
 
 /* What one kernel call may hold at the same time. */
 typedef enum { SCRATCH_A, SCRATCH_B, SCRATCH_PARTIAL, SCRATCH_SLOTS } ScratchSlot;

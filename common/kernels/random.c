@@ -7,7 +7,7 @@
 #include "parallel.h"
 #include "simd.h"
 
-enum { LANES = 32, BLOCK = 4096, COST_OF_A_DRAW = 4 };
+enum { LANES = 32, BLOCK = 4096 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -73,7 +73,7 @@ static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, 
 
 void rng_bits(Rng *r, size_t n, uint32_t *bits)
 {
-    PARALLEL_FOR((double)n * COST_OF_A_DRAW)
+    PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK)
         fill_bits(r->seed, r->stream, r->next + i, least(BLOCK, n - i), bits + i);
     r->next += n;
@@ -102,7 +102,7 @@ static void uniform_block(const Rng *r, size_t first, size_t n, real *x)
 
 void rng_uniform(Rng *r, size_t n, real *x)
 {
-    PARALLEL_FOR((double)n * COST_OF_A_DRAW)
+    PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK) uniform_block(r, i, least(BLOCK, n - i), x + i);
     r->next += n;
 }
@@ -135,7 +135,7 @@ static void normal_block(const Rng *r, size_t first, size_t n, real *x)
 
 void rng_normal(Rng *r, size_t n, real *x)
 {
-    PARALLEL_FOR((double)n * COST_OF_A_DRAW * 2)
+    PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK) normal_block(r, i, least(BLOCK, n - i), x + i);
     r->next += n + n % 2;
 }

@@ -47,7 +47,7 @@ INLINE double sum_block(Term *term, size_t n, const real *a, const real *b)
     {                                                                                          \
         size_t blocks = (n + BLOCK - 1) / BLOCK;                                               \
         double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * blocks), total = 0;              \
-        PARALLEL_FOR(n)                                                                        \
+        PARALLEL_FOR((double)n * COST_COPY)                                                                        \
         for (size_t i = 0; i < blocks; i++)                                                    \
             sums[i] = sum_block(term_##name, least(BLOCK, n - i * BLOCK), a + i * BLOCK,       \
                                 b + i * BLOCK);                                                \
@@ -109,7 +109,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add)
         return;
     }
     if (inner == 1) {
-        PARALLEL_FOR((double)outer * n)
+        PARALLEL_FOR((double)outer * n * COST_COPY)
         for (int o = 0; o < outer; o++) {
             const real *x_o = x + (size_t)o * n;
             real sum = (real)sum_block(term_value, n, x_o, x_o);
@@ -121,7 +121,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add)
     size_t count = (size_t)outer * parts * inner;
     double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * count);
     memset(sums, 0, count * sizeof *sums);
-    PARALLEL_FOR((double)outer * n * inner)
+    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int i = 0; i < outer * parts; i++) {
         int o = i / parts, first = i % parts * PART_ROWS;
         add_column_sums((int)least(PART_ROWS, n - first), inner,
@@ -137,7 +137,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add)
 
 void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner)
 {
-    PARALLEL_FOR((double)outer * n * inner)
+    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++) {
         real *best = y + (size_t)o * inner;
         int *who = winner + (size_t)o * inner;
@@ -154,7 +154,7 @@ void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner
 
 void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add)
 {
-    PARALLEL_FOR((double)outer * n * inner)
+    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++)
         for (int i = 0; i < n; i++) {
             const real *from = x + (size_t)o * inner;

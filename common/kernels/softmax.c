@@ -8,8 +8,6 @@
 #include "parallel.h"
 #include "simd.h"
 
-enum { COST_OF_A_NUMBER = 4 };
-
 static int least(int a, int b) { return a < b ? a : b; }
 
 /* Rows in a piece of work: about 4096 numbers. */
@@ -110,7 +108,7 @@ static void softmax_row(int c, const real *x, real *y)
 void k_softmax(int rows, int c, const real *x, real *y)
 {
     int step = rows_at_a_time(c);
-    PARALLEL_FOR((double)rows * c * COST_OF_A_NUMBER)
+    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
         for (int i = start; i < least(rows, start + step); i++)
             softmax_row(c, x + (size_t)i * c, y + (size_t)i * c);
@@ -129,7 +127,7 @@ static void softmax_back_row(int c, const real *y, const real *dy, real *dx, boo
 void k_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add)
 {
     int step = rows_at_a_time(c);
-    PARALLEL_FOR((double)rows * c)
+    PARALLEL_FOR((double)rows * c * COST_COPY)
     for (int start = 0; start < rows; start += step)
         for (int i = start; i < least(rows, start + step); i++)
             softmax_back_row(c, y + (size_t)i * c, dy + (size_t)i * c, dx + (size_t)i * c, add);
@@ -155,7 +153,7 @@ static void log_softmax_row(int c, const real *x, real *y)
 void k_log_softmax(int rows, int c, const real *x, real *y)
 {
     int step = rows_at_a_time(c);
-    PARALLEL_FOR((double)rows * c * COST_OF_A_NUMBER)
+    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
         for (int i = start; i < least(rows, start + step); i++)
             log_softmax_row(c, x + (size_t)i * c, y + (size_t)i * c);
@@ -176,7 +174,7 @@ INLINE void exp_row(int c, const real *x, real shift, real a, const real *d, rea
 void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add)
 {
     int step = rows_at_a_time(c);
-    PARALLEL_FOR((double)rows * c * COST_OF_A_NUMBER)
+    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
         for (int i = start; i < least(rows, start + step); i++) {
             const real *dy_i = dy + (size_t)i * c;
@@ -190,7 +188,7 @@ void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx
 double k_cross_entropy(int rows, int c, const real *x, const int *target, real *lse)
 {
     int step = rows_at_a_time(c);
-    PARALLEL_FOR((double)rows * c * COST_OF_A_NUMBER)
+    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
         for (int i = start; i < least(rows, start + step); i++)
             lse[i] = (real)row_lse(c, x + (size_t)i * c);
@@ -215,7 +213,7 @@ void k_cross_entropy_back(int rows, int c, const real *x, const int *target, con
                           real *dx, bool add)
 {
     int step = rows_at_a_time(c);
-    PARALLEL_FOR((double)rows * c * COST_OF_A_NUMBER)
+    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
         for (int i = start; i < least(rows, start + step); i++)
             cross_entropy_back_row(c, x + (size_t)i * c, target[i], lse[i], a, dx + (size_t)i * c,

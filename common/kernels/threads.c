@@ -27,10 +27,10 @@ int threads_get(void)
 #endif
 }
 
-int threads_for(double work)
+int threads_for(double nanoseconds)
 {
-    const double worth_waking = 20000;    /* about two microseconds of one core */
-    return work < worth_waking ? 1 : threads_get();
+    const double worth_waking = 5000;    /* several times what waking and meeting again costs */
+    return nanoseconds < worth_waking ? 1 : threads_get();
 }
 
 int thread_index(void)
