@@ -340,6 +340,7 @@ static int info(void) {
 }
 
 int main(int argc, char **argv) {
+    threads_sleep_when_waiting(argv);
     cli_parse(&cli, argc, argv);
     if (o.common.threads) threads_set(o.common.threads);
     if (!strcmp(cli.command, "train")) return train();

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -63,4 +64,16 @@ size_t scratch_bytes(void)
     size_t total = 0;
     for (int i = 0; i < SCRATCH_SLOTS; i++) total += slots[i].count * sizeof(real);
     return total;
+}
+
+void threads_sleep_when_waiting(char **argv)
+{
+#ifdef _OPENMP
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+    setenv("GOMP_SPINCOUNT", "1000", 1);    /* GCC's runtime: some twenty microseconds */
+    setenv("KMP_BLOCKTIME", "0", 0);        /* Clang's */
+    execv("/proc/self/exe", argv);          /* where there is no such file, all goes on as it was */
+#else
+    (void)argv;
+#endif
 }
