@@ -51,7 +51,9 @@ help:
 	@echo
 	@echo "make plots            all plots, from the committed records, without training"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
+	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
+	@echo "make sweep-ae         the chapter's sweep over code sizes (half an hour)"
 	@echo "make fuzz             fuzz the file parsers (SECONDS=60 each; needs clang)"
 	@echo "make mutants          break the code in known ways; each must make a test fail"
 	@echo "make docs-check       code quoted in the READMEs equals the source"
@@ -169,6 +171,9 @@ train-%: $(BUILD)/%
 sample-%: $(BUILD)/%
 	$(BUILD)/$* sample --weights notebooks-data/$*/weights.safetensors --out build/samples/$*
 
+sweep-%: $(BUILD)/%
+	sh chapters/$*/sweep.sh build/runs/$*-sweep
+
 plot-%: setup
 	@sh plots/plot.sh $* notebooks-data/$* plots/$*
 
@@ -183,9 +188,23 @@ demo: $(BUILD)/ae
 	@echo "reconstructions: build/demo/samples.png"
 
 # ---- benchmarks -------------------------------------------------------------------------------------------
-.PHONY: bench
-bench: $(BUILD)/bench_kernels
-	$(BUILD)/bench_kernels
+# peers are measured where they are installed: libopenblas-dev, libdnnl-dev, python3-torch (make setup-bench)
+has = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo $(2))
+PEERS     = $(call has,cblas.h,-DWITH_OPENBLAS) $(call has,dnnl.h,-DWITH_DNNL)
+PEER_LIBS = $(call has,cblas.h,-lopenblas) $(call has,dnnl.h,-ldnnl)
+
+.PHONY: bench setup-bench
+bench: $(BUILD)/bench_kernels $(BUILD)/bench_steps
+	sh tests/bench/bench.sh $(BUILD)
+
+setup-bench:
+	@sh tests/setup.sh libopenblas-dev libdnnl-dev python3-torch
+
+$(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $(PEERS) $^ -o $@ $(PEER_LIBS) $(LIBS)
+
+$(BUILD)/bench_steps: tests/bench/bench_steps.c $(wildcard tests/bench/nets_*.c) $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- the rest ----------------------------------------------------------------------------------------------
 .PHONY: format clean

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the Debian or Ubuntu packages that are missing. Says nothing when there is nothing to do.
-packages="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev libcriterion-dev gnuplot-nox dataset-fashion-mnist"
+# setup.sh [PACKAGE...] — installs the Debian or Ubuntu packages that are missing: those that everything needs, and
+# those named. Says nothing when there is nothing to do.
+packages="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev libcriterion-dev gnuplot-nox dataset-fashion-mnist $*"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: this is no Debian or Ubuntu; what is needed: a C compiler, zlib, cJSON, stb, Criterion," >&2

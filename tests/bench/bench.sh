@@ -6,9 +6,9 @@ build=${1:-build}
 csv=$build/bench.csv memory=$build/bench_memory.csv
 rm -f "$csv" "$memory"
 
-if [ -x "$build/bench_kernels" ]; then
-    "$build/bench_kernels" || exit 1
-fi
+for threads in $(echo "${THREADS:-1,2}" | tr , ' '); do
+    "$build/bench_kernels" --threads "$threads" --csv "$csv" || exit 1
+done
 "$build/bench_steps" time --csv "$csv" --memory "$memory" --python "${PYTHON:-/usr/bin/python3}" \
     --rounds "${ROUNDS:-5}" --threads "${THREADS:-1,2}" ${PEAK:+--peak "$PEAK"} || exit 1
 

@@ -491,7 +491,7 @@ static void bench_everything(void)
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--csv") == 0 && i + 1 < argc) csv = fopen(argv[++i], "w");
+        if (strcmp(argv[i], "--csv") == 0 && i + 1 < argc) csv = fopen(argv[++i], "a");
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) threads_set(atoi(argv[++i]));
         else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) rounds = atoi(argv[++i]);
         else {
@@ -507,7 +507,7 @@ int main(int argc, char **argv)
     bandwidth = measure_bandwidth();
     printf("%d threads, vectors of %d bytes: peak %.1f GFLOP/s, bandwidth %.1f GB/s\n", threads_get(),
            VEC_BYTES, peak, bandwidth);
-    if (csv) fprintf(csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction\n");
+    if (csv && ftell(csv) == 0) fprintf(csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction\n");
     bench_everything();
     if (csv) fclose(csv);
     return 0;
