@@ -48,8 +48,7 @@ static inline void expect_stop(int status, const char *part, void (*run)(void *)
     cr_assert(strstr(line, part), "'%s' is not in: %s", part, line);
 }
 
-/* ---- folders ----------------------------------------------------------------------------------
- * */
+/* ---- folders ---------------------------------------------------------------------------------- */
 
 static char temporary_folders[16][32];
 static int temporary_count;

@@ -13,8 +13,7 @@
 
 SUITE(checkpoint);
 
-/* ---- helpers ----------------------------------------------------------------------------------
- * */
+/* ---- helpers ---------------------------------------------------------------------------------- */
 
 /* FOLDER/name in a folder of this test's own */
 static const char *place(const char *name) {
@@ -35,8 +34,7 @@ static bool same_files(const char *a, const char *b) {
     return same;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------
- * */
+/* ---- checkpoints ------------------------------------------------------------------------------ */
 
 static CommonOptions common;
 static int hidden;

@@ -14,8 +14,7 @@
 
 SUITE(data);
 
-/* ---- helpers ----------------------------------------------------------------------------------
- * */
+/* ---- helpers ---------------------------------------------------------------------------------- */
 
 /* an IDX file in memory: header for `rank` sizes, then n bytes, byte k being k % modulo */
 static size_t make_idx(uint8_t *out, int rank, const uint32_t *shape, size_t n, int modulo) {
@@ -80,8 +79,7 @@ static void refused(const uint8_t *bytes, size_t n, const char *part) {
     free(gz);
 }
 
-/* ---- IDX --------------------------------------------------------------------------------------
- * */
+/* ---- IDX -------------------------------------------------------------------------------------- */
 
 /* is what was written read, plain and gzipped? */
 Test(data, idx_reads_what_the_header_says) {
@@ -162,8 +160,7 @@ Test(data, idx_refuses_broken_gzip_and_unreadable_files) {
     free(bad);
 }
 
-/* ---- SHA-256 ----------------------------------------------------------------------------------
- * */
+/* ---- SHA-256 ---------------------------------------------------------------------------------- */
 
 /* are the published examples (FIPS 180-4), and lengths around a block's end, right? */
 Test(data, sha256_gives_the_known_answers) {
@@ -184,8 +181,7 @@ Test(data, sha256_gives_the_known_answers) {
     cr_assert_str_eq(hex, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb");
 }
 
-/* ---- Fashion-MNIST ----------------------------------------------------------------------------
- * */
+/* ---- Fashion-MNIST ---------------------------------------------------------------------------- */
 
 /* is the installed data set the published one, with 6,000 training images a class, read within a
  * second? */
@@ -254,8 +250,7 @@ Test(data, images_get_maps_bytes_to_the_range) {
     cr_assert(x[0] == 0 && x[1] == 1, "the ends of the range are exact");
 }
 
-/* ---- batches ----------------------------------------------------------------------------------
- * */
+/* ---- batches ---------------------------------------------------------------------------------- */
 
 /* does every image come once an epoch, though batches do not divide the set, in another order each
  * time? */

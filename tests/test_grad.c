@@ -1,9 +1,11 @@
-/* test_grad.c — every op's gradient against central differences, in double, to a relative error of 1e-6.
+/* test_grad.c — every op's gradient against central differences, in double, to a relative error of
+ * 1e-6.
  *
- * A new op needs a row here: the suite fails when an op is seen on any tape of any test and has none.
+ * A new op needs a row here: the suite fails when an op is seen on any tape of any test and has
+ * none.
  * Each row runs in several settings:
  *   plain      operands are variables on the tape
- *   twice      the op is applied twice to the same operands, so that every gradient is written, then added to
+ *   twice      the op is applied twice to the same operands, so that gradients are written, then added to
  *   params     operands are parameters
  *   frozen i   operand i wants no gradient, and gets none */
 #include "testing.h"
@@ -21,7 +23,7 @@ SUITE(grad);
         return expression;                         \
     }
 
-/* ---- the table ------------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 BUILD(add, t_add(in[0], in[1]))
 BUILD(minus, t_sub(in[0], in[1]))
@@ -62,7 +64,8 @@ static Tensor *dropout(Tape *t, Tensor **in) {
 static Tensor *detach(Tape *t, Tensor **in) {
     (void)t;
     Tensor *part = t_detach(t_square(in[0]));
-    return t_add(in[0], t_sub(part, part));   /* the detached square contributes 0 to value and gradient */
+    /* the detached square contributes 0 to value and gradient */
+    return t_add(in[0], t_sub(part, part));
 }
 
 /* The value must equal in[0]'s for a difference quotient to see the gradient that was passed on. */
@@ -102,15 +105,15 @@ static Tensor *batch_norm_with(Tensor **in, bool training, bool affine) {
     Tape *t = in[0]->tape;
     int C = in[0]->shape[in[0]->rank - 1];
     Tensor *mean = t_input(t, m, SHAPE(C)), *var = t_input(t, v, SHAPE(C));
-    return t_batch_norm(in[0], affine ? in[1] : NULL, affine ? in[2] : NULL, mean, var, training, 0.1,
-                        1e-5);
+    return t_batch_norm(in[0], affine ? in[1] : NULL, affine ? in[2] : NULL, mean, var, training,
+                        0.1, 1e-5);
 }
 BUILD(batch_norm, batch_norm_with(in, true, true))
 BUILD(batch_norm_bare, batch_norm_with(in, true, false))
 BUILD(batch_norm_running, batch_norm_with(in, false, true))
 
-static const uint8_t window[5 * 7] = {
-    1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static const uint8_t window[5 * 7] = {1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0,
+                                      0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 static const uint8_t per_item[2 * 5 * 7] = {[0] = 1, [1] = 1, [8] = 1, [15] = 1, [20] = 1, [22] = 1,
     [30] = 1, [31] = 1, [36] = 1, [43] = 1, [44] = 1, [50] = 1, [60] = 1, [69] = 1};
 BUILD(attention, t_attention(in[0], in[1], in[2], (Attention){.heads = 2}))
@@ -215,12 +218,27 @@ static const Row rows[] = {
     {"conv2d", "4x4 stride 2", conv_stride2, {{2, 6, 8, 3}, {4, 4, 3, 5}, {5}}, 0, 0},
     {"conv2d", "3x3 stride 2, odd", conv_stride2, {{1, 7, 5, 2}, {3, 3, 2, 3}, {3}}, 0, 0},
     {"conv2d", "5x5 stride 3", conv_stride3, {{1, 9, 10, 2}, {5, 5, 2, 2}, {2}}, 0, 0},
-    {"conv2d", "pad right and bottom only", conv_asymmetric, {{2, 6, 6, 3}, {3, 3, 3, 2}, {2}}, 0, 0},
+    {"conv2d",
+     "pad right and bottom only",
+     conv_asymmetric,
+     {{2, 6, 6, 3}, {3, 3, 3, 2}, {2}},
+     0,
+     0},
     {"conv2d", "pad top only", conv_causal, {{1, 5, 5, 2}, {3, 3, 2, 3}, {3}}, 0, 0},
     {"conv_transpose2d", "4x4 stride 2", deconv, {{2, 3, 4, 5}, {4, 4, 3, 5}, {3}}, 0, 0},
-    {"conv_transpose2d", "3x3 stride 2, 1 channel", deconv, {{1, 4, 3, 2}, {3, 3, 1, 2}, {1}}, 0, 0},
+    {"conv_transpose2d",
+     "3x3 stride 2, 1 channel",
+     deconv,
+     {{1, 4, 3, 2}, {3, 3, 1, 2}, {1}},
+     0,
+     0},
     {"conv_transpose2d", "3x3 no pad", deconv_plain, {{1, 2, 3, 2}, {3, 3, 4, 2}}, 0, 0},
-    {"conv_transpose2d", "5x5, uneven pad", deconv_asymmetric, {{1, 3, 3, 2}, {5, 5, 3, 2}, {3}}, 0, 0},
+    {"conv_transpose2d",
+     "5x5, uneven pad",
+     deconv_asymmetric,
+     {{1, 3, 3, 2}, {5, 5, 3, 2}, {3}},
+     0,
+     0},
     {"upsample2", "", upsample2, {{2, 3, 5, 3}}, 0, 0},
     {"avg_pool2", "", avg_pool2, {{2, 4, 6, 3}}, 0, 0},
     {"max_pool2", "", max_pool2, {{2, 4, 6, 3}}, 0, 0},
@@ -234,7 +252,12 @@ static const Row rows[] = {
     {"batch_norm", "training, images, no gain", batch_norm_bare, {{2, 3, 3, 4}}, 0, 0},
     {"batch_norm", "running statistics", batch_norm_running, {{7, 5}, {5}, {5}}, 0, 0},
     {"attention", "cross", attention, {{2, 5, 6}, {2, 7, 6}, {2, 7, 4}}, 0, 0},
-    {"attention", "a query that sees nothing", attention_masked, {{2, 5, 6}, {2, 7, 6}, {2, 7, 6}}, 0, 0},
+    {"attention",
+     "a query that sees nothing",
+     attention_masked,
+     {{2, 5, 6}, {2, 7, 6}, {2, 7, 6}},
+     0,
+     0},
     {"attention", "a mask per item", attention_item_masks, {{2, 5, 3}, {2, 7, 3}, {2, 7, 5}}, 0, 0},
     {"attention", "q, k and v are one tensor, causal", attention_self, {{2, 5, 6}}, 0, 0},
     {"self_attention", "", self_attention, {{2, 5, 12}}, 0, 0},
@@ -268,7 +291,7 @@ static const Row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* ---- the settings --------------------------------------------------------------------------------------- */
+/* ---- the settings ---------------------------------------------------------------------------- */
 
 typedef enum { PLAIN, TWICE, PARAMS } Setting;
 
@@ -296,7 +319,8 @@ static Tensor *case_loss(Tape *t, void *context) {
     Tensor *in[3] = {0};
     for (int i = 0; i < c->values->count; i++) {
         Tensor *w = c->values->list[i];
-        /* at least the first operand must be on the tape: t_use passes its gradient to the parameter */
+        /* at least the first operand must be on the tape: t_use passes its gradient to the
+         * parameter */
         in[i] = c->setting == PARAMS && i > 0 ? w : t_use(t, w);
     }
     Tensor *y = c->row->build(t, in);
@@ -319,7 +343,7 @@ static void make_operands(const Row *r, Params *p) {
     }
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
 static const char *const setting_names[] = {"plain", "twice", "params"};
@@ -333,8 +357,8 @@ static void check_row(const Row *r, Setting setting, int frozen) {
     cr_expect(error <= 1e-6, "%s (%s), %s, frozen %d: relative error %g", r->op, r->what,
               setting_names[setting], frozen, error);
     if (frozen >= 0)
-        cr_expect(!p.list[frozen]->has_grad, "%s (%s): frozen operand %d got a gradient", r->op, r->what,
-                  frozen);
+        cr_expect(!p.list[frozen]->has_grad, "%s (%s): frozen operand %d got a gradient", r->op,
+                  r->what, frozen);
     params_free(&p);
 }
 

@@ -21,8 +21,7 @@
 
 SUITE(io);
 
-/* ---- helpers ----------------------------------------------------------------------------------
- * */
+/* ---- helpers ---------------------------------------------------------------------------------- */
 
 /* FOLDER/name in a folder of this test's own */
 static const char *place(const char *name) {
@@ -42,8 +41,7 @@ static bool file_is(const char *path, const char *text) {
     return same;
 }
 
-/* ---- half precision ---------------------------------------------------------------------------
- * */
+/* ---- half precision --------------------------------------------------------------------------- */
 
 /* does every one of the 65,536 halves become the float it stands for, and come back? */
 Test(io, half_goes_to_float_and_back_for_all_65536) {
@@ -82,8 +80,7 @@ Test(io, half_rounds_to_nearest_even_at_every_boundary) {
     cr_assert_eq((double)bfloat16_to_float(0x3fc0), 1.5);
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------
- * */
+/* ---- safetensors ------------------------------------------------------------------------------ */
 
 /* Bytes of a file: the header's length, the header, `zeros` bytes of data. */
 static size_t make_file(uint8_t *out, const char *header, size_t zeros) {
@@ -234,8 +231,7 @@ Test(io, safetensors_open_names_the_file) {
     expect_stop(1, "is not a plain file", open_it, "/tmp");
 }
 
-/* ---- whole files or none ----------------------------------------------------------------------
- * */
+/* ---- whole files or none ---------------------------------------------------------------------- */
 
 static void write_much(void *path) {
     static char bytes[100000];
@@ -282,8 +278,7 @@ Test(io, unwritable_folders_are_named) {
     cr_assert_eq(access(deep, W_OK), 0);
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------
- * */
+/* ---- pictures --------------------------------------------------------------------------------- */
 
 static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];

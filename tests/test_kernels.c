@@ -17,13 +17,12 @@ enum { SIZES = sizeof sizes / sizeof *sizes, GUARD = 4 };
 /* the twins sum in double, so in double they round as much as the kernels do */
 static const double tolerance = (sizeof(real) == 4 ? 40 : 500) * (double)REAL_EPS;
 
-/* ---- arrays ------------------------------------------------------------------------------------- */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 static struct { real *memory; size_t count; } arrays[256];
 static int array_count;
 
-static real *array(size_t count)
-{
+static real *array(size_t count) {
     real *memory = malloc((count + 1 + GUARD) * sizeof(real));
     for (int i = 0; i < GUARD; i++) memory[1 + count + i] = 12345;
     cr_assert(array_count < 256);
@@ -32,8 +31,7 @@ static real *array(size_t count)
     return memory + 1;
 }
 
-static void free_arrays(void)
-{
+static void free_arrays(void) {
     while (array_count > 0) {
         real *memory = arrays[--array_count].memory;
         for (int i = 0; i < GUARD; i++)
@@ -45,14 +43,12 @@ static void free_arrays(void)
 
 static uint32_t random_state = 1;
 
-static real random_between(double low, double high)
-{
+static real random_between(double low, double high) {
     random_state = random_state * 1664525u + 1013904223u;
     return (real)(low + (high - low) * (random_state >> 8) / 16777216.0);
 }
 
-static real *random_range(size_t count, double low, double high)
-{
+static real *random_range(size_t count, double low, double high) {
     real *x = array(count);
     for (size_t i = 0; i < count; i++) x[i] = random_between(low, high);
     return x;
@@ -60,17 +56,15 @@ static real *random_range(size_t count, double low, double high)
 
 static real *random_array(size_t count) { return random_range(count, -1, 1); }
 
-static real *copy_of(size_t count, const real *x)
-{
+static real *copy_of(size_t count, const real *x) {
     real *y = array(count);
     memcpy(y, x, count * sizeof(real));
     return y;
 }
 
 /* |got - want| <= tol * max(1, |want|) for all; the rest of the arguments describe the case */
-__attribute__((format(printf, 5, 6)))
-static void agree(size_t n, const real *got, const real *want, double tol, const char *format, ...)
-{
+__attribute__((format(printf, 5, 6))) static void agree(size_t n, const real *got, const real *want,
+                                                        double tol, const char *format, ...) {
     double worst = 0;
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {
@@ -83,12 +77,12 @@ static void agree(size_t n, const real *got, const real *want, double tol, const
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    cr_assert(worst <= tol, "%s: element %zu of %zu is %.9g, expected %.9g: off by %.3g, allowed %.3g",
-              text, at, n, n ? (double)got[at] : 0, n ? (double)want[at] : 0, worst, tol);
+    cr_assert(worst <= tol,
+              "%s: element %zu of %zu is %.9g, expected %.9g: off by %.3g, allowed %.3g", text, at,
+              n, n ? (double)got[at] : 0, n ? (double)want[at] : 0, worst, tol);
 }
 
-static void same_bits(size_t n, const real *a, const real *b, int threads, const char *text)
-{
+static void same_bits(size_t n, const real *a, const real *b, int threads, const char *text) {
     for (size_t i = 0; i < n; i++)
         cr_assert(memcmp(a + i, b + i, sizeof(real)) == 0,
                   "%s: element %zu of %zu is %.9g with 1 thread and %.9g with %d", text, i, n,
@@ -112,10 +106,9 @@ static void same_bits(size_t n, const real *a, const real *b, int threads, const
 
 TestSuite(kernels, .fini = free_arrays, .timeout = 120);
 
-/* ---- threads --------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
-Test(kernels, thread_counts_are_kept_between_1_and_256)
-{
+Test(kernels, thread_counts_are_kept_between_1_and_256) {
     cr_assert(threads_get() >= 1);
 #ifdef _OPENMP
     threads_set(3);
@@ -127,24 +120,23 @@ Test(kernels, thread_counts_are_kept_between_1_and_256)
     cr_assert_eq(threads_get(), 1);
 }
 
-/* ---- matrix products ----------------------------------------------------------------------------------- */
+/* ---- matrix products ------------------------------------------------------------------------- */
 
-static void check_gemm(int form, int m, int n, int k, bool with_bias, bool add)
-{
+static void check_gemm(int form, int m, int n, int k, bool with_bias, bool add) {
     bool ta = form & 1, tb = form & 2;
     int lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 2, ldc = n + 1;
-    real *a = random_array((size_t)(ta ? k : m) * lda), *b = random_array((size_t)(tb ? n : k) * ldb);
+    real *a = random_array((size_t)(ta ? k : m) * lda),
+         *b = random_array((size_t)(tb ? n : k) * ldb);
     real *bias = with_bias ? random_array(n) : NULL, *c = random_array((size_t)m * ldc);
     real *want = copy_of((size_t)m * ldc, c);
     gemm_ref(ta, tb, m, n, k, a, lda, b, ldb, bias, want, ldc, add);
     gemm(ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add);
-    agree((size_t)m * ldc, c, want, tolerance * sqrt(k + 1), "gemm ta %d tb %d m %d n %d k %d bias %d add %d",
-          ta, tb, m, n, k, with_bias, add);
+    agree((size_t)m * ldc, c, want, tolerance * sqrt(k + 1),
+          "gemm ta %d tb %d m %d n %d k %d bias %d add %d", ta, tb, m, n, k, with_bias, add);
     free_arrays();
 }
 
-Test(kernels, gemm_multiplies_matrices_of_awkward_sizes_in_all_four_forms)
-{
+Test(kernels, gemm_multiplies_matrices_of_awkward_sizes_in_all_four_forms) {
     for (int form = 0; form < 4; form++)
         for (int i = 0; i < SIZES; i++)
             for (int j = 0; j < SIZES; j++)
@@ -152,8 +144,7 @@ Test(kernels, gemm_multiplies_matrices_of_awkward_sizes_in_all_four_forms)
                     check_gemm(form, sizes[i], sizes[j], sizes[l], (i + j) % 2, (j + l) % 2);
 }
 
-Test(kernels, gemm_sums_over_long_axes_in_several_blocks)
-{
+Test(kernels, gemm_sums_over_long_axes_in_several_blocks) {
     for (int form = 0; form < 4; form++) {
         check_gemm(form, 33, 50, 700, true, true);
         check_gemm(form, 5, 3, 1030, true, false);
@@ -161,8 +152,7 @@ Test(kernels, gemm_sums_over_long_axes_in_several_blocks)
     }
 }
 
-Test(kernels, gemm_with_nothing_to_sum_gives_the_bias)
-{
+Test(kernels, gemm_with_nothing_to_sum_gives_the_bias) {
     for (int form = 0; form < 4; form++) {
         check_gemm(form, 5, 7, 0, true, false);
         check_gemm(form, 5, 7, 0, true, true);
@@ -172,8 +162,7 @@ Test(kernels, gemm_with_nothing_to_sum_gives_the_bias)
     }
 }
 
-Test(kernels, gemm_batched_equals_single_products)
-{
+Test(kernels, gemm_batched_equals_single_products) {
     for (int form = 0; form < 4; form++)
         for (int add = 0; add < 2; add++)
             for (int i = 0; i < SIZES; i++) {
@@ -183,37 +172,39 @@ Test(kernels, gemm_batched_equals_single_products)
                 real *c = random_array(batch * m * n), *want = copy_of(batch * m * n, c);
                 int lda = ta ? m : k, ldb = tb ? k : n;
                 for (int l = 0; l < batch; l++)
-                    gemm_ref(ta, tb, m, n, k, a + l * m * k, lda, b, ldb, NULL, want + l * m * n, n, add);
+                    gemm_ref(ta, tb, m, n, k, a + l * m * k, lda, b, ldb, NULL, want + l * m * n, n,
+                             add);
                 gemm_batched(batch, ta, tb, m, n, k, a, lda, m * k, b, ldb, 0, c, n, m * n, add);
-                agree(batch * m * n, c, want, tolerance * sqrt(k), "form %d m %d n %d k %d", form, m, n, k);
+                agree(batch * m * n, c, want, tolerance * sqrt(k), "form %d m %d n %d k %d", form,
+                      m, n, k);
                 free_arrays();
             }
 }
 
-Test(kernels, gemm_gives_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, gemm_gives_the_same_bits_for_any_number_of_threads) {
     int m = 150, n = 130, k = 600;
     real *a = random_array(m * k), *b = random_array(n * k), *c = array(m * n);
     for (int form = 0; form < 4; form++) {
         bool ta = form & 1, tb = form & 2;
-        SAME_BITS_FOR_ANY_THREADS(m * n, c, gemm(ta, tb, m, n, k, a, ta ? m : k, b, tb ? k : n, NULL, c,
-                                                 n, false));
-        SAME_BITS_FOR_ANY_THREADS(m * n, c, gemm_batched(6, ta, tb, 25, n, 100, a, ta ? 25 : 100, 2500,
-                                                         b, tb ? 100 : n, 0, c, n, 25 * n, false));
+        SAME_BITS_FOR_ANY_THREADS(
+            m * n, c, gemm(ta, tb, m, n, k, a, ta ? m : k, b, tb ? k : n, NULL, c, n, false));
+        SAME_BITS_FOR_ANY_THREADS(m * n, c,
+                                  gemm_batched(6, ta, tb, 25, n, 100, a, ta ? 25 : 100, 2500, b,
+                                               tb ? 100 : n, 0, c, n, 25 * n, false));
     }
 }
 
-/* ---- convolutions ------------------------------------------------------------------------------------------ */
+/* ---- convolutions ---------------------------------------------------------------------------- */
 
 static size_t x_count(const ConvShape *s) { return (size_t)s->b * s->h * s->w * s->ic; }
 static size_t y_count(const ConvShape *s) { return (size_t)s->b * s->oh * s->ow * s->oc; }
 static size_t w_count(const ConvShape *s) { return (size_t)s->kh * s->kw * s->ic * s->oc; }
 
-static void check_conv(const ConvShape *s)
-{
+static void check_conv(const ConvShape *s) {
     char t[160];
-    snprintf(t, sizeof t, "b %d h %d w %d ic %d oc %d kh %d kw %d stride %d pads %d %d oh %d ow %d", s->b, s->h,
-             s->w, s->ic, s->oc, s->kh, s->kw, s->stride, s->pad_top, s->pad_left, s->oh, s->ow);
+    snprintf(t, sizeof t, "b %d h %d w %d ic %d oc %d kh %d kw %d stride %d pads %d %d oh %d ow %d",
+             s->b, s->h, s->w, s->ic, s->oc, s->kh, s->kw, s->stride, s->pad_top, s->pad_left,
+             s->oh, s->ow);
     real *x = random_array(x_count(s)), *w = random_array(w_count(s)), *bias = random_array(s->oc);
     real *dy = random_array(y_count(s)), *bias_x = random_array(s->ic);
     real *y = array(y_count(s)), *want_y = array(y_count(s));
@@ -233,8 +224,7 @@ static void check_conv(const ConvShape *s)
     free_arrays();
 }
 
-Test(kernels, convolutions_agree_for_every_kernel_stride_and_padding)
-{
+Test(kernels, convolutions_agree_for_every_kernel_stride_and_padding) {
     const int kernels[] = {1, 2, 3, 4, 5, 7};
     for (int k = 0; k < 6; k++)
         for (int stride = 1; stride <= 3; stride++)
@@ -250,8 +240,7 @@ Test(kernels, convolutions_agree_for_every_kernel_stride_and_padding)
                 }
 }
 
-Test(kernels, convolutions_agree_for_every_number_of_channels)
-{
+Test(kernels, convolutions_agree_for_every_number_of_channels) {
     const int channels[] = {1, 3, 5, 8, 16, 17, 33};
     for (int i = 0; i < 7; i++)
         for (int o = 0; o < 7; o++) {
@@ -261,8 +250,7 @@ Test(kernels, convolutions_agree_for_every_number_of_channels)
         }
 }
 
-Test(kernels, convolutions_agree_on_single_pixels_many_images_and_large_images)
-{
+Test(kernels, convolutions_agree_on_single_pixels_many_images_and_large_images) {
     check_conv(&(ConvShape){40, 1, 1, 5, 6, 1, 1, 1, 0, 0, 1, 1});
     check_conv(&(ConvShape){3, 1, 1, 5, 6, 3, 3, 1, 1, 1, 1, 1});
     check_conv(&(ConvShape){70, 4, 4, 6, 7, 3, 3, 1, 1, 1, 4, 4});
@@ -271,20 +259,21 @@ Test(kernels, convolutions_agree_on_single_pixels_many_images_and_large_images)
     check_conv(&(ConvShape){2, 3, 3, 2, 4, 2, 2, 3, 0, 0, 1, 1});
 }
 
-Test(kernels, convolutions_without_pixels_or_channels_do_nothing_wrong)
-{
+Test(kernels, convolutions_without_pixels_or_channels_do_nothing_wrong) {
     check_conv(&(ConvShape){0, 4, 4, 3, 2, 3, 3, 1, 1, 1, 4, 4});
     check_conv(&(ConvShape){2, 4, 4, 0, 2, 3, 3, 1, 1, 1, 4, 4});
     check_conv(&(ConvShape){2, 4, 4, 3, 0, 3, 3, 1, 1, 1, 4, 4});
 }
 
-Test(kernels, convolutions_give_the_same_bits_for_any_number_of_threads)
-{
-    const ConvShape shapes[] = {{6, 14, 14, 17, 33, 3, 3, 1, 1, 1, 14, 14}, {5, 12, 12, 3, 16, 4, 4, 2, 1, 1, 6, 6},
-                                {1, 64, 64, 16, 8, 3, 3, 1, 1, 1, 64, 64}, {40, 7, 7, 32, 1, 3, 3, 1, 1, 1, 7, 7}};
+Test(kernels, convolutions_give_the_same_bits_for_any_number_of_threads) {
+    const ConvShape shapes[] = {{6, 14, 14, 17, 33, 3, 3, 1, 1, 1, 14, 14},
+                                {5, 12, 12, 3, 16, 4, 4, 2, 1, 1, 6, 6},
+                                {1, 64, 64, 16, 8, 3, 3, 1, 1, 1, 64, 64},
+                                {40, 7, 7, 32, 1, 3, 3, 1, 1, 1, 7, 7}};
     for (int i = 0; i < 4; i++) {
         const ConvShape *s = shapes + i;
-        real *x = random_array(x_count(s)), *w = random_array(w_count(s)), *dy = random_array(y_count(s));
+        real *x = random_array(x_count(s)), *w = random_array(w_count(s)),
+             *dy = random_array(y_count(s));
         real *y = array(y_count(s)), *dx = array(x_count(s)), *dw = array(w_count(s));
         SAME_BITS_FOR_ANY_THREADS(y_count(s), y, conv2d_forward(s, x, w, NULL, y));
         SAME_BITS_FOR_ANY_THREADS(x_count(s), dx, conv2d_backward_input(s, w, dy, NULL, dx, false));
@@ -293,15 +282,15 @@ Test(kernels, convolutions_give_the_same_bits_for_any_number_of_threads)
     }
 }
 
-/* ---- normalisations ------------------------------------------------------------------------------------------ */
+/* ---- normalisations -------------------------------------------------------------------------- */
 
 static const double large_mean_error = sizeof(real) == 4 ? 1e-5 : 1e-11;
 
 /* The gradients of y = norm(x) gain + shift, spelled out in double; groups of `width` channels. */
-static void group_norm_gradients(int b, int hw, int c, int width, bool silu, const real *x, const real *gain,
-                                 const real *shift, const real *mean, const real *rstd, const real *dy,
-                                 real *dx, real *dgain, real *dshift)
-{
+static void group_norm_gradients(int b, int hw, int c, int width, bool silu, const real *x,
+                                 const real *gain, const real *shift, const real *mean,
+                                 const real *rstd, const real *dy, real *dx, real *dgain,
+                                 real *dshift) {
     double *sum_gain = calloc(2 * c, sizeof(double)), *sum_shift = sum_gain + c;
     for (int n = 0; n < b; n++)
         for (int g = 0; g < c / width; g++) {
@@ -327,14 +316,15 @@ static void group_norm_gradients(int b, int hw, int c, int width, bool silu, con
     free(sum_gain);
 }
 
-static void check_group_norm(int b, int hw, int c, int groups, bool scaled, bool silu)
-{
+static void check_group_norm(int b, int hw, int c, int groups, bool scaled, bool silu) {
     char t[100];
-    snprintf(t, sizeof t, "b %d hw %d c %d groups %d gain %d silu %d", b, hw, c, groups, scaled, silu);
+    snprintf(t, sizeof t, "b %d hw %d c %d groups %d gain %d silu %d", b, hw, c, groups, scaled,
+             silu);
     size_t n = (size_t)b * hw * c;
     real *x = random_range(n, -3, 5), *dy = random_array(n), *y = array(n), *want = array(n);
     real *gain = scaled ? random_array(c) : NULL, *shift = scaled ? random_array(c) : NULL;
-    real *mean = array(b * groups), *rstd = array(b * groups), *m2 = array(b * groups), *r2 = array(b * groups);
+    real *mean = array(b * groups), *rstd = array(b * groups), *m2 = array(b * groups),
+         *r2 = array(b * groups);
     group_norm_forward(b, hw, c, groups, (real)1e-5, x, gain, shift, silu, y, mean, rstd);
     group_norm_forward_ref(b, hw, c, groups, (real)1e-5, x, gain, shift, silu, want, m2, r2);
     agree(n, y, want, tolerance, "y, %s", t);
@@ -344,10 +334,13 @@ static void check_group_norm(int b, int hw, int c, int groups, bool scaled, bool
         real *dx = random_array(n), *dg = random_array(c), *ds = random_array(c);
         real *want_x = add ? copy_of(n, dx) : array(n), *want_g = add ? copy_of(c, dg) : array(c);
         real *want_s = add ? copy_of(c, ds) : array(c);
-        if (!add) memset(want_x, 0, n * sizeof(real)), memset(want_g, 0, c * sizeof(real)), memset(want_s, 0, c * sizeof(real));
-        group_norm_gradients(b, hw, c, c / groups, silu, x, gain, shift, mean, rstd, dy, want_x, want_g, want_s);
-        group_norm_backward(b, hw, c, groups, x, gain, shift, silu, mean, rstd, dy, dx, add, scaled ? dg : NULL,
-                            add, scaled ? ds : NULL, add);
+        if (!add)
+            memset(want_x, 0, n * sizeof(real)), memset(want_g, 0, c * sizeof(real)),
+                memset(want_s, 0, c * sizeof(real));
+        group_norm_gradients(b, hw, c, c / groups, silu, x, gain, shift, mean, rstd, dy, want_x,
+                             want_g, want_s);
+        group_norm_backward(b, hw, c, groups, x, gain, shift, silu, mean, rstd, dy, dx, add,
+                            scaled ? dg : NULL, add, scaled ? ds : NULL, add);
         agree(n, dx, want_x, 10 * tolerance, "dx, add %d, %s", add, t);
         if (scaled) agree(c, dg, want_g, 10 * tolerance, "dgain, add %d, %s", add, t);
         if (scaled) agree(c, ds, want_s, 10 * tolerance, "dshift, add %d, %s", add, t);
@@ -355,22 +348,22 @@ static void check_group_norm(int b, int hw, int c, int groups, bool scaled, bool
     free_arrays();
 }
 
-Test(kernels, group_norm_agrees_for_every_split_into_groups)
-{
-    const int cases[][4] = {{1, 9, 1, 1}, {2, 7, 6, 3}, {3, 5, 8, 8}, {2, 16, 16, 2}, {1, 63, 17, 1}, {2, 33, 32, 4},
-                            {2, 1, 64, 8}, {1, 100, 65, 5}, {5, 49, 33, 3}};
+Test(kernels, group_norm_agrees_for_every_split_into_groups) {
+    const int cases[][4] = {{1, 9, 1, 1},   {2, 7, 6, 3},    {3, 5, 8, 8},
+                            {2, 16, 16, 2}, {1, 63, 17, 1},  {2, 33, 32, 4},
+                            {2, 1, 64, 8},  {1, 100, 65, 5}, {5, 49, 33, 3}};
     for (int i = 0; i < 9; i++)
         for (int k = 0; k < 4; k++)
             check_group_norm(cases[i][0], cases[i][1], cases[i][2], cases[i][3], k & 1, k & 2);
 }
 
-Test(kernels, layer_norm_agrees_for_every_row_length)
-{
+Test(kernels, layer_norm_agrees_for_every_row_length) {
     for (int i = 0; i < SIZES; i++)
         for (int scaled = 0; scaled < 2; scaled++) {
             int rows = sizes[(i + 4) % SIZES], c = sizes[i] + (sizes[i] == 1);
             size_t n = (size_t)rows * c;
-            real *x = random_range(n, -3, 5), *dy = random_array(n), *y = array(n), *want = array(n);
+            real *x = random_range(n, -3, 5), *dy = random_array(n), *y = array(n),
+                 *want = array(n);
             real *gain = scaled ? random_array(c) : NULL, *shift = scaled ? random_array(c) : NULL;
             real *mean = array(rows), *rstd = array(rows), *m2 = array(rows), *r2 = array(rows);
             layer_norm_forward(rows, c, (real)1e-5, x, gain, shift, y, mean, rstd);
@@ -380,7 +373,8 @@ Test(kernels, layer_norm_agrees_for_every_row_length)
             agree(rows, rstd, r2, 5 * tolerance, "rstd, rows %d c %d", rows, c);
             real *dx = random_array(n), *dg = random_array(c), *ds = random_array(c);
             real *want_x = copy_of(n, dx), *want_g = copy_of(c, dg), *want_s = copy_of(c, ds);
-            group_norm_gradients(rows, 1, c, c, false, x, gain, shift, mean, rstd, dy, want_x, want_g, want_s);
+            group_norm_gradients(rows, 1, c, c, false, x, gain, shift, mean, rstd, dy, want_x,
+                                 want_g, want_s);
             layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, true, dg, true, ds, true);
             agree(n, dx, want_x, 10 * tolerance, "dx, rows %d c %d", rows, c);
             agree(c, dg, want_g, 10 * tolerance, "dgain, rows %d c %d", rows, c);
@@ -389,16 +383,18 @@ Test(kernels, layer_norm_agrees_for_every_row_length)
         }
 }
 
-/* Batch normalisation of (rows, c) is group normalisation of one image whose groups are single channels. */
-Test(kernels, batch_norm_agrees_for_every_number_of_rows_and_columns)
-{
+/* Batch normalisation of (rows, c) is group normalisation of one image whose groups are single
+ * channels. */
+Test(kernels, batch_norm_agrees_for_every_number_of_rows_and_columns) {
     for (int i = 0; i < SIZES; i++)
         for (int add = 0; add < 2; add++) {
             int rows = i == 8 ? 700 : sizes[(i + 5) % SIZES] + 1, c = sizes[i];
             size_t n = (size_t)rows * c;
             real eps = (real)1e-5;
-            real *x = random_range(n, -3, 5), *dy = random_array(n), *y = array(n), *want = array(n);
-            real *gain = random_array(c), *shift = random_array(c), *mean = array(c), *var = array(c);
+            real *x = random_range(n, -3, 5), *dy = random_array(n), *y = array(n),
+                 *want = array(n);
+            real *gain = random_array(c), *shift = random_array(c), *mean = array(c),
+                 *var = array(c);
             real *m2 = array(c), *rstd = array(c);
             batch_norm_statistics(rows, c, x, mean, var);
             batch_norm_apply(rows, c, eps, x, mean, var, gain, shift, y);
@@ -409,22 +405,27 @@ Test(kernels, batch_norm_agrees_for_every_number_of_rows_and_columns)
             agree(n, y, want, tolerance, "apply, rows %d c %d", rows, c);
             real *dx = random_array(n), *dg = random_array(c), *ds = random_array(c);
             real *want_x = copy_of(n, dx), *want_g = copy_of(c, dg), *want_s = copy_of(c, ds);
-            if (!add) memset(want_x, 0, n * sizeof(real)), memset(want_g, 0, c * sizeof(real)), memset(want_s, 0, c * sizeof(real));
-            group_norm_gradients(1, rows, c, 1, false, x, gain, shift, mean, rstd, dy, want_x, want_g, want_s);
-            batch_norm_backward(rows, c, eps, x, mean, var, gain, true, dy, dx, add, dg, add, ds, add);
+            if (!add)
+                memset(want_x, 0, n * sizeof(real)), memset(want_g, 0, c * sizeof(real)),
+                    memset(want_s, 0, c * sizeof(real));
+            group_norm_gradients(1, rows, c, 1, false, x, gain, shift, mean, rstd, dy, want_x,
+                                 want_g, want_s);
+            batch_norm_backward(rows, c, eps, x, mean, var, gain, true, dy, dx, add, dg, add, ds,
+                                add);
             agree(n, dx, want_x, 20 * tolerance, "dx, rows %d c %d add %d", rows, c, add);
             agree(c, dg, want_g, 20 * tolerance, "dgain, rows %d c %d add %d", rows, c, add);
             agree(c, ds, want_s, 20 * tolerance, "dshift, rows %d c %d add %d", rows, c, add);
-            batch_norm_backward(rows, c, eps, x, mean, var, gain, false, dy, dx, false, NULL, false, NULL, false);
-            for (size_t l = 0; l < n; l++) want[l] = dy[l] * gain[l % c] / (real)sqrt((double)var[l % c] + eps);
+            batch_norm_backward(rows, c, eps, x, mean, var, gain, false, dy, dx, false, NULL, false,
+                                NULL, false);
+            for (size_t l = 0; l < n; l++)
+                want[l] = dy[l] * gain[l % c] / (real)sqrt((double)var[l % c] + eps);
             agree(n, dx, want, tolerance, "dx of constants, rows %d c %d", rows, c);
             free_arrays();
         }
 }
 
 /* Does a mean far from zero cost digits of the spread? */
-Test(kernels, norms_of_numbers_near_1000_keep_their_digits)
-{
+Test(kernels, norms_of_numbers_near_1000_keep_their_digits) {
     int rows = 300, c = 48, n = rows * c;
     real *x = random_range(n, 999, 1001), *y = array(n), *want = array(n);
     real *mean = array(rows), *rstd = array(rows), *var = array(c);
@@ -441,37 +442,44 @@ Test(kernels, norms_of_numbers_near_1000_keep_their_digits)
     agree(c, mean, rstd, large_mean_error, "batch norm mean");
 }
 
-Test(kernels, norms_give_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, norms_give_the_same_bits_for_any_number_of_threads) {
     int b = 3, hw = 200, c = 48, n = b * hw * c, rows = b * hw;
-    real *x = random_array(n), *dy = random_array(n), *y = array(n), *mean = array(rows), *rstd = array(rows);
-    real *gain = random_array(c), *shift = random_array(c), *dx = array(n), *dg = array(2 * c), *ds = dg + c;
+    real *x = random_array(n), *dy = random_array(n), *y = array(n), *mean = array(rows),
+         *rstd = array(rows);
+    real *gain = random_array(c), *shift = random_array(c), *dx = array(n), *dg = array(2 * c),
+         *ds = dg + c;
     for (int silu = 0; silu < 2; silu++) {
-        SAME_BITS_FOR_ANY_THREADS(n, y, group_norm_forward(b, hw, c, 8, 1, x, gain, shift, silu, y, mean, rstd));
-        SAME_BITS_FOR_ANY_THREADS(n, dx, group_norm_backward(b, hw, c, 8, x, gain, shift, silu, mean, rstd, dy, dx,
-                                                             false, dg, false, ds, false));
-        SAME_BITS_FOR_ANY_THREADS(2 * c, dg, group_norm_backward(b, hw, c, 8, x, gain, shift, silu, mean, rstd,
-                                                                 dy, dx, false, dg, false, ds, false));
+        SAME_BITS_FOR_ANY_THREADS(
+            n, y, group_norm_forward(b, hw, c, 8, 1, x, gain, shift, silu, y, mean, rstd));
+        SAME_BITS_FOR_ANY_THREADS(n, dx,
+                                  group_norm_backward(b, hw, c, 8, x, gain, shift, silu, mean, rstd,
+                                                      dy, dx, false, dg, false, ds, false));
+        SAME_BITS_FOR_ANY_THREADS(2 * c, dg,
+                                  group_norm_backward(b, hw, c, 8, x, gain, shift, silu, mean, rstd,
+                                                      dy, dx, false, dg, false, ds, false));
     }
     SAME_BITS_FOR_ANY_THREADS(n, y, layer_norm_forward(rows, c, 1, x, gain, shift, y, mean, rstd));
-    SAME_BITS_FOR_ANY_THREADS(n, dx, layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, false, dg, false,
-                                                         ds, false));
-    SAME_BITS_FOR_ANY_THREADS(2 * c, dg, layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, false, dg,
-                                                             false, ds, false));
+    SAME_BITS_FOR_ANY_THREADS(
+        n, dx,
+        layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, false, dg, false, ds, false));
+    SAME_BITS_FOR_ANY_THREADS(
+        2 * c, dg,
+        layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, false, dg, false, ds, false));
     SAME_BITS_FOR_ANY_THREADS(c, mean, batch_norm_statistics(rows, c, x, mean, rstd));
     SAME_BITS_FOR_ANY_THREADS(n, y, batch_norm_apply(rows, c, 1, x, mean, rstd, gain, shift, y));
-    SAME_BITS_FOR_ANY_THREADS(n, dx, batch_norm_backward(rows, c, 1, x, mean, rstd, gain, true, dy, dx, false, dg,
-                                                         false, ds, false));
-    SAME_BITS_FOR_ANY_THREADS(2 * c, dg, batch_norm_backward(rows, c, 1, x, mean, rstd, gain, true, dy, dx, false,
-                                                             dg, false, ds, false));
+    SAME_BITS_FOR_ANY_THREADS(n, dx,
+                              batch_norm_backward(rows, c, 1, x, mean, rstd, gain, true, dy, dx,
+                                                  false, dg, false, ds, false));
+    SAME_BITS_FOR_ANY_THREADS(2 * c, dg,
+                              batch_norm_backward(rows, c, 1, x, mean, rstd, gain, true, dy, dx,
+                                                  false, dg, false, ds, false));
 }
 
-/* ---- functions of one number ---------------------------------------------------------------------------------- */
+/* ---- functions of one number ----------------------------------------------------------------- */
 
 static double phi(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
 static double logistic(double x) { return 1 / (1 + exp(-x)); }
-static double gelu_tanh_derivative(double x)
-{
+static double gelu_tanh_derivative(double x) {
     double u = 0.79788456080286535588 * (x + 0.044715 * x * x * x), t = tanh(u);
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.79788456080286535588 * (1 + 0.134145 * x * x);
 }
@@ -485,8 +493,11 @@ static double gelu_tanh_derivative(double x)
     F(gelu, phi(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x))                           \
     F(gelu_tanh, gelu_tanh_derivative(x)) F(clamp, x >= p && x <= q)
 
-#define DEFINE_DERIVATIVE(name, formula) \
-    static double d_##name(double x, double p, double q) { (void)x, (void)p, (void)q; return formula; }
+#define DEFINE_DERIVATIVE(name, formula)                                                           \
+    static double d_##name(double x, double p, double q) {                                         \
+        (void)x, (void)p, (void)q;                                                                 \
+        return formula;                                                                            \
+    }
 UNARY_DERIVATIVES(DEFINE_DERIVATIVE)
 
 typedef struct {
@@ -497,17 +508,18 @@ typedef struct {
     double low, high;
 } Unary;
 
-#define UNARY_ROW(name, formula) {#name, k_##name, k_##name##_ref, k_##name##_back, d_##name, -8, 8},
+#define UNARY_ROW(name, formula)                                                                   \
+    {#name, k_##name, k_##name##_ref, k_##name##_back, d_##name, -8, 8},
 static Unary unary[] = {UNARY_DERIVATIVES(UNARY_ROW)};
 enum { UNARY = sizeof unary / sizeof *unary };
 
 static bool is_named(const Unary *u, const char *name) { return strcmp(u->name, name) == 0; }
 
-static void check_unary(const Unary *u, size_t n)
-{
+static void check_unary(const Unary *u, size_t n) {
     bool positive = is_named(u, "log") || is_named(u, "sqrt");
     real p = (real)0.3, q = (real)0.9;
-    real *x = random_range(n, positive ? 0.01 : -8, 8), *dy = random_array(n), *y = array(n), *want = array(n);
+    real *x = random_range(n, positive ? 0.01 : -8, 8), *dy = random_array(n), *y = array(n),
+         *want = array(n);
     u->ref(n, x, p, q, want);
     u->f(n, x, p, q, y);
     agree(n, y, want, tolerance, "%s of %zu", u->name, n);
@@ -524,8 +536,7 @@ static void check_unary(const Unary *u, size_t n)
     free_arrays();
 }
 
-Test(kernels, functions_of_one_number_and_their_gradients_agree)
-{
+Test(kernels, functions_of_one_number_and_their_gradients_agree) {
     cr_assert_eq((int)UNARY, 16);
     for (int i = 0; i < UNARY; i++) {
         for (int j = 0; j < SIZES; j++) check_unary(unary + i, sizes[j]);
@@ -533,8 +544,7 @@ Test(kernels, functions_of_one_number_and_their_gradients_agree)
     }
 }
 
-Test(kernels, functions_of_one_number_give_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, functions_of_one_number_give_the_same_bits_for_any_number_of_threads) {
     size_t n = 30011;
     real *x = random_range(n, 0.01, 3), *dy = random_array(n), *y = array(n), *dx = array(n);
     for (int i = 0; i < UNARY; i++) {
@@ -544,11 +554,12 @@ Test(kernels, functions_of_one_number_give_the_same_bits_for_any_number_of_threa
 }
 
 /* What happens where a float ends? */
-Test(kernels, functions_of_one_number_survive_extreme_values)
-{
-    const real x[] = {0, -0.0f, (real)1e4, (real)-1e4, INFINITY, -INFINITY, NAN, (real)-87, 88, (real)1e-30, (real)-1e-30};
+Test(kernels, functions_of_one_number_survive_extreme_values) {
+    const real x[] = {0,   -0.0f,     (real)1e4, (real)-1e4,  INFINITY,    -INFINITY,
+                      NAN, (real)-87, 88,        (real)1e-30, (real)-1e-30};
     enum { N = sizeof x / sizeof *x };
-    const char *names[] = {"exp", "sigmoid", "softplus", "tanh", "relu", "elu", "abs", "leaky_relu", "square"};
+    const char *names[] = {"exp", "sigmoid", "softplus",   "tanh",  "relu",
+                           "elu", "abs",     "leaky_relu", "square"};
     for (int i = 0; i < UNARY; i++)
         for (int j = 0; j < 9; j++)
             if (is_named(unary + i, names[j])) {
@@ -559,8 +570,7 @@ Test(kernels, functions_of_one_number_survive_extreme_values)
             }
 }
 
-Test(kernels, small_results_keep_their_relative_accuracy)
-{
+Test(kernels, small_results_keep_their_relative_accuracy) {
     enum { N = 1000 };
     real x[N], y[N], want[N];
     const char *names[] = {"tanh", "elu", "exp", "sigmoid", "square", "softplus"};
@@ -572,16 +582,16 @@ Test(kernels, small_results_keep_their_relative_accuracy)
                 unary[i].ref(N, x, 0, 0, want);
                 for (int l = 0; l < N; l++)
                     cr_assert(fabs((double)y[l] - want[l]) <= 8 * REAL_EPS * fabs((double)want[l]),
-                              "%s(%.9g) is %.9g, expected %.9g", names[j], (double)x[l], (double)y[l], (double)want[l]);
+                              "%s(%.9g) is %.9g, expected %.9g", names[j], (double)x[l],
+                              (double)y[l], (double)want[l]);
             }
 }
 
-/* ---- broadcasting ------------------------------------------------------------------------------------------------ */
+/* ---- broadcasting ---------------------------------------------------------------------------- */
 
 static size_t shape_length(const int s[4]) { return (size_t)s[0] * s[1] * s[2] * s[3]; }
 
-static size_t broadcast_index(const int shape[4], const int own[4], size_t at)
-{
+static size_t broadcast_index(const int shape[4], const int own[4], size_t at) {
     size_t index = 0, step = 1;
     for (int axis = 3; axis >= 0; axis--) {
         index += (own[axis] > 1 ? at % shape[axis] : 0) * step;
@@ -591,24 +601,28 @@ static size_t broadcast_index(const int shape[4], const int own[4], size_t at)
     return index;
 }
 
-static void check_binary(int op, const int shape[4], const int a_shape[4], const int b_shape[4])
-{
+static void check_binary(int op, const int shape[4], const int a_shape[4], const int b_shape[4]) {
     size_t n = shape_length(shape), na = shape_length(a_shape), nb = shape_length(b_shape);
-    real *a = random_range(na, 0.5, 2), *b = random_range(nb, 0.5, 2), *dy = random_array(n), *y = array(n), *want = array(n);
+    real *a = random_range(na, 0.5, 2), *b = random_range(nb, 0.5, 2), *dy = random_array(n),
+         *y = array(n), *want = array(n);
     k_binary(op, shape, a, a_shape, b, b_shape, y);
     k_binary_ref(op, shape, a, a_shape, b, b_shape, want);
     char t[160];
-    snprintf(t, sizeof t, "op %d, (%d,%d,%d,%d) with (%d,%d,%d,%d)", op, a_shape[0], a_shape[1], a_shape[2], a_shape[3],
-             b_shape[0], b_shape[1], b_shape[2], b_shape[3]);
+    snprintf(t, sizeof t, "op %d, (%d,%d,%d,%d) with (%d,%d,%d,%d)", op, a_shape[0], a_shape[1],
+             a_shape[2], a_shape[3], b_shape[0], b_shape[1], b_shape[2], b_shape[3]);
     agree(n, y, want, tolerance, "%s", t);
     for (int add = 0; add < 2; add++) {
-        real *da = random_array(na), *db = random_array(nb), *want_a = array(na), *want_b = array(nb);
+        real *da = random_array(na), *db = random_array(nb), *want_a = array(na),
+             *want_b = array(nb);
         double *sum = calloc(na + nb, sizeof *sum);
         for (size_t i = 0; i < n; i++) {
             size_t ia = broadcast_index(shape, a_shape, i), ib = broadcast_index(shape, b_shape, i);
             double p = a[ia], q = b[ib];
             sum[ia] += dy[i] * (op == BINARY_MUL ? q : op == BINARY_DIV ? 1 / q : 1);
-            sum[na + ib] += dy[i] * (op == BINARY_ADD ? 1 : op == BINARY_SUB ? -1 : op == BINARY_MUL ? p : -p / (q * q));
+            sum[na + ib] += dy[i] * (op == BINARY_ADD   ? 1
+                                     : op == BINARY_SUB ? -1
+                                     : op == BINARY_MUL ? p
+                                                        : -p / (q * q));
         }
         for (size_t i = 0; i < na; i++) want_a[i] = (real)(sum[i] + (add ? da[i] : 0));
         for (size_t i = 0; i < nb; i++) want_b[i] = (real)(sum[na + i] + (add ? db[i] : 0));
@@ -621,8 +635,7 @@ static void check_binary(int op, const int shape[4], const int a_shape[4], const
     free_arrays();
 }
 
-Test(kernels, broadcasting_agrees_for_every_pattern_of_repeated_axes)
-{
+Test(kernels, broadcasting_agrees_for_every_pattern_of_repeated_axes) {
     const int full[][4] = {{2, 3, 4, 5}, {3, 2, 9, 17}, {1, 5, 1, 8}};
     for (int op = BINARY_ADD; op <= BINARY_DIV; op++)
         for (int k = 0; k < 3; k++)
@@ -637,21 +650,22 @@ Test(kernels, broadcasting_agrees_for_every_pattern_of_repeated_axes)
             }
 }
 
-Test(kernels, broadcasting_agrees_on_long_rows_and_many_rows)
-{
-    check_binary(BINARY_MUL, (int[]){1, 1, 3, 9000}, (int[]){1, 1, 3, 9000}, (int[]){1, 1, 1, 9000});
+Test(kernels, broadcasting_agrees_on_long_rows_and_many_rows) {
+    check_binary(BINARY_MUL, (int[]){1, 1, 3, 9000}, (int[]){1, 1, 3, 9000},
+                 (int[]){1, 1, 1, 9000});
     check_binary(BINARY_DIV, (int[]){1, 1, 3, 9000}, (int[]){1, 1, 3, 9000}, (int[]){1, 1, 3, 1});
     check_binary(BINARY_ADD, (int[]){1, 1, 3000, 5}, (int[]){1, 1, 3000, 5}, (int[]){1, 1, 1, 5});
     check_binary(BINARY_ADD, (int[]){4, 30, 30, 8}, (int[]){4, 30, 30, 8}, (int[]){4, 1, 1, 8});
     check_binary(BINARY_SUB, (int[]){1, 1, 1, 20000}, (int[]){1, 1, 1, 20000}, (int[]){1, 1, 1, 1});
-    check_binary(BINARY_MUL, (int[]){1, 1, 1, 20000}, (int[]){1, 1, 1, 20000}, (int[]){1, 1, 1, 20000});
+    check_binary(BINARY_MUL, (int[]){1, 1, 1, 20000}, (int[]){1, 1, 1, 20000},
+                 (int[]){1, 1, 1, 20000});
 }
 
-Test(kernels, gradients_of_equal_shapes_may_be_written_over_dy)
-{
+Test(kernels, gradients_of_equal_shapes_may_be_written_over_dy) {
     const int shape[4] = {1, 2, 3, 7};
     for (int op = BINARY_ADD; op <= BINARY_DIV; op++) {
-        real *a = random_range(42, 1, 2), *b = random_range(42, 1, 2), *dy = random_array(42), *d = array(42);
+        real *a = random_range(42, 1, 2), *b = random_range(42, 1, 2), *dy = random_array(42),
+             *d = array(42);
         k_binary_back_a(op, shape, a, shape, b, shape, dy, d, false);
         real *over = copy_of(42, dy);
         k_binary_back_a(op, shape, a, shape, b, shape, over, over, false);
@@ -662,23 +676,25 @@ Test(kernels, gradients_of_equal_shapes_may_be_written_over_dy)
     }
 }
 
-Test(kernels, broadcasting_gives_the_same_bits_for_any_number_of_threads)
-{
-    const int s[4] = {4, 25, 30, 16}, c[4] = {1, 1, 1, 16}, t[4] = {4, 1, 1, 16}, one[4] = {1, 1, 1, 1};
+Test(kernels, broadcasting_gives_the_same_bits_for_any_number_of_threads) {
+    const int s[4] = {4, 25, 30, 16}, c[4] = {1, 1, 1, 16}, t[4] = {4, 1, 1, 16},
+              one[4] = {1, 1, 1, 1};
     const int *shapes[] = {s, c, t, one};
     size_t n = shape_length(s);
-    real *a = random_range(n, 1, 2), *b = random_range(n, 1, 2), *dy = random_array(n), *y = array(n), *d = array(n);
+    real *a = random_range(n, 1, 2), *b = random_range(n, 1, 2), *dy = random_array(n),
+         *y = array(n), *d = array(n);
     for (int op = BINARY_ADD; op <= BINARY_DIV; op++)
         for (int i = 0; i < 4; i++) {
             size_t m = shape_length(shapes[i]);
             SAME_BITS_FOR_ANY_THREADS(n, y, k_binary(op, s, a, s, b, shapes[i], y));
-            SAME_BITS_FOR_ANY_THREADS(n, d, k_binary_back_a(op, s, a, s, b, shapes[i], dy, d, false));
-            SAME_BITS_FOR_ANY_THREADS(m, d, k_binary_back_b(op, s, a, s, b, shapes[i], dy, d, false));
+            SAME_BITS_FOR_ANY_THREADS(n, d,
+                                      k_binary_back_a(op, s, a, s, b, shapes[i], dy, d, false));
+            SAME_BITS_FOR_ANY_THREADS(m, d,
+                                      k_binary_back_b(op, s, a, s, b, shapes[i], dy, d, false));
         }
 }
 
-Test(kernels, filling_scaling_and_averaging_do_what_they_say)
-{
+Test(kernels, filling_scaling_and_averaging_do_what_they_say) {
     for (int i = 0; i < SIZES + 1; i++) {
         size_t n = i < SIZES ? (size_t)sizes[i] : 20001;
         real *x = random_array(n), *y = random_array(n), *want = array(n), *start = copy_of(n, y);
@@ -698,13 +714,13 @@ Test(kernels, filling_scaling_and_averaging_do_what_they_say)
         free_arrays();
     }
     real *x = random_array(50000), *y = array(50000);
-    SAME_BITS_FOR_ANY_THREADS(50000, y, (k_fill(50000, 2, y), k_axpy(50000, 3, x, y, true), k_lerp(50000, 1, x, y)));
+    SAME_BITS_FOR_ANY_THREADS(
+        50000, y, (k_fill(50000, 2, y), k_axpy(50000, 3, x, y, true), k_lerp(50000, 1, x, y)));
 }
 
-/* ---- reductions ---------------------------------------------------------------------------------------------------- */
+/* ---- reductions ------------------------------------------------------------------------------ */
 
-Test(kernels, sums_of_whole_arrays_agree)
-{
+Test(kernels, sums_of_whole_arrays_agree) {
     for (int i = 0; i < SIZES + 1; i++) {
         size_t n = i < SIZES ? (size_t)sizes[i] : 50001;
         real *a = random_range(n, -4, 5), *b = random_range(n, 0, 1);
@@ -722,16 +738,17 @@ Test(kernels, sums_of_whole_arrays_agree)
         for (int threads = 1; threads <= 3; threads++) {
             threads_set(threads);
             cr_assert(k_sum(n, a) == got[0] && k_sum_squares(n, a) == got[1] &&
-                      k_sum_squared_difference(n, a, b) == got[2] && k_sum_absolute_difference(n, a, b) == got[3] &&
-                      k_sum_bce_logits(n, a, b) == got[4], "sums of %zu differ with %d threads", n, threads);
+                          k_sum_squared_difference(n, a, b) == got[2] &&
+                          k_sum_absolute_difference(n, a, b) == got[3] &&
+                          k_sum_bce_logits(n, a, b) == got[4],
+                      "sums of %zu differ with %d threads", n, threads);
         }
         free_arrays();
     }
     cr_assert(k_sum(0, NULL) == 0);
 }
 
-Test(kernels, a_single_infinity_or_nan_is_found_anywhere)
-{
+Test(kernels, a_single_infinity_or_nan_is_found_anywhere) {
     for (int i = 0; i < SIZES + 1; i++) {
         size_t n = i < SIZES ? (size_t)sizes[i] : 700;
         real *x = random_range(n, -1e30, 1e30);
@@ -746,12 +763,13 @@ Test(kernels, a_single_infinity_or_nan_is_found_anywhere)
     }
 }
 
-Test(kernels, sums_maxima_and_copies_along_an_axis_agree)
-{
+Test(kernels, sums_maxima_and_copies_along_an_axis_agree) {
     for (int i = 0; i < SIZES; i++)
         for (int j = 0; j < SIZES; j++) {
-            int outer = 3, n = sizes[i] + (i == 8 ? 600 : 0), inner = sizes[j], count = outer * inner;
-            real *x = random_array((size_t)outer * n * inner), *y = random_array(count), *want = copy_of(count, y);
+            int outer = 3, n = sizes[i] + (i == 8 ? 600 : 0), inner = sizes[j],
+                count = outer * inner;
+            real *x = random_array((size_t)outer * n * inner), *y = random_array(count),
+                 *want = copy_of(count, y);
             for (int add = 0; add < 2; add++) {
                 k_sum_axis(outer, n, inner, x, y, add);
                 k_sum_axis_ref(outer, n, inner, x, want, add);
@@ -767,16 +785,18 @@ Test(kernels, sums_maxima_and_copies_along_an_axis_agree)
                         real best = y[o * inner + k], v = x[((size_t)o * n + l) * inner + k];
                         cr_assert(v <= best && (l != winner[o * inner + k] || v == best));
                     }
-            real *d = random_array((size_t)outer * n * inner), *spread = copy_of((size_t)outer * n * inner, d);
+            real *d = random_array((size_t)outer * n * inner),
+                 *spread = copy_of((size_t)outer * n * inner, d);
             k_spread_axis(outer, n, inner, 3, y, spread, true);
-            for (int l = 0; l < outer * n * inner; l++) d[l] += 3 * y[l / (n * inner) * inner + l % inner];
-            agree((size_t)outer * n * inner, spread, d, tolerance, "spread, n %d inner %d", n, inner);
+            for (int l = 0; l < outer * n * inner; l++)
+                d[l] += 3 * y[l / (n * inner) * inner + l % inner];
+            agree((size_t)outer * n * inner, spread, d, tolerance, "spread, n %d inner %d", n,
+                  inner);
             free_arrays();
         }
 }
 
-Test(kernels, reductions_along_an_axis_give_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, reductions_along_an_axis_give_the_same_bits_for_any_number_of_threads) {
     real *x = random_array(60000), *y = array(60000);
     int *winner = malloc(60000 * sizeof *winner);
     SAME_BITS_FOR_ANY_THREADS(20, y, k_sum_axis(1, 3000, 20, x, y, false));
@@ -787,10 +807,9 @@ Test(kernels, reductions_along_an_axis_give_the_same_bits_for_any_number_of_thre
     free(winner);
 }
 
-/* ---- softmax and losses ------------------------------------------------------------------------------------------------ */
+/* ---- softmax and losses ---------------------------------------------------------------------- */
 
-Test(kernels, softmax_its_logarithm_and_their_gradients_agree)
-{
+Test(kernels, softmax_its_logarithm_and_their_gradients_agree) {
     for (int i = 0; i < SIZES + 1; i++) {
         int rows = 5, c = i < SIZES ? sizes[i] : 1000;
         size_t n = (size_t)rows * c;
@@ -802,14 +821,16 @@ Test(kernels, softmax_its_logarithm_and_their_gradients_agree)
         for (int r = 0; r < rows; r++) {
             double inner = 0;
             for (int j = 0; j < c; j++) inner += (double)want[r * c + j] * dy[r * c + j];
-            for (int j = 0; j < c; j++) want_dx[r * c + j] += (real)(want[r * c + j] * (dy[r * c + j] - inner));
+            for (int j = 0; j < c; j++)
+                want_dx[r * c + j] += (real)(want[r * c + j] * (dy[r * c + j] - inner));
         }
         k_softmax_back(rows, c, y, dy, dx, true);
         agree(n, dx, want_dx, tolerance, "gradient of softmax of %d", c);
         for (int r = 0; r < rows; r++) {
             double sum = 0;
             for (int j = 0; j < c; j++) sum += dy[r * c + j];
-            for (int j = 0; j < c; j++) want_dx[r * c + j] = (real)(dy[r * c + j] - want[r * c + j] * sum);
+            for (int j = 0; j < c; j++)
+                want_dx[r * c + j] = (real)(dy[r * c + j] - want[r * c + j] * sum);
         }
         k_log_softmax(rows, c, x, y);
         k_log_softmax_ref(rows, c, x, want);
@@ -822,9 +843,10 @@ Test(kernels, softmax_its_logarithm_and_their_gradients_agree)
     }
 }
 
-Test(kernels, softmax_survives_extreme_values)
-{
-    real x[2][9] = {{(real)1e4, (real)-1e4, (real)1e4, 0, -INFINITY, 0, 0, 0, 0}, {(real)-1e4, (real)-1e4, -INFINITY, -INFINITY, (real)-1e4, (real)-1e4, -INFINITY, -INFINITY, -INFINITY}};
+Test(kernels, softmax_survives_extreme_values) {
+    real x[2][9] = {{(real)1e4, (real)-1e4, (real)1e4, 0, -INFINITY, 0, 0, 0, 0},
+                    {(real)-1e4, (real)-1e4, -INFINITY, -INFINITY, (real)-1e4, (real)-1e4,
+                     -INFINITY, -INFINITY, -INFINITY}};
     real y[2][9], want[2][9];
     k_softmax(2, 9, x[0], y[0]);
     k_softmax_ref(2, 9, x[0], want[0]);
@@ -834,18 +856,19 @@ Test(kernels, softmax_survives_extreme_values)
     agree(18, y[0], want[0], tolerance, "log softmax");
 }
 
-Test(kernels, cross_entropy_leaves_out_rows_without_target)
-{
+Test(kernels, cross_entropy_leaves_out_rows_without_target) {
     for (int i = 1; i < SIZES; i++) {
         int rows = 6, c = sizes[i], target[] = {0, c - 1, -1, c / 2, -1, 1};
         size_t n = (size_t)rows * c;
-        real *x = random_range(n, -5, 9), *lse = array(rows), *y = array(n), *dx = random_array(n), *want = copy_of(n, dx);
+        real *x = random_range(n, -5, 9), *lse = array(rows), *y = array(n), *dx = random_array(n),
+             *want = copy_of(n, dx);
         k_log_softmax_ref(rows, c, x, y);
         double loss = 0;
         for (int r = 0; r < rows; r++)
             if (target[r] >= 0) loss -= y[r * c + target[r]];
         double got = k_cross_entropy(rows, c, x, target, lse);
-        cr_assert(fabs(got - loss) <= tolerance * (1 + fabs(loss)), "c %d: loss %.9g, expected %.9g", c, got, loss);
+        cr_assert(fabs(got - loss) <= tolerance * (1 + fabs(loss)),
+                  "c %d: loss %.9g, expected %.9g", c, got, loss);
         for (int r = 0; r < rows; r++)
             for (int j = 0; j < c && target[r] >= 0; j++)
                 want[r * c + j] += (real)(0.5 * (exp(y[r * c + j]) - (j == target[r])));
@@ -858,8 +881,7 @@ Test(kernels, cross_entropy_leaves_out_rows_without_target)
     }
 }
 
-Test(kernels, softmax_and_losses_give_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, softmax_and_losses_give_the_same_bits_for_any_number_of_threads) {
     int rows = 700, c = 37, n = rows * c, *target = malloc(rows * sizeof *target);
     for (int i = 0; i < rows; i++) target[i] = i % (c + 1) - 1;
     real *x = random_array(n), *dy = random_array(n), *y = array(n), *lse = array(rows);
@@ -872,10 +894,9 @@ Test(kernels, softmax_and_losses_give_the_same_bits_for_any_number_of_threads)
     free(target);
 }
 
-/* ---- layout ----------------------------------------------------------------------------------------------------------------- */
+/* ---- layout ---------------------------------------------------------------------------------- */
 
-Test(kernels, permutations_of_axes_agree)
-{
+Test(kernels, permutations_of_axes_agree) {
     const int shapes[][4] = {{2, 3, 4, 5}, {1, 17, 9, 33}, {3, 8, 16, 8}, {2, 1, 7, 1}};
     for (int k = 0; k < 4; k++)
         for (int code = 0; code < 256; code++) {
@@ -884,28 +905,33 @@ Test(kernels, permutations_of_axes_agree)
             for (int i = 0; i < 4; i++) seen |= 1 << perm[i];
             if (seen != 15) continue;
             const int *s = shapes[k];
-            size_t n = shape_length(s), step[4] = {(size_t)s[1] * s[2] * s[3], (size_t)s[2] * s[3], s[3], 1};
-            real *x = random_array(n), *y = random_array(n), *want = copy_of(n, y), *plain = array(n);
+            size_t n = shape_length(s),
+                   step[4] = {(size_t)s[1] * s[2] * s[3], (size_t)s[2] * s[3], s[3], 1};
+            real *x = random_array(n), *y = random_array(n), *want = copy_of(n, y),
+                 *plain = array(n);
             size_t at = 0;
             for (int i = 0; i < s[perm[0]]; i++)
                 for (int j = 0; j < s[perm[1]]; j++)
                     for (int l = 0; l < s[perm[2]]; l++)
                         for (int m = 0; m < s[perm[3]]; m++, at++)
-                            plain[at] = x[i * step[perm[0]] + j * step[perm[1]] + l * step[perm[2]] + m * step[perm[3]]];
+                            plain[at] = x[i * step[perm[0]] + j * step[perm[1]] +
+                                          l * step[perm[2]] + m * step[perm[3]]];
             for (size_t i = 0; i < n; i++) want[i] += plain[i];
             k_permute(s, perm, x, y, true);
-            agree(n, y, want, 0, "added, shape %d, order %d%d%d%d", k, perm[0], perm[1], perm[2], perm[3]);
+            agree(n, y, want, 0, "added, shape %d, order %d%d%d%d", k, perm[0], perm[1], perm[2],
+                  perm[3]);
             k_permute(s, perm, x, y, false);
-            agree(n, y, plain, 0, "shape %d, order %d%d%d%d", k, perm[0], perm[1], perm[2], perm[3]);
+            agree(n, y, plain, 0, "shape %d, order %d%d%d%d", k, perm[0], perm[1], perm[2],
+                  perm[3]);
             free_arrays();
         }
 }
 
-Test(kernels, copied_gathered_and_scattered_rows_are_the_right_ones)
-{
+Test(kernels, copied_gathered_and_scattered_rows_are_the_right_ones) {
     for (int i = 0; i < SIZES; i++) {
         int d = sizes[i], n = 9, rows = 5, index[] = {4, 0, 2, 2, 1, 4, 4, 0, 2};
-        real *table = random_array(rows * d), *y = array(n * d), *dtable = random_array(rows * d), *want = copy_of(rows * d, dtable);
+        real *table = random_array(rows * d), *y = array(n * d), *dtable = random_array(rows * d),
+             *want = copy_of(rows * d, dtable);
         k_gather_rows(n, d, table, index, y);
         for (int j = 0; j < n * d; j++) cr_assert(y[j] == table[index[j / d] * d + j % d]);
         for (int j = 0; j < n * d; j++) want[index[j / d] * d + j % d] += y[j];
@@ -923,25 +949,28 @@ Test(kernels, copied_gathered_and_scattered_rows_are_the_right_ones)
     }
 }
 
-Test(kernels, doubling_and_pooling_of_images_agree)
-{
+Test(kernels, doubling_and_pooling_of_images_agree) {
     for (int i = 0; i < SIZES; i++) {
         int b = 2, h = 3, w = 2, c = sizes[i];
         size_t n = (size_t)b * h * w * c;
-        real *x = random_array(n), *y = random_array(4 * n), *want = copy_of(4 * n, y), *back = random_array(n);
+        real *x = random_array(n), *y = random_array(4 * n), *want = copy_of(4 * n, y),
+             *back = random_array(n);
         for (size_t j = 0; j < 4 * n; j++) {
             size_t k = j % c, col = j / c % (2 * w), row = j / c / (2 * w);
             want[j] += 3 * x[(row / 2 * w + col / 2) * c + k];
         }
         k_upsample2(b, h, w, c, 3, x, y, true);
         agree(4 * n, y, want, tolerance, "upsampling of %d channels", c);
-        real *sums = copy_of(n, back), *largest = array(n), *pooled = array(n), *spread = array(4 * n);
+        real *sums = copy_of(n, back), *largest = array(n), *pooled = array(n),
+             *spread = array(4 * n);
         uint8_t *winner = malloc(n), *first = malloc(n);
         for (size_t j = 0; j < n; j++) largest[j] = -100;
         for (size_t j = 0; j < 4 * n; j++) {
-            size_t k = j % c, col = j / c % (2 * w), row = j / c / (2 * w), at = (row / 2 * w + col / 2) * c + k;
+            size_t k = j % c, col = j / c % (2 * w), row = j / c / (2 * w),
+                   at = (row / 2 * w + col / 2) * c + k;
             sums[at] += (real)0.25 * y[j];
-            if (y[j] > largest[at]) largest[at] = y[j], first[at] = (uint8_t)(row % 2 * 2 + col % 2);
+            if (y[j] > largest[at])
+                largest[at] = y[j], first[at] = (uint8_t)(row % 2 * 2 + col % 2);
         }
         k_sum_pool2(b, h, w, c, (real)0.25, y, back, true);
         agree(n, back, sums, tolerance, "pooling of %d channels", c);
@@ -950,7 +979,8 @@ Test(kernels, doubling_and_pooling_of_images_agree)
         cr_assert(memcmp(winner, first, n) == 0, "winners of %d channels", c);
         k_max_pool2_back(b, h, w, c, winner, x, spread, false);
         for (size_t j = 0; j < 4 * n; j++) {
-            size_t k = j % c, col = j / c % (2 * w), row = j / c / (2 * w), at = (row / 2 * w + col / 2) * c + k;
+            size_t k = j % c, col = j / c % (2 * w), row = j / c / (2 * w),
+                   at = (row / 2 * w + col / 2) * c + k;
             cr_assert(spread[j] == (winner[at] == row % 2 * 2 + col % 2 ? x[at] : 0));
         }
         free(winner);
@@ -959,8 +989,7 @@ Test(kernels, doubling_and_pooling_of_images_agree)
     }
 }
 
-Test(kernels, copies_give_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, copies_give_the_same_bits_for_any_number_of_threads) {
     const int shape[4] = {4, 30, 20, 16}, perm[4] = {0, 3, 1, 2};
     int n = 4 * 30 * 20 * 16, index[500];
     for (int i = 0; i < 500; i++) index[i] = i * 7 % 90;
@@ -977,14 +1006,15 @@ Test(kernels, copies_give_the_same_bits_for_any_number_of_threads)
     free(winner);
 }
 
-/* ---- optimisers ----------------------------------------------------------------------------------------------------------------- */
+/* ---- optimisers ------------------------------------------------------------------------------ */
 
-Test(kernels, adam_and_sgd_agree)
-{
-    AdamStep s = {(real)0.01, (real)0.9, (real)0.99, (real)1e-8, (real)0.5, (real)0.001, (real)0.19, (real)0.0199};
+Test(kernels, adam_and_sgd_agree) {
+    AdamStep s = {(real)0.01, (real)0.9,   (real)0.99, (real)1e-8,
+                  (real)0.5,  (real)0.001, (real)0.19, (real)0.0199};
     for (int i = 0; i < SIZES + 1; i++) {
         size_t n = i < SIZES ? (size_t)sizes[i] : 20001;
-        real *w = random_array(n), *g = random_array(n), *m = random_array(n), *v = random_range(n, 0, 1);
+        real *w = random_array(n), *g = random_array(n), *m = random_array(n),
+             *v = random_range(n, 0, 1);
         real *w2 = copy_of(n, w), *m2 = copy_of(n, m), *v2 = copy_of(n, v);
         for (int step = 0; step < 3; step++) {
             k_adam(n, w, g, m, v, &s);
@@ -1007,33 +1037,34 @@ Test(kernels, adam_and_sgd_agree)
         free_arrays();
     }
     size_t n = 50000;
-    real *start = random_array(n), *g = random_array(n), *w = array(n), *m = array(n), *v = array(n);
-    SAME_BITS_FOR_ANY_THREADS(n, w, (memcpy(w, start, n * sizeof(real)), k_fill(n, 0, m), k_fill(n, 0, v),
-                                     k_adam(n, w, g, m, v, &s), k_sgd(n, w, g, m, 1, 1, 1, 1)));
+    real *start = random_array(n), *g = random_array(n), *w = array(n), *m = array(n),
+         *v = array(n);
+    SAME_BITS_FOR_ANY_THREADS(n, w,
+                              (memcpy(w, start, n * sizeof(real)), k_fill(n, 0, m), k_fill(n, 0, v),
+                               k_adam(n, w, g, m, v, &s), k_sgd(n, w, g, m, 1, 1, 1, 1)));
 }
 
-/* ---- random numbers ------------------------------------------------------------------------------------------------------------------ */
+/* ---- random numbers -------------------------------------------------------------------------- */
 
-static void check_philox(const uint32_t counter[4], const uint32_t key[2], const uint32_t want[4])
-{
+static void check_philox(const uint32_t counter[4], const uint32_t key[2], const uint32_t want[4]) {
     uint32_t got[4];
     philox_ref(counter, key, got);
-    for (int i = 0; i < 4; i++) cr_assert_eq(got[i], want[i], "word %d is %08x, expected %08x", i, got[i], want[i]);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(got[i], want[i], "word %d is %08x, expected %08x", i, got[i], want[i]);
 }
 
 /* Do the numbers equal those of the authors' own library, Random123? */
-Test(kernels, philox_gives_the_published_known_answers)
-{
+Test(kernels, philox_gives_the_published_known_answers) {
     check_philox((uint32_t[4]){0, 0, 0, 0}, (uint32_t[2]){0, 0},
                  (uint32_t[4]){0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
     check_philox((uint32_t[4]){~0u, ~0u, ~0u, ~0u}, (uint32_t[2]){~0u, ~0u},
                  (uint32_t[4]){0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-    check_philox((uint32_t[4]){0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, (uint32_t[2]){0xa4093822, 0x299f31d0},
+    check_philox((uint32_t[4]){0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                 (uint32_t[2]){0xa4093822, 0x299f31d0},
                  (uint32_t[4]){0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
-Test(kernels, random_bits_are_blocks_of_philox)
-{
+Test(kernels, random_bits_are_blocks_of_philox) {
     Rng r = {0x123456789abcdef0, 0xfedcba9876543210, 0x3fffffffc};    /* the block number carries */
     Rng s = r;
     uint32_t bits[100], want[4];
@@ -1046,8 +1077,7 @@ Test(kernels, random_bits_are_blocks_of_philox)
     }
 }
 
-Test(kernels, random_numbers_depend_on_their_index_only)
-{
+Test(kernels, random_numbers_depend_on_their_index_only) {
     uint32_t all[1000], part[1000];
     Rng r = rng_new(7, "noise"), s = r;
     rng_bits(&r, 1000, all);
@@ -1061,8 +1091,7 @@ Test(kernels, random_numbers_depend_on_their_index_only)
     cr_assert(hash_name(1, "a") != hash_name(2, "a") && hash_name(1, "a") != hash_name(1, "b"));
 }
 
-Test(kernels, uniform_and_normal_numbers_have_the_right_moments)
-{
+Test(kernels, uniform_and_normal_numbers_have_the_right_moments) {
     enum { N = 400000 };
     real *x = array(N);
     Rng r = rng_new(3, "test");
@@ -1073,17 +1102,18 @@ Test(kernels, uniform_and_normal_numbers_have_the_right_moments)
         mean += x[i] / N;
         square += (double)x[i] * x[i] / N;
     }
-    cr_assert(fabs(mean - 0.5) < 0.003 && fabs(square - 1 / 3.) < 0.003, "uniform: mean %g, E x^2 %g", mean, square);
+    cr_assert(fabs(mean - 0.5) < 0.003 && fabs(square - 1 / 3.) < 0.003,
+              "uniform: mean %g, E x^2 %g", mean, square);
     double moment[5] = {0};
     rng_normal(&r, N, x);
     for (int i = 0; i < N; i++)
         for (int k = 1; k < 5; k++) moment[k] += pow(x[i], k) / N;
-    cr_assert(fabs(moment[1]) < 0.008 && fabs(moment[2] - 1) < 0.012 && fabs(moment[3]) < 0.03 && fabs(moment[4] - 3) < 0.08,
+    cr_assert(fabs(moment[1]) < 0.008 && fabs(moment[2] - 1) < 0.012 && fabs(moment[3]) < 0.03 &&
+                  fabs(moment[4] - 3) < 0.08,
               "normal: moments %g %g %g %g", moment[1], moment[2], moment[3], moment[4]);
 }
 
-Test(kernels, normal_numbers_are_those_of_box_and_muller)
-{
+Test(kernels, normal_numbers_are_those_of_box_and_muller) {
     for (int i = 0; i < SIZES + 1; i++) {
         size_t n = i < SIZES ? (size_t)sizes[i] : 9001;
         Rng r = {5, 6, 3}, s = r;
@@ -1103,22 +1133,21 @@ Test(kernels, normal_numbers_are_those_of_box_and_muller)
     }
 }
 
-Test(kernels, permutations_hold_every_index_once)
-{
+Test(kernels, permutations_hold_every_index_once) {
     for (int i = 0; i < SIZES; i++) {
         int index[65], seen[65] = {0};
         Rng r = rng_new(i, "order");
         rng_permutation(&r, sizes[i], index);
         cr_assert_eq(r.next, (uint64_t)sizes[i]);
-        for (int j = 0; j < sizes[i]; j++) cr_assert(index[j] >= 0 && index[j] < sizes[i] && !seen[index[j]]++);
+        for (int j = 0; j < sizes[i]; j++)
+            cr_assert(index[j] >= 0 && index[j] < sizes[i] && !seen[index[j]]++);
     }
     Rng r = rng_new(1, "below");
     for (int i = 0; i < 1000; i++) cr_assert(rng_below(&r, 10) < 10);
     cr_assert_eq(r.next, 1000u);
 }
 
-Test(kernels, dropout_keeps_the_right_share_and_scales_it)
-{
+Test(kernels, dropout_keeps_the_right_share_and_scales_it) {
     enum { N = 100000 };
     real *x = array(N), *y = array(N), *twice = array(N);
     for (int i = 0; i < N; i++) x[i] = 1;
@@ -1137,8 +1166,7 @@ Test(kernels, dropout_keeps_the_right_share_and_scales_it)
     SAME_BITS_FOR_ANY_THREADS(N, y, k_dropout(N, (real)0.25, 1, 2, 5, x, y, false));
 }
 
-Test(kernels, random_numbers_have_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, random_numbers_have_the_same_bits_for_any_number_of_threads) {
     size_t n = 30001;
     real *x = array(n);
     Rng r;
@@ -1146,42 +1174,53 @@ Test(kernels, random_numbers_have_the_same_bits_for_any_number_of_threads)
     SAME_BITS_FOR_ANY_THREADS(n, x, (r = rng_new(1, "a"), rng_normal(&r, n, x)));
 }
 
-/* ---- attention ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 typedef enum { MASK_NONE, MASK_CAUSAL, MASK_SHARED, MASK_PER_ITEM, MASK_BOTH, MASK_FORMS } MaskForm;
 
 /* Query 0 of a masked item sees nothing. */
-static uint8_t *random_mask(int count, int nq, int nk)
-{
+static uint8_t *random_mask(int count, int nq, int nk) {
     uint8_t *mask = malloc((size_t)count * nq * nk);
-    for (int i = 0; i < count * nq * nk; i++) mask[i] = i / nk % nq > 0 && random_between(0, 1) < 0.6;
+    for (int i = 0; i < count * nq * nk; i++)
+        mask[i] = i / nk % nq > 0 && random_between(0, 1) < 0.6;
     return mask;
 }
 
-static void check_attention(int b, int heads, int nq, int nk, int dk, int dv, MaskForm form)
-{
-    AttentionShape s = {.b = b, .heads = heads, .nq = nq, .nk = nk, .dk = dk, .dv = dv, .ldq = heads * dk + 3,
-                        .ldk = heads * dk + 5, .ldv = heads * dv + 1, .scale = (real)0.7,
+static void check_attention(int b, int heads, int nq, int nk, int dk, int dv, MaskForm form) {
+    AttentionShape s = {.b = b,
+                        .heads = heads,
+                        .nq = nq,
+                        .nk = nk,
+                        .dk = dk,
+                        .dv = dv,
+                        .ldq = heads * dk + 3,
+                        .ldk = heads * dk + 5,
+                        .ldv = heads * dv + 1,
+                        .scale = (real)0.7,
                         .causal = form == MASK_CAUSAL || form == MASK_BOTH};
     uint8_t *mask = random_mask(b, nq, nk);
     if (form >= MASK_SHARED) s.mask = mask;
     if (form >= MASK_PER_ITEM) s.mask_stride = (size_t)nq * nk;
     size_t q_n = (size_t)b * nq * s.ldq, k_n = (size_t)b * nk * s.ldk, v_n = (size_t)b * nk * s.ldv;
     size_t y_n = (size_t)b * nq * heads * dv, lse_n = (size_t)b * heads * nq;
-    real *q = random_array(q_n), *k = random_array(k_n), *v = random_array(v_n), *dy = random_array(y_n);
+    real *q = random_array(q_n), *k = random_array(k_n), *v = random_array(v_n),
+         *dy = random_array(y_n);
     real *y = array(y_n), *lse = array(lse_n), *want_y = array(y_n), *want_lse = array(lse_n);
     char t[120];
-    snprintf(t, sizeof t, "b %d heads %d nq %d nk %d dk %d dv %d mask form %d", b, heads, nq, nk, dk, dv, form);
+    snprintf(t, sizeof t, "b %d heads %d nq %d nk %d dk %d dv %d mask form %d", b, heads, nq, nk,
+             dk, dv, form);
     attention_forward(&s, q, k, v, y, lse);
     attention_forward_ref(&s, q, k, v, want_y, want_lse);
     agree(y_n, y, want_y, 2 * tolerance, "y, %s", t);
     agree(lse_n, lse, want_lse, 2 * tolerance, "lse, %s", t);
-    for (int i = 0; form >= MASK_SHARED && i < heads * dv; i++) cr_assert(y[i] == 0, "query 0 sees nothing, %s", t);
+    for (int i = 0; form >= MASK_SHARED && i < heads * dv; i++)
+        cr_assert(y[i] == 0, "query 0 sees nothing, %s", t);
     for (int add = 0; add < 2; add++) {
         real *dq = random_array(q_n), *dkey = random_array(k_n), *dval = random_array(v_n);
         real *want_q = copy_of(q_n, dq), *want_k = copy_of(k_n, dkey), *want_v = copy_of(v_n, dval);
         attention_backward(&s, q, k, v, y, lse, dy, dq, add, dkey, add, dval, add);
-        attention_backward_ref(&s, q, k, v, want_y, want_lse, dy, want_q, add, want_k, add, want_v, add);
+        attention_backward_ref(&s, q, k, v, want_y, want_lse, dy, want_q, add, want_k, add, want_v,
+                               add);
         agree(q_n, dq, want_q, 10 * tolerance, "dq, add %d, %s", add, t);
         agree(k_n, dkey, want_k, 10 * tolerance, "dk, add %d, %s", add, t);
         agree(v_n, dval, want_v, 10 * tolerance, "dv, add %d, %s", add, t);
@@ -1190,16 +1229,15 @@ static void check_attention(int b, int heads, int nq, int nk, int dk, int dv, Ma
     free_arrays();
 }
 
-Test(kernels, attention_agrees_for_every_mask_and_every_size)
-{
+Test(kernels, attention_agrees_for_every_mask_and_every_size) {
     for (int form = 0; form < MASK_FORMS; form++)
         for (int i = 0; i < SIZES; i++)
             for (int j = 0; j < SIZES; j++)
-                check_attention(2, 2, sizes[i], sizes[j], sizes[(i + j) % SIZES], sizes[(i + 2 * j) % SIZES], form);
+                check_attention(2, 2, sizes[i], sizes[j], sizes[(i + j) % SIZES],
+                                sizes[(i + 2 * j) % SIZES], form);
 }
 
-Test(kernels, attention_agrees_when_keys_pass_by_in_several_blocks)
-{
+Test(kernels, attention_agrees_when_keys_pass_by_in_several_blocks) {
     for (int form = 0; form < MASK_FORMS; form++) {
         check_attention(1, 2, 70, 400, 16, 24, form);
         check_attention(1, 1, 196, 196, 32, 32, form);
@@ -1208,11 +1246,20 @@ Test(kernels, attention_agrees_when_keys_pass_by_in_several_blocks)
 }
 
 /* The largest scores come in the last block: everything summed before must be scaled down. */
-Test(kernels, attention_survives_scores_that_grow_by_ten_thousand)
-{
+Test(kernels, attention_survives_scores_that_grow_by_ten_thousand) {
     int n = 500;
-    AttentionShape s = {.b = 1, .heads = 1, .nq = 3, .nk = n, .dk = 1, .dv = 1, .ldq = 1, .ldk = 1, .ldv = 1, .scale = 1};
-    real *q = array(3), *k = array(n), *v = random_array(n), *y = array(3), *lse = array(3), *want = array(3), *want_lse = array(3);
+    AttentionShape s = {.b = 1,
+                        .heads = 1,
+                        .nq = 3,
+                        .nk = n,
+                        .dk = 1,
+                        .dv = 1,
+                        .ldq = 1,
+                        .ldk = 1,
+                        .ldv = 1,
+                        .scale = 1};
+    real *q = array(3), *k = array(n), *v = random_array(n), *y = array(3), *lse = array(3),
+         *want = array(3), *want_lse = array(3);
     q[0] = 1, q[1] = -1, q[2] = 0;
     for (int i = 0; i < n; i++) k[i] = (real)(i * 20);
     attention_forward(&s, q, k, v, y, lse);
@@ -1221,17 +1268,31 @@ Test(kernels, attention_survives_scores_that_grow_by_ten_thousand)
     agree(3, lse, want_lse, tolerance, "lse");
 }
 
-Test(kernels, attention_gives_the_same_bits_for_any_number_of_threads)
-{
+Test(kernels, attention_gives_the_same_bits_for_any_number_of_threads) {
     for (int b = 1; b < 4; b += 2) {
-        AttentionShape s = {.b = b, .heads = 2, .nq = 100, .nk = 230, .dk = 17, .dv = 16, .ldq = 34, .ldk = 34, .ldv = 32, .scale = 1};
-        size_t y_n = (size_t)b * 100 * 32, q_n = (size_t)b * 100 * 34, k_n = (size_t)b * 230 * 34, v_n = (size_t)b * 230 * 32;
-        real *q = random_array(q_n), *k = random_array(k_n), *v = random_array(v_n), *dy = random_array(y_n);
-        real *y = array(y_n), *lse = array(b * 200), *dq = array(q_n), *dk = array(k_n), *dv = array(v_n);
+        AttentionShape s = {.b = b,
+                            .heads = 2,
+                            .nq = 100,
+                            .nk = 230,
+                            .dk = 17,
+                            .dv = 16,
+                            .ldq = 34,
+                            .ldk = 34,
+                            .ldv = 32,
+                            .scale = 1};
+        size_t y_n = (size_t)b * 100 * 32, q_n = (size_t)b * 100 * 34, k_n = (size_t)b * 230 * 34,
+               v_n = (size_t)b * 230 * 32;
+        real *q = random_array(q_n), *k = random_array(k_n), *v = random_array(v_n),
+             *dy = random_array(y_n);
+        real *y = array(y_n), *lse = array(b * 200), *dq = array(q_n), *dk = array(k_n),
+             *dv = array(v_n);
         SAME_BITS_FOR_ANY_THREADS(y_n, y, attention_forward(&s, q, k, v, y, lse));
-        SAME_BITS_FOR_ANY_THREADS(q_n, dq, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
-        SAME_BITS_FOR_ANY_THREADS(k_n, dk, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
-        SAME_BITS_FOR_ANY_THREADS(v_n, dv, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
+        SAME_BITS_FOR_ANY_THREADS(
+            q_n, dq, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
+        SAME_BITS_FOR_ANY_THREADS(
+            k_n, dk, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
+        SAME_BITS_FOR_ANY_THREADS(
+            v_n, dv, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
         free_arrays();
     }
 }

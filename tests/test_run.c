@@ -14,8 +14,7 @@
 
 SUITE(run);
 
-/* ---- a small chapter: fits one row of weights to random targets ---------------------------------
- * */
+/* ---- a small chapter: fits one row of weights to random targets --------------------------------- */
 
 static CommonOptions common;
 static Option options[] = {COMMON_OPTIONS(common, "default"), {0}};
@@ -126,8 +125,7 @@ static void without_seconds(const char *log, char *out) {
     *out = 0;
 }
 
-/* ---- log and record ---------------------------------------------------------------------------
- * */
+/* ---- log and record --------------------------------------------------------------------------- */
 
 /* is there a header, one row a step, and an empty cell where nothing was measured? */
 Test(run, writes_one_row_a_step) {
@@ -205,8 +203,7 @@ Test(run, sets_an_earlier_run_aside) {
     text_of("checkpoint.safetensors.old");
 }
 
-/* ---- going on ---------------------------------------------------------------------------------
- * */
+/* ---- going on --------------------------------------------------------------------------------- */
 
 /* interrupted and resumed: are checkpoint and log the same, bit for bit, as those of a run that was
  * not? */
@@ -276,8 +273,7 @@ Test(run, refuses_to_go_on_from_something_else) {
     cr_assert_eq(train("train --resume --steps 12"), 0, "more steps may be asked for");
 }
 
-/* ---- stopping ---------------------------------------------------------------------------------
- * */
+/* ---- stopping --------------------------------------------------------------------------------- */
 
 /* what a child process says on stderr while training; its exit status */
 static int output_of(const char *words, char *text, size_t size) {
@@ -330,8 +326,7 @@ Test(run, stops_when_the_loss_is_not_finite) {
     cr_assert_not_null(strstr(text_of("run.json"), "\"not finite\""));
 }
 
-/* ---- progress ---------------------------------------------------------------------------------
- * */
+/* ---- progress --------------------------------------------------------------------------------- */
 
 /* is the last step always told, and nothing with --quiet? */
 Test(run, tells_how_far_it_is_unless_quiet) {

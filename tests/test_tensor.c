@@ -11,7 +11,7 @@
 
 SUITE(tensor);
 
-/* ---- the tape -------------------------------------------------------------------------------------------- */
+/* ---- the tape -------------------------------------------------------------------------------- */
 
 /* y = w^2 x summed: does backward reach a parameter, and add when it is called again? */
 Test(tensor, gradients_add_up_until_they_are_zeroed) {
@@ -28,7 +28,8 @@ Test(tensor, gradients_add_up_until_they_are_zeroed) {
     cr_assert(!w->has_grad);
     tape_reset(&t);
     backward(t_sum(t_scale(t_use(&t, w), 5)));
-    cr_assert_float_eq(w->g[0], 5, 1e-5, "a zeroed gradient must be overwritten, got %g", (double)w->g[0]);
+    cr_assert_float_eq(w->g[0], 5, 1e-5, "a zeroed gradient must be overwritten, got %g",
+                       (double)w->g[0]);
     tape_free(&t);
     params_free(&p);
 }
@@ -63,12 +64,13 @@ Test(tensor, backward_recycles_gradient_buffers) {
     Tensor *x = t_variable(&t, NULL, SHAPE(1, LEN));
     k_fill(LEN, 1, x->x);
     Tensor *y = x;
-    for (int i = 0; i < N; i++) y = t_group_norm(y, NULL, NULL, 1, 1e-5);   /* cannot be done in place */
+    /* cannot be done in place */
+    for (int i = 0; i < N; i++) y = t_group_norm(y, NULL, NULL, 1, 1e-5);
     size_t forward = t.arena.used;
     backward(t_sum(y));
     size_t gradients = t.arena.used - forward;
-    cr_assert_lt(gradients, 4 * LEN * sizeof(real), "%zu bytes for gradients of %zu each", gradients,
-                 LEN * sizeof(real));
+    cr_assert_lt(gradients, 4 * LEN * sizeof(real), "%zu bytes for gradients of %zu each",
+                 gradients, LEN * sizeof(real));
     cr_assert_not_null(x->g, "a variable keeps its gradient");
     tape_free(&t);
 }
@@ -115,7 +117,7 @@ Test(tensor, an_input_gets_its_gradient_and_two_losses_share_a_tape) {
     tape_free(&t);
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* Would adding a layer change the others' first values? */
 Test(tensor, first_values_depend_on_seed_and_name_alone) {
@@ -142,7 +144,7 @@ Test(tensor, buffers_are_not_counted_and_never_trained) {
     params_free(&p);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /* A value worked out by hand for the ops whose meaning a table of gradients cannot show. */
 Test(tensor, ops_mean_what_their_names_say) {
@@ -157,10 +159,11 @@ Test(tensor, ops_mean_what_their_names_say) {
     cr_assert_float_eq(t_max_axis(x, 1)->x[1], 6, 0);
     cr_assert_float_eq(t_add(x, t_input(&t, (real[]){10, 20}, SHAPE(2, 1)))->x[5], 26, 0);
     cr_assert_float_eq(t_mse(x, t_scale(x, 2))->x[0], 91.0 / 6, 1e-5);
-    cr_assert_float_eq(t_cross_entropy(t_input(&t, (real[]){0, 0, 0}, SHAPE(1, 3)), (int[]){1})->x[0],
-                       log(3), 1e-6);
-    cr_assert_float_eq(t_bce_logits(t_input(&t, (real[]){0}, SHAPE(1)), t_scalar(&t, 0.3))->x[0], log(2),
-                       1e-6);
+    cr_assert_float_eq(
+        t_cross_entropy(t_input(&t, (real[]){0, 0, 0}, SHAPE(1, 3)), (int[]){1})->x[0], log(3),
+        1e-6);
+    cr_assert_float_eq(t_bce_logits(t_input(&t, (real[]){0}, SHAPE(1)), t_scalar(&t, 0.3))->x[0],
+                       log(2), 1e-6);
     tape_free(&t);
 }
 
@@ -173,7 +176,8 @@ static double step_checksum(int threads) {
     Tensor *v = param(scope(&p, "out"), "w", INIT_NORMAL, 0.1, SHAPE(19, 7));
     Tensor *x = t_input(&t, NULL, SHAPE(5, 9, 9, 5));
     test_values("bits", -1, 1, x->len, x->x);
-    Tensor *y = t_group_norm_silu(t_conv2d(x, w, NULL, (ConvPad){1, 1, 1, 1, 1}), NULL, NULL, 1, 1e-5);
+    Tensor *y =
+        t_group_norm_silu(t_conv2d(x, w, NULL, (ConvPad){1, 1, 1, 1, 1}), NULL, NULL, 1, 1e-5);
     backward(t_mean(t_square(t_linear(y, v, NULL))));
     double sum = 0;
     for (size_t i = 0; i < w->len; i++) sum += (double)w->g[i] * (double)(i % 13 + 1);
@@ -189,7 +193,7 @@ Test(tensor, the_same_bits_for_any_number_of_threads) {
     cr_assert_eq(step_checksum(3), one);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* what `mistake` prints on stderr before it aborts */
 static const char *message_of(void (*mistake)(Tape *t, Params *p)) {
@@ -211,7 +215,8 @@ static const char *message_of(void (*mistake)(Tape *t, Params *p)) {
     text[n] = 0;
     close(fd[0]);
     waitpid(child, &status, 0);
-    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "it did not abort; it said: %s", text);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "it did not abort; it said: %s",
+              text);
     return text;
 }
 
@@ -223,9 +228,11 @@ static const char *message_of(void (*mistake)(Tape *t, Params *p)) {
 #define ONES(...) t_input(t, NULL, SHAPE(__VA_ARGS__))
 #define WEIGHT(name, ...) param(scope(p, name), "w", INIT_CONSTANT, 1, SHAPE(__VA_ARGS__))
 
-MISTAKE(wrong_channels, t_group_norm(ONES(2, 4, 4, 12), WEIGHT("down.1.norm1", 8), WEIGHT("s", 12), 4, 1e-5))
+MISTAKE(wrong_channels,
+        t_group_norm(ONES(2, 4, 4, 12), WEIGHT("down.1.norm1", 8), WEIGHT("s", 12), 4, 1e-5))
 MISTAKE(wrong_features, t_linear(ONES(2, 5), WEIGHT("head", 4, 3), NULL))
-MISTAKE(wrong_conv, t_conv2d(ONES(1, 8, 8, 3), WEIGHT("stem", 3, 3, 1, 16), NULL, (ConvPad){1, 1, 1, 1, 1}))
+MISTAKE(wrong_conv,
+        t_conv2d(ONES(1, 8, 8, 3), WEIGHT("stem", 3, 3, 1, 16), NULL, (ConvPad){1, 1, 1, 1, 1}))
 MISTAKE(no_broadcast, t_add(ONES(2, 3), ONES(4)))
 MISTAKE(no_scalar, backward(t_exp(t_variable(t, NULL, SHAPE(3)))))
 MISTAKE(no_gradient, backward(t_sum(ONES(3))))
@@ -240,13 +247,16 @@ Test(tensor, a_wrong_program_aborts_with_op_operands_and_shapes) {
         void (*mistake)(Tape *, Params *);
         const char *says;
     } cases[] = {
-        {wrong_channels, "group_norm: input (2,4,4,12) has 12 channels but down.1.norm1.w (8) scales 8\n"},
+        {wrong_channels,
+         "group_norm: input (2,4,4,12) has 12 channels but down.1.norm1.w (8) scales 8\n"},
         {wrong_features, "linear: input (2,5) has 5 features but head.w (4,3) takes 4\n"},
         {wrong_conv, "conv2d: input (1,8,8,3) has 3 channels but stem.w (3,3,1,16) takes 1\n"},
-        {no_broadcast, "add: input (2,3) and input (4) do not broadcast: axis 1 from the end is 3 and 4\n"},
+        {no_broadcast,
+         "add: input (2,3) and input (4) do not broadcast: axis 1 from the end is 3 and 4\n"},
         {no_scalar, "backward: exp (3) is no scalar; use t_sum or t_mean\n"},
         {no_gradient, "backward: sum (1) depends on nothing that wants a gradient\n"},
-        {not_on_tape, "exp: no operand is on a tape; begin with t_input, or t_use for a parameter\n"},
+        {not_on_tape,
+         "exp: no operand is on a tape; begin with t_input, or t_use for a parameter\n"},
         {name_taken, "param: the name w.w is taken\n"},
         {bad_reshape, "reshape: input (2,3) has 6 numbers, the new shape a multiple of 4\n"},
         {bad_index, "gather_rows: index 1 is 2 but input (2,3) has rows 0 to 1\n"},
@@ -260,11 +270,12 @@ Test(tensor, a_wrong_program_aborts_with_op_operands_and_shapes) {
 MISTAKE(bad_log, t_exp(t_log(t_input(t, (real[]){1, -1}, SHAPE(2)))))
 Test(tensor, a_checking_build_stops_where_the_first_nan_is_born) {
     const char *says = message_of(bad_log);
-    cr_assert(strstr(says, "log (2): value 1 is") && strstr(says, "operands input (2)"), "%s", says);
+    cr_assert(strstr(says, "log (2): value 1 is") && strstr(says, "operands input (2)"), "%s",
+              says);
 }
 #endif
 
-/* ---- the other two kinds of stop: exit codes, one line ---------------------------------------------------------- */
+/* ---- the other two kinds of stop: exit codes, one line --------------------------------------- */
 
 Test(tensor, a_wrong_world_exits_with_1, .exit_code = 1) {
     fail("data.idx: expected 16 bytes, found 3");

@@ -38,7 +38,8 @@ static double value_of(Tape *t, Tensor *(*loss)(Tape *, void *), void *context) 
 
 /* Four points, error O(h^4): h can be large enough for the loss's own rounding not to matter. */
 static double central_difference(real *x, Tape *t, Tensor *(*loss)(Tape *, void *), void *context) {
-    static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {1.0 / 12, -2.0 / 3, 2.0 / 3, -1.0 / 12};
+    static const double offset[4] = {-2, -1, 1, 2},
+                        weight[4] = {1.0 / 12, -2.0 / 3, 2.0 / 3, -1.0 / 12};
     const double h = 1e-4;
     real kept = *x;
     double slope = 0;
@@ -66,7 +67,8 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context,
             difference += (g - n) * (g - n);
             size += g * g + n * n;
         }
-        /* a gradient that is zero by mathematics leaves only the rounding of the differences, about 1e-10 */
+        /* a gradient that is zero by mathematics leaves only the rounding of the differences, about
+         * 1e-10 */
         double error = size > 1e-16 ? sqrt(difference / size) : sqrt(difference);
         if (!(error < 1e-6)) fprintf(stderr, "gradient of %s: relative error %g\n", w->name, error);
         if (!(error <= worst)) worst = error;

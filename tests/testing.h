@@ -19,9 +19,12 @@ void after_each_test(void);
 /* n numbers in [low,high), the same for the same name */
 void test_values(const char *name, double low, double high, size_t n, real *x);
 
-/* Largest relative error |numeric - g| / sqrt(numeric^2 + g^2), in norms over a tensor, between the gradients of
- * loss(tape, context) with respect to each parameter of p and their four-point central differences (h = 1e-4). At most
- * `samples` entries of a tensor are compared (0: all). Meaningful in double only. */
-double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context, int samples);
+/* Largest relative error |numeric - g| / sqrt(numeric^2 + g^2), in norms over a tensor, between the
+ * gradients of
+ * loss(tape, context) with respect to each parameter of p and their four-point central differences
+ * (h = 1e-4). At most `samples` entries of a tensor are compared (0: all). Meaningful in double
+ * only. */
+double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
+                      int samples);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "tensor/error.h"
 
-/* ---- networks --------------------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 Architecture architecture_named(const char *config) {
     if (!strcmp(config, "hinton2006")) return HINTON_2006;
@@ -13,8 +13,9 @@ Architecture architecture_named(const char *config) {
     return CONVOLUTIONAL;
 }
 
-/* Logistic units have slope 1/4 at 0, so weights four times Glorot & Bengio's keep the size of signals and
- * gradients through the eight layers. This is what the 2006 paper needed pretraining for. */
+/* Logistic units have slope 1/4 at 0, so weights four times Glorot & Bengio's keep the size of
+ * signals and gradients through the eight layers. This is what the 2006 paper needed pretraining
+ * for. */
 static void logistic_init(Linear *l, uint64_t seed) {
     int in = l->w->shape[0], out = l->w->shape[1];
     init_normal(l->w, 4 * sqrt(2.0 / (in + out)), seed);
@@ -34,8 +35,8 @@ static void dense_new(Autoencoder *a, Scope s, int layers, const int *sizes, uin
     }
 }
 
-/* 28x28x1 -> 14x14x32 -> 7x7x64 -> 256 -> code, and back. 4x4 kernels at stride 2 cover every pixel equally
- * often, in both directions: no checkerboard. */
+/* 28x28x1 -> 14x14x32 -> 7x7x64 -> 256 -> code, and back. 4x4 kernels at stride 2 cover every pixel
+ * equally often, in both directions: no checkerboard. */
 static void convolutional_new(Autoencoder *a, Scope s) {
     enum { C0 = 16, C1 = 32, C2 = 64, FEATURES = 256, MAP = 7 * 7 * C2 };
     a->down[0] = conv2d_new(sub(s, "encoder.down.0"), 1, C1, 4, 2, 1, true);
@@ -102,7 +103,7 @@ Tensor *decode(const Autoencoder *a, Tensor *h) {
     return a->architecture == LINEAR ? logits : t_sigmoid(logits);
 }
 
-/* ---- losses --------------------------------------------------------------------------------------------------- */
+/* ---- losses ---------------------------------------------------------------------------------- */
 
 Tensor *squared_error(Tensor *reconstruction, Tensor *x) {
     return t_scale(t_mse(reconstruction, x), PIXELS);
@@ -112,7 +113,7 @@ Tensor *cross_entropy(Tensor *logits, Tensor *x) {
     return t_scale(t_bce_logits(logits, x), PIXELS);
 }
 
-/* ---- after training ---------------------------------------------------------------------------------------------- */
+/* ---- after training -------------------------------------------------------------------------- */
 
 enum { AT_ONCE = 256 };
 

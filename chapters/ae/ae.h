@@ -1,7 +1,8 @@
 /* ae.h — autoencoders: x (B,28,28,1) -> code h (B,code) -> x' (B,28,28,1), trained so that x' is x.
  *
  * Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks", and a
- * convolutional network for the same task. Left out: their layer-by-layer pretraining (README.md says why).
+ * convolutional network for the same task. Left out: their layer-by-layer pretraining (README.md
+ * says why).
  *
  * Interface:
  *   - autoencoder_new       one of three networks
@@ -21,7 +22,8 @@ typedef enum { CONVOLUTIONAL, HINTON_2006, LINEAR } Architecture;
 typedef struct {
     Architecture architecture;
     int code, layers;
-    Linear encoder[DENSE_LAYERS], decoder[DENSE_LAYERS];   /* dense: HINTON_2006 has 4 + 4, LINEAR 1 + 1 */
+    /* dense: HINTON_2006 has 4 + 4, LINEAR 1 + 1 */
+    Linear encoder[DENSE_LAYERS], decoder[DENSE_LAYERS];
     Conv2d down[2];                                        /* convolutional: 28 -> 14 -> 7 pixels */
     Linear features, to_code, from_code, from_features;
     ConvTranspose2d up[2];                                 /* 7 -> 14 -> 28 pixels */
@@ -35,9 +37,11 @@ Tensor *encode(const Autoencoder *a, Tensor *x);          /* (B,28,28,1) -> (B,c
 Tensor *decode_logits(const Autoencoder *a, Tensor *h);   /* (B,code) -> (B,28,28,1) */
 Tensor *decode(const Autoencoder *a, Tensor *h);          /* in [0,1]; any value for LINEAR */
 
-/* Summed over the 784 pixels, averaged over images, so that numbers are comparable with the paper's. */
+/* Summed over the 784 pixels, averaged over images, so that numbers are comparable with the
+ * paper's. */
 Tensor *squared_error(Tensor *reconstruction, Tensor *x);
-Tensor *cross_entropy(Tensor *logits, Tensor *x);         /* nats; its floor is the entropy of grey pixels, not 0 */
+/* nats; its floor is the entropy of grey pixels, not 0 */
+Tensor *cross_entropy(Tensor *logits, Tensor *x);
 
 /* For n images or codes in plain arrays, 256 at a time. */
 void encode_all(const Autoencoder *a, int n, const real *images, real *codes);

@@ -42,7 +42,7 @@ static Cli cli = {.program = "ae",
                   .options = options,
                   .presets = presets};
 
-/* ---- what all commands use ------------------------------------------------------------------------------ */
+/* ---- what all commands use ------------------------------------------------------------------- */
 
 static real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
@@ -72,7 +72,8 @@ static double reconstruction_error(const Autoencoder *a, int n, const real *x) {
     return error;
 }
 
-static void save_grid(const char *folder, const char *name, const real *images, int count, int columns) {
+static void save_grid(const char *folder, const char *name, const real *images, int count,
+                      int columns) {
     char *path = path_join(folder, name);
     picture_save(path, images,
                  (Grid){.count = count, .height = IMAGE, .width = IMAGE, .channels = 1,
@@ -82,7 +83,7 @@ static void save_grid(const char *folder, const char *name, const real *images, 
     free(path);
 }
 
-/* ---- train -------------------------------------------------------------------------------------------------- */
+/* ---- train ----------------------------------------------------------------------------------- */
 
 static Tensor *training_loss(const Autoencoder *net, Tensor *x) {
     Tensor *h = encode(net, x);
@@ -159,7 +160,7 @@ static int train(void) {
         run_step(&run);
         if (run_save_due(&run)) {
             checkpoint_save(run.checkpoint, &everything);
-            checkpoint_save(run.weights, &weights);
+            checkpoint_save_half(run.weights, &weights);
             ema_swap(&ema, &params);
             save_samples(&run, &net, validation);
             ema_swap(&ema, &params);
@@ -174,7 +175,7 @@ static int train(void) {
     return run_finish(&run);
 }
 
-/* ---- a trained network ----------------------------------------------------------------------------------------- */
+/* ---- a trained network ----------------------------------------------------------------------- */
 
 /* the network that --weights (or the run in --out) holds */
 static Autoencoder load_network(Params *params) {
@@ -193,12 +194,13 @@ static real *codes_of(Arena *arena, const Autoencoder *a, int n, const real *x) 
     return codes;
 }
 
-/* ---- sample ------------------------------------------------------------------------------------------------------- */
+/* ---- sample ---------------------------------------------------------------------------------- */
 
 enum { COLUMNS = 12, ROWS = 6 };
 
 /* originals, the network's reconstructions, PCA's with a code of the same size */
-static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const Pca *pca, const real *x) {
+static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const Pca *pca,
+                                       const real *x) {
     real *grid = new_images(arena, 3 * COLUMNS);
     real *pca_codes = arena_get(arena, (size_t)COLUMNS * (size_t)a->code * sizeof *pca_codes);
     memcpy(grid, x, COLUMNS * PIXELS * sizeof *x);
@@ -211,7 +213,8 @@ static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const
 /* each row: from one test image's code to another's in a straight line */
 static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const real *codes) {
     size_t row = (size_t)COLUMNS * (size_t)a->code;
-    real *path = arena_get(arena, ROWS * row * sizeof *path), *grid = new_images(arena, ROWS * COLUMNS);
+    real *path = arena_get(arena, ROWS * row * sizeof *path),
+         *grid = new_images(arena, ROWS * COLUMNS);
     for (int i = 0; i < ROWS; i++)
         interpolate_codes(a->code, codes + 2 * i * a->code, codes + (2 * i + 1) * a->code, COLUMNS,
                           path + (size_t)i * row);
@@ -219,8 +222,8 @@ static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const r
     save_grid(o.common.out, "interpolation.png", grid, ROWS * COLUMNS, COLUMNS);
 }
 
-/* Decoding codes that no image was encoded to: three rows of N(0,I), three of a Gaussian with the mean and
- * deviation of real codes. An autoencoder knows nothing of how its codes are distributed. */
+/* Decoding codes that no image was encoded to: three rows of N(0,I), three of a Gaussian with the
+ * mean and deviation of real codes. An autoencoder knows nothing of how its codes are distributed. */
 static void picture_of_random_codes(Arena *arena, const Autoencoder *a, int n, const real *codes) {
     int code = a->code, half = ROWS / 2 * COLUMNS;
     real *mean = arena_get(arena, (size_t)code * sizeof *mean);
@@ -255,7 +258,7 @@ static int sample(void) {
     return 0;
 }
 
-/* ---- eval ----------------------------------------------------------------------------------------------------------- */
+/* ---- eval ------------------------------------------------------------------------------------ */
 
 /* class and the first two numbers of the code, for a scatter plot */
 static void save_codes(const Autoencoder *a, int n, const real *codes, const int *labels) {
@@ -269,7 +272,8 @@ static void save_codes(const Autoencoder *a, int n, const real *codes, const int
     free(path);
 }
 
-static void save_metrics(const Params *params, int n, double error, double pca_error, double variance) {
+static void save_metrics(const Params *params, int n, double error, double pca_error,
+                         double variance) {
     cJSON *m = cJSON_CreateObject();
     cJSON_AddStringToObject(m, "command", cli.line);
     cJSON_AddStringToObject(m, "config", o.common.config);
@@ -296,7 +300,8 @@ static double pca_error(Arena *arena, const Pca *p, int n, const real *x) {
 
 static double mean_image_error(const Pca *p, int n, const real *x) {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += k_sum_squared_difference(PIXELS, x + (size_t)i * PIXELS, p->mean);
+    for (int i = 0; i < n; i++)
+        sum += k_sum_squared_difference(PIXELS, x + (size_t)i * PIXELS, p->mean);
     return sum / n;
 }
 
@@ -311,7 +316,8 @@ static int eval(void) {
     real *x = load_images(&arena, &data.train, data.train.count, NULL);
     real *test = load_images(&arena, &data.test, n, labels);
     Pca pca = pca_fit(data.train.count, PIXELS, x, a.code);
-    double error = reconstruction_error(&a, n, test), linear_error = pca_error(&arena, &pca, n, test);
+    double error = reconstruction_error(&a, n, test),
+           linear_error = pca_error(&arena, &pca, n, test);
     double no_code_error = mean_image_error(&pca, n, test);
     if (!o.common.quiet) {
         printf("squared error per image, %d test images, code of %d numbers\n", n, a.code);
@@ -328,7 +334,7 @@ static int eval(void) {
     return 0;
 }
 
-/* ---- info --------------------------------------------------------------------------------------------------------------- */
+/* ---- info ------------------------------------------------------------------------------------ */
 
 static int info(void) {
     Params params = {0};

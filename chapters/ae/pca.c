@@ -10,7 +10,7 @@ static void *numbers(Arena *a, size_t n, size_t size) {
     return memset(arena_get(a, n * size), 0, n * size);
 }
 
-/* ---- small symmetric eigenproblems ------------------------------------------------------------------------ */
+/* ---- small symmetric eigenproblems ----------------------------------------------------------- */
 
 /* the rotation that makes a[p][q] zero, applied to rows and columns p and q of a and to rows of v */
 static void rotate(int n, double *a, double *v, int p, int q) {
@@ -68,7 +68,7 @@ void symmetric_eigen(int n, double *a, double *values, double *v) {
     sort_falling(n, values, v);
 }
 
-/* ---- covariance ---------------------------------------------------------------------------------------------- */
+/* ---- covariance ------------------------------------------------------------------------------ */
 
 static void column_means(int n, int d, const real *x, real *mean) {
     for (int j = 0; j < d; j++) {
@@ -98,7 +98,7 @@ static void covariance(int n, int d, const real *x, const real *mean, real *cov)
     arena_free(&scratch);
 }
 
-/* ---- leading eigenvectors: subspace iteration ----------------------------------------------------------------- */
+/* ---- leading eigenvectors: subspace iteration ------------------------------------------------ */
 
 static double dot(int d, const real *a, const real *b) {
     double s = 0;
@@ -106,7 +106,8 @@ static double dot(int d, const real *a, const real *b) {
     return s;
 }
 
-/* Gram-Schmidt on the rows of q (k,d), twice, which is enough for rows orthogonal to rounding (Kahan) */
+/* Gram-Schmidt on the rows of q (k,d), twice, which is enough for rows orthogonal to rounding
+ * (Kahan) */
 static void orthonormalise(int k, int d, real *q) {
     for (int i = 0; i < k; i++) {
         real *row = q + (size_t)i * (size_t)d;
@@ -121,7 +122,8 @@ static void orthonormalise(int k, int d, real *q) {
     }
 }
 
-/* Within the span of q's rows, the eigenvectors of cov: those of the small matrix q cov q^T (Rayleigh-Ritz). */
+/* Within the span of q's rows, the eigenvectors of cov: those of the small matrix q cov q^T
+ * (Rayleigh-Ritz). */
 static void rayleigh_ritz(int k, int d, const real *cov, real *q, real *next, double *values) {
     Arena scratch = {0};
     double *small = numbers(&scratch, (size_t)k * (size_t)k, sizeof *small);
@@ -135,7 +137,8 @@ static void rayleigh_ritz(int k, int d, const real *cov, real *q, real *next, do
     for (int i = 0; i < k; i++)
         for (int e = 0; e < d; e++) {
             double s = 0;
-            for (int j = 0; j < k; j++) s += v[i * k + j] * (double)next[(size_t)j * (size_t)d + (size_t)e];
+            for (int j = 0; j < k; j++)
+                s += v[i * k + j] * (double)next[(size_t)j * (size_t)d + (size_t)e];
             q[(size_t)i * (size_t)d + (size_t)e] = (real)s;
         }
     arena_free(&scratch);

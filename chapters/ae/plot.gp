@@ -7,15 +7,18 @@ if (there(record."/log.csv")) {
     set xlabel "training step"
     set ylabel "squared error, summed over 784 pixels in [0,1]"
     set logscale y
-    set yrange [*:*]
-    plot record."/log.csv" using "step":"loss" with lines linecolor rgb "#a6cee3" linewidth 1 title "training batch", \
+    set yrange [4:150]
+    set ytics (5, 10, 20, 50, 100)
+    plot record."/log.csv" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.6 title "validation, averaged weights"
     unset logscale y
+    set yrange [*:*]
+    set ytics autofreq
 }
 
 if (there(record."/sweep.csv")) {
     set output out."/code_size.png"
-    set title "Test error against code size: the curve bends what PCA keeps straight"
+    set title "Test error against code size: what bending buys over PCA"
     set xlabel "numbers in the code"
     set ylabel "squared error per test image"
     set logscale xy

@@ -1,4 +1,4 @@
-/* test_ae.c — the autoencoder chapter: gradients, the paper's sizes, PCA, overfitting, the program. */
+/* test_ae.c — gradients, the paper's sizes, PCA, a few images by heart, the program. */
 #include "ae.h"
 #include "data/fashion.h"
 #include "nn/optim.h"
@@ -15,7 +15,7 @@
 
 SUITE(ae);
 
-/* ---- networks -------------------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 static const Architecture architectures[] = {CONVOLUTIONAL, HINTON_2006, LINEAR};
 static const char *const names[] = {"default", "hinton2006", "linear"};
@@ -36,8 +36,10 @@ Test(ae, every_network_maps_images_to_codes_and_back) {
         Tensor *x = t_input(&t, NULL, SHAPE(3, IMAGE, IMAGE, 1));
         test_values("image", 0, 1, x->len, x->x);
         Tensor *h = encode(&a, x), *y = decode(&a, h);
-        cr_expect(h->rank == 2 && h->shape[0] == 3 && h->shape[1] == 5, "%s: %s", names[i], t_describe(h));
-        cr_expect(y->rank == 4 && y->len == x->len && y->shape[3] == 1, "%s: %s", names[i], t_describe(y));
+        cr_expect(h->rank == 2 && h->shape[0] == 3 && h->shape[1] == 5, "%s: %s", names[i],
+                  t_describe(h));
+        cr_expect(y->rank == 4 && y->len == x->len && y->shape[3] == 1, "%s: %s", names[i],
+                  t_describe(y));
         for (size_t k = 0; k < y->len && architectures[i] != LINEAR; k++)
             cr_assert(y->x[k] >= 0 && y->x[k] <= 1);
         tape_free(&t);
@@ -80,7 +82,8 @@ Test(ae, gradients_of_every_network_and_loss) {
 /* Are losses sums over pixels and means over images, as the README says? */
 Test(ae, losses_are_per_image) {
     Tape t = {0};
-    Tensor *x = t_input(&t, NULL, SHAPE(2, IMAGE, IMAGE, 1)), *y = t_input(&t, NULL, SHAPE(2, IMAGE, IMAGE, 1));
+    Tensor *x = t_input(&t, NULL, SHAPE(2, IMAGE, IMAGE, 1)),
+           *y = t_input(&t, NULL, SHAPE(2, IMAGE, IMAGE, 1));
     k_fill(x->len, (real)0.5, x->x);
     k_fill(y->len, (real)0.25, y->x);
     cr_assert_float_eq(squared_error(y, x)->x[0], PIXELS * 0.0625, 1e-3);
@@ -90,7 +93,7 @@ Test(ae, losses_are_per_image) {
     tape_free(&t);
 }
 
-/* ---- PCA ------------------------------------------------------------------------------------------------------- */
+/* ---- PCA ------------------------------------------------------------------------------------- */
 
 /* A v = lambda v, orthonormal v, falling lambda? */
 Test(ae, jacobi_rotations_find_the_eigenvectors) {
@@ -99,7 +102,8 @@ Test(ae, jacobi_rotations_find_the_eigenvectors) {
     real x[N * N];
     test_values("matrix", -1, 1, N * N, x);
     for (int i = 0; i < N; i++)
-        for (int j = 0; j < N; j++) a[i * N + j] = kept[i * N + j] = (double)x[i * N + j] + (double)x[j * N + i];
+        for (int j = 0; j < N; j++)
+            a[i * N + j] = kept[i * N + j] = (double)x[i * N + j] + (double)x[j * N + i];
     symmetric_eigen(N, a, values, v);
     for (int i = 0; i < N; i++) {
         cr_assert(i == 0 || values[i] <= values[i - 1]);
@@ -127,7 +131,8 @@ static void made_images(int n, real *x) {
         rng_normal(&rng, 6, s);
         for (int j = 0; j < PIXELS; j++) {
             double v = 0.4 + 0.02 * (double)image[j];
-            for (int k = 0; k < 6; k++) v += 0.1 * strength[k] * (double)s[k] * (double)patterns[k * PIXELS + j];
+            for (int k = 0; k < 6; k++)
+                v += 0.1 * strength[k] * (double)s[k] * (double)patterns[k * PIXELS + j];
             image[j] = (real)v;
         }
     }
@@ -144,7 +149,8 @@ Test(ae, pca_agrees_with_a_full_decomposition) {
     for (int i = 0; i < N; i++)
         for (int j = 0; j < D; j++)
             for (int k = 0; k < D; k++)
-                cov[j * D + k] += ((double)x[i * D + j] - mean[j]) * ((double)x[i * D + k] - mean[k]) / N;
+                cov[j * D + k] +=
+                    ((double)x[i * D + j] - mean[j]) * ((double)x[i * D + k] - mean[k]) / N;
     symmetric_eigen(D, cov, values, v);
     Pca p = pca_fit(N, D, x, K);
     for (int i = 0; i < K; i++) {
@@ -169,7 +175,8 @@ Test(ae, pca_leaves_the_variance_of_the_other_components) {
     pca_free(&p);
 }
 
-static void train_on(Autoencoder *a, Params *p, int n, const real *x, int steps, double lr, double *last) {
+static void train_on(Autoencoder *a, Params *p, int n, const real *x, int steps, double lr,
+                     double *last) {
     Tape t = {0};
     Adam adam = {ADAM_DEFAULTS};
     for (int step = 0; step < steps; step++) {
@@ -185,8 +192,8 @@ static void train_on(Autoencoder *a, Params *p, int n, const real *x, int steps,
     adam_free(&adam);
 }
 
-/* Baldi & Hornik 1989: a linear autoencoder with squared error has no local minima but PCA's subspace. Does
- * ours reach PCA's error, and do its decoder's columns span PCA's components? */
+/* Baldi & Hornik 1989: a linear autoencoder with squared error has no local minima but PCA's
+ * subspace. Does ours reach PCA's error, and do its decoder's columns span PCA's components? */
 Test(ae, a_linear_autoencoder_reaches_pca_error_and_subspace) {
     enum { N = 120, K = 3 };
     static real x[N * PIXELS], codes[N * K], y[N * PIXELS];
@@ -199,10 +206,11 @@ Test(ae, a_linear_autoencoder_reaches_pca_error_and_subspace) {
     Params p = {.seed = 2};
     Autoencoder a = autoencoder_new(&p, LINEAR, K);
     train_on(&a, &p, N, x, 3000, 1e-2, &reached);
-    cr_assert(reached >= best * 0.9999 && reached <= best * 1.002, "PCA %g, linear autoencoder %g", best, reached);
+    cr_assert(reached >= best * 0.9999 && reached <= best * 1.002, "PCA %g, linear autoencoder %g",
+              best, reached);
 
-    /* each unit vector of PCA's basis must lie in the span of the decoder's rows: project by least squares,
-     * here by Gram-Schmidt on those rows */
+    /* each unit vector of PCA's basis must lie in the span of the decoder's rows: project by least
+     * squares, here by Gram-Schmidt on those rows */
     double q[K][PIXELS];
     for (int i = 0; i < K; i++) {
         for (int j = 0; j < PIXELS; j++) q[i][j] = (double)a.decoder[0].w->x[i * PIXELS + j];
@@ -228,10 +236,11 @@ Test(ae, a_linear_autoencoder_reaches_pca_error_and_subspace) {
     params_free(&p);
 }
 
-/* ---- learning ----------------------------------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-/* Can the default and the paper's network learn eight garments by heart? The mean image leaves about 60. */
+/* Can the default and the paper's network learn eight garments by heart? The mean image leaves
+ * about 60. */
 Test(ae, eight_images_are_learned_by_heart) {
     static const struct {
         Architecture architecture;
@@ -246,15 +255,15 @@ Test(ae, eight_images_are_learned_by_heart) {
         Autoencoder a = autoencoder_new(&p, runs[i].architecture, 8);
         double loss;
         train_on(&a, &p, 8, x, runs[i].steps, runs[i].lr, &loss);
-        cr_expect(loss < runs[i].bound, "%s: squared error %g after %d steps, expected under %g", names[i],
-                  loss, runs[i].steps, runs[i].bound);
+        cr_expect(loss < runs[i].bound, "%s: squared error %g after %d steps, expected under %g",
+                  names[i], loss, runs[i].steps, runs[i].bound);
         params_free(&p);
     }
     fashion_free(&data);
 }
 #endif
 
-/* ---- codes ---------------------------------------------------------------------------------------------------------- */
+/* ---- codes ----------------------------------------------------------------------------------- */
 
 Test(ae, interpolation_starts_and_ends_at_the_given_codes) {
     real a[3] = {1, 2, 3}, b[3] = {5, -2, 3}, path[5 * 3];
@@ -277,7 +286,7 @@ Test(ae, random_codes_have_the_statistics_asked_for) {
     }
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------------------ */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
 static char folder[64];
@@ -296,14 +305,15 @@ static void remove_folder(void) {
 
 TestSuite(ae_program, .init = make_folder, .fini = remove_folder);
 
-/* Runs build/ae with these arguments, %s in them standing for the test's folder; what it prints on stderr goes
- * to `message`. Returns the exit status. */
+/* Runs build/ae with these arguments, %s in them standing for the test's folder; what it prints on
+ * stderr goes to `message`. Returns the exit status. */
 static int ae(char message[static 2000], const char *arguments) {
     const char *build = getenv("BUILD");
     char command[1200], args[900], path[100];
     snprintf(args, sizeof args, arguments, folder, folder);
     snprintf(path, sizeof path, "%s/stderr", folder);
-    snprintf(command, sizeof command, "%s/ae %s >/dev/null 2>%s", build ? build : "build", args, path);
+    snprintf(command, sizeof command, "%s/ae %s >/dev/null 2>%s", build ? build : "build", args,
+             path);
     int status = system(command);
     FILE *f = fopen(path, "r");
     cr_assert_not_null(f);
@@ -323,7 +333,7 @@ static bool same_file(const char *a, const char *b) {
     do {                                                                            \
         char message_[2000];                                                        \
         int status_ = ae(message_, arguments);                                      \
-        cr_assert_eq(status_, 0, "ae " arguments ": status %d: %s", status_, message_); \
+        cr_assert_eq(status_, 0, "ae %s: status %d: %s", arguments, status_, message_); \
     } while (0)
 
 /* Same seed, another number of threads: the same weights, bit for bit? */
@@ -332,10 +342,12 @@ Test(ae_program, weights_do_not_depend_on_threads) {
     RUN("train -q --steps 8 --batch 32 --seed 1 --threads 2 --out %s/two");
     RUN("train -q --steps 8 --batch 32 --seed 2 --threads 2 --out %s/other");
     cr_assert(same_file("one/weights.safetensors", "two/weights.safetensors"));
-    cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"), "the seed does nothing");
+    cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"),
+              "the seed does nothing");
 }
 
-/* Four steps, then --resume to eight: the same as eight at once, moments, averages and order of images included? */
+/* Four steps, then --resume to eight: the same as eight at once, moments, averages and order of
+ * images included? */
 Test(ae_program, a_resumed_run_equals_one_that_was_never_stopped) {
     RUN("train -q --steps 8 --batch 32 --out %s/straight");
     RUN("train -q --steps 4 --batch 32 --out %s/resumed");
@@ -348,9 +360,14 @@ Test(ae_program, trained_weights_give_pictures_and_scores) {
     RUN("train -q --steps 3 --batch 16 --code 2 --out %s");
     RUN("sample -q --weights %s/weights.safetensors --out %s/pictures");
     RUN("eval -q --weights %s/weights.safetensors --out %s/scores");
-    static const char *const files[] = {"samples.png", "log.csv", "run.json", "pictures/reconstructions.png",
-                                        "pictures/interpolation.png", "pictures/random_codes.png",
-                                        "scores/metrics.json", "scores/codes.csv"};
+    static const char *const files[] = {"samples.png",
+                                        "log.csv",
+                                        "run.json",
+                                        "pictures/reconstructions.png",
+                                        "pictures/interpolation.png",
+                                        "pictures/random_codes.png",
+                                        "scores/metrics.json",
+                                        "scores/codes.csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[200];
         struct stat s;
@@ -382,9 +399,10 @@ Test(ae_program, bad_input_gets_one_line_and_a_status) {
         char message[2000];
         int status = ae(message, cases[i].arguments);
         char *end = strchr(message, '\n');
-        cr_expect_eq(status, cases[i].status, "ae %s: status %d: %s", cases[i].arguments, status, message);
-        cr_expect(end && end[1] == 0 && end - message < 300, "ae %s: not one line: %s", cases[i].arguments,
-                  message);
+        cr_expect_eq(status, cases[i].status, "ae %s: status %d: %s", cases[i].arguments, status,
+                     message);
+        cr_expect(end && end[1] == 0 && end - message < 300, "ae %s: not one line: %s",
+                  cases[i].arguments, message);
         cr_expect(strstr(message, cases[i].says), "ae %s says: %s", cases[i].arguments, message);
     }
 }

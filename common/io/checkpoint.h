@@ -38,8 +38,7 @@ typedef struct {
     const char *prefix;       /* put before names: "adam.m."; "" for a single network's weights */
     Params *params;           /* NULL ends the list */
     /* set for moments and averages, which optimisers create at their first step: if `params` is
-     * empty when read, and the file has tensors under this prefix, they are made like these first
-     * */
+     * empty when read, and the file has tensors under this prefix, they are made like these first */
     const Params *like;
 } CheckpointParams;
 

@@ -29,8 +29,7 @@ static bool in_list(const char *list, const char *word, char separator) {
     return false;
 }
 
-/* Texts that option fields point to, for the rest of the run: listed, so that no leak is reported.
- * */
+/* Texts that option fields point to, for the rest of the run: listed, so that no leak is reported. */
 static const char *keep_text(char *text) {
     static struct Kept { struct Kept *next; char *text; } *all;
     struct Kept *k = malloc(sizeof *k);

@@ -32,8 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a checkpoint remembers of an option, and what happens when the command line says otherwise
- * */
+/* What a checkpoint remembers of an option, and what happens when the command line says otherwise */
 typedef enum {
     KEEP_TRAINING,   /* saved; taken over by --resume; another value is an error: lr, batch, seed */
     KEEP_MODEL,      /* saved; the same for every command that reads weights: the network's sizes */

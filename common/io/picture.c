@@ -95,8 +95,7 @@ static size_t to_latin1(const char *text, uint8_t *out) {
     return n;
 }
 
-/* The chunk: length of its data, "tEXt", keyword, 0, text, CRC of all but the length. To be freed.
- * */
+/* The chunk: length of its data, "tEXt", keyword, 0, text, CRC of all but the length. To be freed. */
 static uint8_t *text_chunk(const char *text, size_t *length) {
     static const char head[] = "tEXtparameters";        /* its final 0 ends the keyword */
     uint8_t *chunk = malloc(4 + sizeof head + 10 * strlen(text) + 4);

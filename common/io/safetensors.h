@@ -38,8 +38,7 @@ typedef struct {
     size_t length;
 } Safetensors;
 
-/* Fills `s`, whose data point into `bytes`. On an error returns false with one line in `message`.
- * */
+/* Fills `s`, whose data point into `bytes`. On an error returns false with one line in `message`. */
 bool safetensors_parse(Safetensors *s, const uint8_t *bytes, size_t length,
                        char message[static ST_MESSAGE]);
 Safetensors safetensors_open(const char *path);

@@ -1,16 +1,17 @@
 /* attention.c — softmax(scale q k^T + mask) v without ever storing the (nq, nk) matrix.
  *
- * For each batch item and head, tile by tile of TILE_ROWS queries, the keys pass by in blocks. The softmax
- * of a row is built as they come (Milakov & Gimelshein 2018; Dao et al. 2022, "FlashAttention"): with m
- * the largest score so far and s the sum of e^(score - m), a block with a larger score
- * rescales what was summed by e^(m - new m). A block of scores stays in the first-level cache.
+ * For each batch item and head, tile by tile of TILE_ROWS queries, the keys pass by in blocks. The
+ * softmax of a row is built as they come (Milakov & Gimelshein 2018; Dao et al. 2022,
+ * "FlashAttention"): with m the largest score so far and s the sum of e^(score - m), a block with a
+ * larger score rescales what was summed by e^(m - new m). A block of scores stays in the
+ * first-level cache.
  *
  * The backward pass recomputes the probabilities from the saved log-sum-exp, P = e^(S - lse). With
  * D_i = sum over e of dy_ie y_ie:
  *     dV = P^T dY,   dP = dY V^T,   dS = P (dP - D) scale,   dQ = dS K,   dK = dS^T Q.
  *
- * All products are tiles (tile.h); what they need as `b` is packed into panels of TILE_COLS columns once
- * per head. */
+ * All products are tiles (tile.h); what they need as `b` is packed into panels of TILE_COLS columns
+ * once per head. */
 #include "kernels.h"
 #include "parallel.h"
 #include "tile.h"
@@ -20,24 +21,21 @@ enum { KEY_BLOCK = 192, QUERY_BLOCK = 8 * TILE_ROWS };
 static int least(int a, int b) { return a < b ? a : b; }
 static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
-/* ---- the specification ------------------------------------------------------------------------------ */
+/* ---- the specification ----------------------------------------------------------------------- */
 
-static bool sees(const AttentionShape *s, int item, int i, int j)
-{
+static bool sees(const AttentionShape *s, int item, int i, int j) {
     if (s->causal && j > i) return false;
     return !s->mask || s->mask[item * s->mask_stride + (size_t)i * s->nk + j];
 }
 
-static double dot(int n, const real *a, const real *b)
-{
+static double dot(int n, const real *a, const real *b) {
     double sum = 0;
     for (int i = 0; i < n; i++) sum += (double)a[i] * b[i];
     return sum;
 }
 
 /* Where token i of a batch item keeps the `width` numbers of head h. */
-static size_t token(int item, int n, int i, int ld, int h, int width)
-{
+static size_t token(int item, int n, int i, int ld, int h, int width) {
     return ((size_t)item * n + i) * ld + (size_t)h * width;
 }
 
@@ -51,8 +49,8 @@ void attention_forward_ref(const AttentionShape *s, const real *q, const real *k
         double largest = -INFINITY, sum = 0;
         for (int j = 0; j < s->nk; j++)
             if (sees(s, n, i, j))
-                largest = fmax(largest,
-                               s->scale * dot(s->dk, q_i, k + token(n, s->nk, j, s->ldk, h, s->dk)));
+                largest = fmax(
+                    largest, s->scale * dot(s->dk, q_i, k + token(n, s->nk, j, s->ldk, h, s->dk)));
         for (int e = 0; e < s->dv; e++) y_i[e] = 0;
         for (int pass = 0; pass < 2; pass++)    /* the sum, then the weighted mean */
             for (int j = 0; j < s->nk; j++) {
@@ -67,8 +65,7 @@ void attention_forward_ref(const AttentionShape *s, const real *q, const real *k
     }
 }
 
-static void clear(int rows, int cols, real *x, int ld)
-{
+static void clear(int rows, int cols, real *x, int ld) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < cols; j++) x[(size_t)i * ld + j] = 0;
 }
@@ -100,11 +97,10 @@ void attention_backward_ref(const AttentionShape *s, const real *q, const real *
     }
 }
 
-/* ---- panels ------------------------------------------------------------------------------------------- */
+/* ---- panels ---------------------------------------------------------------------------------- */
 
 /* panels[j / TILE_COLS][i][j % TILE_COLS] = x[i][j], zeros beyond cols: x as the right-hand factor */
-static void pack(int rows, int cols, const real *x, size_t ld, real *panels)
-{
+static void pack(int rows, int cols, const real *x, size_t ld, real *panels) {
     for (int j = 0; j < cols; j += TILE_COLS, panels += (size_t)rows * TILE_COLS) {
         int width = least(TILE_COLS, cols - j);
         for (int i = 0; i < rows; i++) {
@@ -116,8 +112,7 @@ static void pack(int rows, int cols, const real *x, size_t ld, real *panels)
 }
 
 /* panels[i / TILE_COLS][j][i % TILE_COLS] = x[i][j], zeros beyond rows: x transposed as that factor */
-static void pack_transposed(int rows, int cols, const real *x, size_t ld, real *panels)
-{
+static void pack_transposed(int rows, int cols, const real *x, size_t ld, real *panels) {
     for (int i = 0; i < rows; i += TILE_COLS, panels += (size_t)cols * TILE_COLS) {
         int height = least(TILE_COLS, rows - i), j = 0;
         for (; height == TILE_COLS && j + VEC <= cols; j += VEC)
@@ -130,15 +125,13 @@ static void pack_transposed(int rows, int cols, const real *x, size_t ld, real *
 }
 
 /* Rows i .. of x; rows beyond the last repeat it, and their results are not used. */
-static void row_pointers(const real *x, size_t ld, int i, int rows, const real *a[TILE_ROWS])
-{
+static void row_pointers(const real *x, size_t ld, int i, int rows, const real *a[TILE_ROWS]) {
     for (int l = 0; l < TILE_ROWS; l++) a[l] = x + least(i + l, rows - 1) * ld;
 }
 
-/* Keys in a block: all of them, or equal parts of about KEY_BLOCK. A multiple of both sides of a tile, so
- * that only the last block ends in an incomplete one. */
-static int key_block(int nk)
-{
+/* Keys in a block: all of them, or equal parts of about KEY_BLOCK. A multiple of both sides of a
+ * tile, so that only the last block ends in an incomplete one. */
+static int key_block(int nk) {
     _Static_assert(3 * TILE_COLS % TILE_ROWS == 0, "a block is made of whole tiles");
     int blocks = (nk + KEY_BLOCK - 1) / KEY_BLOCK;
     return round_up((nk + blocks - 1) / blocks, 3 * TILE_COLS);
@@ -155,8 +148,8 @@ static void multiply(const real *const a[TILE_ROWS], int depth, const real *pane
     }
 }
 
-/* Scales the scores of query i with keys j0 .. j0+cols-1; those it may not see become -infinity, as do
- * the columns that only fill the block. */
+/* Scales the scores of query i with keys j0 .. j0+cols-1; those it may not see become -infinity, as
+ * do the columns that only fill the block. */
 static void mask_scores(const AttentionShape *s, int item, int i, int j0, int cols, int width,
                         real *score)
 {
@@ -169,7 +162,7 @@ static void mask_scores(const AttentionShape *s, int item, int i, int j0, int co
     for (int j = seen < 0 ? 0 : least(seen, cols); j < width; j++) score[j] = -INFINITY;
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------ */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* What one thread needs for a head. */
 typedef struct {
@@ -179,15 +172,13 @@ typedef struct {
 } ForwardRoom;
 
 /* The next `count` numbers of a room; while the room is only being measured, memory is NULL. */
-static real *take(real *memory, size_t *used, size_t count)
-{
+static real *take(real *memory, size_t *used, size_t count) {
     size_t start = *used;
     *used += (count + 15) / 16 * 16;
     return memory ? memory + start : NULL;
 }
 
-static ForwardRoom forward_room(const AttentionShape *s, real *memory, size_t *used)
-{
+static ForwardRoom forward_room(const AttentionShape *s, real *memory, size_t *used) {
     ForwardRoom r = {.block = key_block(s->nk), .dv = round_up(s->dv, TILE_COLS)};
     *used = 0;
     r.keys = take(memory, used, (size_t)round_up(s->nk, TILE_COLS) * s->dk);
@@ -197,9 +188,9 @@ static ForwardRoom forward_room(const AttentionShape *s, real *memory, size_t *u
     return r;
 }
 
-/* score becomes e^(score - m), with the new largest score m; returns what earlier sums are scaled by */
-static real exponentials(int width, real *score, real *m, real *total)
-{
+/* score becomes e^(score - m), with the new largest score m; returns what earlier sums are scaled
+ * by */
+static real exponentials(int width, real *score, real *m, real *total) {
     vec largest = vset(*m), sum = {0};
     for (int j = 0; j < width; j += VEC) largest = vmax(vload(score + j), largest);
     real top = vmax_element(largest);
@@ -252,9 +243,8 @@ static void forward_tile(const AttentionShape *s, const ForwardRoom *r, int item
 }
 
 /* A piece of work is a head, or a part of its queries where heads are few. */
-void attention_forward(const AttentionShape *s, const real *q, const real *k, const real *v, real *y,
-                       real *lse)
-{
+void attention_forward(const AttentionShape *s, const real *q, const real *k, const real *v,
+                       real *y, real *lse) {
     size_t count;
     if (!s->nk) {
         k_fill((size_t)s->b * s->nq * s->heads * s->dv, 0, y);
@@ -280,7 +270,7 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
     }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------ */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 typedef struct {
     real *keys_t, *values_t;          /* k^T, v^T in panels: for S and dP */
@@ -290,8 +280,7 @@ typedef struct {
     int block, wide_k, wide_v;        /* dk and dv in whole tiles */
 } BackwardRoom;
 
-static BackwardRoom backward_room(const AttentionShape *s, real *memory, size_t *used)
-{
+static BackwardRoom backward_room(const AttentionShape *s, real *memory, size_t *used) {
     BackwardRoom r = {.block = key_block(s->nk), .wide_k = round_up(s->dk, TILE_COLS),
                       .wide_v = round_up(s->dv, TILE_COLS)};
     size_t key_cols = round_up(s->nk, TILE_COLS), key_rows = round_up(s->nk, TILE_ROWS) + TILE_ROWS;
@@ -325,7 +314,8 @@ static void probabilities(const AttentionShape *s, const BackwardRoom *r, const 
         const real *q[TILE_ROWS], *dy[TILE_ROWS];
         row_pointers(h->q, s->ldq, i + l, s->nq, q);
         row_pointers(h->dy, ldy, i + l, s->nq, dy);
-        multiply(q, s->dk, r->keys_t + (size_t)j * s->dk, cols, r->p + (size_t)l * r->block, r->block);
+        multiply(q, s->dk, r->keys_t + (size_t)j * s->dk, cols, r->p + (size_t)l * r->block,
+                 r->block);
         multiply(dy, s->dv, r->values_t + (size_t)j * s->dv, cols, r->ds + (size_t)l * r->block,
                  r->block);
     }
@@ -343,7 +333,8 @@ static void probabilities(const AttentionShape *s, const BackwardRoom *r, const 
     }
 }
 
-/* out (.., wide) += a^T b: rows j .. j+cols-1 of out, a (rows, block) and b in panels of b_rows rows */
+/* out (.., wide) += a^T b: rows j .. j+cols-1 of out, a (rows, block) and b in panels of b_rows
+ * rows */
 static void add_transposed(int rows, int cols, const real *a, int block, const real *panels,
                            int b_rows, int wide, real *out)
 {
@@ -364,8 +355,8 @@ static void backward_block(const AttentionShape *s, const BackwardRoom *r, const
     probabilities(s, r, h, i, rows, j, cols);
     add_transposed(rows, cols, r->p, r->block, r->dys + (size_t)i * TILE_COLS, s->nq, r->wide_v,
                    r->dv + (size_t)j * r->wide_v);
-    add_transposed(rows, cols, r->ds, r->block, r->queries + (size_t)i * TILE_COLS, s->nq, r->wide_k,
-                   r->dk + (size_t)j * r->wide_k);
+    add_transposed(rows, cols, r->ds, r->block, r->queries + (size_t)i * TILE_COLS, s->nq,
+                   r->wide_k, r->dk + (size_t)j * r->wide_k);
     for (int l = 0; l < rows; l += TILE_ROWS)
         for (int e = 0; e < r->wide_k; e += TILE_COLS) {
             const real *ds[TILE_ROWS];
@@ -373,21 +364,20 @@ static void backward_block(const AttentionShape *s, const BackwardRoom *r, const
             real *dq = r->dq + (size_t)(i + l) * r->wide_k + e;
             row_pointers(r->ds, r->block, l, rows, ds);
             tile_load(&t, dq, r->wide_k);
-            tile_rows(1, cols, ds, 0, r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS, TILE_COLS,
-                      &t);
+            tile_rows(1, cols, ds, 0, r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS,
+                      TILE_COLS, &t);
             tile_save(&t, dq, r->wide_k);
         }
 }
 
 /* x (rows, cols; ld) [+]= sum (rows, wide) */
-static void put_gradient(int rows, int cols, const real *sum, int wide, real *x, size_t ld, bool add)
-{
+static void put_gradient(int rows, int cols, const real *sum, int wide, real *x, size_t ld,
+                         bool add) {
     for (int i = 0; i < rows; i++, x += ld, sum += wide)
         for (int e = 0; e < cols; e++) x[e] = add ? x[e] + sum[e] : sum[e];
 }
 
-static void backward_head(const AttentionShape *s, const BackwardRoom *r, const Head *h)
-{
+static void backward_head(const AttentionShape *s, const BackwardRoom *r, const Head *h) {
     pack_transposed(s->nk, s->dk, h->k, s->ldk, r->keys_t);
     pack_transposed(s->nk, s->dv, h->v, s->ldv, r->values_t);
     pack(s->nk, s->dk, h->k, s->ldk, r->keys);

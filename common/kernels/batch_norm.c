@@ -1,5 +1,6 @@
-/* batch_norm.c — batch normalisation (Ioffe & Szegedy 2015): x (rows, c), statistics of each column. Rows
- * are cut into blocks of ROW_BLOCK for the threads; the blocks' sums are joined in order. */
+/* batch_norm.c — batch normalisation (Ioffe & Szegedy 2015): x (rows, c), statistics of each
+ * column. Rows are cut into blocks of ROW_BLOCK for the threads; the blocks' sums are joined in
+ * order. */
 #include "kernels.h"
 #include "norm_columns.h"
 #include "parallel.h"
@@ -20,8 +21,7 @@ void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *
         }
 }
 
-void batch_norm_statistics(int rows, int c, const real *x, real *mean, real *var)
-{
+void batch_norm_statistics(int rows, int c, const real *x, real *mean, real *var) {
     int blocks = block_count(rows);
     Moments *moments = (Moments *)scratch(SCRATCH_PARTIAL,
                                           (size_t)blocks * c * sizeof(Moments) / sizeof(real));
@@ -63,12 +63,13 @@ void batch_norm_apply(int rows, int c, real eps, const real *x, const real *mean
                     y + (size_t)first * c);
 }
 
-/* With xhat = (x - mean) rstd:  dgain = sum dy xhat,  dshift = sum dy,  and for a batch's own statistics
+/* With xhat = (x - mean) rstd:  dgain = sum dy xhat,  dshift = sum dy,  and for a batch's own
+ * statistics
  *     dx = gain rstd (dy - E[dy] - xhat E[dy xhat]);   for constants only the first term. */
-void batch_norm_backward(int rows, int c, real eps, const real *x, const real *mean, const real *var,
-                         const real *gain, bool batch_statistics, const real *dy, real *dx,
-                         bool add_x, real *dgain, bool add_gain, real *dshift, bool add_shift)
-{
+void batch_norm_backward(int rows, int c, real eps, const real *x, const real *mean,
+                         const real *var, const real *gain, bool batch_statistics, const real *dy,
+                         real *dx, bool add_x, real *dgain, bool add_gain, real *dshift,
+                         bool add_shift) {
     int blocks = block_count(rows);
     ColumnMap m = column_map(c, eps, mean, var, gain, NULL);
     double *sums = (double *)scratch(SCRATCH_PARTIAL, (size_t)(blocks + 1) * 4 * c);

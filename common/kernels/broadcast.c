@@ -1,8 +1,8 @@
 /* broadcast.c — a + b, a - b, a b, a / b where axes of length 1 are repeated (numpy's rule).
  *
- * Neighbouring axes that a and b treat alike are merged first: adding a bias to every pixel is two axes
- * (pixels, channels), adding equal shapes is one. What is left runs over rows of the last axis, along
- * which each operand is either contiguous or one repeated number. */
+ * Neighbouring axes that a and b treat alike are merged first: adding a bias to every pixel is two
+ * axes (pixels, channels), adding equal shapes is one. What is left runs over rows of the last
+ * axis, along which each operand is either contiguous or one repeated number. */
 #include "kernels.h"
 #include "columns.h"
 #include "parallel.h"
@@ -10,10 +10,9 @@
 
 enum { AXES = 4, BLOCK = 8192 };
 
-/* ---- the specification ------------------------------------------------------------------------------ */
+/* ---- the specification ----------------------------------------------------------------------- */
 
-static double apply(BinaryOp op, double a, double b)
-{
+static double apply(BinaryOp op, double a, double b) {
     switch (op) {
     case BINARY_ADD: return a + b;
     case BINARY_SUB: return a - b;
@@ -23,8 +22,7 @@ static double apply(BinaryOp op, double a, double b)
 }
 
 /* Where element `at` of y (counted in row-major order) finds its operand. */
-static size_t operand(const int shape[4], const int own[4], size_t at)
-{
+static size_t operand(const int shape[4], const int own[4], size_t at) {
     size_t index = 0, step = 1;
     for (int axis = AXES - 1; axis >= 0; axis--) {
         size_t i = at % shape[axis];
@@ -35,8 +33,7 @@ static size_t operand(const int shape[4], const int own[4], size_t at)
     return index;
 }
 
-static size_t length(const int shape[4])
-{
+static size_t length(const int shape[4]) {
     return (size_t)shape[0] * shape[1] * shape[2] * shape[3];
 }
 
@@ -47,7 +44,7 @@ void k_binary_ref(BinaryOp op, const int shape[4], const real *a, const int a_sh
         y[i] = (real)apply(op, a[operand(shape, a_shape, i)], b[operand(shape, b_shape, i)]);
 }
 
-/* ---- merged axes ---------------------------------------------------------------------------------------- */
+/* ---- merged axes ----------------------------------------------------------------------------- */
 
 /* Axes of y, outermost first; the steps of an operand are 0 along axes where it is repeated. */
 typedef struct {
@@ -56,8 +53,7 @@ typedef struct {
     size_t rows;    /* product of all sizes but the last */
 } Loops;
 
-static Loops merge(const int shape[4], const int a_shape[4], const int b_shape[4])
-{
+static Loops merge(const int shape[4], const int a_shape[4], const int b_shape[4]) {
     Loops l = {.size = {1, 1, 1, 1}};
     size_t a = 1, b = 1;
     int to = AXES;    /* the axis last written */
@@ -81,8 +77,7 @@ static Loops merge(const int shape[4], const int a_shape[4], const int b_shape[4
 }
 
 /* Where row `row` of y finds its operands. */
-static void row_start(const Loops *l, size_t row, size_t *a, size_t *b)
-{
+static void row_start(const Loops *l, size_t row, size_t *a, size_t *b) {
     *a = *b = 0;
     for (int axis = AXES - 2; axis >= 0; axis--) {
         *a += row % l->size[axis] * l->a_step[axis];
@@ -91,21 +86,22 @@ static void row_start(const Loops *l, size_t row, size_t *a, size_t *b)
     }
 }
 
-/* ---- forward ----------------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* The compilers vectorise this: `op` and the steps, 0 or 1, are constants wherever it is inlined. */
-INLINE void row_op(BinaryOp op, size_t n, const real *a, size_t a_step, const real *b, size_t b_step,
-                   real *y)
-{
+INLINE void row_op(BinaryOp op, size_t n, const real *a, size_t a_step, const real *b,
+                   size_t b_step, real *y) {
     for (size_t i = 0; i < n; i++) {
         real p = a[i * a_step], q = b[i * b_step];
-        y[i] = op == BINARY_ADD ? p + q : op == BINARY_SUB ? p - q : op == BINARY_MUL ? p * q : p / q;
+        y[i] = op == BINARY_ADD   ? p + q
+               : op == BINARY_SUB ? p - q
+               : op == BINARY_MUL ? p * q
+                                  : p / q;
     }
 }
 
-INLINE void row_steps(BinaryOp op, size_t n, const real *a, bool a_moves, const real *b, bool b_moves,
-                      real *y)
-{
+INLINE void row_steps(BinaryOp op, size_t n, const real *a, bool a_moves, const real *b,
+                      bool b_moves, real *y) {
     if (a_moves && b_moves) row_op(op, n, a, 1, b, 1, y);
     else if (a_moves) row_op(op, n, a, 1, b, 0, y);
     else if (b_moves) row_op(op, n, a, 0, b, 1, y);
@@ -141,7 +137,7 @@ void k_binary(BinaryOp op, const int shape[4], const real *a, const int a_shape[
         }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------ */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 /* dy times the slope of the operation with respect to one operand, for a row of y:
  * a: add 1, sub 1, mul b, div 1/b;  b: add 1, sub -1, mul a, div -a/b^2 */
@@ -173,8 +169,7 @@ typedef struct {
 } Back;
 
 /* The part start .. start+count-1 of a row's contribution, in d. */
-static void contribution(const Back *k, size_t row, size_t start, size_t count, real *d)
-{
+static void contribution(const Back *k, size_t row, size_t start, size_t count, real *d) {
     size_t a_at, b_at, n = k->l.size[AXES - 1];
     bool a_moves = k->l.a_step[AXES - 1], b_moves = k->l.b_step[AXES - 1];
     row_start(&k->l, row, &a_at, &b_at);
@@ -183,8 +178,7 @@ static void contribution(const Back *k, size_t row, size_t start, size_t count, 
 }
 
 /* Nothing was repeated: one contribution per element, written in place where it is not added. */
-static void back_whole(const Back *k, real *out, bool add)
-{
+static void back_whole(const Back *k, real *out, bool add) {
     size_t n = k->l.size[AXES - 1], parts = (n + BLOCK - 1) / BLOCK;
     PARALLEL_FOR((double)k->l.rows * n * COST_COPY)
     for (size_t piece = 0; piece < k->l.rows * parts; piece++) {
@@ -196,8 +190,8 @@ static void back_whole(const Back *k, real *out, bool add)
     }
 }
 
-/* Rows of y, in parts of ROWS_PER_PART, are summed in double: into `sums`, one number per element of the
- * operand's slice [start, start+count) of the last axis or one in all. */
+/* Rows of y, in parts of ROWS_PER_PART, are summed in double: into `sums`, one number per element
+ * of the operand's slice [start, start+count) of the last axis or one in all. */
 enum { ROWS_PER_PART = 256 };
 
 /* The rows of y that go to one row of the operand: outer axes where it is repeated. */
@@ -207,8 +201,7 @@ typedef struct {
     size_t count;
 } Repeats;
 
-static Repeats repeats(const Loops *l, const size_t step[AXES])
-{
+static Repeats repeats(const Loops *l, const size_t step[AXES]) {
     Repeats r = {.count = 1};
     size_t rows = 1;
     for (int axis = AXES - 2; axis >= 0; axis--) {
@@ -220,8 +213,7 @@ static Repeats repeats(const Loops *l, const size_t step[AXES])
     return r;
 }
 
-static size_t repeat_row(const Repeats *r, size_t i)
-{
+static size_t repeat_row(const Repeats *r, size_t i) {
     size_t row = 0;
     for (int axis = AXES - 2; axis >= 0; axis--) {
         row += i % r->size[axis] * r->step[axis];
@@ -231,8 +223,7 @@ static size_t repeat_row(const Repeats *r, size_t i)
 }
 
 /* First row of y that goes to row `own` of the operand. */
-static size_t first_row(const Loops *l, const size_t step[AXES], size_t own)
-{
+static size_t first_row(const Loops *l, const size_t step[AXES], size_t own) {
     size_t row = 0, rows = 1;
     for (int axis = AXES - 2; axis >= 0; axis--) {
         if (step[axis]) {
@@ -259,8 +250,7 @@ static void add_rows(const Back *k, const Repeats *r, size_t base, size_t from, 
         }
 }
 
-static void back_reduced(const Back *k, const size_t step[AXES], real *out, bool add)
-{
+static void back_reduced(const Back *k, const size_t step[AXES], real *out, bool add) {
     const Loops *l = &k->l;
     bool collapses = !step[AXES - 1];
     size_t width = collapses ? 1 : l->size[AXES - 1];

@@ -1,13 +1,12 @@
-/* columns.c — see columns.h. A strip of STRIP vectors of columns is summed at a time: enough independent
- * sums to hide the latency of additions, few enough for the registers. */
+/* columns.c — see columns.h. A strip of STRIP vectors of columns is summed at a time: enough
+ * independent sums to hide the latency of additions, few enough for the registers. */
 #include "columns.h"
 
 enum { STRIP_VECS = 2, STRIP = STRIP_VECS * VEC };
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-INLINE void load_strip(const real *x, int width, vec v[STRIP_VECS])
-{
+INLINE void load_strip(const real *x, int width, vec v[STRIP_VECS]) {
     if (width == STRIP) {
         for (int j = 0; j < STRIP_VECS; j++) v[j] = vload(x + j * VEC);
     } else {
@@ -17,13 +16,11 @@ INLINE void load_strip(const real *x, int width, vec v[STRIP_VECS])
     }
 }
 
-static void add_strip(const vec v[STRIP_VECS], int width, double *sum)
-{
+static void add_strip(const vec v[STRIP_VECS], int width, double *sum) {
     for (int j = 0; j < width; j++) sum[j] += v[j / VEC][j % VEC];
 }
 
-void add_column_sums(int rows, int cols, const real *x, size_t ld, double *sum)
-{
+void add_column_sums(int rows, int cols, const real *x, size_t ld, double *sum) {
     for (int j = 0; j < cols; j += STRIP)
         for (int start = 0; start < rows; start += RUN) {
             int width = least(STRIP, cols - j), end = least(rows, start + RUN);
@@ -36,8 +33,7 @@ void add_column_sums(int rows, int cols, const real *x, size_t ld, double *sum)
         }
 }
 
-void add_row_sum(size_t n, const real *x, double *sum)
-{
+void add_row_sum(size_t n, const real *x, double *sum) {
     size_t i = 0;
     while (i + VEC <= n) {
         vec run = {0};
@@ -48,8 +44,7 @@ void add_row_sum(size_t n, const real *x, double *sum)
 }
 
 /* With d the distance from the first row: mean = x_0 + E d, m2 = sum d^2 - (sum d)^2 / rows. */
-void column_moments(int rows, int cols, const real *x, size_t ld, Moments *m)
-{
+void column_moments(int rows, int cols, const real *x, size_t ld, Moments *m) {
     for (int j = 0; j < cols; j += STRIP) {
         int width = least(STRIP, cols - j);
         double sum[STRIP] = {0}, squares[STRIP] = {0};

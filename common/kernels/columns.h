@@ -5,8 +5,8 @@
 
 #include "simd.h"
 
-/* Sums of real are taken in runs of RUN terms in vectors of real, and the runs are added in double: the
- * error stays that of RUN additions however long the array is. */
+/* Sums of real are taken in runs of RUN terms in vectors of real, and the runs are added in double:
+ * the error stays that of RUN additions however long the array is. */
 enum { RUN = 32 };
 
 /* sum[j] += sum over i < rows of x[i*ld + j], j < cols */
@@ -21,8 +21,7 @@ typedef struct {
 } Moments;
 
 /* The moments of two sets together (Chan, Golub & LeVeque 1979). */
-static inline Moments moments_join(Moments a, Moments b)
-{
+static inline Moments moments_join(Moments a, Moments b) {
     double count = a.count + b.count, d = b.mean - a.mean;
     if (b.count == 0) return a;
     return (Moments){count, a.mean + d * b.count / count,

@@ -1,12 +1,14 @@
-/* conv.c — convolutions, channels last: the forward pass, and the gradient with respect to the input.
+/* conv.c — convolutions, channels last: the forward pass, and the gradient with respect to the
+ * input.
  *
- * Both are the same computation. For every output pixel, the neighbourhood (kh runs of kw*ic numbers in
- * a frame, see conv.h) is multiplied by the weights, a matrix (kh*kw*ic, oc). A tile of TILE_ROWS pixels
- * by TILE_COLS output channels stays in registers (tile.h) for the whole sum, the image is read
- * in place, and only the weights are copied, into panels of TILE_COLS channels.
+ * Both are the same computation. For every output pixel, the neighbourhood (kh runs of kw*ic
+ * numbers in a frame, see conv.h) is multiplied by the weights, a matrix (kh*kw*ic, oc). A tile of
+ * TILE_ROWS pixels by TILE_COLS output channels stays in registers (tile.h) for the whole sum, the
+ * image is read in place, and only the weights are copied, into panels of TILE_COLS channels.
  *
  * The gradient with respect to the input at stride 1 is a convolution of dy with the kernel turned
- * by 180 degrees and its channels exchanged. At stride s, input row r receives from kernel rows u with
+ * by 180 degrees and its channels exchanged. At stride s, input row r receives from kernel rows u
+ * with
  * (r + pad) mod s = u mod s only: the rows, and the columns, fall into s phases, each of which
  * is a convolution of dy at stride 1 with every s-th row of the kernel.
  */
@@ -19,9 +21,10 @@ enum { UNITS_WANTED = 32 };    /* enough for the threads to finish together */
 static int least(int a, int b) { return a < b ? a : b; }
 static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
-/* ---- weights in panels ----------------------------------------------------------------------------- */
+/* ---- weights in panels ----------------------------------------------------------------------- */
 
-/* Which weights a pass uses, and how: tap (u,v) of the pass is kernel tap (u0 + u*step_u, v0 + v*step_v).
+/* Which weights a pass uses, and how: tap (u,v) of the pass is kernel tap (u0 + u*step_u, v0 +
+ * v*step_v).
  * `exchanged`: the pass goes from the kernel's output to its input channels. */
 typedef struct {
     const real *w;
@@ -30,8 +33,7 @@ typedef struct {
 } Weights;
 
 /* panel[c][j] = the tap's weight from channel c to channel j0+j, zeros beyond the last channel */
-static void pack_tap(const Weights *k, const real *tap, int j0, real *panel)
-{
+static void pack_tap(const Weights *k, const real *tap, int j0, real *panel) {
     int from = k->exchanged ? k->oc : k->ic, to = k->exchanged ? k->ic : k->oc;
     int cols = least(TILE_COLS, to - j0), c = 0;
     if (cols < TILE_COLS) memset(panel, 0, (size_t)from * TILE_COLS * sizeof(real));
@@ -49,8 +51,7 @@ static void pack_tap(const Weights *k, const real *tap, int j0, real *panel)
 }
 
 /* All panels of a pass: (oc / TILE_COLS, kh, kw, ic, TILE_COLS) in the pass's own sizes. */
-static const real *pack_weights(const ConvPlan *p, const Weights *k)
-{
+static const real *pack_weights(const ConvPlan *p, const Weights *k) {
     size_t depth = (size_t)p->kh * p->kw * p->ic;
     int panels = round_up(p->oc, TILE_COLS) / TILE_COLS;
     real *packed = scratch(SCRATCH_B, panels * depth * TILE_COLS);
@@ -64,18 +65,17 @@ static const real *pack_weights(const ConvPlan *p, const Weights *k)
     return packed;
 }
 
-/* ---- few output channels ----------------------------------------------------------------------------- */
+/* ---- few output channels --------------------------------------------------------------------- */
 
-/* With three output channels, a tile of TILE_COLS would waste most of its columns. There the vectors run
- * along the neighbourhood instead: each output is a sum of products of vectors, VEC pixels at a
- * time, and the VEC vectors of sums are transposed to add up their elements. */
+/* With three output channels, a tile of TILE_COLS would waste most of its columns. There the
+ * vectors run along the neighbourhood instead: each output is a sum of products of vectors, VEC
+ * pixels at a time, and the VEC vectors of sums are transposed to add up their elements. */
 enum { NARROW = TILE_COLS / 4 };
 
 static bool is_narrow(const ConvPlan *p) { return p->oc <= NARROW && p->kw * p->ic >= 2 * VEC; }
 
 /* (oc, kh, kw, ic): for each output channel, weights in the order of a neighbourhood */
-static const real *pack_narrow(const ConvPlan *p, const Weights *k)
-{
+static const real *pack_narrow(const ConvPlan *p, const Weights *k) {
     int taps = p->kh * p->kw;
     real *packed = scratch(SCRATCH_B, (size_t)p->oc * taps * p->ic), *to = packed;
     for (int o = 0; o < p->oc; o++)
@@ -89,8 +89,7 @@ static const real *pack_narrow(const ConvPlan *p, const Weights *k)
 }
 
 /* The sums of VEC neighbourhoods with one channel's weights. */
-static vec narrow_sums(const ConvPlan *p, const real *const a[VEC], const real *w)
-{
+static vec narrow_sums(const ConvPlan *p, const real *const a[VEC], const real *w) {
     int run = p->kw * p->ic;
     size_t row = (size_t)p->frame_w * p->ic;
     vec sum[VEC] = {0};
@@ -113,9 +112,8 @@ static vec narrow_sums(const ConvPlan *p, const real *const a[VEC], const real *
 }
 
 /* Pixels q .. q+VEC-1 of a unit, all output channels. */
-static void convolve_narrow(const ConvPlan *p, const ConvUnit *u, const int *in, const int *out, int q,
-                            const real *packed, const real *bias, real *y, bool add)
-{
+static void convolve_narrow(const ConvPlan *p, const ConvUnit *u, const int *in, const int *out,
+                            int q, const real *packed, const real *bias, real *y, bool add) {
     const real *a[VEC];
     for (int i = 0; i < VEC; i++) a[i] = u->frame + in[least(q + i, u->pixels - 1)];
     y += u->first_image * p->y_image + u->first_row * p->y_row;
@@ -128,19 +126,18 @@ static void convolve_narrow(const ConvPlan *p, const ConvUnit *u, const int *in,
     }
 }
 
-/* ---- one pass ---------------------------------------------------------------------------------------- */
+/* ---- one pass -------------------------------------------------------------------------------- */
 
 /* out[q]: where pixel q of a unit is written, counted from the unit's first pixel. */
-static void output_offsets(const ConvPlan *p, int *out)
-{
+static void output_offsets(const ConvPlan *p, int *out) {
     for (int n = 0; n < p->images; n++)
         for (int i = 0; i < p->rows; i++)
             for (int j = 0; j < p->ow; j++)
                 *out++ = (int)(n * p->y_image + i * p->y_row + j * p->y_col);
 }
 
-/* The tile of pixels q .. q+TILE_ROWS-1 of a unit, all output channels. The last tile repeats its last
- * pixel in the unused rows rather than have a kernel for every number of rows. */
+/* The tile of pixels q .. q+TILE_ROWS-1 of a unit, all output channels. The last tile repeats its
+ * last pixel in the unused rows rather than have a kernel for every number of rows. */
 static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, const int *out,
                           int q, const real *packed, const real *bias, real *y, bool add)
 {
@@ -163,8 +160,8 @@ static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, c
     }
 }
 
-static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *bias, real *y, bool add)
-{
+static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *bias, real *y,
+                     bool add) {
     if (!p->b || !p->oh || !p->ow || !p->oc) return;
     conv_plan(p, UNITS_WANTED);
     bool narrow = is_narrow(p);
@@ -186,8 +183,7 @@ static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *b
     }
 }
 
-void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real *bias, real *y)
-{
+void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real *bias, real *y) {
     ConvPlan p = {.b = s->b, .h = s->h, .w = s->w, .ic = s->ic, .kh = s->kh, .kw = s->kw,
                   .stride = s->stride, .pad_top = s->pad_top, .pad_left = s->pad_left,
                   .oh = s->oh, .ow = s->ow, .oc = s->oc, .y_col = s->oc,
@@ -197,13 +193,13 @@ void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real
 }
 
 /* One phase of an axis: input positions r0, r0 + stride, ... receive from kernel taps first,
- * first + stride, ...: position r0 + a*stride from output a + shift - t through tap first + t*stride. */
+ * first + stride, ...: position r0 + a*stride from output a + shift - t through tap first +
+ * t*stride. */
 typedef struct {
     int positions, taps, first, pad;
 } Phase;
 
-static Phase phase(int r0, int size, int kernel, int stride, int pad)
-{
+static Phase phase(int r0, int size, int kernel, int stride, int pad) {
     int first = (r0 + pad) % stride, shift = (r0 + pad) / stride;
     int taps = kernel > first ? (kernel - first + stride - 1) / stride : 0;
     return (Phase){(size - r0 + stride - 1) / stride, taps, first, taps - 1 - shift};
@@ -216,9 +212,19 @@ void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, co
         for (int c0 = 0; c0 < s->stride && c0 < s->w; c0++) {
             Phase i = phase(r0, s->h, s->kh, s->stride, s->pad_top);
             Phase j = phase(c0, s->w, s->kw, s->stride, s->pad_left);
-            ConvPlan p = {.b = s->b, .h = s->oh, .w = s->ow, .ic = s->oc, .kh = i.taps, .kw = j.taps,
-                          .stride = 1, .pad_top = i.pad, .pad_left = j.pad, .oh = i.positions,
-                          .ow = j.positions, .oc = s->ic, .y_col = (size_t)s->stride * s->ic,
+            ConvPlan p = {.b = s->b,
+                          .h = s->oh,
+                          .w = s->ow,
+                          .ic = s->oc,
+                          .kh = i.taps,
+                          .kw = j.taps,
+                          .stride = 1,
+                          .pad_top = i.pad,
+                          .pad_left = j.pad,
+                          .oh = i.positions,
+                          .ow = j.positions,
+                          .oc = s->ic,
+                          .y_col = (size_t)s->stride * s->ic,
                           .y_row = (size_t)s->stride * s->w * s->ic,
                           .y_image = (size_t)s->h * s->w * s->ic};
             /* the kernel turned: the pass's first tap is the phase's last */

@@ -2,9 +2,9 @@
  *
  * Of a channels-last image, kernel row u of an output pixel's neighbourhood is one run of kw*ic
  * consecutive numbers. Once the image has its border of zeros (a frame), the neighbourhood of every
- * pixel, inside or at the border, is kh such runs at fixed distances: a row of a matrix that nobody has
- * to write down. Each thread copies a few images, or a band of rows of a large one, into a frame
- * that fits its second-level cache; if there is no border, the image itself serves.
+ * pixel, inside or at the border, is kh such runs at fixed distances: a row of a matrix that nobody
+ * has to write down. Each thread copies a few images, or a band of rows of a large one, into a
+ * frame that fits its second-level cache; if there is no border, the image itself serves.
  */
 #ifndef CONV_H
 #define CONV_H
@@ -19,7 +19,8 @@ typedef struct {
     /* what conv_plan works out: */
     bool copies;                     /* false: x needs no border and is its own frame */
     int frame_h, frame_w;            /* of one image in a frame, or of one band */
-    int images, rows;                /* of a unit of work: several images, or a band of rows of one */
+    /* of a unit of work: several images, or a band of rows of one */
+    int images, rows;
     int bands, units;                /* bands in an image, units in the batch */
 } ConvPlan;
 

@@ -6,8 +6,7 @@
 static int least(int a, int b) { return a < b ? a : b; }
 static int most(int a, int b) { return a > b ? a : b; }
 
-void conv_plan(ConvPlan *p, int units_wanted)
-{
+void conv_plan(ConvPlan *p, int units_wanted) {
     const int frame_bytes = 128 * 1024;    /* a quarter of a usual second-level cache */
     int needed_h = (p->oh - 1) * p->stride + p->kh, needed_w = (p->ow - 1) * p->stride + p->kw;
     p->copies = p->pad_top || p->pad_left || needed_h > p->h || needed_w > p->w;
@@ -27,13 +26,11 @@ void conv_plan(ConvPlan *p, int units_wanted)
     p->frame_h = p->copies ? (p->rows - 1) * p->stride + p->kh : p->h;
 }
 
-size_t conv_frame_count(const ConvPlan *p)
-{
+size_t conv_frame_count(const ConvPlan *p) {
     return p->copies ? (size_t)p->images * p->frame_h * p->frame_w * p->ic : 0;
 }
 
-void conv_offsets(const ConvPlan *p, int *offset)
-{
+void conv_offsets(const ConvPlan *p, int *offset) {
     for (int n = 0; n < p->images; n++)
         for (int i = 0; i < p->rows; i++)
             for (int j = 0; j < p->ow; j++)
@@ -41,8 +38,7 @@ void conv_offsets(const ConvPlan *p, int *offset)
 }
 
 /* One row of a frame: row r of image x, or zeros where it lies outside. */
-static void copy_row(const ConvPlan *p, const real *x, int r, real *row)
-{
+static void copy_row(const ConvPlan *p, const real *x, int r, real *row) {
     size_t count = (size_t)p->frame_w * p->ic;
     int first = most(0, -p->pad_left), left = most(0, p->pad_left);
     int width = least(p->w - first, p->frame_w - left);
@@ -56,9 +52,9 @@ static void copy_row(const ConvPlan *p, const real *x, int r, real *row)
     memset(row + before + inside, 0, (count - before - inside) * sizeof(real));
 }
 
-ConvUnit conv_unit(const ConvPlan *p, int unit, const real *x, real *room)
-{
-    ConvUnit u = {.first_image = unit / p->bands * p->images, .first_row = unit % p->bands * p->rows};
+ConvUnit conv_unit(const ConvPlan *p, int unit, const real *x, real *room) {
+    ConvUnit u = {.first_image = unit / p->bands * p->images,
+                  .first_row = unit % p->bands * p->rows};
     int images = least(p->images, p->b - u.first_image), rows = least(p->rows, p->oh - u.first_row);
     size_t image = (size_t)p->h * p->w * p->ic;
     x += u.first_image * image;

@@ -2,8 +2,7 @@
 #include "kernels.h"
 
 /* Where output pixel (n,i,j), kernel tap (u,v) reads: the pixel's first channel, NULL outside. */
-static const real *tap(const ConvShape *s, const real *x, int n, int i, int j, int u, int v)
-{
+static const real *tap(const ConvShape *s, const real *x, int n, int i, int j, int u, int v) {
     int row = i * s->stride + u - s->pad_top, col = j * s->stride + v - s->pad_left;
     if (row < 0 || row >= s->h || col < 0 || col >= s->w) return NULL;
     return x + (((size_t)n * s->h + row) * s->w + col) * s->ic;

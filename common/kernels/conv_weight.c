@@ -2,18 +2,19 @@
  *
  *     dw[l][o] = sum over pixels q of x[q][l] dy[q][o],    l = (u,v,c) over kh*kw*ic taps
  *
- * where x[q][l] is number l of pixel q's neighbourhood in its frame (conv.h). A tile is TILE_ROWS output
- * channels by TILE_COLS taps, and the sum runs over pixels: the sums are kept as (oc, taps) and
- * transposed at the end.
+ * where x[q][l] is number l of pixel q's neighbourhood in its frame (conv.h). A tile is TILE_ROWS
+ * output channels by TILE_COLS taps, and the sum runs over pixels: the sums are kept as (oc, taps)
+ * and transposed at the end.
  *
- * PIXEL_BLOCK pixels at a time, all tiles are summed over them before the next block. For a block, dy is
- * packed in TILE_ROWS channels; for a block and TILE_COLS taps, the taps are packed (12 KB, which
- * stay in the first-level cache while all channels pass by). Read in place they would be 64 bytes of
- * every pixel, and with a power of two of channels these fall on few lines of the cache. Loading and
- * storing a tile of dw is 24 memory operations for 12 * PIXEL_BLOCK multiply-adds, one in a hundred.
+ * PIXEL_BLOCK pixels at a time, all tiles are summed over them before the next block. For a block,
+ * dy is packed in TILE_ROWS channels; for a block and TILE_COLS taps, the taps are packed (12 KB,
+ * which stay in the first-level cache while all channels pass by). Read in place they would be 64
+ * bytes of every pixel, and with a power of two of channels these fall on few lines of the cache.
+ * Loading and storing a tile of dw is 24 memory operations for 12 * PIXEL_BLOCK multiply-adds, one
+ * in a hundred.
  *
- * Threads: the batch is cut into parts, as its size alone says; each has its own sums, and they are added
- * in order. Few parts are cut further by taps, which changes no sum.
+ * Threads: the batch is cut into parts, as its size alone says; each has its own sums, and they are
+ * added in order. Few parts are cut further by taps, which changes no sum.
  */
 #include "conv.h"
 #include "parallel.h"
@@ -32,8 +33,7 @@ typedef struct {
 } WeightPass;
 
 /* packed[o / TILE_ROWS][q][o % TILE_ROWS] = dy[q][o], zeros beyond oc */
-static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packed)
-{
+static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packed) {
     int oc = g->plan.oc;
     for (int o = 0; o < oc; o += TILE_ROWS, packed += (size_t)pixels * TILE_ROWS) {
         int width = least(TILE_ROWS, oc - o);
@@ -48,15 +48,14 @@ static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packe
 }
 
 /* out[q][0 .. count-1] = x[offset[q] ...] */
-INLINE int copy_columns(int count, int pixels, const real *x, const int *offset, real *out)
-{
-    for (int q = 0; q < pixels; q++) memcpy(out + q * TILE_COLS, x + offset[q], count * sizeof(real));
+INLINE int copy_columns(int count, int pixels, const real *x, const int *offset, real *out) {
+    for (int q = 0; q < pixels; q++)
+        memcpy(out + q * TILE_COLS, x + offset[q], count * sizeof(real));
     return count;
 }
 
 /* Copies the largest power of two of columns that `rest` holds: constant counts become few moves. */
-static int copy_piece(int rest, int pixels, const real *x, const int *offset, real *out)
-{
+static int copy_piece(int rest, int pixels, const real *x, const int *offset, real *out) {
     if (rest >= TILE_COLS) return copy_columns(TILE_COLS, pixels, x, offset, out);
     if (rest >= 8) return copy_columns(8, pixels, x, offset, out);
     if (rest >= 4) return copy_columns(4, pixels, x, offset, out);
@@ -83,21 +82,20 @@ static void pack_taps(const WeightPass *g, const real *frame, const int *offset,
     }
 }
 
-/* ---- few output channels ----------------------------------------------------------------------------- */
+/* ---- few output channels --------------------------------------------------------------------- */
 
-/* Tiles of TILE_ROWS channels would be nearly empty, and packing would cost more than multiplying. Instead
+/* Tiles of TILE_ROWS channels would be nearly empty, and packing would cost more than multiplying.
+ * Instead
  * STRIP vectors of taps are summed over the pixels for one channel, read from the frame in place. */
 enum { NARROW = TILE_ROWS / 2, STRIP_VECS = 8 };
 
-static bool is_narrow(const WeightPass *g)
-{
+static bool is_narrow(const WeightPass *g) {
     return g->plan.oc <= NARROW && g->plan.kw * g->plan.ic >= 2 * VEC;
 }
 
 /* dw[0 .. vecs*VEC-1] += sum over pixels of x[offset[q] + ...] dy[q*oc] */
-INLINE void add_strip(int vecs, int pixels, const real *x, const int *offset, const real *dy, int oc,
-                      real *dw)
-{
+INLINE void add_strip(int vecs, int pixels, const real *x, const int *offset, const real *dy,
+                      int oc, real *dw) {
     vec sum[STRIP_VECS];
 #pragma GCC unroll 8
     for (int j = 0; j < vecs; j++) sum[j] = vload(dw + j * VEC);
@@ -123,23 +121,22 @@ static void add_run(int run, int pixels, const real *x, const int *offset, const
 }
 
 /* add_unit for few channels; whole kernel rows, so the taps are not split among threads. */
-static void add_unit_narrow(const WeightPass *g, const ConvUnit *u, const real *dy, real *sums)
-{
+static void add_unit_narrow(const WeightPass *g, const ConvUnit *u, const real *dy, real *sums) {
     const ConvPlan *p = &g->plan;
     int run = p->kw * p->ic;
     for (int q = 0; q < u->pixels; q += PIXEL_BLOCK)
         for (int t = 0; t < p->oc * p->kh; t++) {
             int o = t / p->kh, row = t % p->kh;
-            add_run(run, least(PIXEL_BLOCK, u->pixels - q), u->frame + (size_t)row * p->frame_w * p->ic,
-                    g->offset + q, dy + (size_t)q * p->oc + o, p->oc,
-                    sums + (size_t)o * g->cols + row * run);
+            add_run(run, least(PIXEL_BLOCK, u->pixels - q),
+                    u->frame + (size_t)row * p->frame_w * p->ic, g->offset + q,
+                    dy + (size_t)q * p->oc + o, p->oc, sums + (size_t)o * g->cols + row * run);
         }
 }
 
-/* ---- many output channels ------------------------------------------------------------------------------ */
+/* ---- many output channels -------------------------------------------------------------------- */
 
-/* sums (rows, cols) += the unit's pixels, for the taps first <= l < last. `room`: PIXEL_BLOCK rows of dy,
- * then of taps. dy is the unit's first pixel. */
+/* sums (rows, cols) += the unit's pixels, for the taps first <= l < last. `room`: PIXEL_BLOCK rows
+ * of dy, then of taps. dy is the unit's first pixel. */
 static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int first, int last,
                      real *room, real *sums)
 {
@@ -176,8 +173,7 @@ static void add_units(const WeightPass *g, int unit, int end, const real *x, con
 }
 
 /* dw (taps, oc) [+]= the transposed parts (rows, cols each), first to last */
-static void add_parts(const WeightPass *g, int parts, const real *sums, real *dw, bool add)
-{
+static void add_parts(const WeightPass *g, int parts, const real *sums, real *dw, bool add) {
     size_t part = (size_t)g->rows * g->cols;
     int oc = g->plan.oc;
     PARALLEL_FOR((double)parts * part * COST_COPY)
@@ -194,8 +190,7 @@ static void add_parts(const WeightPass *g, int parts, const real *sums, real *dw
         }
 }
 
-void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, real *dw, bool add)
-{
+void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, real *dw, bool add) {
     WeightPass g = {.plan = {.b = s->b, .h = s->h, .w = s->w, .ic = s->ic, .kh = s->kh, .kw = s->kw,
                              .stride = s->stride, .pad_top = s->pad_top, .pad_left = s->pad_left,
                              .oh = s->oh, .ow = s->ow, .oc = s->oc},
@@ -223,8 +218,8 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
     for (int i = 0; i < parts * splits; i++) {
         int n = i / splits, first = i % splits * width, last = least(first + width, g.cols);
         if (first < last)
-            add_units(&g, (int)((int64_t)n * p->units / parts), (int)((n + 1ll) * p->units / parts), x,
-                      dy, first, last, rooms + thread_index() * room, sums + n * part);
+            add_units(&g, (int)((int64_t)n * p->units / parts), (int)((n + 1ll) * p->units / parts),
+                      x, dy, first, last, rooms + thread_index() * room, sums + n * part);
     }
     add_parts(&g, parts, sums, dw, add);
 }

@@ -1,6 +1,7 @@
 /* elementwise.c — one function of one number, and its derivative.
  *
- * Each function is written twice in one line: on vectors, which the kernels run, and in double with the
+ * Each function is written twice in one line: on vectors, which the kernels run, and in double with
+ * the
  * C library, which is the specification. Arrays are cut into blocks of BLOCK numbers, a multiple of
  * the vector length, so only the last block of an array ends in an incomplete vector, whatever the
  * number of threads. */
@@ -12,7 +13,7 @@ enum { BLOCK = 8192 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-/* ---- the specification ------------------------------------------------------------------------------ */
+/* ---- the specification ----------------------------------------------------------------------- */
 
 static double sigmoid(double x) { return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
 static double normal_cdf(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
@@ -48,38 +49,33 @@ static double gelu_inner(double x) { return 0.79788456080286535588 * (x + 0.0447
     }
 SPECIFICATIONS(DEFINE_SPECIFICATION)
 
-/* ---- the functions on vectors -------------------------------------------------------------------------- */
+/* ---- the functions on vectors ---------------------------------------------------------------- */
 
 INLINE vec one(void) { return vset(1); }
 INLINE vec zero(void) { return vset(0); }
 
 /* tanh(u) = 2 sigmoid(2u) - 1, so x/2 (1 + tanh(u)) = x sigmoid(2u) */
-INLINE vec gelu_gate(vec x)
-{
+INLINE vec gelu_gate(vec x) {
     return vsigmoid(vset((real)1.5957691216057307) * (x + vset((real)0.044715) * x * x * x));
 }
 
-INLINE vec gelu_tanh_slope(vec x)
-{
+INLINE vec gelu_tanh_slope(vec x) {
     vec s = gelu_gate(x), twice_inner_slope = vset((real)1.5957691216057307)
                                               * (one() + vset((real)0.134145) * x * x);
     return s + x * s * (one() - s) * twice_inner_slope;
 }
 
-INLINE vec gelu_value(vec x)
-{
+INLINE vec gelu_value(vec x) {
     vec bell;
     return x * vnormal_cdf(x, &bell);
 }
 
-INLINE vec gelu_slope(vec x)
-{
+INLINE vec gelu_slope(vec x) {
     vec bell, phi = vnormal_cdf(x, &bell);
     return phi + x * bell * vset((real)0.39894228040143267794);    /* 1 / sqrt(2 pi) */
 }
 
-INLINE vec silu_slope(vec x)
-{
+INLINE vec silu_slope(vec x) {
     vec s = vsigmoid(x);
     return s * (one() + x * (one() - s));
 }
@@ -152,17 +148,15 @@ INLINE vec silu_slope(vec x)
     }
 FUNCTIONS(DEFINE_KERNEL)
 
-/* ---- filling, scaling, averaging: the compilers vectorise these themselves ------------------------------- */
+/* ---- filling, scaling, averaging: the compilers vectorise these themselves ------------------- */
 
-void k_fill(size_t n, real value, real *y)
-{
+void k_fill(size_t n, real value, real *y) {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK)
         for (size_t i = start; i < least(n, start + BLOCK); i++) y[i] = value;
 }
 
-void k_axpy(size_t n, real a, const real *x, real *y, bool add)
-{
+void k_axpy(size_t n, real a, const real *x, real *y, bool add) {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t end = least(n, start + BLOCK);
@@ -173,17 +167,15 @@ void k_axpy(size_t n, real a, const real *x, real *y, bool add)
     }
 }
 
-void k_lerp(size_t n, real t, const real *x, real *y)
-{
+void k_lerp(size_t n, real t, const real *x, real *y) {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK)
         for (size_t i = start; i < least(n, start + BLOCK); i++) y[i] += t * (x[i] - y[i]);
 }
 
-/* ---- dropout ------------------------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
-static void dropout_block(size_t n, real p, Rng r, const real *x, real *y, bool add)
-{
+static void dropout_block(size_t n, real p, Rng r, const real *x, real *y, bool add) {
     enum { RUN = 256 };
     real u[RUN], scale = 1 / (1 - p);
     for (size_t start = 0; start < n; start += RUN) {

@@ -5,7 +5,7 @@
  *
  *   - K_BLOCK steps of k at a time. A panel of b, TILE_COLS columns by K_BLOCK, is 16 KB: it stays in
  *     the first-level cache while all rows of a pass by it.
- *   - ROW_BLOCK rows of a at a time: ROW_BLOCK x K_BLOCK is about 100 KB and stays in the second-level cache
+ *   - ROW_BLOCK rows of a at a time: ROW_BLOCK x K_BLOCK is about 100 KB and stays in the level-2 cache
  *     while all panels of b pass by.
  *   - One tile of c (tile.h) in registers.
  *
@@ -55,11 +55,10 @@ void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, con
         }
 }
 
-/* ---- packing ------------------------------------------------------------------------------------- */
+/* ---- packing --------------------------------------------------------------------------------- */
 
 /* panel[l][j] = op(b)[l0+l][j0+j], zeros beyond column n */
-static void pack_b(const Product *p, Slice s, int j0, real *panel)
-{
+static void pack_b(const Product *p, Slice s, int j0, real *panel) {
     int cols = least(TILE_COLS, p->n - j0), l = 0;
     if (cols < TILE_COLS) memset(panel, 0, (size_t)s.depth * TILE_COLS * sizeof(real));
     if (!p->tb) {
@@ -80,8 +79,7 @@ static void pack_b(const Product *p, Slice s, int j0, real *panel)
 }
 
 /* block[l][i] = op(a)[i0+i][l0+l], zeros beyond row m */
-static void pack_a(const Product *p, Slice s, int i0, real *block)
-{
+static void pack_a(const Product *p, Slice s, int i0, real *block) {
     int rows = least(TILE_ROWS, p->m - i0);
     size_t step_i = p->ta ? 1 : p->lda, step_l = p->ta ? p->lda : 1;
     const real *a = p->a + i0 * step_i + s.l0 * step_l;
@@ -89,7 +87,7 @@ static void pack_a(const Product *p, Slice s, int i0, real *block)
         for (int i = 0; i < TILE_ROWS; i++) block[i] = i < rows ? a[i * step_i] : 0;
 }
 
-/* ---- multiplying --------------------------------------------------------------------------------- */
+/* ---- multiplying ----------------------------------------------------------------------------- */
 
 /* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a itself. */
 static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real *packed,
@@ -115,8 +113,7 @@ static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real 
 
 /* A copy of a pays when many panels use it. Of a transposed a, the last tile must be copied, or it
  * would be read beyond its rows. */
-static bool packs_a(const Product *p, int i0)
-{
+static bool packs_a(const Product *p, int i0) {
     bool ragged = p->ta && i0 + TILE_ROWS > p->m;
     return ragged || (p->n > 12 * TILE_COLS && p->k > 64);
 }
@@ -134,8 +131,7 @@ static void multiply_block(const Product *p, Slice s, int i0, int i1, int j0, in
 }
 
 /* The k axis in blocks of equal size, so that none is a small rest. */
-static int block_depth(int k)
-{
+static int block_depth(int k) {
     int blocks = (k + K_BLOCK - 1) / K_BLOCK;
     int depth = blocks ? (k + blocks - 1) / blocks : 0;
     return blocks > 1 ? (depth + 7) / 8 * 8 : depth;
@@ -144,8 +140,7 @@ static int block_depth(int k)
 static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 /* No products to sum: c = bias [+ c]. */
-static void store_bias(const Product *p)
-{
+static void store_bias(const Product *p) {
     for (int i = 0; i < p->m; i++)
         for (int j = 0; j < p->n; j++) {
             real *c = p->c + i * p->ldc + j;
@@ -153,8 +148,7 @@ static void store_bias(const Product *p)
         }
 }
 
-static void multiply(const Product *p)
-{
+static void multiply(const Product *p) {
     if (p->k == 0) {
         store_bias(p);
         return;
@@ -190,8 +184,7 @@ void gemm(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const r
 }
 
 /* One product on one thread, with scratch of its own. */
-static void multiply_alone(const Product *p, real *panels, real *packed)
-{
+static void multiply_alone(const Product *p, real *panels, real *packed) {
     int depth = block_depth(p->k);
     for (int l0 = 0; l0 < p->k; l0 += depth) {
         Slice s = {l0, least(depth, p->k - l0)};

@@ -1,8 +1,8 @@
 /* group_norm.c — group normalisation (Wu & He 2018), alone or followed by silu.
  *
- * An image is a matrix (hw, c) and a group is some of its columns. A piece of work is one image, or some
- * groups of it where there are fewer images than threads; it stays in the second-level cache from
- * the statistics to the output. */
+ * An image is a matrix (hw, c) and a group is some of its columns. A piece of work is one image, or
+ * some groups of it where there are fewer images than threads; it stays in the second-level cache
+ * from the statistics to the output. */
 #include "kernels.h"
 #include "norm_columns.h"
 #include "parallel.h"
@@ -39,7 +39,7 @@ void group_norm_forward_ref(int b, int hw, int c, int groups, real eps, const re
     }
 }
 
-/* ---- pieces of work ------------------------------------------------------------------------------------ */
+/* ---- pieces of work -------------------------------------------------------------------------- */
 
 typedef struct {
     int b, hw, c, groups, width;    /* width: channels in a group */
@@ -51,8 +51,7 @@ typedef struct {
 enum { COLUMN_ARRAYS = 6 };
 
 /* `extra`: more scratch per channel of a piece. Moments are doubles and fill the end of a room. */
-static GroupNorm plan(int b, int hw, int c, int groups, size_t extra)
-{
+static GroupNorm plan(int b, int hw, int c, int groups, size_t extra) {
     GroupNorm g = {.b = b, .hw = hw, .c = c, .groups = groups, .width = c / groups, .pieces = 1};
     while (b * g.pieces < threads_get() && g.pieces * 2 <= groups) g.pieces *= 2;
     g.piece_groups = (groups + g.pieces - 1) / g.pieces;
@@ -71,8 +70,7 @@ typedef struct {
     real *rest;       /* what remains of the room */
 } Piece;
 
-static Piece piece_of(const GroupNorm *g, int index)
-{
+static Piece piece_of(const GroupNorm *g, int index) {
     Piece p = {.n = index / g->pieces, .first_group = index % g->pieces * g->piece_groups};
     int left = g->groups - p.first_group;
     p.group_count = left < g->piece_groups ? (left > 0 ? left : 0) : g->piece_groups;
@@ -89,11 +87,10 @@ static Piece piece_of(const GroupNorm *g, int index)
     return p;
 }
 
-/* The map (x - mean) rstd gain + shift of the columns of one group; `lost`: what rounding took from the
- * mean, put back through the offset. */
-static void fill_map(const GroupNorm *g, const Piece *p, int group, real mean, real rstd, double lost,
-                     const real *gain, const real *shift)
-{
+/* The map (x - mean) rstd gain + shift of the columns of one group; `lost`: what rounding took from
+ * the mean, put back through the offset. */
+static void fill_map(const GroupNorm *g, const Piece *p, int group, real mean, real rstd,
+                     double lost, const real *gain, const real *shift) {
     for (int j = group * g->width; j < (group + 1) * g->width; j++) {
         double scale = (double)rstd * (gain ? gain[p->ch + j] : 1);
         p->map.center[j] = mean;
@@ -102,7 +99,7 @@ static void fill_map(const GroupNorm *g, const Piece *p, int group, real mean, r
     }
 }
 
-/* ---- forward ----------------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 static void forward_piece(const GroupNorm *g, const Piece *p, real eps, const real *x,
                           const real *gain, const real *shift, bool silu, real *y, real *mean,
@@ -132,9 +129,10 @@ void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *
     }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------ */
+/* ---- backward -------------------------------------------------------------------------------- */
 
-/* With xhat = (x - mean) rstd, d the gradient of v = xhat gain + shift, and E the mean over a group,
+/* With xhat = (x - mean) rstd, d the gradient of v = xhat gain + shift, and E the mean over a
+ * group,
  *     dx = rstd (d gain - E[d gain] - xhat E[d gain xhat]),  dgain = sum d xhat,  dshift = sum d.
  * sums (b, 2, c) receives sum d and sum d xhat of each image. */
 static void backward_piece(const GroupNorm *g, const Piece *p, const real *x, const real *gain,
@@ -167,8 +165,7 @@ static void backward_piece(const GroupNorm *g, const Piece *p, const real *x, co
 }
 
 /* out[j] (+)= sum over images of sums[n][which][j], in order */
-static void add_images(int b, int c, const double *sums, int which, real *out, bool add)
-{
+static void add_images(int b, int c, const double *sums, int which, real *out, bool add) {
     for (int j = 0; out && j < c; j++) {
         double total = add ? out[j] : 0;
         for (int n = 0; n < b; n++) total += sums[((size_t)n * 2 + which) * c + j];

@@ -20,14 +20,16 @@
 
 void threads_set(int n);     /* 1..256; without OpenMP every kernel runs on one thread */
 int  threads_get(void);      /* at the start: all processors this process may use */
-/* For main(): makes a thread that waits for the others sleep soon. OpenMP lets it spin for milliseconds, which
- * makes a step several times slower as soon as another program wants a processor: the spinning thread holds
- * the one that the thread it waits for should run on. The runtime reads its settings before main(), so this
- * starts the program anew with them set, once. What the user has set stays. */
+/* For main(): makes a thread that waits for the others sleep soon. OpenMP lets it spin for
+ * milliseconds, which makes a step several times slower as soon as another program wants a
+ * processor: the spinning thread holds the one that the thread it waits for should run on. The
+ * runtime reads its settings before main(), so this starts the program anew with them set, once.
+ * What the user has set stays. */
 void threads_sleep_when_waiting(char **argv);
-size_t scratch_bytes(void);  /* what the kernels hold for packing and partial sums, for memory reports */
+/* what the kernels hold for packing and partial sums, for memory reports */
+size_t scratch_bytes(void);
 
-/* ---- gemm.c: matrix products ------------------------------------------------------------------ */
+/* ---- gemm.c: matrix products ----------------------------------------------------------------- */
 
 /* c (m,n) = op(a) op(b) [+ bias (n), NULL for none] [+ c when add]
  * op(a) is (m,k), op(b) is (k,n); ta: a is stored (k,m); tb: b is stored (n,k).
@@ -43,17 +45,18 @@ void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *
                   size_t stride_a, const real *b, int ldb, size_t stride_b, real *c, int ldc,
                   size_t stride_c, bool add);
 
-/* ---- conv.c: convolutions --------------------------------------------------------------------- */
+/* ---- conv.c: convolutions -------------------------------------------------------------------- */
 
 /* x (b,h,w,ic), weights (kh,kw,ic,oc), y (b,oh,ow,oc); bias (oc) or NULL.
- * y[b,i,j,o] = bias[o] + sum over u,v,c of x[b, i*stride+u-pad_top, j*stride+v-pad_left, c] w[u,v,c,o],
- * x read as 0 outside. What is padded at the bottom and right follows from oh and ow. */
+ * y[b,i,j,o] = bias[o] + sum over u,v,c of x[b, i*stride+u-pad_top, j*stride+v-pad_left, c]
+ * w[u,v,c,o], x read as 0 outside. What is padded at the bottom and right follows from oh and ow. */
 typedef struct {
     int b, h, w, ic, oc, kh, kw, stride, pad_top, pad_left, oh, ow;
 } ConvShape;
 
 void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real *bias, real *y);
-void conv2d_forward_ref(const ConvShape *s, const real *x, const real *w, const real *bias, real *y);
+void conv2d_forward_ref(const ConvShape *s, const real *x, const real *w, const real *bias,
+                        real *y);
 
 /* dx (b,h,w,ic) from dy (b,oh,ow,oc). With bias (ic) added it is the forward pass of the
  * transposed convolution; bias is NULL or excludes add. */
@@ -64,7 +67,8 @@ void conv2d_backward_input_ref(const ConvShape *s, const real *w, const real *dy
 
 /* dw (kh,kw,ic,oc) */
 void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, real *dw, bool add);
-void conv2d_backward_weight_ref(const ConvShape *s, const real *x, const real *dy, real *dw, bool add);
+void conv2d_backward_weight_ref(const ConvShape *s, const real *x, const real *dy, real *dw,
+                                bool add);
 
 /* ---- norm.c: normalisations --------------------------------------------------------------------
  * gain and shift may be NULL (1 and 0); then their gradients are NULL too. Sums in double. */
@@ -77,7 +81,8 @@ void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *
 void group_norm_backward(int b, int hw, int c, int groups, const real *x, const real *gain,
                          const real *shift, bool silu, const real *mean, const real *rstd,
                          const real *dy, real *dx, bool add_x, real *dgain, bool add_gain,
-                         real *dshift, bool add_shift);      /* dx, dgain, dshift: NULL if unwanted */
+                         /* dx, dgain, dshift: NULL if unwanted */
+                         real *dshift, bool add_shift);
 void group_norm_forward_ref(int b, int hw, int c, int groups, real eps, const real *x,
                             const real *gain, const real *shift, bool silu, real *y, real *mean,
                             real *rstd);
@@ -91,15 +96,16 @@ void layer_norm_backward(int rows, int c, const real *x, const real *gain, const
 void layer_norm_forward_ref(int rows, int c, real eps, const real *x, const real *gain,
                             const real *shift, real *y, real *mean, real *rstd);
 
-/* x (rows,c), statistics of each column. batch_norm_statistics fills mean and the biased variance (c);
- * batch_norm_apply uses any statistics (this batch's, or the running ones); the backward pass is that
- * of a batch's own statistics when `batch_statistics`, else of constants. */
+/* x (rows,c), statistics of each column. batch_norm_statistics fills mean and the biased variance
+ * (c); batch_norm_apply uses any statistics (this batch's, or the running ones); the backward pass
+ * is that of a batch's own statistics when `batch_statistics`, else of constants. */
 void batch_norm_statistics(int rows, int c, const real *x, real *mean, real *var);
 void batch_norm_apply(int rows, int c, real eps, const real *x, const real *mean, const real *var,
                       const real *gain, const real *shift, real *y);
-void batch_norm_backward(int rows, int c, real eps, const real *x, const real *mean, const real *var,
-                         const real *gain, bool batch_statistics, const real *dy, real *dx,
-                         bool add_x, real *dgain, bool add_gain, real *dshift, bool add_shift);
+void batch_norm_backward(int rows, int c, real eps, const real *x, const real *mean,
+                         const real *var, const real *gain, bool batch_statistics, const real *dy,
+                         real *dx, bool add_x, real *dgain, bool add_gain, real *dshift,
+                         bool add_shift);
 void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *mean,
                           const real *var, const real *gain, const real *shift, real *y);
 
@@ -107,9 +113,11 @@ void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *
  * y = softmax(scale q k^T + mask) v, per batch item and head; heads lie side by side in a row:
  * q (b,nq,heads*dk), k (b,nk,heads*dk), v (b,nk,heads*dv), y (b,nq,heads*dv) dense.
  * ldq, ldk, ldv: numbers from one token's row to the next, so that q, k and v may lie in one
- * packed (b,n,3c) array. mask (nq,nk) bytes, 1 = may attend; mask_stride: bytes from one batch item's mask
+ * packed (b,n,3c) array. mask (nq,nk) bytes, 1 = may attend; mask_stride: bytes from one batch
+ * item's mask
  * to the next, 0 for one shared by all; NULL: none. causal: key j is seen by queries i >= j.
- * A query that may see no key gets y = 0. lse (b,heads,nq) log-sum-exp is saved for the backward pass. */
+ * A query that may see no key gets y = 0. lse (b,heads,nq) log-sum-exp is saved for the backward
+ * pass. */
 typedef struct {
     int b, heads, nq, nk, dk, dv, ldq, ldk, ldv;
     real scale;
@@ -118,8 +126,8 @@ typedef struct {
     size_t mask_stride;
 } AttentionShape;
 
-void attention_forward(const AttentionShape *s, const real *q, const real *k, const real *v, real *y,
-                       real *lse);
+void attention_forward(const AttentionShape *s, const real *q, const real *k, const real *v,
+                       real *y, real *lse);
 void attention_forward_ref(const AttentionShape *s, const real *q, const real *k, const real *v,
                            real *y, real *lse);
 /* dq, dk, dv have the row lengths ldq, ldk, ldv; each is written or added to by its own flag */
@@ -171,18 +179,19 @@ void k_binary_back_a(BinaryOp op, const int shape[4], const real *a, const int a
                      const real *b, const int b_shape[4], const real *dy, real *da, bool add);
 void k_binary_back_b(BinaryOp op, const int shape[4], const real *a, const int a_shape[4],
                      const real *b, const int b_shape[4], const real *dy, real *db, bool add);
-void k_binary_ref(BinaryOp op, const int shape[4], const real *a, const int a_shape[4], const real *b,
-                  const int b_shape[4], real *y);
+void k_binary_ref(BinaryOp op, const int shape[4], const real *a, const int a_shape[4],
+                  const real *b, const int b_shape[4], real *y);
 
 void k_fill(size_t n, real value, real *y);
 void k_axpy(size_t n, real a, const real *x, real *y, bool add);  /* y (+)= a x; y may be x */
-void k_lerp(size_t n, real t, const real *x, real *y);            /* y += t (x - y): moving averages */
+/* y += t (x - y): moving averages */
+void k_lerp(size_t n, real t, const real *x, real *y);
 /* y = keep ? x / (1-p) : 0, keep drawn from counter `first`+i of (seed, stream); y may be x. The
  * backward pass is the same call on dy. */
 void k_dropout(size_t n, real p, uint64_t seed, uint64_t stream, uint64_t first, const real *x,
                real *y, bool add);
 
-/* ---- reduce.c: sums, softmax, losses --------------------------------------------------------------- */
+/* ---- reduce.c: sums, softmax, losses --------------------------------------------------------- */
 
 double k_sum(size_t n, const real *x);          /* fixed blocks, double */
 double k_sum_squares(size_t n, const real *x);
@@ -213,34 +222,37 @@ void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx
 /* sum over rows of -log softmax(x)[target]; rows with target < 0 are left out. lse (rows) is saved. */
 double k_cross_entropy(int rows, int c, const real *x, const int *target, real *lse);
 /* dx (+)= a (softmax(x) - onehot(target)) */
-void k_cross_entropy_back(int rows, int c, const real *x, const int *target, const real *lse, real a,
-                          real *dx, bool add);
+void k_cross_entropy_back(int rows, int c, const real *x, const int *target, const real *lse,
+                          real a, real *dx, bool add);
 
-/* ---- layout.c: copies that change shape ------------------------------------------------------------ */
+/* ---- layout.c: copies that change shape ------------------------------------------------------ */
 
-/* dst[i*ld_dst + j] (+)= src[i*ld_src + j], i < rows, j < cols: concat, slice, pad and their gradients */
+/* dst[i*ld_dst + j] (+)= src[i*ld_src + j], i < rows, j < cols: concat, slice, pad and their
+ * gradients */
 void k_copy_rows(size_t rows, size_t cols, const real *src, size_t ld_src, real *dst, size_t ld_dst,
                  bool add);
 /* y = x with axes in the order perm: y's axis i is x's axis perm[i]; shape is x's */
 void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bool add);
-/* y[i,:] = table[index[i],:] (n,d); and its gradient dtable[index[i],:] (+)= dy[i,:], summed in order
- * of i, other rows 0 (or left alone when add) */
+/* y[i,:] = table[index[i],:] (n,d); and its gradient dtable[index[i],:] (+)= dy[i,:], summed in
+ * order of i, other rows 0 (or left alone when add) */
 void k_gather_rows(int n, int d, const real *table, const int *index, real *y);
 void k_scatter_rows(int n, int d, int table_rows, const int *index, const real *dy, real *dtable,
                     bool add);
 /* nearest-neighbour doubling (b,h,w,c) -> (b,2h,2w,c), and sums of 2x2 blocks back, scaled by a */
 void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, bool add);
-void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, bool add); /* h,w of y */
+/* h,w of y */
+void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, bool add);
 /* largest of each 2x2 block (b,2h,2w,c) -> (b,h,w,c); winner 0..3 in reading order, first on ties */
 void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner);
 void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const real *dy, real *dx,
                       bool add);
 
-/* ---- optimise.c: one pass over parameters ------------------------------------------------------------ */
+/* ---- optimise.c: one pass over parameters ---------------------------------------------------- */
 
 /* g is multiplied by grad_scale (clipping) before use */
 void k_sgd(size_t n, real *w, const real *g, real *velocity, real lr, real momentum,
-           real weight_decay, real grad_scale);   /* v = momentum v + g + wd w;  w -= lr v; v NULL: plain */
+           /* v = momentum v + g + wd w;  w -= lr v; v NULL: plain */
+           real weight_decay, real grad_scale);
 typedef struct {
     real lr, beta1, beta2, eps, grad_scale;
     real decay;           /* AdamW: w *= 1 - decay first (decay = lr * weight decay) */
@@ -249,10 +261,10 @@ typedef struct {
 void k_adam(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s);
 void k_adam_ref(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s);
 
-/* ---- random.c: counter-based random numbers (Philox4x32-10, Salmon et al. 2011) ---------------------
- * A number is a function of (seed, stream, index): nothing is carried along but `next`, so a state is
- * saved in one integer and any thread can compute any part. Float and double builds draw the same
- * numbers up to rounding. */
+/* ---- random.c: counter-based random numbers (Philox4x32-10, Salmon et al. 2011) -----------------
+ * A number is a function of (seed, stream, index): nothing is carried along but `next`, so a state
+ * is saved in one integer and any thread can compute any part. Float and double builds draw the
+ * same numbers up to rounding. */
 typedef struct {
     uint64_t seed, stream, next;
 } Rng;
@@ -261,10 +273,13 @@ typedef struct {
 void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 uint64_t hash_name(uint64_t seed, const char *name);            /* 64-bit, well mixed */
-Rng  rng_new(uint64_t seed, const char *purpose);               /* stream = hash of "data", "noise", ... */
-void rng_bits(Rng *r, size_t n, uint32_t *bits);                /* each call below advances `next` by n */
+/* stream = hash of "data", "noise", ... */
+Rng  rng_new(uint64_t seed, const char *purpose);
+/* each call below advances `next` by n */
+void rng_bits(Rng *r, size_t n, uint32_t *bits);
 void rng_uniform(Rng *r, size_t n, real *x);                    /* [0,1), multiples of 2^-24 */
-void rng_normal(Rng *r, size_t n, real *x);                     /* N(0,1), Box-Muller; next += n rounded up to even */
+/* N(0,1), Box-Muller; next += n rounded up to even */
+void rng_normal(Rng *r, size_t n, real *x);
 uint32_t rng_below(Rng *r, uint32_t n);                         /* 0..n-1, unbiased to 2^-32 n */
 void rng_permutation(Rng *r, int n, int *index);                /* Fisher-Yates; next += n */
 

@@ -1,5 +1,5 @@
-/* layer_norm.c — layer normalisation (Ba, Kiros & Hinton 2016): x (rows, c), statistics of each row. A row
- * fits the first-level cache, so it is read three times: mean, spread, output. */
+/* layer_norm.c — layer normalisation (Ba, Kiros & Hinton 2016): x (rows, c), statistics of each
+ * row. A row fits the first-level cache, so it is read three times: mean, spread, output. */
 #include "kernels.h"
 #include "columns.h"
 #include "parallel.h"
@@ -10,8 +10,7 @@ enum { ROW_BLOCK = 32 };
 static int least(int a, int b) { return a < b ? a : b; }
 
 INLINE vec load_some(const real *x, int n) { return n >= VEC ? vload(x) : vload_part(x, n); }
-INLINE void store_some(real *y, vec v, int n)
-{
+INLINE void store_some(real *y, vec v, int n) {
     if (n >= VEC) vstore(y, v);
     else vstore_part(y, v, n);
 }
@@ -32,11 +31,10 @@ void layer_norm_forward_ref(int rows, int c, real eps, const real *x, const real
     }
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------ */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* Sum of (x - center)^power, power 1 or 2. */
-INLINE double sum_distances(int c, const real *x, real center, int power)
-{
+INLINE double sum_distances(int c, const real *x, real center, int power) {
     double total = 0;
     int j = 0;
     while (j + VEC <= c) {
@@ -51,9 +49,8 @@ INLINE double sum_distances(int c, const real *x, real center, int power)
     return total;
 }
 
-static void forward_row(int c, real eps, const real *x, const real *gain, const real *shift, real *y,
-                        real *mean, real *rstd)
-{
+static void forward_row(int c, real eps, const real *x, const real *gain, const real *shift,
+                        real *y, real *mean, real *rstd) {
     double exact = x[0] + sum_distances(c, x, x[0], 1) / c;
     *mean = (real)exact;
     double lost = exact - *mean;    /* what rounding took from the mean, put back below */
@@ -74,16 +71,16 @@ void layer_norm_forward(int rows, int c, real eps, const real *x, const real *ga
     PARALLEL_FOR((double)rows * c * 2 * COST_COPY)
     for (int first = 0; first < rows; first += ROW_BLOCK)
         for (int i = first; i < least(rows, first + ROW_BLOCK); i++)
-            forward_row(c, eps, x + (size_t)i * c, gain, shift, y + (size_t)i * c, mean + i, rstd + i);
+            forward_row(c, eps, x + (size_t)i * c, gain, shift, y + (size_t)i * c, mean + i,
+                        rstd + i);
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 /* With xhat = (x - mean) rstd and E the mean over the row,
  *     dx = rstd (dy gain - E[dy gain] - xhat E[dy gain xhat]). */
-static void backward_row(int c, const real *x, const real *gain, real mean, real rstd, const real *dy,
-                         real *dx, bool add)
-{
+static void backward_row(int c, const real *x, const real *gain, real mean, real rstd,
+                         const real *dy, real *dx, bool add) {
     double e = 0, e_x = 0;
     for (int start = 0; start < c; start += RUN * VEC) {
         vec run = {0}, run_x = {0};
@@ -122,8 +119,7 @@ static void sum_block(int rows, int c, const real *x, const real *mean, const re
 }
 
 /* out[j] (+)= sum over blocks of sums[block][j], in order */
-static void add_blocks(int blocks, int c, const real *sums, double *total, real *out, bool add)
-{
+static void add_blocks(int blocks, int c, const real *sums, double *total, real *out, bool add) {
     memset(total, 0, c * sizeof *total);
     add_column_sums(blocks, c, sums, (size_t)2 * c, total);
     for (int j = 0; j < c; j++) out[j] = (real)(add ? out[j] + total[j] : total[j]);

@@ -1,5 +1,5 @@
-/* layout.c — copies that change shape. All of it is bound by memory; the rows and images are shared out
- * among the threads. */
+/* layout.c — copies that change shape. All of it is bound by memory; the rows and images are shared
+ * out among the threads. */
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
@@ -7,8 +7,7 @@
 static int least(int a, int b) { return a < b ? a : b; }
 
 /* y[i] (+)= a x[i]: the inner loop of most of this file, vectorised by the compilers */
-static void put_row(size_t n, real a, const real *x, real *y, bool add)
-{
+static void put_row(size_t n, real a, const real *x, real *y, bool add) {
     if (add)
         for (size_t i = 0; i < n; i++) y[i] += a * x[i];
     else if (a == 1)
@@ -27,12 +26,12 @@ void k_copy_rows(size_t rows, size_t cols, const real *src, size_t ld_src, real 
             put_row(cols, 1, src + i * ld_src, dst + i * ld_dst, add);
 }
 
-/* ---- permuting axes ----------------------------------------------------------------------------------- */
+/* ---- permuting axes -------------------------------------------------------------------------- */
 
-/* y[j*ld_y + i] (+)= x[i*ld_x + j], i < rows, j < cols: in VEC x VEC blocks, so that both sides are read
- * and written by whole vectors */
-static void transpose(int rows, int cols, const real *x, size_t ld_x, real *y, size_t ld_y, bool add)
-{
+/* y[j*ld_y + i] (+)= x[i*ld_x + j], i < rows, j < cols: in VEC x VEC blocks, so that both sides are
+ * read and written by whole vectors */
+static void transpose(int rows, int cols, const real *x, size_t ld_x, real *y, size_t ld_y,
+                      bool add) {
     for (int i = 0; i < rows; i += VEC)
         for (int j = 0; j < cols; j += VEC) {
             real block[VEC * VEC];
@@ -49,8 +48,7 @@ static void transpose(int rows, int cols, const real *x, size_t ld_x, real *y, s
 
 /* Seen from y: along its axis `inner`, x is contiguous. If that is y's last axis too, rows are
  * copied; else each pair of the other two axes is a matrix to transpose. */
-void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bool add)
-{
+void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bool add) {
     size_t x_step[4] = {(size_t)shape[1] * shape[2] * shape[3], (size_t)shape[2] * shape[3],
                         shape[3], 1};
     int size[4], inner = 0, outer[3], found = 0;
@@ -78,10 +76,9 @@ void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bo
     }
 }
 
-/* ---- rows by index -------------------------------------------------------------------------------------- */
+/* ---- rows by index --------------------------------------------------------------------------- */
 
-void k_gather_rows(int n, int d, const real *table, const int *index, real *y)
-{
+void k_gather_rows(int n, int d, const real *table, const int *index, real *y) {
     PARALLEL_FOR((double)n * d * COST_COPY)
     for (int i = 0; i < n; i++)
         memcpy(y + (size_t)i * d, table + (size_t)index[i] * d, d * sizeof(real));
@@ -96,14 +93,13 @@ void k_scatter_rows(int n, int d, int table_rows, const int *index, const real *
     PARALLEL_FOR((double)n * d * COST_COPY)
     for (int j = 0; j < d; j += strip)
         for (int i = 0; i < n; i++)
-            put_row(least(strip, d - j), 1, dy + (size_t)i * d + j, dtable + (size_t)index[i] * d + j,
-                    true);
+            put_row(least(strip, d - j), 1, dy + (size_t)i * d + j,
+                    dtable + (size_t)index[i] * d + j, true);
 }
 
-/* ---- doubling and halving images -------------------------------------------------------------------------- */
+/* ---- doubling and halving images ------------------------------------------------------------- */
 
-void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, bool add)
-{
+void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, bool add) {
     PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++)
@@ -112,8 +108,7 @@ void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, boo
                         y + ((size_t)(2 * i + k / 2) * 2 * w + 2 * j + k % 2) * c, add);
 }
 
-void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, bool add)
-{
+void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, bool add) {
     size_t row = (size_t)2 * w * c;
     PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
@@ -127,8 +122,7 @@ void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, boo
         }
 }
 
-void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner)
-{
+void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner) {
     size_t row = (size_t)2 * w * c;
     PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)

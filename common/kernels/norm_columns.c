@@ -1,18 +1,16 @@
-/* norm_columns.c — see norm_columns.h. Loops over whole vectors of a row; what is left of a row is copied
- * into a vector and treated the same. */
+/* norm_columns.c — see norm_columns.h. Loops over whole vectors of a row; what is left of a row is
+ * copied into a vector and treated the same. */
 #include "norm_columns.h"
 
 static int least(int a, int b) { return a < b ? a : b; }
 
 INLINE vec load_some(const real *x, int n) { return n >= VEC ? vload(x) : vload_part(x, n); }
-INLINE void store_some(real *y, vec v, int n)
-{
+INLINE void store_some(real *y, vec v, int n) {
     if (n >= VEC) vstore(y, v);
     else vstore_part(y, v, n);
 }
 
-INLINE vec map(vec x, const ColumnMap *m, int j, int n)
-{
+INLINE vec map(vec x, const ColumnMap *m, int j, int n) {
     return (x - load_some(m->center + j, n)) * load_some(m->scale + j, n)
            + load_some(m->offset + j, n);
 }
@@ -27,8 +25,8 @@ INLINE void map_rows(int rows, int cols, size_t ld, const real *x, const ColumnM
         }
 }
 
-void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *m, bool silu, real *y)
-{
+void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *m, bool silu,
+                 real *y) {
     if (silu) map_rows(rows, cols, ld, x, m, true, y);
     else map_rows(rows, cols, ld, x, m, false, y);
 }

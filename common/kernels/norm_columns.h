@@ -1,5 +1,6 @@
-/* norm_columns.h — the inner loops of group and batch normalisation: a matrix whose columns (channels)
- * are shifted and scaled. x, y, dy, dx have `ld` numbers from one row to the next. Not public. */
+/* norm_columns.h — the inner loops of group and batch normalisation: a matrix whose columns
+ * (channels) are shifted and scaled. x, y, dy, dx have `ld` numbers from one row to the next. Not
+ * public. */
 #ifndef NORM_COLUMNS_H
 #define NORM_COLUMNS_H
 
@@ -12,7 +13,8 @@ typedef struct {
 } ColumnMap;
 
 /* y = v, or silu(v) */
-void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *m, bool silu, real *y);
+void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *m, bool silu,
+                 real *y);
 
 /* d = dy, or dy silu'(v); sum += sum of d, sum_x += sum of d (x - center), per column. With silu,
  * d (rows, cols) is stored; without, d may be NULL. */

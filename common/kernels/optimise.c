@@ -1,5 +1,5 @@
-/* optimise.c — one pass over the parameters per training step. All of it is bound by memory: each number
- * is read once and written once. */
+/* optimise.c — one pass over the parameters per training step. All of it is bound by memory: each
+ * number is read once and written once. */
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
@@ -25,8 +25,7 @@ void k_sgd(size_t n, real *w, const real *g, real *velocity, real lr, real momen
 
 /* m = beta1 m + (1-beta1) g,  v = beta2 v + (1-beta2) g^2,
  * w = (1 - decay) w - lr (m/correct1) / (sqrt(v/correct2) + eps)      (Kingma & Ba, algorithm 1) */
-void k_adam_ref(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s)
-{
+void k_adam_ref(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s) {
     for (size_t i = 0; i < n; i++) {
         real d = g[i] * s->grad_scale;
         m[i] = s->beta1 * m[i] + (1 - s->beta1) * d;
@@ -40,8 +39,7 @@ typedef struct {
     vec w, m, v;
 } AdamState;
 
-INLINE AdamState adam_step(AdamState a, vec g, const AdamStep *s)
-{
+INLINE AdamState adam_step(AdamState a, vec g, const AdamStep *s) {
     g *= vset(s->grad_scale);
     a.m = vset(s->beta1) * a.m + vset(1 - s->beta1) * g;
     a.v = vset(s->beta2) * a.v + vset(1 - s->beta2) * g * g;
@@ -50,8 +48,7 @@ INLINE AdamState adam_step(AdamState a, vec g, const AdamStep *s)
     return a;
 }
 
-static void adam_block(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s)
-{
+static void adam_block(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s) {
     size_t i = 0;
     for (; i + VEC <= n; i += VEC) {
         AdamState a = {vload(w + i), vload(m + i), vload(v + i)};
@@ -69,8 +66,7 @@ static void adam_block(size_t n, real *w, const real *g, real *m, real *v, const
     vstore_part(v + i, a.v, rest);
 }
 
-void k_adam(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s)
-{
+void k_adam(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s) {
     PARALLEL_FOR((double)n * 5 * COST_COPY)
     for (size_t i = 0; i < n; i += BLOCK)
         adam_block(least(BLOCK, n - i), w + i, g + i, m + i, v + i, s);

@@ -1,6 +1,6 @@
 /* random.c — Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011: "Parallel random numbers: as easy as
- * 1, 2, 3"): a bijection of 128-bit counters under a 64-bit key, so thorough that its values on 0, 1,
- * 2, ... pass as independent draws. The key is the seed; the counter is (index / 4, stream), and
+ * 1, 2, 3"): a bijection of 128-bit counters under a 64-bit key, so thorough that its values on 0,
+ * 1, 2, ... pass as independent draws. The key is the seed; the counter is (index / 4, stream), and
  * word index % 4 of the block is the index-th draw. Nothing is carried along, so the threads can
  * compute any part, and LANES blocks are computed side by side in vectors. */
 #include "kernels.h"
@@ -12,8 +12,7 @@ enum { LANES = 32, BLOCK = 4096 };
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* One block, as published: ten rounds of two multiplications whose halves are exchanged. */
-void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
-{
+void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
     uint32_t k0 = key[0], k1 = key[1];
     memcpy(out, counter, 4 * sizeof *out);
     for (int round = 0; round < 10; round++) {
@@ -28,8 +27,7 @@ void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 }
 
 /* Blocks block .. block+LANES-1 of a stream, four words each: philox_ref side by side. */
-static void philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[LANES * 4])
-{
+static void philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[LANES * 4]) {
     uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
     for (int i = 0; i < LANES; i++) {
         c0[i] = (uint32_t)(block + i);
@@ -58,8 +56,7 @@ static void philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[
 }
 
 /* Draws first .. first+n-1, on one thread. */
-static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, uint32_t *bits)
-{
+static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, uint32_t *bits) {
     uint32_t words[LANES * 4];
     size_t done = 0;
     while (done < n) {
@@ -71,16 +68,14 @@ static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, 
     }
 }
 
-void rng_bits(Rng *r, size_t n, uint32_t *bits)
-{
+void rng_bits(Rng *r, size_t n, uint32_t *bits) {
     PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK)
         fill_bits(r->seed, r->stream, r->next + i, least(BLOCK, n - i), bits + i);
     r->next += n;
 }
 
-uint64_t hash_name(uint64_t seed, const char *name)
-{
+uint64_t hash_name(uint64_t seed, const char *name) {
     uint64_t h = 0xCBF29CE484222325 ^ seed;    /* FNV-1a ... */
     for (; *name; name++) h = (h ^ (uint8_t)*name) * 0x100000001B3;
     h = (h ^ h >> 30) * 0xBF58476D1CE4E5B9;    /* ... then the finaliser of splitmix64 */
@@ -88,20 +83,17 @@ uint64_t hash_name(uint64_t seed, const char *name)
     return h ^ h >> 31;
 }
 
-Rng rng_new(uint64_t seed, const char *purpose)
-{
+Rng rng_new(uint64_t seed, const char *purpose) {
     return (Rng){seed, hash_name(0, purpose), 0};
 }
 
-static void uniform_block(const Rng *r, size_t first, size_t n, real *x)
-{
+static void uniform_block(const Rng *r, size_t first, size_t n, real *x) {
     uint32_t bits[BLOCK];
     fill_bits(r->seed, r->stream, r->next + first, n, bits);
     for (size_t i = 0; i < n; i++) x[i] = (real)(int)(bits[i] >> 8) * (real)0x1p-24;
 }
 
-void rng_uniform(Rng *r, size_t n, real *x)
-{
+void rng_uniform(Rng *r, size_t n, real *x) {
     PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK) uniform_block(r, i, least(BLOCK, n - i), x + i);
     r->next += n;
@@ -109,8 +101,7 @@ void rng_uniform(Rng *r, size_t n, real *x)
 
 /* Box and Muller: with u, t uniform, sqrt(-2 ln u) (cos 2 pi t, sin 2 pi t) are two normals.
  * u = (31 bits + 1/2) / 2^31 is never 0, so the largest normal is 6.7. */
-static void normal_block(const Rng *r, size_t first, size_t n, real *x)
-{
+static void normal_block(const Rng *r, size_t first, size_t n, real *x) {
     enum { PAIRS = BLOCK / 2 };
     uint32_t bits[BLOCK];
     real u[PAIRS] = {(real)0.5}, t[PAIRS] = {0};
@@ -133,15 +124,13 @@ static void normal_block(const Rng *r, size_t first, size_t n, real *x)
     if (n % 2) x[n - 1] = u[pairs - 1];
 }
 
-void rng_normal(Rng *r, size_t n, real *x)
-{
+void rng_normal(Rng *r, size_t n, real *x) {
     PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK) normal_block(r, i, least(BLOCK, n - i), x + i);
     r->next += n + n % 2;
 }
 
-uint32_t rng_below(Rng *r, uint32_t n)
-{
+uint32_t rng_below(Rng *r, uint32_t n) {
     uint64_t index = r->next++, block = index / 4;
     uint32_t words[4];
     philox_ref((uint32_t[4]){(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)r->stream,
@@ -150,8 +139,7 @@ uint32_t rng_below(Rng *r, uint32_t n)
     return (uint32_t)((uint64_t)words[index % 4] * n >> 32);
 }
 
-void rng_permutation(Rng *r, int n, int *index)
-{
+void rng_permutation(Rng *r, int n, int *index) {
     uint64_t end = r->next + n;
     for (int i = 0; i < n; i++) index[i] = i;
     for (int i = n - 1; i > 0; i--) {

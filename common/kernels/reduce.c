@@ -1,7 +1,7 @@
 /* reduce.c — sums of whole arrays, and sums, maxima and copies along an axis.
  *
- * A sum is taken over blocks of BLOCK numbers, each on one thread, in double; the blocks are then added
- * in order. */
+ * A sum is taken over blocks of BLOCK numbers, each on one thread, in double; the blocks are then
+ * added in order. */
 #include "kernels.h"
 #include "columns.h"
 #include "parallel.h"
@@ -11,7 +11,7 @@ enum { BLOCK = 16384 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-/* ---- sums of whole arrays --------------------------------------------------------------------------- */
+/* ---- sums of whole arrays -------------------------------------------------------------------- */
 
 typedef vec Term(vec a, vec b);    /* what is summed */
 
@@ -19,14 +19,12 @@ INLINE vec term_value(vec a, vec b) { return (void)b, a; }
 INLINE vec term_square(vec a, vec b) { return (void)b, a * a; }
 INLINE vec term_squared_difference(vec a, vec b) { return (a - b) * (a - b); }
 INLINE vec term_absolute_difference(vec a, vec b) { return vabs(a - b); }
-INLINE vec term_bce(vec x, vec t)
-{
+INLINE vec term_bce(vec x, vec t) {
     return vmax(vset(0), x) - x * t + vlog1p(vexp(-vabs(x)));
 }
 
 /* Runs of RUN vectors are added in real, then in double. */
-INLINE double sum_block(Term *term, size_t n, const real *a, const real *b)
-{
+INLINE double sum_block(Term *term, size_t n, const real *a, const real *b) {
     double total = 0;
     for (size_t start = 0; start < n; start += RUN * VEC) {
         vec run = {0};
@@ -42,17 +40,16 @@ INLINE double sum_block(Term *term, size_t n, const real *a, const real *b)
 }
 
 /* The blocks shared out, their sums added in order. */
-#define DEFINE_SUM(name)                                                                       \
-    static double sum_##name(size_t n, const real *a, const real *b)                           \
-    {                                                                                          \
-        size_t blocks = (n + BLOCK - 1) / BLOCK;                                               \
-        double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * blocks), total = 0;              \
-        PARALLEL_FOR((double)n * COST_COPY)                                                                        \
-        for (size_t i = 0; i < blocks; i++)                                                    \
-            sums[i] = sum_block(term_##name, least(BLOCK, n - i * BLOCK), a + i * BLOCK,       \
-                                b + i * BLOCK);                                                \
-        for (size_t i = 0; i < blocks; i++) total += sums[i];                                  \
-        return total;                                                                          \
+#define DEFINE_SUM(name)                                                                           \
+    static double sum_##name(size_t n, const real *a, const real *b) {                             \
+        size_t blocks = (n + BLOCK - 1) / BLOCK;                                                   \
+        double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * blocks), total = 0;                  \
+        PARALLEL_FOR((double)n *COST_COPY)                                                         \
+        for (size_t i = 0; i < blocks; i++)                                                        \
+            sums[i] =                                                                              \
+                sum_block(term_##name, least(BLOCK, n - i * BLOCK), a + i * BLOCK, b + i * BLOCK); \
+        for (size_t i = 0; i < blocks; i++) total += sums[i];                                      \
+        return total;                                                                              \
     }
 DEFINE_SUM(value)
 DEFINE_SUM(square)
@@ -62,19 +59,16 @@ DEFINE_SUM(bce)
 
 double k_sum(size_t n, const real *x) { return sum_value(n, x, x); }
 double k_sum_squares(size_t n, const real *x) { return sum_square(n, x, x); }
-double k_sum_squared_difference(size_t n, const real *a, const real *b)
-{
+double k_sum_squared_difference(size_t n, const real *a, const real *b) {
     return sum_squared_difference(n, a, b);
 }
-double k_sum_absolute_difference(size_t n, const real *a, const real *b)
-{
+double k_sum_absolute_difference(size_t n, const real *a, const real *b) {
     return sum_absolute_difference(n, a, b);
 }
 double k_sum_bce_logits(size_t n, const real *x, const real *t) { return sum_bce(n, x, t); }
 
 /* x - x is 0 for every finite x and NaN for the others, and a sum with a NaN in it is NaN. */
-bool k_all_finite(size_t n, const real *x)
-{
+bool k_all_finite(size_t n, const real *x) {
     size_t i = 0;
     for (; i + RUN * VEC <= n; i += RUN * VEC) {
         vec sum = {0};
@@ -86,10 +80,9 @@ bool k_all_finite(size_t n, const real *x)
     return true;
 }
 
-/* ---- along an axis: x (outer, n, inner) ------------------------------------------------------------------ */
+/* ---- along an axis: x (outer, n, inner) ------------------------------------------------------ */
 
-void k_sum_axis_ref(int outer, int n, int inner, const real *x, real *y, bool add)
-{
+void k_sum_axis_ref(int outer, int n, int inner, const real *x, real *y, bool add) {
     for (int o = 0; o < outer; o++)
         for (int k = 0; k < inner; k++) {
             double sum = 0;
@@ -100,8 +93,7 @@ void k_sum_axis_ref(int outer, int n, int inner, const real *x, real *y, bool ad
 }
 
 /* Few long columns are cut into parts of PART_ROWS rows, each summed on its own and added in order. */
-void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add)
-{
+void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add) {
     enum { PART_ROWS = 512 };
     if (inner == 1 && n >= BLOCK) {
         for (int o = 0; o < outer; o++, x += n)
@@ -135,8 +127,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add)
         }
 }
 
-void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner)
-{
+void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner) {
     PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++) {
         real *best = y + (size_t)o * inner;
@@ -152,8 +143,7 @@ void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner
     }
 }
 
-void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add)
-{
+void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add) {
     PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++)
         for (int i = 0; i < n; i++) {

@@ -1,8 +1,9 @@
 /* simd.h — vectors of `real`, and the functions of one number that kernels need, on vectors.
  *
- * Written with the vector extensions of GCC and Clang: `a * b + c` on two `vec` is element by element,
- * a comparison gives a `vmask` of all-ones or all-zeros per element, and the compiler chooses the
- * instructions. One source thus serves AVX-512, AVX2, SSE and NEON, in float and in double.
+ * Written with the vector extensions of GCC and Clang: `a * b + c` on two `vec` is element by
+ * element, a comparison gives a `vmask` of all-ones or all-zeros per element, and the compiler
+ * chooses the instructions. One source thus serves AVX-512, AVX2, SSE and NEON, in float and in
+ * double.
  *
  *   vec, VEC            a vector and how many reals it holds; VEC_BYTES may be set by -DVEC_BYTES=N
  *   vload vstore        any alignment; vload_part, vstore_part: only the first n < VEC elements
@@ -55,28 +56,26 @@ enum { VEC = VEC_BYTES / sizeof(real) };
 
 #define INLINE static inline __attribute__((always_inline, unused))
 
-/* ---- moving ------------------------------------------------------------------------------------ */
+/* ---- moving ---------------------------------------------------------------------------------- */
 
 INLINE vec vload(const real *p) { return *(const vec_unaligned *)p; }
 INLINE void vstore(real *p, vec v) { *(vec_unaligned *)p = v; }
 
-/* x - 0 is x for every x, so the compiler emits a broadcast; 0 + x would be an addition: -0 + 0 = 0. */
+/* x - 0 is x for every x, so the compiler emits a broadcast; 0 + x would be an addition: -0 + 0 =
+ * 0. */
 INLINE vec vset(real x) { return x - (vec){0}; }
 
-INLINE vec vload_part(const real *p, size_t n)
-{
+INLINE vec vload_part(const real *p, size_t n) {
     real padded[VEC] = {0};
     memcpy(padded, p, n * sizeof(real));
     return vload(padded);
 }
 
-INLINE void vstore_part(real *p, vec v, size_t n)
-{
+INLINE void vstore_part(real *p, vec v, size_t n) {
     memcpy(p, &v, n * sizeof(real));
 }
 
-INLINE vec vselect(vmask m, vec yes, vec no)
-{
+INLINE vec vselect(vmask m, vec yes, vec no) {
     return (vec)((m & (vmask)yes) | (~m & (vmask)no));
 }
 
@@ -84,42 +83,37 @@ INLINE vec vselect(vmask m, vec yes, vec no)
 INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); }
 INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
 INLINE vec vabs(vec x) { return (vec)((vmask)x & ~(vmask)vset((real)-0.0)); }
-INLINE vec vcopysign(vec size, vec sign)
-{
+INLINE vec vcopysign(vec size, vec sign) {
     vmask bit = (vmask)vset((real)-0.0);
     return (vec)((~bit & (vmask)size) | (bit & (vmask)sign));
 }
 
 /* Halves are added to halves, so the order does not depend on the instruction set. */
-INLINE real vsum(vec v)
-{
+INLINE real vsum(vec v) {
     for (int half = VEC / 2; half; half /= 2)
         for (int i = 0; i < half; i++) v[i] += v[i + half];
     return v[0];
 }
 
-INLINE real vmax_element(vec v)
-{
+INLINE real vmax_element(vec v) {
     for (int half = VEC / 2; half; half /= 2)
         for (int i = 0; i < half; i++) v[i] = v[i + half] > v[i] ? v[i + half] : v[i];
     return v[0];
 }
 
 /* One instruction when the compiler need not set errno (-fno-math-errno). */
-INLINE vec vsqrt(vec x)
-{
+INLINE vec vsqrt(vec x) {
     for (int i = 0; i < VEC; i++)
         x[i] = sizeof(real) == 8 ? (real)__builtin_sqrt(x[i]) : (real)__builtin_sqrtf((float)x[i]);
     return x;
 }
 
-/* ---- transposing -------------------------------------------------------------------------------- */
+/* ---- transposing ----------------------------------------------------------------------------- */
 
 /* One step of a transposition by halves: seen as a 2x2 matrix of blocks of `half` lanes, (a; b)
  * exchanges its off-diagonal blocks. Lane i of the results comes from lane i of a or b, or from
  * `half` lanes further. Clang finds the shuffle instruction in the loop, GCC must be told. */
-INLINE void vexchange(vec *a, vec *b, int half)
-{
+INLINE void vexchange(vec *a, vec *b, int half) {
 #ifdef __clang__
     vec low = *a, high = *b;
 #pragma GCC unroll 16
@@ -140,8 +134,7 @@ INLINE void vexchange(vec *a, vec *b, int half)
 }
 
 /* out[j*ld_out + i] = in[i*ld_in + j] for i, j < VEC, all in registers: log2(VEC) rounds. */
-INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out)
-{
+INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out) {
     vec v[VEC];
 #pragma GCC unroll 16
     for (int i = 0; i < VEC; i++) v[i] = vload(in + i * ld_in);
@@ -154,11 +147,10 @@ INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out)
     for (int i = 0; i < VEC; i++) vstore(out + i * ld_out, v[i]);
 }
 
-/* ---- polynomials --------------------------------------------------------------------------------- */
+/* ---- polynomials ----------------------------------------------------------------------------- */
 
 /* c[0] + c[1] x + ... + c[n-1] x^(n-1); n is a constant where this is inlined, so the loop unrolls. */
-INLINE vec polynomial(vec x, int n, const double *c)
-{
+INLINE vec polynomial(vec x, int n, const double *c) {
     vec y = vset((real)c[n - 1]);
 #pragma GCC unroll 32
     for (int i = n - 2; i >= 0; i--) y = y * x + vset((real)c[i]);
@@ -168,43 +160,43 @@ INLINE vec polynomial(vec x, int n, const double *c)
 /* How many terms of a series float and double need. */
 #define TERMS(in_float, in_double) (sizeof(real) == 8 ? (in_double) : (in_float))
 
-/* ---- exp ------------------------------------------------------------------------------------------ */
+/* ---- exp ------------------------------------------------------------------------------------- */
 
 /* e^x = 2^n e^r with n the integer nearest to x / ln 2, so |r| <= ln(2)/2, where Taylor's series is
- * short. Adding 1.5 * 2^23 (2^52 in double) pushes the fraction out of the mantissa: n appears in the
- * low bits of the sum. ln 2 is subtracted in two parts, the first so short that n * part is exact. */
+ * short. Adding 1.5 * 2^23 (2^52 in double) pushes the fraction out of the mantissa: n appears in
+ * the low bits of the sum. ln 2 is subtracted in two parts, the first so short that n * part is
+ * exact. */
 static const double exp_series[14] = {
     1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880,
     1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
 static const double exp_round = TERMS(0x1.8p23, 0x1.8p52);
-/* Above: infinity. A little below the true limit, because at it the rounded series may reach 1 where it
- * should stay under, and one more in a full exponent is NaN. */
+/* Above: infinity. A little below the true limit, because at it the rounded series may reach 1
+ * where it should stay under, and one more in a full exponent is NaN. */
 static const double exp_highest = TERMS(88.7228, 709.7827);
 static const double exp_lowest = TERMS(-87.336544, -708.396418532264);    /* below: denormal, 0 */
 static const double ln2_high = TERMS(0.693359375, 6.93147180369123816490e-01);
 static const double ln2_low = TERMS(-2.12194440054690583e-4, 1.90821492927058770002e-10);
 
-INLINE vec exp_remainder(vec x, vec *rounded)
-{
+INLINE vec exp_remainder(vec x, vec *rounded) {
     *rounded = x * vset((real)1.44269504088896340736) + vset((real)exp_round);
     vec n = *rounded - vset((real)exp_round);
     return x - n * vset((real)ln2_high) - n * vset((real)ln2_low);
 }
 
-INLINE vec vexp(vec x)
-{
+INLINE vec vexp(vec x) {
     vec rounded, r = exp_remainder(x, &rounded);
     vec y = polynomial(r, TERMS(8, 14), exp_series);
-    y = (vec)((vbits)y + ((vbits)rounded << MANTISSA_BITS));    /* times 2^n: n more in the exponent */
+    /* times 2^n: n more in the exponent */
+    y = (vec)((vbits)y + ((vbits)rounded << MANTISSA_BITS));
     y = vselect(x < vset((real)exp_lowest), vset(0), y);
     return vselect(x <= vset((real)exp_highest), y, x * vset(INFINITY));    /* NaN stays NaN */
 }
 
 /* e^x - 1 without cancellation: 2^n (e^r - 1) + (2^n - 1). */
-INLINE vec vexpm1(vec x)
-{
+INLINE vec vexpm1(vec x) {
     vec low = vset((real)-40), high = vset((real)exp_highest);
-    vec inside = vmin(vselect(x < low, low, x), high);    /* below -40 the result is -1 in any case */
+    /* below -40 the result is -1 in any case */
+    vec inside = vmin(vselect(x < low, low, x), high);
     vec rounded, r = exp_remainder(inside, &rounded);
     vec part = r * polynomial(r, TERMS(7, 13), exp_series + 1);
     /* 2^(n-1), doubled at the end, because 2^128 itself is no float */
@@ -217,21 +209,20 @@ INLINE vec vexpm1(vec x)
 INLINE vec vsigmoid(vec x) { return vset(1) / (vset(1) + vexp(-x)); }
 
 /* tanh |x| = m / (m + 2) with m = e^(2|x|) - 1; beyond 20 it is 1 in float and double. */
-INLINE vec vtanh(vec x)
-{
+INLINE vec vtanh(vec x) {
     vec m = vexpm1(vselect(vabs(x) > vset(20), vset(40), vset(2) * vabs(x)));
     return vcopysign(m / (m + vset(2)), x);
 }
 
-/* ---- log ------------------------------------------------------------------------------------------ */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 /* x = 2^e m with sqrt(1/2) <= m < sqrt(2); with f = m - 1 and s = f / (2 + f),
- * ln m = 2 atanh s = 2 s + 2 s^3/3 + 2 s^5/5 + ...,  and 2 s = f - s f has f as an exact first term. */
+ * ln m = 2 atanh s = 2 s + 2 s^3/3 + 2 s^5/5 + ...,  and 2 s = f - s f has f as an exact first
+ * term. */
 static const double log_series[10] = {2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15,
                                       2. / 17, 2. / 19, 2. / 21};
 
-INLINE vec vlog(vec x)
-{
+INLINE vec vlog(vec x) {
     vec tiny = vset((real)TERMS(0x1p-126, 0x1p-1022)), lift = vset((real)TERMS(0x1p30, 0x1p60));
     vmask denormal = x < tiny;
     vec lifted = vselect(denormal, x * lift, x);
@@ -251,18 +242,17 @@ INLINE vec vlog(vec x)
 }
 
 /* ln(1 + x), x > -1: what was lost in rounding 1 + x to v is put back to first order. */
-INLINE vec vlog1p(vec x)
-{
+INLINE vec vlog1p(vec x) {
     vec v = vset(1) + x, lost = x - (v - vset(1));
     return vlog(v) + vselect(x < vset(INFINITY), lost / v, vset(0));
 }
 
-/* ---- the normal distribution ------------------------------------------------------------------------ */
+/* ---- the normal distribution ----------------------------------------------------------------- */
 
 /* For a >= 0, 1 - Phi(a) = e^(-a^2/2) h(a) where h falls smoothly from 1/2 to 0. In
  * t = (a-4)/(a+4), which runs over [-1,1), h is a polynomial: the Chebyshev interpolant, degree 10
- * within 3e-7 of h relatively, degree 23 within 6e-16. The exponential's own argument rounds, so far
- * out in the tail the relative error grows to a^2/2 units in the last place. */
+ * within 3e-7 of h relatively, degree 23 within 6e-16. The exponential's own argument rounds, so
+ * far out in the tail the relative error grows to a^2/2 units in the last place. */
 static const double normal_tail_float[11] = {
     0.0944106430, -0.170397684, 0.124379158, -0.0717080608, 0.0308659375, -0.00848834962,
     0.000502586539, 0.000629872608, -0.000177111768, -3.57766839e-05, 1.87867172e-05};
@@ -277,8 +267,7 @@ static const double normal_tail_double[24] = {
     1.854491374509022e-10};
 
 /* Phi(x), and e^(-x^2/2), which the derivative wants too. */
-INLINE vec vnormal_cdf(vec x, vec *bell)
-{
+INLINE vec vnormal_cdf(vec x, vec *bell) {
     vec a = vabs(x), t = vset(1) - vset(8) / (a + vset(4));
     vec h = sizeof(real) == 8 ? polynomial(t, 24, normal_tail_double)
                               : polynomial(t, 11, normal_tail_float);
@@ -287,7 +276,7 @@ INLINE vec vnormal_cdf(vec x, vec *bell)
     return vselect(x > vset(0), vset(1) - tail, tail);
 }
 
-/* ---- sine and cosine --------------------------------------------------------------------------------- */
+/* ---- sine and cosine ------------------------------------------------------------------------- */
 
 static const double sine_series[9] = {1., -1. / 6, 1. / 120, -1. / 5040, 1. / 362880,
                                       -1. / 39916800, 1. / 6227020800, -1. / 1307674368000,
@@ -297,8 +286,7 @@ static const double cosine_series[9] = {1., -1. / 2, 1. / 24, -1. / 720, 1. / 40
 
 /* sin and cos of 2 pi t, 0 <= t <= 1: the nearest quarter turn is taken out, which leaves at most
  * 1/8 turn for the series; odd quarters swap the two, and two bits of the quarter give the signs. */
-INLINE void vsincos_turns(vec t, vec *sine, vec *cosine)
-{
+INLINE void vsincos_turns(vec t, vec *sine, vec *cosine) {
     vec shifted = vset(4) * t + vset((real)exp_round);
     vmask quarter = (vmask)shifted;
     vec r = t - (shifted - vset((real)exp_round)) * vset((real)0.25);

@@ -1,7 +1,7 @@
 /* softmax.c — softmax, its logarithm and cross-entropy, over the last axis of (rows, c).
  *
- * The largest element of a row is subtracted first, so no exponential overflows. Rows are shared out among
- * the threads some at a time. Short rows are padded to whole vectors by -infinity, whose
+ * The largest element of a row is subtracted first, so no exponential overflows. Rows are shared
+ * out among the threads some at a time. Short rows are padded to whole vectors by -infinity, whose
  * exponential is 0. */
 #include "kernels.h"
 #include "columns.h"
@@ -13,25 +13,22 @@ static int least(int a, int b) { return a < b ? a : b; }
 /* Rows in a piece of work: about 4096 numbers. */
 static int rows_at_a_time(int c) { return 4096 / (c + 1) + 1; }
 
-/* ---- one row ------------------------------------------------------------------------------------------ */
+/* ---- one row --------------------------------------------------------------------------------- */
 
 /* x[i..] up to a vector, the rest of the vector being `padding` */
-INLINE vec load_padded(const real *x, int n, real padding)
-{
+INLINE vec load_padded(const real *x, int n, real padding) {
     if (n >= VEC) return vload(x);
     vec v = vset(padding);
     for (int j = 0; j < n; j++) v[j] = x[j];
     return v;
 }
 
-INLINE void store_some(real *y, vec v, int n)
-{
+INLINE void store_some(real *y, vec v, int n) {
     if (n >= VEC) vstore(y, v);
     else vstore_part(y, v, n);
 }
 
-static real row_max(int c, const real *x)
-{
+static real row_max(int c, const real *x) {
     vec largest = vset(-INFINITY);
     for (int i = 0; i < c; i += VEC) {
         vec v = load_padded(x + i, c - i, -INFINITY);
@@ -41,8 +38,7 @@ static real row_max(int c, const real *x)
 }
 
 /* Sum of e^(x - shift); y, if not NULL, receives the terms. */
-INLINE double row_exp(int c, const real *x, real shift, real *y)
-{
+INLINE double row_exp(int c, const real *x, real shift, real *y) {
     double total = 0;
     for (int start = 0; start < c; start += RUN * VEC) {
         vec run = {0};
@@ -56,15 +52,13 @@ INLINE double row_exp(int c, const real *x, real shift, real *y)
     return total;
 }
 
-static double row_lse(int c, const real *x)
-{
+static double row_lse(int c, const real *x) {
     real largest = row_max(c, x);
     return largest + log(row_exp(c, x, largest, NULL));
 }
 
 /* sum of a b, and of a alone where b is NULL */
-INLINE double row_dot(int c, const real *a, const real *b)
-{
+INLINE double row_dot(int c, const real *a, const real *b) {
     double total = 0;
     for (int start = 0; start < c; start += RUN * VEC) {
         vec run = {0};
@@ -75,38 +69,33 @@ INLINE double row_dot(int c, const real *a, const real *b)
     return total;
 }
 
-/* ---- softmax -------------------------------------------------------------------------------------------- */
+/* ---- softmax --------------------------------------------------------------------------------- */
 
-static double exact_max(int c, const real *x)
-{
+static double exact_max(int c, const real *x) {
     double largest = -INFINITY;
     for (int j = 0; j < c; j++) largest = fmax(largest, x[j]);
     return largest;
 }
 
-static double exact_sum(int c, const real *x, double largest)
-{
+static double exact_sum(int c, const real *x, double largest) {
     double sum = 0;
     for (int j = 0; j < c; j++) sum += exp(x[j] - largest);
     return sum;
 }
 
-void k_softmax_ref(int rows, int c, const real *x, real *y)
-{
+void k_softmax_ref(int rows, int c, const real *x, real *y) {
     for (int i = 0; i < rows; i++, x += c, y += c) {
         double largest = exact_max(c, x), sum = exact_sum(c, x, largest);
         for (int j = 0; j < c; j++) y[j] = (real)(exp(x[j] - largest) / sum);
     }
 }
 
-static void softmax_row(int c, const real *x, real *y)
-{
+static void softmax_row(int c, const real *x, real *y) {
     real scale = (real)(1 / row_exp(c, x, row_max(c, x), y));
     for (int j = 0; j < c; j++) y[j] *= scale;
 }
 
-void k_softmax(int rows, int c, const real *x, real *y)
-{
+void k_softmax(int rows, int c, const real *x, real *y) {
     int step = rows_at_a_time(c);
     PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
@@ -115,8 +104,7 @@ void k_softmax(int rows, int c, const real *x, real *y)
 }
 
 /* dx = y (dy - sum of y dy) */
-static void softmax_back_row(int c, const real *y, const real *dy, real *dx, bool add)
-{
+static void softmax_back_row(int c, const real *y, const real *dy, real *dx, bool add) {
     real inner = (real)row_dot(c, y, dy);
     for (int j = 0; j < c; j++) {
         real d = y[j] * (dy[j] - inner);
@@ -124,8 +112,7 @@ static void softmax_back_row(int c, const real *y, const real *dy, real *dx, boo
     }
 }
 
-void k_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add)
-{
+void k_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add) {
     int step = rows_at_a_time(c);
     PARALLEL_FOR((double)rows * c * COST_COPY)
     for (int start = 0; start < rows; start += step)
@@ -133,25 +120,22 @@ void k_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bo
             softmax_back_row(c, y + (size_t)i * c, dy + (size_t)i * c, dx + (size_t)i * c, add);
 }
 
-/* ---- log softmax ----------------------------------------------------------------------------------------- */
+/* ---- log softmax ----------------------------------------------------------------------------- */
 
-void k_log_softmax_ref(int rows, int c, const real *x, real *y)
-{
+void k_log_softmax_ref(int rows, int c, const real *x, real *y) {
     for (int i = 0; i < rows; i++, x += c, y += c) {
         double largest = exact_max(c, x), sum = exact_sum(c, x, largest);
         for (int j = 0; j < c; j++) y[j] = (real)((x[j] - largest) - log(sum));
     }
 }
 
-static void log_softmax_row(int c, const real *x, real *y)
-{
+static void log_softmax_row(int c, const real *x, real *y) {
     /* in this order: the sum of the two would round where they are large */
     real largest = row_max(c, x), rest = (real)log(row_exp(c, x, largest, NULL));
     for (int j = 0; j < c; j++) y[j] = (x[j] - largest) - rest;
 }
 
-void k_log_softmax(int rows, int c, const real *x, real *y)
-{
+void k_log_softmax(int rows, int c, const real *x, real *y) {
     int step = rows_at_a_time(c);
     PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
@@ -159,9 +143,9 @@ void k_log_softmax(int rows, int c, const real *x, real *y)
             log_softmax_row(c, x + (size_t)i * c, y + (size_t)i * c);
 }
 
-/* dx (+)= d + a e^(x - shift): the gradient of both log softmax (d = dy) and cross-entropy (d NULL: 0) */
-INLINE void exp_row(int c, const real *x, real shift, real a, const real *d, real *dx, bool add)
-{
+/* dx (+)= d + a e^(x - shift): the gradient of both log softmax (d = dy) and cross-entropy (d NULL:
+ * 0) */
+INLINE void exp_row(int c, const real *x, real shift, real a, const real *d, real *dx, bool add) {
     for (int i = 0; i < c; i += VEC) {
         vec v = vset(a) * vexp(load_padded(x + i, c - i, 0) - vset(shift));
         if (d) v += load_padded(d + i, c - i, 0);
@@ -171,8 +155,7 @@ INLINE void exp_row(int c, const real *x, real shift, real a, const real *d, rea
 }
 
 /* dx = dy - softmax(x) sum of dy */
-void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add)
-{
+void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx, bool add) {
     int step = rows_at_a_time(c);
     PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
@@ -183,10 +166,9 @@ void k_log_softmax_back(int rows, int c, const real *y, const real *dy, real *dx
         }
 }
 
-/* ---- cross-entropy ----------------------------------------------------------------------------------------- */
+/* ---- cross-entropy --------------------------------------------------------------------------- */
 
-double k_cross_entropy(int rows, int c, const real *x, const int *target, real *lse)
-{
+double k_cross_entropy(int rows, int c, const real *x, const int *target, real *lse) {
     int step = rows_at_a_time(c);
     PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)
@@ -209,9 +191,8 @@ static void cross_entropy_back_row(int c, const real *x, int target, real lse, r
     dx[target] -= a;
 }
 
-void k_cross_entropy_back(int rows, int c, const real *x, const int *target, const real *lse, real a,
-                          real *dx, bool add)
-{
+void k_cross_entropy_back(int rows, int c, const real *x, const int *target, const real *lse,
+                          real a, real *dx, bool add) {
     int step = rows_at_a_time(c);
     PARALLEL_FOR((double)rows * c * COST_FUNCTION)
     for (int start = 0; start < rows; start += step)

@@ -13,13 +13,11 @@ enum { MAX_THREADS = 256 };
 
 static int thread_count;    /* 0: not asked yet */
 
-void threads_set(int n)
-{
+void threads_set(int n) {
     thread_count = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
 }
 
-int threads_get(void)
-{
+int threads_get(void) {
 #ifdef _OPENMP
     if (!thread_count) threads_set(omp_get_max_threads());
     return thread_count;
@@ -28,14 +26,12 @@ int threads_get(void)
 #endif
 }
 
-int threads_for(double nanoseconds)
-{
+int threads_for(double nanoseconds) {
     const double worth_waking = 5000;    /* several times what waking and meeting again costs */
     return nanoseconds < worth_waking ? 1 : threads_get();
 }
 
-int thread_index(void)
-{
+int thread_index(void) {
 #ifdef _OPENMP
     return omp_get_thread_num();
 #else
@@ -45,29 +41,27 @@ int thread_index(void)
 
 static struct { real *memory; size_t count; } slots[SCRATCH_SLOTS];
 
-real *scratch(ScratchSlot slot, size_t count)
-{
+real *scratch(ScratchSlot slot, size_t count) {
     if (slots[slot].memory && count <= slots[slot].count) return slots[slot].memory;
     size_t bytes = (count * sizeof(real) + 64) / 64 * 64;    /* never 0 */
     free(slots[slot].memory);
     slots[slot].memory = aligned_alloc(64, bytes);
     slots[slot].count = bytes / sizeof(real);
     if (!slots[slot].memory) {
-        fprintf(stderr, "kernels: no memory for %zu bytes of scratch; try a smaller batch\n", bytes);
+        fprintf(stderr, "kernels: no memory for %zu bytes of scratch; try a smaller batch\n",
+                bytes);
         exit(1);
     }
     return slots[slot].memory;
 }
 
-size_t scratch_bytes(void)
-{
+size_t scratch_bytes(void) {
     size_t total = 0;
     for (int i = 0; i < SCRATCH_SLOTS; i++) total += slots[i].count * sizeof(real);
     return total;
 }
 
-void threads_sleep_when_waiting(char **argv)
-{
+void threads_sleep_when_waiting(char **argv) {
 #ifdef _OPENMP
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
     setenv("GOMP_SPINCOUNT", "1000", 1);    /* GCC's runtime: some twenty microseconds */

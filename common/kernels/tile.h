@@ -4,18 +4,20 @@
  *
  *     t[i][j] += sum over l of a_i[l] * b[l][j]
  *
- * One step loads TILE_VECS vectors of b and broadcasts one number of each row of a, and each of those
- * loads feeds several multiply-adds. A processor that starts two multiply-adds per cycle and needs
- * four cycles to finish one wants at least 8 independent sums; it also loads at most two or three
- * vectors per cycle. 6 x 2 vectors are 12 sums and 8 loads for 12 multiply-adds, and with two vectors of
- * b and one broadcast they fill 15 of 16 vector registers. Where there are 32 registers (AVX-512,
+ * One step loads TILE_VECS vectors of b and broadcasts one number of each row of a, and each of
+ * those loads feeds several multiply-adds. A processor that starts two multiply-adds per cycle and
+ * needs four cycles to finish one wants at least 8 independent sums; it also loads at most two or
+ * three vectors per cycle. 6 x 2 vectors are 12 sums and 8 loads for 12 multiply-adds, and with two
+ * vectors of b and one broadcast they fill 15 of 16 vector registers. Where there are 32 registers
+ * (AVX-512,
  * NEON), 12 x 2 use 27 of them and need fewer loads still.
  *
- * What differs between the callers is only where the rows of a begin: rows of a matrix, pixels of an
- * image (conv.c: consecutive taps of a channels-last image are consecutive in memory, so a pixel's
- * neighbourhood is a matrix row without being copied), queries of attention.
+ * What differs between the callers is only where the rows of a begin: rows of a matrix, pixels of
+ * an image (conv.c: consecutive taps of a channels-last image are consecutive in memory, so a
+ * pixel's neighbourhood is a matrix row without being copied), queries of attention.
  *
- * The sums are a local array, which the compilers keep in registers once the loops over it are unrolled.
+ * The sums are a local array, which the compilers keep in registers once the loops over it are
+ * unrolled.
  */
 #ifndef TILE_H
 #define TILE_H
@@ -33,18 +35,16 @@ typedef struct {
     vec v[TILE_ROWS][TILE_VECS];
 } Tile;
 
-INLINE void tile_step(vec sum[TILE_ROWS][TILE_VECS], const vec b[TILE_VECS], int i, real a)
-{
+INLINE void tile_step(vec sum[TILE_ROWS][TILE_VECS], const vec b[TILE_VECS], int i, real a) {
     vec a_i = vset(a);
 #pragma GCC unroll 4
     for (int j = 0; j < TILE_VECS; j++) sum[i][j] += a_i * b[j];
 }
 
-/* t += a b. Row i of a is `segments` runs of k numbers, a_i[s*a_segment + l]; the rows of b follow one
- * another over all segments, b_step apart. A plain matrix has one segment. */
-INLINE void tile_rows(int segments, int k, const real *const a[TILE_ROWS], size_t a_segment, const real *b,
-                      size_t b_step, Tile *t)
-{
+/* t += a b. Row i of a is `segments` runs of k numbers, a_i[s*a_segment + l]; the rows of b follow
+ * one another over all segments, b_step apart. A plain matrix has one segment. */
+INLINE void tile_rows(int segments, int k, const real *const a[TILE_ROWS], size_t a_segment,
+                      const real *b, size_t b_step, Tile *t) {
     Tile sum = *t;
     for (int s = 0; s < segments; s++) {
         const real *row[TILE_ROWS];
@@ -62,8 +62,8 @@ INLINE void tile_rows(int segments, int k, const real *const a[TILE_ROWS], size_
 }
 
 /* t += a b where a is stored transposed, or packed: a[l*a_step + i] */
-INLINE void tile_columns(int k, const real *a, size_t a_step, const real *b, size_t b_step, Tile *t)
-{
+INLINE void tile_columns(int k, const real *a, size_t a_step, const real *b, size_t b_step,
+                         Tile *t) {
     Tile sum = *t;
     for (int l = 0; l < k; l++, a += a_step, b += b_step) {
         vec b_l[TILE_VECS];
@@ -76,14 +76,12 @@ INLINE void tile_columns(int k, const real *a, size_t a_step, const real *b, siz
 }
 
 /* a whole tile in memory, rows ld apart */
-INLINE void tile_load(Tile *t, const real *c, size_t ld)
-{
+INLINE void tile_load(Tile *t, const real *c, size_t ld) {
     for (int i = 0; i < TILE_ROWS; i++)
         for (int j = 0; j < TILE_VECS; j++) t->v[i][j] = vload(c + i * ld + j * VEC);
 }
 
-INLINE void tile_save(const Tile *t, real *c, size_t ld)
-{
+INLINE void tile_save(const Tile *t, real *c, size_t ld) {
     for (int i = 0; i < TILE_ROWS; i++)
         for (int j = 0; j < TILE_VECS; j++) vstore(c + i * ld + j * VEC, t->v[i][j]);
 }

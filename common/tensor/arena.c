@@ -37,8 +37,8 @@ static Chunk *chunk_new(size_t size) {
     return c;
 }
 
-/* The next chunk with room; a new one is at least half of what all the others hold, so that their number
- * stays small however much is asked for. */
+/* The next chunk with room; a new one is at least half of what all the others hold, so that their
+ * number stays small however much is asked for. */
 static Chunk *chunk_with_room(Arena *a, size_t bytes) {
     size_t held = 0;
     for (Chunk *c = a->first; c; c = c->next) held += c->size;

@@ -1,10 +1,10 @@
 /* error.h — the two ways to stop.
  *
- * The program is wrong (shapes, ranks, misuse): die() prints one line and aborts, so that a debugger
- * stops in the reader's own line.
- * The world is wrong (files, options, memory): fail() prints one line saying what was read, what was
- * expected and what to do, and exits with status 1; usage_error() is the same with status 2, for a
- * command line that cannot be carried out. */
+ * The program is wrong (shapes, ranks, misuse): die() prints one line and aborts, so that a
+ * debugger stops in the reader's own line.
+ * The world is wrong (files, options, memory): fail() prints one line saying what was read, what
+ * was expected and what to do, and exits with status 1; usage_error() is the same with status 2,
+ * for a command line that cannot be carried out. */
 #ifndef ERROR_H
 #define ERROR_H
 

@@ -11,13 +11,23 @@
 
 static AttentionShape attention_shape(const Tensor *y) {
     const int *a = y->iarg;
-    return (AttentionShape){.b = y->shape[0], .heads = a[0], .nq = y->shape[1], .nk = a[1], .dk = a[2],
-                            .dv = a[3], .ldq = a[4], .ldk = a[5], .ldv = a[6], .causal = a[7] & 1,
+    return (AttentionShape){.b = y->shape[0],
+                            .heads = a[0],
+                            .nq = y->shape[1],
+                            .nk = a[1],
+                            .dk = a[2],
+                            .dv = a[3],
+                            .ldq = a[4],
+                            .ldk = a[5],
+                            .ldv = a[6],
+                            .causal = a[7] & 1,
                             .mask_stride = a[7] & 2 ? (size_t)y->shape[1] * (size_t)a[1] : 0,
-                            .mask = (const uint8_t *)y->isaved, .scale = y->arg[0]};
+                            .mask = (const uint8_t *)y->isaved,
+                            .scale = y->arg[0]};
 }
 
-static void set_attention(Tensor *y, Attention a, int nk, int dk, int dv, int ldq, int ldk, int ldv) {
+static void set_attention(Tensor *y, Attention a, int nk, int dk, int dv, int ldq, int ldk,
+                          int ldv) {
     int args[8] = {a.heads, nk, dk, dv, ldq, ldk, ldv, a.causal | a.mask_per_item << 1};
     for (int i = 0; i < 8; i++) y->iarg[i] = args[i];
     y->arg[0] = (real)(a.scale != 0 ? a.scale : 1 / sqrt(dk));
@@ -30,7 +40,7 @@ static void check_heads(const char *op, const Tensor *x, int channels, int heads
         die("%s: %d channels of %s do not split into %d heads", op, channels, t_describe(x), heads);
 }
 
-/* ---- attention ---------------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 /* The kernel computes all three gradients; one that nobody wants goes to memory that nobody reads. */
 static real *wanted_or_spare(Tensor *y, int i, bool *add) {
@@ -55,7 +65,8 @@ static Tensor *distinct(Tensor *x, const Tensor *a, const Tensor *b) {
 
 Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a) {
     if (q->rank != 3 || k->rank != 3 || v->rank != 3)
-        die("attention: %s, %s, %s; sequences are (B,N,C)", t_describe(q), t_describe(k), t_describe(v));
+        die("attention: %s, %s, %s; sequences are (B,N,C)", t_describe(q), t_describe(k),
+            t_describe(v));
     if (q->shape[2] != k->shape[2] || k->shape[1] != v->shape[1] || q->shape[0] != k->shape[0] ||
         k->shape[0] != v->shape[0])
         die("attention: queries %s, keys %s, values %s do not belong together", t_describe(q),
@@ -72,7 +83,7 @@ Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a) {
     return t_done(y);
 }
 
-/* ---- self_attention: q | k | v side by side in one array -------------------------------------------------- */
+/* ---- self_attention: q | k | v side by side in one array ------------------------------------- */
 
 static void self_attention_back(Tensor *y) {
     AttentionShape s = attention_shape(y);

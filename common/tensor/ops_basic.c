@@ -1,12 +1,13 @@
 /* ops_basic.c — elementwise operations.
  *
- * In every formula dy is the gradient of the loss with respect to y, and "dx +=" says where it goes. */
+ * In every formula dy is the gradient of the loss with respect to y, and "dx +=" says where it
+ * goes. */
 #include "tensor/error.h"
 #include "tensor/tensor.h"
 
 #include <string.h>
 
-/* ---- broadcasting: add, sub, mul, div --------------------------------------------------------------
+/* ---- broadcasting: add, sub, mul, div -----------------------------------------------------------
  * Shapes are aligned at their last axes; an axis of size 1 is repeated (numpy's rule).
  *   y = a + b    da += dy       db += dy
  *   y = a - b    da += dy       db -= dy
@@ -66,7 +67,7 @@ static Tensor *per_channel(const char *op, Tensor *x, Tensor *v) {
 Tensor *t_add_channel(Tensor *x, Tensor *v) { return t_add(x, per_channel("add_channel", x, v)); }
 Tensor *t_mul_channel(Tensor *x, Tensor *v) { return t_mul(x, per_channel("mul_channel", x, v)); }
 
-/* ---- functions of one number ------------------------------------------------------------------------
+/* ---- functions of one number --------------------------------------------------------------------
  *   y = f(x)     dx += dy f'(x)
  *
  *   name         f                                  f'
@@ -109,7 +110,9 @@ UNARY_FUNCTIONS(BACK)
 #undef BACK
 
 Tensor *t_scale(Tensor *x, double a) { return unary("scale", k_affine, affine_back, x, a, 0); }
-Tensor *t_add_scalar(Tensor *x, double a) { return unary("add_scalar", k_affine, affine_back, x, 1, a); }
+Tensor *t_add_scalar(Tensor *x, double a) {
+    return unary("add_scalar", k_affine, affine_back, x, 1, a);
+}
 Tensor *t_exp(Tensor *x) { return unary("exp", k_exp, exp_back, x, 0, 0); }
 Tensor *t_log(Tensor *x) { return unary("log", k_log, log_back, x, 0, 0); }
 Tensor *t_sqrt(Tensor *x) { return unary("sqrt", k_sqrt, sqrt_back, x, 0, 0); }
@@ -133,9 +136,10 @@ Tensor *t_clamp(Tensor *x, double low, double high) {
     return unary("clamp", k_clamp, clamp_back, x, low, high);
 }
 
-/* ---- dropout ------------------------------------------------------------------------------------------
- * y = x / (1-p) with probability 1-p, else 0;  dx += dy times the same factor. The factors are drawn again
- * in the backward pass rather than stored: random numbers are a function of their index. */
+/* ---- dropout ------------------------------------------------------------------------------------
+ * y = x / (1-p) with probability 1-p, else 0;  dx += dy times the same factor. The factors are
+ * drawn again in the backward pass rather than stored: random numbers are a function of their
+ * index. */
 
 static void dropout_back(Tensor *y) {
     const real *dy = y->g;
@@ -154,7 +158,7 @@ Tensor *t_dropout(Tensor *x, double p, Rng *rng) {
     return t_done(y);
 }
 
-/* ---- gradients that stop or jump ------------------------------------------------------------------------ */
+/* ---- gradients that stop or jump ------------------------------------------------------------- */
 
 Tensor *t_detach(Tensor *x) {
     Tensor *y = t_view("detach", NULL, 1, &x, x->rank, x->shape);
@@ -162,8 +166,8 @@ Tensor *t_detach(Tensor *x) {
     return y;
 }
 
-/* y = value; d grad_to += dy. The quantiser of a VQ-VAE copies the decoder's gradient past the codebook so
- * (van den Oord et al. 2017, section 3.2; Bengio et al. 2013). */
+/* y = value; d grad_to += dy. The quantiser of a VQ-VAE copies the decoder's gradient past the
+ * codebook so (van den Oord et al. 2017, section 3.2; Bengio et al. 2013). */
 static void straight_through_back(Tensor *y) {
     t_pass_grad(y, 1);
 }

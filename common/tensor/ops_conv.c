@@ -2,17 +2,25 @@
 #include "tensor/error.h"
 #include "tensor/tensor.h"
 
-/* ---- conv2d -----------------------------------------------------------------------------------------
+/* ---- conv2d -------------------------------------------------------------------------------------
  *   y[b,i,j,o] = bias[o] + sum over u,v,c of x[b, i s + u - top, j s + v - left, c] w[u,v,c,o]
- *   dx[b,p,q,c]  += sum over i,j,o with p = i s + u - top, q = j s + v - left of dy[b,i,j,o] w[u,v,c,o]
+ *   dx[b,p,q,c]  += sum over i,j,o with i s + u - top = p, j s + v - left = q of dy[b,i,j,o] w[u,v,c,o]
  *   dw[u,v,c,o]  += sum over b,i,j of x[b, i s + u - top, j s + v - left, c] dy[b,i,j,o]
- *   dbias[o]     += sum over b,i,j of dy[b,i,j,o]                                                      */
+ *   dbias[o]     += sum over b,i,j of dy[b,i,j,o] */
 
 static ConvShape shape_of(const Tensor *y) {
     const Tensor *x = y->in[0], *w = y->in[1];
-    return (ConvShape){.b = x->shape[0], .h = x->shape[1], .w = x->shape[2], .ic = x->shape[3],
-                       .oc = y->shape[3], .kh = w->shape[0], .kw = w->shape[1], .stride = y->iarg[0],
-                       .pad_top = y->iarg[1], .pad_left = y->iarg[2], .oh = y->shape[1],
+    return (ConvShape){.b = x->shape[0],
+                       .h = x->shape[1],
+                       .w = x->shape[2],
+                       .ic = x->shape[3],
+                       .oc = y->shape[3],
+                       .kh = w->shape[0],
+                       .kw = w->shape[1],
+                       .stride = y->iarg[0],
+                       .pad_top = y->iarg[1],
+                       .pad_left = y->iarg[2],
+                       .oh = y->shape[1],
                        .ow = y->shape[2]};
 }
 
@@ -34,7 +42,8 @@ static void conv2d_back(Tensor *y) {
 }
 
 /* axis of w that meets x's channels, and axis that makes y's */
-static void check_conv(const char *op, Tensor *x, Tensor *w, Tensor *b, ConvPad p, int in, int out) {
+static void check_conv(const char *op, Tensor *x, Tensor *w, Tensor *b, ConvPad p, int in,
+                       int out) {
     if (x->rank != 4) die("%s: %s is no image batch (B,H,W,C)", op, t_describe(x));
     if (w->rank != 4) die("%s: weights %s have no four axes", op, t_describe(w));
     if (x->shape[3] != w->shape[in])
@@ -62,16 +71,24 @@ Tensor *t_conv2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     return t_done(y);
 }
 
-/* ---- conv_transpose2d ----------------------------------------------------------------------------------
- * The gradient of a convolution used as a forward pass: with C the convolution that takes images like y to
- * images like x by the same weights w (KH,KW,OUT,IN),
+/* ---- conv_transpose2d ---------------------------------------------------------------------------
+ * The gradient of a convolution used as a forward pass: with C the convolution that takes images
+ * like y to images like x by the same weights w (KH,KW,OUT,IN),
  *   y = C^T x + bias     dx += C dy     dw += that of C, from its input dy and its output's gradient x  */
 
 static ConvShape shape_of_transpose(const Tensor *y) {
     const Tensor *x = y->in[0], *w = y->in[1];
-    return (ConvShape){.b = x->shape[0], .h = y->shape[1], .w = y->shape[2], .ic = y->shape[3],
-                       .oc = x->shape[3], .kh = w->shape[0], .kw = w->shape[1], .stride = y->iarg[0],
-                       .pad_top = y->iarg[1], .pad_left = y->iarg[2], .oh = x->shape[1],
+    return (ConvShape){.b = x->shape[0],
+                       .h = y->shape[1],
+                       .w = y->shape[2],
+                       .ic = y->shape[3],
+                       .oc = x->shape[3],
+                       .kh = w->shape[0],
+                       .kw = w->shape[1],
+                       .stride = y->iarg[0],
+                       .pad_top = y->iarg[1],
+                       .pad_left = y->iarg[2],
+                       .oh = x->shape[1],
                        .ow = x->shape[2]};
 }
 
@@ -96,8 +113,8 @@ Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     int h = (x->shape[1] - 1) * p.stride + w->shape[0] - p.top - p.bottom;
     int width = (x->shape[2] - 1) * p.stride + w->shape[1] - p.left - p.right;
     if (h < 1 || width < 1)
-        die("conv_transpose2d: %s by %s would give an image of %dx%d", t_describe(x), t_describe(w), h,
-            width);
+        die("conv_transpose2d: %s by %s would give an image of %dx%d", t_describe(x), t_describe(w),
+            h, width);
     Tensor *y = t_new("conv_transpose2d", conv_transpose2d_back, 3, (Tensor *[]){x, w, b},
                       SHAPE(x->shape[0], h, width, w->shape[2]));
     y->iarg[0] = p.stride, y->iarg[1] = p.top, y->iarg[2] = p.left;
@@ -106,9 +123,10 @@ Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     return t_done(y);
 }
 
-/* ---- upsample2, avg_pool2 --------------------------------------------------------------------------------
+/* ---- upsample2, avg_pool2 -----------------------------------------------------------------------
  * upsample2: y[b,i,j] = x[b,i/2,j/2]                     dx[b,i,j] += sum of the 2x2 block of dy
- * avg_pool2: y[b,i,j] = mean of the 2x2 block of x       dx[b,i,j] += dy[b,i/2,j/2] / 4              */
+ * avg_pool2: y[b,i,j] = mean of the 2x2 block of x       dx[b,i,j] += dy[b,i/2,j/2] / 4            
+ *  */
 
 static void upsample2_back(Tensor *y) {
     const int *s = y->in[0]->shape;
@@ -146,7 +164,7 @@ Tensor *t_avg_pool2(Tensor *x) {
     return t_done(y);
 }
 
-/* ---- max_pool2: y[b,i,j] = largest of the 2x2 block;  dx += dy at the first place that is largest --------- */
+/* ---- max_pool2: y = largest of the 2x2 block;  dx += dy at the first place that is largest --- */
 
 static void max_pool2_back(Tensor *y) {
     const int *s = y->shape;
@@ -160,6 +178,7 @@ Tensor *t_max_pool2(Tensor *x) {
     Tensor *y = t_new("max_pool2", max_pool2_back, 1, &x,
                       SHAPE(x->shape[0], x->shape[1] / 2, x->shape[2] / 2, x->shape[3]));
     y->isaved = arena_get(y->arena, y->len);
-    k_max_pool2(y->shape[0], y->shape[1], y->shape[2], y->shape[3], x->x, y->x, (uint8_t *)y->isaved);
+    k_max_pool2(y->shape[0], y->shape[1], y->shape[2], y->shape[3], x->x, y->x,
+                (uint8_t *)y->isaved);
     return t_done(y);
 }

@@ -15,7 +15,7 @@ static Tensor *mean_loss(const char *op, void (*back)(Tensor *), Tensor *a, Tens
     return t_done(y);
 }
 
-/* ---- mse: L = sum (a-b)^2 / n      da += 2 (a-b) dL / n     db -= the same --------------------------------- */
+/* ---- mse: L = sum (a-b)^2 / n      da += 2 (a-b) dL / n     db -= the same ------------------- */
 
 static void mse_back(Tensor *y) {
     Tensor *a = y->in[0], *b = y->in[1];
@@ -32,7 +32,7 @@ Tensor *t_mse(Tensor *a, Tensor *b) {
     return mean_loss("mse", mse_back, a, b, k_sum_squared_difference(a->len, a->x, b->x));
 }
 
-/* ---- l1: L = sum |a-b| / n      da += sign(a-b) dL / n     db -= the same ----------------------------------- */
+/* ---- l1: L = sum |a-b| / n      da += sign(a-b) dL / n     db -= the same -------------------- */
 
 static void l1_back(Tensor *y) {
     Tensor *a = y->in[0], *b = y->in[1];
@@ -49,9 +49,9 @@ Tensor *t_l1(Tensor *a, Tensor *b) {
     return mean_loss("l1", l1_back, a, b, k_sum_absolute_difference(a->len, a->x, b->x));
 }
 
-/* ---- bce_logits: L = -sum (t ln s(x) + (1-t) ln(1-s(x))) / n, s the logistic function, from the logits x so
- * that no logarithm of 0 can arise:  max(x,0) - x t + ln(1+e^-|x|)
- *      dx += (s(x) - t) dL / n                                                                              */
+/* ---- bce_logits: L = -sum (t ln s(x) + (1-t) ln(1-s(x))) / n, s the logistic function, from the
+ * logits x so that no logarithm of 0 can arise:  max(x,0) - x t + ln(1+e^-|x|)
+ *      dx += (s(x) - t) dL / n */
 
 static void bce_logits_back(Tensor *y) {
     Tensor *x = y->in[0], *target = y->in[1];
@@ -68,7 +68,7 @@ Tensor *t_bce_logits(Tensor *logits, Tensor *target) {
 }
 
 /* ---- cross_entropy: L = mean over counted rows of ln sum_j e^x_j - x_target
- *      dx_j += (softmax(x)_j - [j = target]) dL / counted rows                                                */
+ *      dx_j += (softmax(x)_j - [j = target]) dL / counted rows */
 
 static void cross_entropy_back(Tensor *y) {
     Tensor *x = y->in[0];

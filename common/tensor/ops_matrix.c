@@ -2,9 +2,9 @@
 #include "tensor/error.h"
 #include "tensor/tensor.h"
 
-/* ---- linear ---------------------------------------------------------------------------------------
+/* ---- linear -------------------------------------------------------------------------------------
  *   y = x w + b          x (rows,in), w (in,out), b (out)
- *   dx += dy w^T    dw += x^T dy    db += sum over rows of dy                                          */
+ *   dx += dy w^T    dw += x^T dy    db += sum over rows of dy */
 
 static void linear_back(Tensor *y) {
     Tensor *x = y->in[0], *w = y->in[1], *b = y->in[2];
@@ -33,10 +33,10 @@ Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b) {
     return t_done(y);
 }
 
-/* ---- matmul -----------------------------------------------------------------------------------------
+/* ---- matmul -------------------------------------------------------------------------------------
  * for each of B items:
  *   y = a b      a (M,K), b (K,N)      da += dy b^T   db += a^T dy
- *   y = a b^T    a (M,K), b (N,K)      da += dy b     db += dy^T a                                      */
+ *   y = a b^T    a (M,K), b (N,K)      da += dy b     db += dy^T a */
 
 static void matmul_back(Tensor *y) {
     Tensor *a = y->in[0], *b = y->in[1];
@@ -46,7 +46,8 @@ static void matmul_back(Tensor *y) {
     int ldb = transposed ? k : n;
     real *da = t_grad(y, 0, &add);
     if (da)
-        gemm_batched(batch, false, !transposed, m, k, n, y->g, n, mn, b->x, ldb, kn, da, k, mk, add);
+        gemm_batched(batch, false, !transposed, m, k, n, y->g, n, mn, b->x, ldb, kn, da, k, mk,
+                     add);
     real *db = t_grad(y, 1, &add);
     if (!db) return;
     if (transposed)

@@ -24,7 +24,7 @@ static const real *values(const Tensor *x) {
     return x ? x->x : NULL;
 }
 
-/* ---- group_norm: (Wu & He 2018) statistics of one image and one group of channels ----------------------- */
+/* ---- group_norm: (Wu & He 2018) statistics of one image and one group of channels ------------ */
 
 static void group_norm_back(Tensor *y) {
     Tensor *x = y->in[0];
@@ -62,7 +62,7 @@ Tensor *t_group_norm_silu(Tensor *x, Tensor *gain, Tensor *shift, int groups, do
     return group_norm_op("group_norm_silu", x, gain, shift, groups, eps, true);
 }
 
-/* ---- layer_norm: (Ba et al. 2016) statistics of one row ---------------------------------------------------- */
+/* ---- layer_norm: (Ba et al. 2016) statistics of one row -------------------------------------- */
 
 static void layer_norm_back(Tensor *y) {
     Tensor *x = y->in[0];
@@ -77,13 +77,15 @@ static void layer_norm_back(Tensor *y) {
 Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps) {
     check_affine("layer_norm", x, gain, shift);
     int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
-    Tensor *y = t_new("layer_norm", layer_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
+    Tensor *y =
+        t_new("layer_norm", layer_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
     real *mean = t_saved(y, 2 * (size_t)rows);
-    layer_norm_forward(rows, C, (real)eps, x->x, values(gain), values(shift), y->x, mean, mean + rows);
+    layer_norm_forward(rows, C, (real)eps, x->x, values(gain), values(shift), y->x, mean,
+                       mean + rows);
     return t_done(y);
 }
 
-/* ---- batch_norm: (Ioffe & Szegedy 2015) statistics of one channel over the batch ---------------------------
+/* ---- batch_norm: (Ioffe & Szegedy 2015) statistics of one channel over the batch ----------------
  * With running statistics m and s are constants: dx += dy gain / s. */
 
 static void batch_norm_back(Tensor *y) {
@@ -92,11 +94,12 @@ static void batch_norm_back(Tensor *y) {
     bool add_x = false, add_gain = false, add_shift = false;
     real *dx = t_grad(y, 0, &add_x);
     real *dgain = t_grad(y, 1, &add_gain), *dshift = t_grad(y, 2, &add_shift);
-    batch_norm_backward(rows, C, y->arg[0], x->x, y->saved, y->saved + C, values(y->in[1]), y->iarg[0],
-                        y->g, dx, add_x, dgain, add_gain, dshift, add_shift);
+    batch_norm_backward(rows, C, y->arg[0], x->x, y->saved, y->saved + C, values(y->in[1]),
+                        y->iarg[0], y->g, dx, add_x, dgain, add_gain, dshift, add_shift);
 }
 
-/* running += momentum (batch - running); the running variance is the unbiased one, n/(n-1) times ours */
+/* running += momentum (batch - running); the running variance is the unbiased one, n/(n-1) times
+ * ours */
 static void move_running(Tensor *mean, Tensor *var, const real *m, const real *v, int rows,
                          double momentum) {
     k_lerp(mean->len, (real)momentum, m, mean->x);
@@ -105,14 +108,15 @@ static void move_running(Tensor *mean, Tensor *var, const real *m, const real *v
     k_axpy(var->len, (real)momentum * unbiased, v, var->x, true);
 }
 
-Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tensor *var, bool training,
-                     double momentum, double eps) {
+Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tensor *var,
+                     bool training, double momentum, double eps) {
     check_affine("batch_norm", x, gain, shift);
     int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
     if (mean->len != (size_t)C || var->len != (size_t)C)
         die("batch_norm: %s has %d channels but the running statistics are %s and %s",
             t_describe(x), C, t_describe(mean), t_describe(var));
-    Tensor *y = t_new("batch_norm", batch_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
+    Tensor *y =
+        t_new("batch_norm", batch_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
     y->iarg[0] = training;
     y->arg[0] = (real)eps;
     real *m = t_saved(y, 2 * (size_t)C), *v = m + C;

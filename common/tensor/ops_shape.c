@@ -1,5 +1,5 @@
-/* ops_shape.c — other shapes for the same numbers. Each gradient undoes its op: what was copied from x[i] to
- * y[j] is added from dy[j] to dx[i]. */
+/* ops_shape.c — other shapes for the same numbers. Each gradient undoes its op: what was copied
+ * from x[i] to y[j] is added from dy[j] to dx[i]. */
 #include "tensor/error.h"
 #include "tensor/tensor.h"
 
@@ -18,7 +18,7 @@ static size_t product(const Tensor *x, int from, int to) {
     return p;
 }
 
-/* ---- reshape: the same values under another shape ------------------------------------------------------- */
+/* ---- reshape: the same values under another shape -------------------------------------------- */
 
 static void reshape_back(Tensor *y) {
     t_pass_grad(y, 0);
@@ -41,7 +41,7 @@ Tensor *t_reshape(Tensor *x, int rank, const int *shape) {
     return t_done(t_view("reshape", reshape_back, 1, &x, rank, full));
 }
 
-/* ---- permute: y's axis i is x's axis axes[i] -------------------------------------------------------------- */
+/* ---- permute: y's axis i is x's axis axes[i] ------------------------------------------------- */
 
 /* four axes, the missing ones in front */
 static void widen(const Tensor *x, const int *axes, int shape[4], int perm[4]) {
@@ -66,7 +66,8 @@ static void permute_back(Tensor *y) {
 
 Tensor *t_permute(Tensor *x, int rank, const int *axes) {
     int shape[4] = {1, 1, 1, 1}, used = 0;
-    if (rank != x->rank) die("permute: %s has %d axes, %d are listed", t_describe(x), x->rank, rank);
+    if (rank != x->rank)
+        die("permute: %s has %d axes, %d are listed", t_describe(x), x->rank, rank);
     for (int i = 0; i < rank; i++) {
         if (axes[i] < 0 || axes[i] >= rank || used >> axes[i] & 1)
             die("permute: axis %d of %s is listed twice or does not exist", axes[i], t_describe(x));
@@ -81,7 +82,7 @@ Tensor *t_permute(Tensor *x, int rank, const int *axes) {
     return t_done(y);
 }
 
-/* ---- concat: a, then b, along an axis ------------------------------------------------------------------------ */
+/* ---- concat: a, then b, along an axis -------------------------------------------------------- */
 
 static void concat_back(Tensor *y) {
     int axis = y->iarg[0];
@@ -113,7 +114,7 @@ Tensor *t_concat(Tensor *a, Tensor *b, int axis) {
     return t_done(y);
 }
 
-/* ---- slice: y = x[.., start .. start+length-1, ..] -------------------------------------------------------------- */
+/* ---- slice: y = x[.., start .. start+length-1, ..] ------------------------------------------- */
 
 static void slice_back(Tensor *y) {
     Tensor *x = y->in[0];
@@ -144,7 +145,7 @@ Tensor *t_slice(Tensor *x, int axis, int start, int length) {
     return t_done(y);
 }
 
-/* ---- pad: zeros before and after, along an axis ------------------------------------------------------------------- */
+/* ---- pad: zeros before and after, along an axis ---------------------------------------------- */
 
 static void pad_back(Tensor *y) {
     Tensor *x = y->in[0];
@@ -159,7 +160,8 @@ static void pad_back(Tensor *y) {
 
 Tensor *t_pad(Tensor *x, int axis, int before, int after) {
     axis = axis_of("pad", x, axis);
-    if (before < 0 || after < 0) die("pad: %d before and %d after; neither is negative", before, after);
+    if (before < 0 || after < 0)
+        die("pad: %d before and %d after; neither is negative", before, after);
     int shape[4];
     memcpy(shape, x->shape, sizeof shape);
     shape[axis] += before + after;
@@ -173,7 +175,7 @@ Tensor *t_pad(Tensor *x, int axis, int before, int after) {
     return t_done(y);
 }
 
-/* ---- gather_rows: y[i,:] = table[index[i],:];  dtable[index[i],:] += dy[i,:] ------------------------------------------ */
+/* ---- gather_rows: y[i,:] = table[index[i],:];  dtable[index[i],:] += dy[i,:] ----------------- */
 
 static void gather_rows_back(Tensor *y) {
     Tensor *table = y->in[0];
@@ -187,8 +189,8 @@ Tensor *t_gather_rows(Tensor *table, const int *index, int n) {
     if (table->rank != 2) die("gather_rows: the table %s is no (rows,channels)", t_describe(table));
     for (int i = 0; i < n; i++)
         if (index[i] < 0 || index[i] >= table->shape[0])
-            die("gather_rows: index %d is %d but %s has rows 0 to %d", i, index[i], t_describe(table),
-                table->shape[0] - 1);
+            die("gather_rows: index %d is %d but %s has rows 0 to %d", i, index[i],
+                t_describe(table), table->shape[0] - 1);
     Tensor *y = t_new("gather_rows", gather_rows_back, 1, &table, SHAPE(n, table->shape[1]));
     y->isaved = arena_get(y->arena, (size_t)n * sizeof *index);
     memcpy(y->isaved, index, (size_t)n * sizeof *index);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void append_name(Scope *s, const char *format, va_list args) {
     size_t n = strlen(s->path), room = sizeof s->path - n;
@@ -35,7 +35,7 @@ Scope sub(Scope s, const char *format, ...) {
     return s;
 }
 
-/* ---- creation ----------------------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static void list_append(Params *p, Tensor *w) {
     if (p->count == p->capacity) {
@@ -46,7 +46,8 @@ static void list_append(Params *p, Tensor *w) {
     p->list[p->count++] = w;
 }
 
-static Tensor *new_parameter(Scope s, const char *op, const char *name, int rank, const int *shape) {
+static Tensor *new_parameter(Scope s, const char *op, const char *name, int rank,
+                             const int *shape) {
     Params *p = s.params;
     s = sub(s, "%s", name);
     if (params_find(p, s.path)) die("param: the name %s is taken", s.path);
@@ -88,7 +89,7 @@ Tensor *buffer(Scope s, const char *name, double value, int rank, const int *sha
     return w;
 }
 
-/* ---- the whole list ------------------------------------------------------------------------------------- */
+/* ---- the whole list -------------------------------------------------------------------------- */
 
 static bool is_buffer(const Tensor *w) {
     return !strcmp(w->op, "buffer");

@@ -11,7 +11,7 @@ struct FreeBuffer {
     size_t bytes;
 };
 
-/* ---- words for messages ------------------------------------------------------------------------- */
+/* ---- words for messages ---------------------------------------------------------------------- */
 
 const char *t_describe(const Tensor *x) {
     static char text[6][200];
@@ -39,7 +39,7 @@ const char *const *ops_seen(int *n) {
     return seen;
 }
 
-/* ---- new tensors ---------------------------------------------------------------------------------- */
+/* ---- new tensors ----------------------------------------------------------------------------- */
 
 static void set_shape(Tensor *y, int rank, const int *shape) {
     if (rank < 1 || rank > 4) die("%s: rank %d; tensors have 1 to 4 axes", y->op, rank);
@@ -155,18 +155,20 @@ real *t_saved(Tensor *y, size_t n) {
     return y->saved = arena_get(y->arena, n * sizeof(real));
 }
 
-/* ---- gradients -------------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
 static size_t buffer_bytes(size_t len) {
     return (len * sizeof(real) + 63) / 64 * 64;
 }
 
-/* The smallest used-up buffer that holds `len` numbers without wasting more than it holds, else new memory. */
+/* The smallest used-up buffer that holds `len` numbers without wasting more than it holds, else new
+ * memory. */
 static real *gradient_buffer(Tape *t, size_t len) {
     size_t want = buffer_bytes(len);
     FreeBuffer **best = NULL;
     for (FreeBuffer **b = &t->free_buffers; *b; b = &(*b)->next)
-        if ((*b)->bytes >= want && (*b)->bytes <= 2 * want && (!best || (*b)->bytes < (*best)->bytes))
+        if ((*b)->bytes >= want && (*b)->bytes <= 2 * want &&
+            (!best || (*b)->bytes < (*best)->bytes))
             best = b;
     if (!best) return arena_get(&t->arena, want);
     FreeBuffer *b = *best;

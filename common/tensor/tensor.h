@@ -18,32 +18,33 @@
  *         adam_step(&adam, &params, 1e-3);
  *     }
  *
- * Shapes are row major and channels last: images (B,H,W,C), sequences (B,N,C). An operand of the wrong
- * shape is a mistake in the program: one line with the op, the operands and the numbers that disagree,
- * then abort().
+ * Shapes are row major and channels last: images (B,H,W,C), sequences (B,N,C). An operand of the
+ * wrong shape is a mistake in the program: one line with the op, the operands and the numbers that
+ * disagree, then abort().
  *
- * Write at most one op that draws random numbers or creates a parameter per expression: C leaves the
- * order in which arguments are evaluated open. */
+ * Write at most one op that draws random numbers or creates a parameter per expression: C leaves
+ * the order in which arguments are evaluated open. */
 #ifndef TENSOR_H
 #define TENSOR_H
 
 #include "kernels/kernels.h"
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Memory that is given out in order and taken back all at once. Grows by chunks; keeps them when reset,
- * so that a training step allocates nothing after the first. */
+/* Memory that is given out in order and taken back all at once. Grows by chunks; keeps them when
+ * reset, so that a training step allocates nothing after the first. */
 typedef struct Chunk Chunk;
 typedef struct {
     Chunk *first, *current;
     size_t used, peak;      /* bytes given out, now and at most */
 } Arena;
 
-void *arena_get(Arena *a, size_t bytes);   /* 64-byte aligned, not cleared; fails when memory is out */
+/* 64-byte aligned, not cleared; fails when memory is out */
+void *arena_get(Arena *a, size_t bytes);
 void  arena_reset(Arena *a);
 void  arena_free(Arena *a);
 
-/* ---- tensors ---------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 typedef struct Tensor Tensor;
 typedef struct Tape Tape;
@@ -71,7 +72,7 @@ struct Tensor {
 /* expands to the two arguments `rank, shape` that many functions take */
 #define SHAPE(...) (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), (int[]){__VA_ARGS__}
 
-/* ---- tape ------------------------------------------------------------------------------------- */
+/* ---- tape ------------------------------------------------------------------------------------ */
 
 typedef struct FreeBuffer FreeBuffer;
 struct Tape {
@@ -84,19 +85,22 @@ struct Tape {
 void tape_reset(Tape *t);   /* everything made on the tape is gone; no_grad stays as it is */
 void tape_free(Tape *t);
 
-/* Gradients of the scalar `loss`, added to the .g of every parameter and variable it depends on. The gradient
- * buffers of intermediate tensors are recycled as soon as they are used up. */
+/* Gradients of the scalar `loss`, added to the .g of every parameter and variable it depends on.
+ * The gradient buffers of intermediate tensors are recycled as soon as they are used up. */
 void backward(Tensor *loss);
 
 /* leaves: copies of `data` (NULL: left for the caller to fill) on the tape */
 Tensor *t_input(Tape *t, const real *data, int rank, const int *shape);
-Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape); /* gradient in .g after backward */
+/* gradient in .g after backward */
+Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape);
 Tensor *t_scalar(Tape *t, double value);                                   /* shape (1) */
-Tensor *t_use(Tape *t, Tensor *parameter);  /* a parameter on the tape, for expressions of parameters alone */
+/* a parameter on the tape, for expressions of parameters alone */
+Tensor *t_use(Tape *t, Tensor *parameter);
 
-/* ---- parameters --------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
-typedef enum { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } Init;  /* value; std; bound of +-uniform */
+/* value; std; bound of +-uniform */
+typedef enum { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } Init;
 
 typedef struct {
     Arena arena;
@@ -112,18 +116,22 @@ typedef struct {
 } Scope;
 
 Scope scope(Params *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-Scope sub(Scope s, const char *format, ...) __attribute__((format(printf, 2, 3)));  /* s.path + "." + name */
+/* s.path + "." + name */
+Scope sub(Scope s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 Tensor *param(Scope s, const char *name, Init init, double scale, int rank, const int *shape);
-Tensor *buffer(Scope s, const char *name, double value, int rank, const int *shape); /* saved, never trained */
+/* saved, never trained */
+Tensor *buffer(Scope s, const char *name, double value, int rank, const int *shape);
 Tensor *params_find(const Params *p, const char *name);   /* NULL if there is none */
-size_t  params_count(const Params *p);                    /* numbers that are trained; buffers excluded */
-void    params_freeze(Params *p, bool frozen);            /* frozen: no gradients, none through backward */
+/* numbers that are trained; buffers excluded */
+size_t  params_count(const Params *p);
+/* frozen: no gradients, none through backward */
+void    params_freeze(Params *p, bool frozen);
 void    params_zero_grad(Params *p);
 void    params_copy(Params *to, const Params *from);      /* values, matched by name and shape */
 void    params_free(Params *p);
 
-/* ---- operations ------------------------------------------------------------------------------------
+/* ---- operations ---------------------------------------------------------------------------------
  * Formulas of each gradient stand above the op in ops_*.c. */
 
 /* ops_basic.c: numpy broadcasting for these four */
@@ -152,28 +160,35 @@ Tensor *t_gelu_tanh(Tensor *x);               /* GPT-2's approximation */
 Tensor *t_clamp(Tensor *x, double low, double high);
 Tensor *t_dropout(Tensor *x, double p, Rng *rng);          /* p: probability of zero */
 Tensor *t_detach(Tensor *x);                               /* x, through which no gradient flows */
-Tensor *t_straight_through(Tensor *value, Tensor *grad_to);  /* value forward; the gradient goes to grad_to */
+/* value forward; the gradient goes to grad_to */
+Tensor *t_straight_through(Tensor *value, Tensor *grad_to);
 
 /* ops_matrix.c */
 Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b);  /* x (...,in) w (in,out) + b (out) or NULL */
-Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b);  /* (B,M,K) by (B,K,N), or (B,N,K) transposed */
+/* (B,M,K) by (B,K,N), or (B,N,K) transposed */
+Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b);
 
 /* ops_conv.c: weights (KH,KW,IN,OUT), bias (OUT) or NULL */
 typedef struct {
     int stride, top, left, bottom, right;   /* zeros added at each side */
 } ConvPad;
 Tensor *t_conv2d(Tensor *x, Tensor *w, Tensor *b, ConvPad pad);
-/* The transpose of t_conv2d: (B,H,W,IN) -> (B,(H-1)*stride+KH-top-bottom, ...,OUT), weights (KH,KW,OUT,IN) */
+/* The transpose of t_conv2d: (B,H,W,IN) -> (B,(H-1)*stride+KH-top-bottom, ...,OUT), weights
+ * (KH,KW,OUT,IN) */
 Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad pad);
 Tensor *t_upsample2(Tensor *x);               /* nearest, (B,H,W,C) -> (B,2H,2W,C) */
 Tensor *t_avg_pool2(Tensor *x);               /* 2x2 means, (B,H,W,C) -> (B,H/2,W/2,C); H, W even */
 Tensor *t_max_pool2(Tensor *x);
 
 /* ops_norm.c: gain and shift (C) or NULL; eps is always written at the call */
-Tensor *t_group_norm(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps);       /* (B,...,C) */
-Tensor *t_group_norm_silu(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps);  /* silu after it */
-Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps);                   /* last axis */
-/* Training: statistics of this batch over all axes but the last, and mean, var (C) move towards them by
+/* (B,...,C) */
+Tensor *t_group_norm(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps);
+/* silu after it */
+Tensor *t_group_norm_silu(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps);
+/* last axis */
+Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps);
+/* Training: statistics of this batch over all axes but the last, and mean, var (C) move towards
+ * them by
  * `momentum` (unbiased variance). Otherwise: normalises by mean and var. */
 Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tensor *var,
                      bool training, double momentum, double eps);
@@ -182,7 +197,8 @@ Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tenso
 typedef struct {
     int heads;
     bool causal;             /* token i sees tokens 0..i */
-    const uint8_t *mask;     /* (N,M) or (B,N,M) bytes, 1 = may attend; must outlive backward; NULL: none */
+    /* (N,M) or (B,N,M) bytes, 1 = may attend; must outlive backward; NULL: none */
+    const uint8_t *mask;
     bool mask_per_item;      /* mask is (B,N,M) */
     double scale;            /* 0: 1/sqrt(channels per head) */
 } Attention;
@@ -193,16 +209,19 @@ Tensor *t_self_attention(Tensor *qkv, Attention a);
 
 /* ops_shape.c: axis -1 is the last */
 Tensor *t_reshape(Tensor *x, int rank, const int *shape);   /* one entry may be -1 */
-Tensor *t_permute(Tensor *x, int rank, const int *axes);    /* axis i of the result is axes[i] of x */
+/* axis i of the result is axes[i] of x */
+Tensor *t_permute(Tensor *x, int rank, const int *axes);
 Tensor *t_concat(Tensor *a, Tensor *b, int axis);
 Tensor *t_slice(Tensor *x, int axis, int start, int length);
 Tensor *t_pad(Tensor *x, int axis, int before, int after);  /* zeros */
-Tensor *t_gather_rows(Tensor *table, const int *index, int n);  /* (V,D) -> (n,D): embedding, shuffling */
+/* (V,D) -> (n,D): embedding, shuffling */
+Tensor *t_gather_rows(Tensor *table, const int *index, int n);
 
 /* ops_reduce.c */
 Tensor *t_sum(Tensor *x);                     /* all entries -> (1) */
 Tensor *t_mean(Tensor *x);
-Tensor *t_sum_axis(Tensor *x, int axis);      /* keeps the axis with size 1, so the result broadcasts */
+/* keeps the axis with size 1, so the result broadcasts */
+Tensor *t_sum_axis(Tensor *x, int axis);
 Tensor *t_mean_axis(Tensor *x, int axis);
 Tensor *t_max_axis(Tensor *x, int axis);      /* maxout; the gradient goes to the first largest */
 Tensor *t_softmax(Tensor *x);                 /* last axis */
@@ -211,26 +230,31 @@ Tensor *t_log_softmax(Tensor *x);
 /* ops_loss.c: scalars. Means over all entries; multiply by entries per image for units per image. */
 Tensor *t_mse(Tensor *a, Tensor *b);          /* mean (a-b)^2 */
 Tensor *t_l1(Tensor *a, Tensor *b);           /* mean |a-b| */
-Tensor *t_bce_logits(Tensor *logits, Tensor *target);         /* nats; targets in [0,1], no gradient to them */
-Tensor *t_cross_entropy(Tensor *logits, const int *target);   /* (...,K): mean nats over rows; target < 0 is left out */
+/* nats; targets in [0,1], no gradient to them */
+Tensor *t_bce_logits(Tensor *logits, Tensor *target);
+/* (...,K): mean nats over rows; target < 0 is left out */
+Tensor *t_cross_entropy(Tensor *logits, const int *target);
 
-/* ---- for writers of ops (and tests) ----------------------------------------------------------------- */
+/* ---- for writers of ops (and tests) ---------------------------------------------------------- */
 
-/* A new tensor on its operands' tape, not yet filled; wants_grad when any operand does. NULL operands
- * (a bias that is not there) are allowed. back is dropped when no gradient is wanted. */
+/* A new tensor on its operands' tape, not yet filled; wants_grad when any operand does. NULL
+ * operands (a bias that is not there) are allowed. back is dropped when no gradient is wanted. */
 Tensor *t_new(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
               const int *shape);
 /* The same, but its values are those of in[0] themselves: reshape, detach */
 Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
                const int *shape);
-Tensor *t_done(Tensor *y);                  /* every op returns through it: the checking build looks for NaN */
+/* every op returns through it: the checking build looks for NaN */
+Tensor *t_done(Tensor *y);
 real *t_saved(Tensor *y, size_t n);         /* y->saved on the tape */
-/* Where the gradient of operand i goes: NULL when it wants none, else its .g; *add says whether to add. */
+/* Where the gradient of operand i goes: NULL when it wants none, else its .g; *add says whether to
+ * add. */
 real *t_grad(Tensor *y, int i, bool *add);
 /* The same for an op whose gradient may be computed in place: may hand out y->g itself. */
 real *t_grad_in_place(Tensor *y, int i, bool *add);
 void t_pass_grad(Tensor *y, int i);         /* operand i's gradient += y's, unchanged */
 const char *t_describe(const Tensor *x);    /* "conv2d (2,4,4,12)" or "down.1.conv1.w (3,3,8,8)" */
-const char *const *ops_seen(int *n);        /* the names of all ops recorded by this process so far */
+/* the names of all ops recorded by this process so far */
+const char *const *ops_seen(int *n);
 
 #endif

@@ -1,14 +1,15 @@
-/* bench_kernels.c — how fast the kernels are, against what the machine can do and against libraries.
+/* bench_kernels.c — how fast the kernels are, against what the machine can do and against
+ * libraries.
  *
  *   bench_kernels [--csv FILE] [--threads N] [--rounds N] [name part ...]
  *
- * First the peak (multiply-adds on registers only) and the memory bandwidth (a scaled sum of two large
- * arrays) are measured on the same number of threads. Then each kernel runs on shapes of the
+ * First the peak (multiply-adds on registers only) and the memory bandwidth (a scaled sum of two
+ * large arrays) are measured on the same number of threads. Then each kernel runs on shapes of the
  * chapters. Kernel and peer alternate within one run, several rounds, and the fastest of each
  * counts: on a shared machine ratios within a run mean more than times.
  *
- * Peers are compiled in by -DWITH_OPENBLAS (link -lopenblas) and -DWITH_DNNL (link -ldnnl); oneDNN works in
- * the layout that it chooses itself, and the conversion into it is not counted. */
+ * Peers are compiled in by -DWITH_OPENBLAS (link -lopenblas) and -DWITH_DNNL (link -ldnnl); oneDNN
+ * works in the layout that it chooses itself, and the conversion into it is not counted. */
 #include "kernels/kernels.h"
 #include "kernels/simd.h"
 
@@ -31,18 +32,16 @@ static FILE *csv;
 static char **filters;
 static int filter_count;
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
-/* ---- what the machine can do ---------------------------------------------------------------------------- */
+/* ---- what the machine can do ----------------------------------------------------------------- */
 
 /* Twelve independent chains of multiply-adds, which never leave the registers. */
-static __attribute__((noinline)) real multiply_add(long steps, real start)
-{
+static __attribute__((noinline)) real multiply_add(long steps, real start) {
     enum { CHAINS = 12 };
     vec x[CHAINS], factor = vset((real)0.999) + vset(start), term = vset((real)1e-3) + vset(start);
     for (int i = 0; i < CHAINS; i++) x[i] = vset(start * i);
@@ -53,8 +52,7 @@ static __attribute__((noinline)) real multiply_add(long steps, real start)
     return vsum(x[0]);
 }
 
-static double measure_peak(void)
-{
+static double measure_peak(void) {
     const long steps = 2000000;
     double best = 1e30;
     volatile real sink = 0;
@@ -77,8 +75,7 @@ static double measure_peak(void)
     return 2.0 * 12 * VEC * steps * threads_get() / best * 1e-9;
 }
 
-static double measure_bandwidth(void)
-{
+static double measure_bandwidth(void) {
     const size_t n = 16 << 20;
     real *x = malloc(n * sizeof(real)), *y = malloc(n * sizeof(real));
     k_fill(n, 1, x);
@@ -94,7 +91,7 @@ static double measure_bandwidth(void)
     return 3.0 * n * sizeof(real) / best * 1e-9;
 }
 
-/* ---- measuring --------------------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 typedef void Run(void *context);
 
@@ -105,23 +102,20 @@ typedef struct {
     void *context;
 } Bench;
 
-static bool wanted(const char *name)
-{
+static bool wanted(const char *name) {
     if (!filter_count) return true;
     for (int i = 0; i < filter_count; i++)
         if (strstr(name, filters[i])) return true;
     return false;
 }
 
-static double time_once(Run *run, void *context, int repeats)
-{
+static double time_once(Run *run, void *context, int repeats) {
     double start = now();
     for (int i = 0; i < repeats; i++) run(context);
     return (now() - start) / repeats;
 }
 
-static void bench(const Bench *b)
-{
+static void bench(const Bench *b) {
     b->ours(b->context);
     if (b->theirs) b->theirs(b->context);
     double once = time_once(b->ours, b->context, 1), ours = 1e30, theirs = 1e30;
@@ -145,8 +139,7 @@ static void bench(const Bench *b)
     fprintf(csv, ",%.2f,%.3f\n", gflops, fraction);
 }
 
-static real *numbers(size_t n)
-{
+static real *numbers(size_t n) {
     real *x = malloc((n + 1) * sizeof(real));
     Rng r = rng_new(n, "bench");
     rng_uniform(&r, n, x);
@@ -154,7 +147,7 @@ static real *numbers(size_t n)
     return x;
 }
 
-/* ---- matrix products ------------------------------------------------------------------------------------------ */
+/* ---- matrix products ------------------------------------------------------------------------- */
 
 typedef struct {
     bool ta, tb;
@@ -162,30 +155,29 @@ typedef struct {
     real *a, *b, *c;
 } GemmCase;
 
-static void gemm_ours(void *context)
-{
+static void gemm_ours(void *context) {
     GemmCase *g = context;
     gemm(g->ta, g->tb, g->m, g->n, g->k, g->a, g->ta ? g->m : g->k, g->b, g->tb ? g->k : g->n, NULL,
          g->c, g->n, false);
 }
 
 #if defined WITH_OPENBLAS && !defined REAL_DOUBLE
-static void gemm_openblas(void *context)
-{
+static void gemm_openblas(void *context) {
     GemmCase *g = context;
     cblas_sgemm(CblasRowMajor, g->ta ? CblasTrans : CblasNoTrans, g->tb ? CblasTrans : CblasNoTrans,
-                g->m, g->n, g->k, 1, g->a, g->ta ? g->m : g->k, g->b, g->tb ? g->k : g->n, 0, g->c, g->n);
+                g->m, g->n, g->k, 1, g->a, g->ta ? g->m : g->k, g->b, g->tb ? g->k : g->n, 0, g->c,
+                g->n);
 }
 #else
 static Run *const gemm_openblas = NULL;
 #endif
 
-static void bench_gemm(int m, int n, int k)
-{
+static void bench_gemm(int m, int n, int k) {
     for (int form = 0; form < 4; form++) {
         GemmCase g = {form & 1, form & 2, m, n, k, NULL, NULL, NULL};
         char name[80];
-        snprintf(name, sizeof name, "gemm %c%c %dx%dx%d", g.ta ? 'T' : 'N', g.tb ? 'T' : 'N', m, n, k);
+        snprintf(name, sizeof name, "gemm %c%c %dx%dx%d", g.ta ? 'T' : 'N', g.tb ? 'T' : 'N', m, n,
+                 k);
         if (!wanted(name)) continue;
         g.a = numbers((size_t)m * k);
         g.b = numbers((size_t)n * k);
@@ -197,7 +189,7 @@ static void bench_gemm(int m, int n, int k)
     }
 }
 
-/* ---- convolutions ------------------------------------------------------------------------------------------------ */
+/* ---- convolutions ---------------------------------------------------------------------------- */
 
 typedef enum { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, PASSES } Pass;
 
@@ -208,8 +200,7 @@ typedef struct {
     void *peer;
 } ConvCase;
 
-static void conv_ours(void *context)
-{
+static void conv_ours(void *context) {
     ConvCase *c = context;
     if (c->pass == FORWARD) conv2d_forward(&c->s, c->x, c->w, NULL, c->y);
     else if (c->pass == BACKWARD_INPUT) conv2d_backward_input(&c->s, c->w, c->y, NULL, c->x, false);
@@ -224,34 +215,31 @@ typedef struct {
     dnnl_exec_arg_t arguments[3];
 } DnnlConv;
 
-static void dnnl_check(dnnl_status_t status, const char *what)
-{
+static void dnnl_check(dnnl_status_t status, const char *what) {
     if (status == dnnl_success) return;
     fprintf(stderr, "oneDNN: %s failed with status %d\n", what, status);
     exit(1);
 }
 
-static dnnl_memory_desc_t any_layout(int n, const dnnl_dims_t dims)
-{
+static dnnl_memory_desc_t any_layout(int n, const dnnl_dims_t dims) {
     dnnl_memory_desc_t d;
     dnnl_check(dnnl_memory_desc_init_by_tag(&d, n, dims, dnnl_f32, dnnl_format_tag_any), "layout");
     return d;
 }
 
 /* Memory in the layout that the primitive asks for, filled with small numbers. */
-static dnnl_memory_t dnnl_array(DnnlConv *p, const_dnnl_primitive_desc_t pd, dnnl_query_t what)
-{
+static dnnl_memory_t dnnl_array(DnnlConv *p, const_dnnl_primitive_desc_t pd, dnnl_query_t what) {
     dnnl_memory_t memory;
     const dnnl_memory_desc_t *d = dnnl_primitive_desc_query_md(pd, what, 0);
     dnnl_check(dnnl_memory_create(&memory, d, p->engine, DNNL_MEMORY_ALLOCATE), "memory");
     void *data;
     dnnl_memory_get_data_handle(memory, &data);
-    for (size_t i = 0; i < dnnl_memory_desc_get_size(d) / sizeof(float); i++) ((float *)data)[i] = 0.01f;
+    for (size_t i = 0; i < dnnl_memory_desc_get_size(d) / sizeof(float); i++)
+        ((float *)data)[i] = 0.01f;
     return memory;
 }
 
-static dnnl_primitive_desc_t dnnl_describe(DnnlConv *p, const ConvShape *s, Pass pass)
-{
+static dnnl_primitive_desc_t dnnl_describe(DnnlConv *p, const ConvShape *s, Pass pass) {
     dnnl_dims_t x = {s->b, s->ic, s->h, s->w}, w = {s->oc, s->ic, s->kh, s->kw};
     dnnl_dims_t y = {s->b, s->oc, s->oh, s->ow}, stride = {s->stride, s->stride};
     dnnl_dims_t before = {s->pad_top, s->pad_left};
@@ -260,28 +248,31 @@ static dnnl_primitive_desc_t dnnl_describe(DnnlConv *p, const ConvShape *s, Pass
     dnnl_memory_desc_t dx = any_layout(4, x), dw = any_layout(4, w), dy = any_layout(4, y);
     dnnl_convolution_desc_t f, d;
     dnnl_primitive_desc_t hint, pd;
-    dnnl_check(dnnl_convolution_forward_desc_init(&f, dnnl_forward_training, dnnl_convolution_auto, &dx,
-                                                  &dw, NULL, &dy, stride, before, after), "forward");
+    dnnl_check(dnnl_convolution_forward_desc_init(&f, dnnl_forward_training, dnnl_convolution_auto,
+                                                  &dx, &dw, NULL, &dy, stride, before, after),
+               "forward");
     dnnl_check(dnnl_primitive_desc_create(&hint, &f, NULL, p->engine, NULL), "forward");
     if (pass == FORWARD) return hint;
     if (pass == BACKWARD_INPUT)
-        dnnl_check(dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_auto, &dx, &dw, &dy,
-                                                            stride, before, after), "backward data");
+        dnnl_check(dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_auto, &dx, &dw,
+                                                            &dy, stride, before, after),
+                   "backward data");
     else
-        dnnl_check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_auto, &dx, &dw, NULL,
-                                                               &dy, stride, before, after), "weights");
+        dnnl_check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_auto, &dx, &dw,
+                                                               NULL, &dy, stride, before, after),
+                   "weights");
     dnnl_check(dnnl_primitive_desc_create(&pd, &d, NULL, p->engine, hint), "backward");
     return pd;
 }
 
-static void *dnnl_conv_new(const ConvShape *s, Pass pass)
-{
+static void *dnnl_conv_new(const ConvShape *s, Pass pass) {
     DnnlConv *p = calloc(1, sizeof *p);
     dnnl_check(dnnl_engine_create(&p->engine, dnnl_cpu, 0), "engine");
     dnnl_check(dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags), "stream");
     dnnl_primitive_desc_t pd = dnnl_describe(p, s, pass);
     const dnnl_query_t x = pass == BACKWARD_INPUT ? dnnl_query_diff_src_md : dnnl_query_src_md;
-    const dnnl_query_t w = pass == BACKWARD_WEIGHT ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
+    const dnnl_query_t w =
+        pass == BACKWARD_WEIGHT ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
     const dnnl_query_t y = pass == FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md;
     p->arguments[0].arg = pass == BACKWARD_INPUT ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC;
     p->arguments[1].arg = pass == BACKWARD_WEIGHT ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
@@ -293,8 +284,7 @@ static void *dnnl_conv_new(const ConvShape *s, Pass pass)
     return p;
 }
 
-static void conv_dnnl(void *context)
-{
+static void conv_dnnl(void *context) {
     DnnlConv *p = ((ConvCase *)context)->peer;
     dnnl_primitive_execute(p->primitive, p->stream, 3, p->arguments);
     dnnl_stream_wait(p->stream);
@@ -304,15 +294,19 @@ static void *dnnl_conv_new(const ConvShape *s, Pass pass) { return (void)s, (voi
 static Run *const conv_dnnl = NULL;
 #endif
 
-static void bench_conv(int b, int size, int ic, int oc, int k, int stride, int pad)
-{
+static void bench_conv(int b, int size, int ic, int oc, int k, int stride, int pad) {
     const char *passes[] = {"forward", "input", "weight"};
     int out = (size + 2 * pad - k) / stride + 1;
     for (int pass = 0; pass < PASSES; pass++) {
-        ConvCase c = {{b, size, size, ic, oc, k, k, stride, pad, pad, out, out}, pass, NULL, NULL, NULL, NULL};
+        ConvCase c = {{b, size, size, ic, oc, k, k, stride, pad, pad, out, out},
+                      pass,
+                      NULL,
+                      NULL,
+                      NULL,
+                      NULL};
         char name[80];
-        snprintf(name, sizeof name, "conv %s %dx%d s%d %dx%d %d->%d b%d", passes[pass], k, k, stride, size,
-                 size, ic, oc, b);
+        snprintf(name, sizeof name, "conv %s %dx%d s%d %dx%d %d->%d b%d", passes[pass], k, k,
+                 stride, size, size, ic, oc, b);
         if (!wanted(name)) continue;
         c.x = numbers((size_t)b * size * size * ic);
         c.w = numbers((size_t)k * k * ic * oc);
@@ -326,39 +320,44 @@ static void bench_conv(int b, int size, int ic, int oc, int k, int stride, int p
     }
 }
 
-/* ---- attention, normalisations, functions, optimisers ----------------------------------------------------------------- */
+/* ---- attention, normalisations, functions, optimisers ---------------------------------------- */
 
 typedef struct {
     AttentionShape s;
     real *q, *k, *v, *y, *lse, *dq, *dk, *dv;
 } AttentionCase;
 
-static void attention_ours(void *context)
-{
+static void attention_ours(void *context) {
     AttentionCase *c = context;
     attention_forward(&c->s, c->q, c->k, c->v, c->y, c->lse);
 }
 
-static void attention_back_ours(void *context)
-{
+static void attention_back_ours(void *context) {
     AttentionCase *c = context;
-    attention_backward(&c->s, c->q, c->k, c->v, c->y, c->lse, c->y, c->dq, false, c->dk, false, c->dv,
-                       false);
+    attention_backward(&c->s, c->q, c->k, c->v, c->y, c->lse, c->y, c->dq, false, c->dk, false,
+                       c->dv, false);
 }
 
-static void bench_attention(int b, int heads, int n, int d)
-{
+static void bench_attention(int b, int heads, int n, int d) {
     char name[80];
     size_t count = (size_t)b * n * heads * d;
     int ld = heads * d;
     AttentionCase c = {{b, heads, n, n, d, d, ld, ld, ld, (real)0.2, false, NULL, 0},
-                       numbers(count), numbers(count), numbers(count), numbers(count),
-                       numbers((size_t)b * heads * n), numbers(count), numbers(count), numbers(count)};
+                       numbers(count),
+                       numbers(count),
+                       numbers(count),
+                       numbers(count),
+                       numbers((size_t)b * heads * n),
+                       numbers(count),
+                       numbers(count),
+                       numbers(count)};
     double products = 2.0 * b * heads * n * n * d;
     snprintf(name, sizeof name, "attention forward b%d heads %d n %d d %d", b, heads, n, d);
-    if (wanted(name)) bench(&(Bench){name, "attention", "", 2 * products, 0, attention_ours, NULL, &c});
+    if (wanted(name))
+        bench(&(Bench){name, "attention", "", 2 * products, 0, attention_ours, NULL, &c});
     snprintf(name, sizeof name, "attention backward b%d heads %d n %d d %d", b, heads, n, d);
-    if (wanted(name)) bench(&(Bench){name, "attention", "", 5 * products, 0, attention_back_ours, NULL, &c});
+    if (wanted(name))
+        bench(&(Bench){name, "attention", "", 5 * products, 0, attention_back_ours, NULL, &c});
     real *arrays[] = {c.q, c.k, c.v, c.y, c.lse, c.dq, c.dk, c.dv};
     for (int i = 0; i < 8; i++) free(arrays[i]);
 }
@@ -370,83 +369,83 @@ typedef struct {
 } ArrayCase;
 
 enum { GROUP_IMAGES = 64, GROUPS = 8 };
-static const AdamStep adam = {(real)1e-3, (real)0.9, (real)0.999, (real)1e-8, 1, 0, (real)0.1, (real)0.001};
+static const AdamStep adam = {(real)1e-3, (real)0.9, (real)0.999, (real)1e-8,
+                              1,          0,         (real)0.1,   (real)0.001};
 
-static void group_norm_ours(void *p)
-{
+static void group_norm_ours(void *p) {
     ArrayCase *a = p;
-    group_norm_forward(GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, 1, a->x, a->gain, a->shift, true,
-                       a->y, a->mean, a->rstd);
+    group_norm_forward(GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, 1, a->x, a->gain,
+                       a->shift, true, a->y, a->mean, a->rstd);
 }
-static void group_norm_back_ours(void *p)
-{
+static void group_norm_back_ours(void *p) {
     ArrayCase *a = p;
-    group_norm_backward(GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, a->x, a->gain, a->shift, true,
-                        a->mean, a->rstd, a->y, a->z, false, a->w, false, a->w + a->c, false);
+    group_norm_backward(GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, a->x, a->gain, a->shift,
+                        true, a->mean, a->rstd, a->y, a->z, false, a->w, false, a->w + a->c, false);
 }
-static void layer_norm_ours(void *p)
-{
+static void layer_norm_ours(void *p) {
     ArrayCase *a = p;
     layer_norm_forward(a->rows, a->c, 1, a->x, a->gain, a->shift, a->y, a->mean, a->rstd);
 }
-static void layer_norm_back_ours(void *p)
-{
+static void layer_norm_back_ours(void *p) {
     ArrayCase *a = p;
-    layer_norm_backward(a->rows, a->c, a->x, a->gain, a->mean, a->rstd, a->y, a->z, false, a->w, false,
-                        a->w + a->c, false);
+    layer_norm_backward(a->rows, a->c, a->x, a->gain, a->mean, a->rstd, a->y, a->z, false, a->w,
+                        false, a->w + a->c, false);
 }
-static void batch_norm_ours(void *p)
-{
+static void batch_norm_ours(void *p) {
     ArrayCase *a = p;
     batch_norm_statistics(a->rows, a->c, a->x, a->mean, a->rstd);
     batch_norm_apply(a->rows, a->c, 1, a->x, a->mean, a->rstd, a->gain, a->shift, a->y);
 }
-static void batch_norm_back_ours(void *p)
-{
+static void batch_norm_back_ours(void *p) {
     ArrayCase *a = p;
-    batch_norm_backward(a->rows, a->c, 1, a->x, a->mean, a->rstd, a->gain, true, a->y, a->z, false, a->w,
-                        false, a->w + a->c, false);
+    batch_norm_backward(a->rows, a->c, 1, a->x, a->mean, a->rstd, a->gain, true, a->y, a->z, false,
+                        a->w, false, a->w + a->c, false);
 }
 static void softmax_ours(void *p) { ArrayCase *a = p; k_softmax(a->rows, a->c, a->x, a->y); }
 static void gelu_ours(void *p) { ArrayCase *a = p; k_gelu(a->n, a->x, 0, 0, a->y); }
 static void silu_ours(void *p) { ArrayCase *a = p; k_silu(a->n, a->x, 0, 0, a->y); }
-static void silu_back_ours(void *p) { ArrayCase *a = p; k_silu_back(a->n, a->x, a->y, 0, 0, a->w, a->z, false); }
+static void silu_back_ours(void *p) {
+    ArrayCase *a = p;
+    k_silu_back(a->n, a->x, a->y, 0, 0, a->w, a->z, false);
+}
 static void tanh_ours(void *p) { ArrayCase *a = p; k_tanh(a->n, a->x, 0, 0, a->y); }
-static void normal_ours(void *p) { ArrayCase *a = p; Rng r = rng_new(1, "bench"); rng_normal(&r, a->n, a->y); }
+static void normal_ours(void *p) {
+    ArrayCase *a = p;
+    Rng r = rng_new(1, "bench");
+    rng_normal(&r, a->n, a->y);
+}
 static void sum_ours(void *p) { ArrayCase *a = p; a->mean[0] = (real)k_sum(a->n, a->x); }
 static void adam_ours(void *p) { ArrayCase *a = p; k_adam(a->n, a->x, a->y, a->z, a->w, &adam); }
-static void bias_ours(void *p)
-{
+static void bias_ours(void *p) {
     ArrayCase *a = p;
     const int full[] = {1, 1, a->rows, a->c}, bias[] = {1, 1, 1, a->c};
     k_binary(BINARY_ADD, full, a->x, full, a->gain, bias, a->y);
 }
-static void bias_back_ours(void *p)
-{
+static void bias_back_ours(void *p) {
     ArrayCase *a = p;
     const int full[] = {1, 1, a->rows, a->c}, bias[] = {1, 1, 1, a->c};
     k_binary_back_b(BINARY_ADD, full, a->x, full, a->gain, bias, a->y, a->w, false);
 }
 
 /* `arrays`: how many arrays of (rows, c) are read or written at least once */
-static void bench_arrays(const char *name, int rows, int c, int arrays, Run *run)
-{
+static void bench_arrays(const char *name, int rows, int c, int arrays, Run *run) {
     char text[80];
     snprintf(text, sizeof text, "%s (%d,%d)", name, rows, c);
     if (!wanted(text)) return;
     size_t n = (size_t)rows * c;
-    ArrayCase a = {rows, c, n, numbers(n), numbers(n), numbers(n), numbers(n), numbers(c), numbers(c),
-                   numbers(rows + c), numbers(rows + c)};
+    ArrayCase a = {
+        rows,       c,          n,          numbers(n),        numbers(n),       numbers(n),
+        numbers(n), numbers(c), numbers(c), numbers(rows + c), numbers(rows + c)};
     for (size_t i = 0; i < n; i++) a.w[i] += (real)0.5;    /* also Adam's second moments */
-    bench(&(Bench){text, "memory", "", (double)n, (double)n * arrays * sizeof(real), run, NULL, &a});
+    bench(
+        &(Bench){text, "memory", "", (double)n, (double)n * arrays * sizeof(real), run, NULL, &a});
     real *all[] = {a.x, a.y, a.z, a.w, a.gain, a.shift, a.mean, a.rstd};
     for (int i = 0; i < 8; i++) free(all[i]);
 }
 
-/* ---- everything --------------------------------------------------------------------------------------------------- */
+/* ---- everything ------------------------------------------------------------------------------ */
 
-static void bench_everything(void)
-{
+static void bench_everything(void) {
     const int sizes[] = {256, 384, 512, 768, 1024};
     for (int i = 0; i < 5; i++) bench_gemm(sizes[i], sizes[i], sizes[i]);
     bench_gemm(64, 1000, 784);
@@ -455,11 +454,14 @@ static void bench_everything(void)
     bench_gemm(128, 20, 400);
     bench_gemm(6272, 64, 64);
     bench_gemm(3136, 512, 128);
-    const int maps[][4] = {{28, 32, 32, 64}, {28, 64, 64, 64}, {28, 128, 128, 32}, {14, 64, 64, 64}, {14, 128, 128, 64},
-                           {7, 64, 64, 64}, {7, 128, 128, 64}, {32, 64, 64, 64}, {16, 64, 128, 64}, {16, 128, 128, 64},
-                           {8, 128, 128, 64}, {8, 64, 64, 64}, {4, 256, 256, 64}, {28, 1, 64, 64}, {32, 3, 64, 64},
-                           {28, 64, 1, 64}, {32, 64, 3, 64}};
-    for (int i = 0; i < 17; i++) bench_conv(maps[i][3], maps[i][0], maps[i][1], maps[i][2], 3, 1, 1);
+    const int maps[][4] = {{28, 32, 32, 64},   {28, 64, 64, 64},   {28, 128, 128, 32},
+                           {14, 64, 64, 64},   {14, 128, 128, 64}, {7, 64, 64, 64},
+                           {7, 128, 128, 64},  {32, 64, 64, 64},   {16, 64, 128, 64},
+                           {16, 128, 128, 64}, {8, 128, 128, 64},  {8, 64, 64, 64},
+                           {4, 256, 256, 64},  {28, 1, 64, 64},    {32, 3, 64, 64},
+                           {28, 64, 1, 64},    {32, 64, 3, 64}};
+    for (int i = 0; i < 17; i++)
+        bench_conv(maps[i][3], maps[i][0], maps[i][1], maps[i][2], 3, 1, 1);
     bench_conv(64, 28, 1, 64, 4, 2, 1);
     bench_conv(64, 14, 64, 128, 4, 2, 1);
     bench_conv(64, 28, 64, 64, 3, 2, 1);
@@ -488,8 +490,7 @@ static void bench_everything(void)
     bench_arrays("adam", 65536, 128, 7, adam_ours);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--csv") == 0 && i + 1 < argc) csv = fopen(argv[++i], "a");
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) threads_set(atoi(argv[++i]));
@@ -505,9 +506,10 @@ int main(int argc, char **argv)
 #endif
     peak = measure_peak();
     bandwidth = measure_bandwidth();
-    printf("%d threads, vectors of %d bytes: peak %.1f GFLOP/s, bandwidth %.1f GB/s\n", threads_get(),
-           VEC_BYTES, peak, bandwidth);
-    if (csv && ftell(csv) == 0) fprintf(csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction\n");
+    printf("%d threads, vectors of %d bytes: peak %.1f GFLOP/s, bandwidth %.1f GB/s\n",
+           threads_get(), VEC_BYTES, peak, bandwidth);
+    if (csv && ftell(csv) == 0)
+        fprintf(csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction\n");
     bench_everything();
     if (csv) fclose(csv);
     return 0;
