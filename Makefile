@@ -9,7 +9,6 @@ VECTOR  ?=        # bytes in a vector: 16, 32 or 64; empty: what this processor 
 CHECK   ?=        # 1: stop at the op that makes the first non-finite number
 CHAPTER ?= *      # for test-chapter
 BUILD   ?= build
-EMPTY   :=
 
 CHAPTERS := $(notdir $(patsubst %/,%,$(dir $(wildcard chapters/*/main.c))))
 
@@ -81,11 +80,11 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/float/%.o: %.c $(BUILD)/flags | setup
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -c $< -o $@
+	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/double/%.o: %.c $(BUILD)/flags | setup
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -DREAL_DOUBLE -MMD -c $< -o $@
+	$(CC) $(FLAGS) -DREAL_DOUBLE -MMD -MP -c $< -o $@
 
 $(BUILD)/libfloat.a: $(FLOAT)
 	@rm -f $@
@@ -97,7 +96,7 @@ $(BUILD)/libdouble.a: $(DOUBLE)
 
 # run.json says with what a program was built, and from which commit
 RECORD := $(BUILD)/float/common/io/run.o $(BUILD)/double/common/io/run.o
-$(RECORD): FLAGS += -DBUILD_FLAGS='"$(CC) $(strip $(CFLAGS))"' -DBUILD_COMMIT='"$(COMMIT)"'
+$(RECORD): private FLAGS += -DBUILD_FLAGS='"$(CC) $(strip $(CFLAGS))"' -DBUILD_COMMIT='"$(COMMIT)"'
 $(RECORD): $(BUILD)/commit
 COMMIT = $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 $(BUILD)/commit: FORCE
@@ -133,7 +132,7 @@ endef
 $(eval $(call test_rules,float))
 $(eval $(call test_rules,double))
 
-.PHONY: test test-programs test-chapter
+.PHONY: test test-chapter
 test: $(TEST_PROGRAMS) build docs-check
 	@$(RUN) all $(TEST_PROGRAMS)
 
@@ -158,7 +157,8 @@ SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -march=native" SANITIZE=1 FUZZ=1 fuzz-programs
 	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
-	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$f 2>&1 | tail -8 || exit 1; done
+	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$f \
+	    >build/fuzz/$$f.log 2>&1 || { tail -40 build/fuzz/$$f.log; exit 1; }; tail -6 build/fuzz/$$f.log; done
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZERS:%=$(BUILD)/%)
@@ -174,6 +174,7 @@ sample-%: $(BUILD)/%
 
 sweep-%: $(BUILD)/%
 	sh chapters/$*/sweep.sh build/runs/$*-sweep
+	@sh plots/plot.sh $* build/runs/$*-sweep build/runs/$*-sweep
 
 plot-%: setup
 	@sh plots/plot.sh $* notebooks-data/$* plots/$*
@@ -181,12 +182,13 @@ plot-%: setup
 .PHONY: plots demo
 plots: $(CHAPTERS:%=plot-%)
 
-demo: $(BUILD)/ae
-	$(BUILD)/ae train --steps 1000 --out build/demo
-	@sh plots/plot.sh ae build/demo build/demo loss
+demo: setup
+	@$(MAKE) --no-print-directory -s -j2 $(BUILD)/ae
+	$(BUILD)/ae train --steps 800 --out $(BUILD)/demo
+	@sh plots/plot.sh ae $(BUILD)/demo $(BUILD)/demo >/dev/null
 	@echo
-	@echo "loss plot:       build/demo/loss.png"
-	@echo "reconstructions: build/demo/samples.png"
+	@echo "loss plot:                           $(BUILD)/demo/loss.png"
+	@echo "garments and their reconstructions:  $(BUILD)/demo/samples.png"
 
 # ---- benchmarks -------------------------------------------------------------------------------------------
 # peers are measured where they are installed: libopenblas-dev, libdnnl-dev, python3-torch (make setup-bench)
@@ -204,8 +206,8 @@ setup-bench:
 $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $(PEERS) $^ -o $@ $(PEER_LIBS) $(LIBS)
 
-$(BUILD)/bench_steps: tests/bench/bench_steps.c $(wildcard tests/bench/nets_*.c) $(BUILD)/libfloat.a
-	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+$(BUILD)/bench_steps: tests/bench/bench_steps.c $(wildcard tests/bench/nets_*.c) $(BUILD)/libfloat.a tests/bench/nets.h
+	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
 
 # ---- the rest ----------------------------------------------------------------------------------------------
 .PHONY: format clean

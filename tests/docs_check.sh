@@ -31,6 +31,7 @@ for doc in "$@"; do
         quoting { quote = quote $0 "\n" }
         END { exit bad }
     ' "$doc" || status=1
+    grep -n '@@' "$doc" && { echo "$doc: has an open placeholder"; status=1; }
     dir=$(dirname "$doc")
     for target in $(grep -o '](\([^)#]*\))\|src="[^"]*"' "$doc" | sed 's/^](//; s/)$//; s/^src="//; s/"$//' | grep -v '^http'); do
         [ -e "$dir/$target" ] || { echo "$doc: $target does not exist"; status=1; }

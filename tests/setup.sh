@@ -1,7 +1,8 @@
 #!/bin/sh
 # setup.sh [PACKAGE...] — installs the Debian or Ubuntu packages that are missing: those that everything needs, and
 # those named. Says nothing when there is nothing to do.
-packages="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev libcriterion-dev gnuplot-nox dataset-fashion-mnist $*"
+needed="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev"
+packages="$needed libcriterion-dev gnuplot-nox dataset-fashion-mnist $*"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: this is no Debian or Ubuntu; what is needed: a C compiler, zlib, cJSON, stb, Criterion," >&2
@@ -22,5 +23,7 @@ export DEBIAN_FRONTEND=noninteractive
 if ! { $sudo apt-get install -qq -y --no-install-recommends $missing >/dev/null 2>&1 ||
        { $sudo apt-get update -qq && $sudo apt-get install -qq -y --no-install-recommends $missing >/dev/null; }; }; then
     echo "setup: could not install$missing; as root: apt-get install$missing" >&2
-    exit 1
+    for p in $needed; do
+        case "$missing " in *" $p "*) exit 1 ;; esac    # nothing compiles without it
+    done
 fi

@@ -4,6 +4,7 @@
  * Arrays come from `array`: they begin at an odd address, so nothing may rely on alignment, and
  * end in a guard that is checked when the test ends. */
 #include "kernels/kernels.h"
+#include "testing.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -39,6 +40,7 @@ static void free_arrays(void) {
                       "array of %zu was written beyond its end", arrays[array_count].count);
         free(memory);
     }
+    after_each_test();
 }
 
 static uint32_t random_state = 1;

@@ -8,7 +8,7 @@
  *   - autoencoder_new       one of three networks
  *   - encode, decode        the two halves; decode_logits stops before the last sigmoid
  *   - squared_error, cross_entropy   the two losses, per image
- *   - reconstruct           x' for many images, without gradients
+ *   - encode_all, decode_all, mean_squared_error_per_image   for many images, without gradients
  *   - code_statistics, random_codes, interpolate_codes   what is done with codes after training */
 #ifndef AE_H
 #define AE_H

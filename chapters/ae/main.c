@@ -42,7 +42,18 @@ static Cli cli = {.program = "ae",
                   .options = options,
                   .presets = presets};
 
+enum { COLUMNS = 12, ROWS = 6 };    /* of pictures */
+
 /* ---- what all commands use ------------------------------------------------------------------- */
+
+static Fashion load_data(void) {
+    Fashion data = fashion_load(o.common.data);
+    if (data.validation.count < COLUMNS || data.test.count < COLUMNS)
+        fail("%s: %d images for training and %d for testing; at least %d and %d are needed",
+             o.common.data, data.train.count + data.validation.count, data.test.count, 10 * COLUMNS,
+             COLUMNS);
+    return data;
+}
 
 static real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
@@ -72,14 +83,12 @@ static double reconstruction_error(const Autoencoder *a, int n, const real *x) {
     return error;
 }
 
-static void save_grid(const char *folder, const char *name, const real *images, int count,
-                      int columns) {
-    char *path = path_join(folder, name);
+/* rows of COLUMNS images; `path` is freed */
+static void save_grid(char *path, const real *images, int rows) {
     picture_save(path, images,
-                 (Grid){.count = count, .height = IMAGE, .width = IMAGE, .channels = 1,
-                        .columns = columns, .enlarge = 2, .low = 0, .high = 1},
+                 (Grid){.count = rows * COLUMNS, .height = IMAGE, .width = IMAGE, .channels = 1,
+                        .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1},
                  cli.line);
-    if (!o.common.quiet) printf("%s\n", path);
     free(path);
 }
 
@@ -91,18 +100,20 @@ static Tensor *training_loss(const Autoencoder *net, Tensor *x) {
     return squared_error(decode(net, h), x);
 }
 
+/* the loss on n images that are not trained on */
+static double validation_loss(const Autoencoder *net, int n, const real *x) {
+    Tape t = {.no_grad = true};
+    double loss = (double)training_loss(net, t_input(&t, x, SHAPE(n, IMAGE, IMAGE, 1)))->x[0];
+    tape_free(&t);
+    return loss;
+}
+
 /* a row of originals above a row of their reconstructions */
 static void save_samples(const Run *run, const Autoencoder *a, const real *x) {
-    enum { COLUMNS = 12 };
     static real pictures[2 * COLUMNS * PIXELS];
     memcpy(pictures, x, COLUMNS * PIXELS * sizeof *x);
     reconstruct(a, COLUMNS, x, pictures + COLUMNS * PIXELS);
-    char *path = run_path(run, "samples.png");
-    picture_save(path, pictures,
-                 (Grid){.count = 2 * COLUMNS, .height = IMAGE, .width = IMAGE, .channels = 1,
-                        .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1},
-                 cli.line);
-    free(path);
+    save_grid(run_path(run, "samples.png"), pictures, 2);
 }
 
 static int train(void) {
@@ -113,7 +124,7 @@ static int train(void) {
         usage_error("--config linear gives no probabilities; use it with --loss squared");
 
     Arena arena = {0};
-    Fashion data = fashion_load(o.common.data);
+    Fashion data = load_data();
     for (int i = 0; i < 4; i++) run_record(&run, fashion_files[i], data.file[i].sha256);
     Batches batches = batches_new(data.train.count, o.common.seed);
     int *batch = arena_get(&arena, (size_t)o.common.batch * sizeof *batch);
@@ -154,7 +165,7 @@ static int train(void) {
         run_value(&run, "loss", (double)loss->x[0]);
         if (run_due(&run, 250)) {
             ema_swap(&ema, &params);     /* scores and pictures are the averaged weights' */
-            run_value(&run, "validation", reconstruction_error(&net, held_out, validation));
+            run_value(&run, "validation", validation_loss(&net, held_out, validation));
             ema_swap(&ema, &params);
         }
         run_step(&run);
@@ -196,7 +207,11 @@ static real *codes_of(Arena *arena, const Autoencoder *a, int n, const real *x) 
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-enum { COLUMNS = 12, ROWS = 6 };
+static void save_picture(const char *name, const real *images, int rows) {
+    char *path = path_join(o.common.out, name);
+    if (!o.common.quiet) printf("%s\n", path);
+    save_grid(path, images, rows);
+}
 
 /* originals, the network's reconstructions, PCA's with a code of the same size */
 static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const Pca *pca,
@@ -207,10 +222,10 @@ static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const
     reconstruct(a, COLUMNS, x, grid + COLUMNS * PIXELS);
     pca_encode(pca, COLUMNS, x, pca_codes);
     pca_decode(pca, COLUMNS, pca_codes, grid + 2 * COLUMNS * PIXELS);
-    save_grid(o.common.out, "reconstructions.png", grid, 3 * COLUMNS, COLUMNS);
+    save_picture("reconstructions.png", grid, 3);
 }
 
-/* each row: from one test image's code to another's in a straight line */
+/* each row: from one test image's code to the next one's in a straight line; COLUMNS = 2 ROWS images */
 static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const real *codes) {
     size_t row = (size_t)COLUMNS * (size_t)a->code;
     real *path = arena_get(arena, ROWS * row * sizeof *path),
@@ -219,7 +234,7 @@ static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const r
         interpolate_codes(a->code, codes + 2 * i * a->code, codes + (2 * i + 1) * a->code, COLUMNS,
                           path + (size_t)i * row);
     decode_all(a, ROWS * COLUMNS, path, grid);
-    save_grid(o.common.out, "interpolation.png", grid, ROWS * COLUMNS, COLUMNS);
+    save_picture("interpolation.png", grid, ROWS);
 }
 
 /* Decoding codes that no image was encoded to: three rows of N(0,I), three of a Gaussian with the
@@ -235,20 +250,20 @@ static void picture_of_random_codes(Arena *arena, const Autoencoder *a, int n, c
     random_codes(half, code, NULL, NULL, &rng, random);
     random_codes(half, code, mean, deviation, &rng, random + half * code);
     decode_all(a, 2 * half, random, grid);
-    save_grid(o.common.out, "random_codes.png", grid, 2 * half, COLUMNS);
+    save_picture("random_codes.png", grid, ROWS);
 }
 
 static int sample(void) {
     Params params = {0};
     Autoencoder a = load_network(&params);
     Arena arena = {0};
-    Fashion data = fashion_load(o.common.data);
+    Fashion data = load_data();
     folder_create(o.common.out);
     real *x = load_images(&arena, &data.train, data.train.count, NULL);
-    real *test = load_images(&arena, &data.test, 2 * ROWS > COLUMNS ? 2 * ROWS : COLUMNS, NULL);
+    real *test = load_images(&arena, &data.test, COLUMNS, NULL);
     Pca pca = pca_fit(data.train.count, PIXELS, x, a.code);
     picture_of_reconstructions(&arena, &a, &pca, test);
-    picture_of_interpolation(&arena, &a, codes_of(&arena, &a, 2 * ROWS, test));
+    picture_of_interpolation(&arena, &a, codes_of(&arena, &a, COLUMNS, test));
     int some = data.train.count < 5000 ? data.train.count : 5000;
     picture_of_random_codes(&arena, &a, some, codes_of(&arena, &a, some, x));
     pca_free(&pca);
@@ -309,7 +324,7 @@ static int eval(void) {
     Params params = {0};
     Autoencoder a = load_network(&params);
     Arena arena = {0};
-    Fashion data = fashion_load(o.common.data);
+    Fashion data = load_data();
     folder_create(o.common.out);
     int n = data.test.count;
     int *labels = arena_get(&arena, (size_t)n * sizeof *labels);

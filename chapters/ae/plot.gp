@@ -3,12 +3,12 @@
 
 if (there(record."/log.csv")) {
     set output out."/loss.png"
-    set title "Autoencoder on Fashion-MNIST: squared error per image"
+    set title "Autoencoder on Fashion-MNIST: loss per image"
     set xlabel "training step"
-    set ylabel "squared error, summed over 784 pixels in [0,1]"
+    set ylabel "loss, summed over 784 pixels in [0,1]"
     set logscale y
-    set yrange [4:150]
-    set ytics (5, 10, 20, 50, 100)
+    set yrange [*:*] noextend
+    set ytics (2, 5, 10, 20, 50, 100, 200, 500)
     plot record."/log.csv" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.6 title "validation, averaged weights"
     unset logscale y

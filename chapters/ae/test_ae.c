@@ -32,14 +32,17 @@ Test(ae, every_network_maps_images_to_codes_and_back) {
     for (int i = 0; i < 3; i++) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
-        Autoencoder a = autoencoder_new(&p, architectures[i], 5);
+        Autoencoder a = autoencoder_new(&p, architectures[i], 16);
         Tensor *x = t_input(&t, NULL, SHAPE(3, IMAGE, IMAGE, 1));
         test_values("image", 0, 1, x->len, x->x);
         Tensor *h = encode(&a, x), *y = decode(&a, h);
-        cr_expect(h->rank == 2 && h->shape[0] == 3 && h->shape[1] == 5, "%s: %s", names[i],
+        cr_expect(h->rank == 2 && h->shape[0] == 3 && h->shape[1] == 16, "%s: %s", names[i],
                   t_describe(h));
         cr_expect(y->rank == 4 && y->len == x->len && y->shape[3] == 1, "%s: %s", names[i],
                   t_describe(y));
+        int negative = 0;
+        for (size_t k = 0; k < h->len; k++) negative += h->x[k] < 0;
+        cr_expect(negative > 0 && negative < 48, "%s: %d of 48 entries of codes are negative", names[i], negative);
         for (size_t k = 0; k < y->len && architectures[i] != LINEAR; k++)
             cr_assert(y->x[k] >= 0 && y->x[k] <= 1);
         tape_free(&t);
@@ -342,6 +345,8 @@ Test(ae_program, weights_do_not_depend_on_threads) {
     RUN("train -q --steps 8 --batch 32 --seed 1 --threads 2 --out %s/two");
     RUN("train -q --steps 8 --batch 32 --seed 2 --threads 2 --out %s/other");
     cr_assert(same_file("one/weights.safetensors", "two/weights.safetensors"));
+    cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"),
+              "the weights agree in half precision only");
     cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"),
               "the seed does nothing");
 }
@@ -404,7 +409,18 @@ Test(ae_program, bad_input_gets_one_line_and_a_status) {
         cr_expect(end && end[1] == 0 && end - message < 300, "ae %s: not one line: %s",
                   cases[i].arguments, message);
         cr_expect(strstr(message, cases[i].says), "ae %s says: %s", cases[i].arguments, message);
+        char command[200];
+        snprintf(command, sizeof command, "! find %s -name '*.tmp' | grep -q .", folder);
+        cr_expect(system(command) == 0, "ae %s leaves a half-written file", cases[i].arguments);
     }
+}
+
+/* A start that fails, after a run that went well: is the run still there? */
+Test(ae_program, a_start_that_fails_loses_nothing) {
+    RUN("train -q --steps 2 --batch 8 --out %s/run");
+    char message[2000];
+    cr_assert_eq(ae(message, "train -q --steps 2 --data %s/nothing --out %s/run"), 1);
+    RUN("train -q --steps 3 --resume --out %s/run");
 }
 
 /* Weights of another network: named, not half loaded? */

@@ -79,7 +79,6 @@ static char *quoted_line(int argc, char **argv) {
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* Why `value` cannot be the option's value, to be freed; NULL: it is set. */
 static char *out_of_range(const Option *o, const char *value) {
     if (isfinite(o->max)) return text_format("%s is not in %.10g to %.10g", value, o->min, o->max);
     return text_format("%s is below %.10g", value, o->min);
@@ -89,6 +88,7 @@ static bool in_range(const Option *o, double x) {
     return (o->min == 0 && o->max == 0) || (x >= o->min && x <= o->max);
 }
 
+/* The set_ functions: why `value` cannot be the option's value, to be freed; NULL: it is set. */
 static char *set_int(const Option *o, const char *value) {
     char *end;
     errno = 0;

@@ -99,10 +99,10 @@ typedef struct {
     {"threads", 't', .i = &(c).threads, .min = 0, .max = 256, .meta = "N", .keep = KEEP_NOT,      \
      .help = "0: all processors; results do not depend on it"},                                   \
     {"out", 'o', .s = &(c).out, .meta = "DIR", .keep = KEEP_NOT, .help = "where results go"},     \
-    {"weights", 'w', .s = &(c).weights, .meta = "FILE", .keep = KEEP_NOT,                         \
-     .help = "trained weights"},                                                                  \
+    {"weights", 'w', .s = &(c).weights, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",  \
+     .help = "trained weights (default: weights.safetensors in --out)"},                          \
     {"data", 'd', .s = &(c).data, .meta = "DIR", .keep = KEEP_DEFAULT,                            \
-     .help = "your own data files"},                                                              \
+     .help = "your own data files (default: the Debian package's)"},                              \
     {"resume", 'r', .b = &(c).resume, .keep = KEEP_NOT, .only = "train",                          \
      .help = "go on from the checkpoint in --out"},                                               \
     {"quiet", 'q', .b = &(c).quiet, .keep = KEEP_NOT, .help = "no progress"}

@@ -60,7 +60,7 @@ void file_put(AtomicFile *f, const void *bytes, size_t n) {
 }
 
 void file_commit(AtomicFile *f) {
-    if (fflush(f->stream) || fsync(fileno(f->stream))) give_up(f, errno);
+    if (ferror(f->stream) || fflush(f->stream) || fsync(fileno(f->stream))) give_up(f, errno);
     FILE *stream = f->stream;
     f->stream = NULL;
     if (fclose(stream) || rename(f->temporary, f->path)) give_up(f, errno);

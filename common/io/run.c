@@ -83,12 +83,6 @@ void run_start(Run *r, Cli *cli, const CommonOptions *o) {
     r->checkpoint = run_path(r, "checkpoint.safetensors");
     r->weights = run_path(r, "weights.safetensors");
     if (o->resume) check_resume(r);
-    if (!r->resumed) {
-        char *log = run_path(r, "log.csv");
-        set_aside(r->checkpoint);
-        set_aside(log);
-        free(log);
-    }
     r->record = record_new(cli);
     run_record(r, "commit", BUILD_COMMIT);
     run_record(r, "flags", BUILD_FLAGS);
@@ -133,6 +127,10 @@ static void begin(Run *r) {
     char *path = run_path(r, "log.csv");
     r->started = true;
     r->first = r->step;
+    if (!r->resumed) {                /* not earlier: a run that cannot start must lose nothing */
+        set_aside(r->checkpoint);
+        set_aside(path);
+    }
     r->log = runlog_open(path, r->columns, r->resumed, r->step);
     r->wall = r->log.seconds;
     r->start = seconds_now();

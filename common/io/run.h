@@ -29,7 +29,8 @@
 typedef struct {
     /* set before run_start */
     const char *columns;         /* of log.csv after step and seconds: "loss,validation" */
-    int log_every;               /* steps a row; 0: 1. A row holds the means since the last one. */
+    /* steps a row; 0: 1. A row holds the means since the last one, or since a --resume. */
+    int log_every;
     int save_every;              /* steps between checkpoints; 0: a tenth of the run */
     const int *steps;            /* where the number of steps is; NULL: --steps */
     const char *name;            /* of a stage: starts its files' names; NULL: none */

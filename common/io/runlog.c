@@ -30,14 +30,10 @@ static void keep_rows(RunLog *log, AtomicFile *f, const char *text, size_t lengt
     int64_t last = -1;
     int commas = 0;
     for (const char *p = header; *p; p++) commas += *p == ',';
+    line += strlen(header);
     for (; (newline = memchr(line, '\n', (size_t)(end - line))); line = newline + 1) {
         size_t n = (size_t)(newline + 1 - line);
         double seconds;
-        if (line == text) {
-            if (n == strlen(header) && memcmp(line, header, n) == 0) continue;
-            fail("%s: has the columns %.*s, this run writes %.*s; choose another folder with --out",
-                 log->path, (int)n - 1, line, (int)strlen(header) - 1, header);
-        }
         int64_t s = row_step(line, commas, &seconds);
         if (s <= last || s > step) continue;
         last = s;
@@ -46,19 +42,29 @@ static void keep_rows(RunLog *log, AtomicFile *f, const char *text, size_t lengt
     }
 }
 
+/* before any file is made */
+static void check_header(const char *path, const char *text, size_t length, const char *header) {
+    size_t n = (size_t)((const char *)memchr(text, '\n', length) + 1 - text);
+    if (n == strlen(header) && memcmp(text, header, n) == 0) return;
+    fail("%s: has the columns %.*s, this run writes %.*s; choose another folder with --out", path,
+         (int)n - 1, text, (int)strlen(header) - 1, header);
+}
+
 /* ---- interface ------------------------------------------------------------------------------- */
 
 RunLog runlog_open(const char *path, const char *columns, bool resume, int64_t step) {
     RunLog log = {.path = text_format("%s", path)};
     char *header = text_format("step,seconds,%s\n", columns);
+    size_t length = 0;
+    bool before = resume && access(path, F_OK) == 0;
+    const char *text = before ? (const char *)file_map(path, &length) : NULL;
+    size_t mapped = length;
+    if (!length || !memchr(text, '\n', length)) length = 0;    /* not even a header */
+    else check_header(path, text, length, header);
     AtomicFile f = file_create(path);
     file_put(&f, header, strlen(header));
-    if (resume && access(path, F_OK) == 0) {
-        size_t length;
-        const uint8_t *text = file_map(path, &length);
-        if (text) keep_rows(&log, &f, (const char *)text, length, step, header);
-        file_unmap(text, length);
-    }
+    if (length) keep_rows(&log, &f, text, length, step, header);
+    if (before) file_unmap((const uint8_t *)text, mapped);
     file_commit(&f);
     free(header);
     log.stream = fopen(path, "ae");

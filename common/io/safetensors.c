@@ -19,8 +19,7 @@ static const struct { const char *name; size_t size; } types[ST_TYPES] = {
 
 static const size_t max_header = 100000000;       /* as in the reference reader */
 
-/* ---- parsing
- * -------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 typedef struct {
     Safetensors *s;
@@ -230,8 +229,7 @@ bool safetensors_parse(Safetensors *s, const uint8_t *bytes, size_t length,
     return good;
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 Safetensors safetensors_open(const char *path) {
     Safetensors s;
@@ -298,8 +296,7 @@ const char *safetensors_shape(int rank, const size_t *shape, char text[static ST
     return text;
 }
 
-/* ---- writing
- * -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int by_output_name(const void *a, const void *b) {
     return strcmp(((const StOutput *)a)->name, ((const StOutput *)b)->name);

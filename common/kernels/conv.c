@@ -8,8 +8,7 @@
  *
  * The gradient with respect to the input at stride 1 is a convolution of dy with the kernel turned
  * by 180 degrees and its channels exchanged. At stride s, input row r receives from kernel rows u
- * with
- * (r + pad) mod s = u mod s only: the rows, and the columns, fall into s phases, each of which
+ * with (r + pad) mod s = u mod s only: the rows, and the columns, fall into s phases, each of which
  * is a convolution of dy at stride 1 with every s-th row of the kernel.
  */
 #include "conv.h"

@@ -8,8 +8,8 @@
  *   - A kernel partitions its outputs among threads and sums in an order that depends on the sizes
  *     alone: the same bits for any number of threads.
  *   - Called from one thread at a time; the scratch memory behind gemm and conv is one per process.
- *   - Each fast kernel has a plain twin, kernel_ref, in the same file: three loops, the specification.
- *     Tests compare the two.
+ *   - Tests compare each with a plain computation. Where that is worth reading it stands beside the
+ *     kernel as its twin, kernel_ref: three loops, the specification.
  */
 #ifndef KERNELS_H
 #define KERNELS_H
@@ -26,8 +26,6 @@ int  threads_get(void);      /* at the start: all processors this process may us
  * runtime reads its settings before main(), so this starts the program anew with them set, once.
  * What the user has set stays. */
 void threads_sleep_when_waiting(char **argv);
-/* what the kernels hold for packing and partial sums, for memory reports */
-size_t scratch_bytes(void);
 
 /* ---- gemm.c: matrix products ----------------------------------------------------------------- */
 
@@ -70,18 +68,18 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
 void conv2d_backward_weight_ref(const ConvShape *s, const real *x, const real *dy, real *dw,
                                 bool add);
 
-/* ---- norm.c: normalisations --------------------------------------------------------------------
+/* ---- group_norm.c, layer_norm.c, batch_norm.c: normalisations --------------------------------------------------------------------
  * gain and shift may be NULL (1 and 0); then their gradients are NULL too. Sums in double. */
 
 /* x (b,hw,c), statistics over hw and the c/groups channels of a group; gain, shift (c);
  * mean, rstd (b,groups) are saved for the backward pass. y = norm(x)*gain + shift, and with
- * `silu` true y = silu of that (the pre-activation is recomputed in the backward pass). */
+ * `silu` true y = silu of that (the pre-activation is recomputed in the backward pass). Gradients
+ * nobody wants are NULL. */
 void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *x, const real *gain,
                         const real *shift, bool silu, real *y, real *mean, real *rstd);
 void group_norm_backward(int b, int hw, int c, int groups, const real *x, const real *gain,
                          const real *shift, bool silu, const real *mean, const real *rstd,
                          const real *dy, real *dx, bool add_x, real *dgain, bool add_gain,
-                         /* dx, dgain, dshift: NULL if unwanted */
                          real *dshift, bool add_shift);
 void group_norm_forward_ref(int b, int hw, int c, int groups, real eps, const real *x,
                             const real *gain, const real *shift, bool silu, real *y, real *mean,
@@ -249,9 +247,9 @@ void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const r
 
 /* ---- optimise.c: one pass over parameters ---------------------------------------------------- */
 
-/* g is multiplied by grad_scale (clipping) before use */
+/* v = momentum v + g + weight_decay w;  w -= lr v; velocity NULL: momentum is 0. Here and below g
+ * is multiplied by grad_scale (clipping) before use. */
 void k_sgd(size_t n, real *w, const real *g, real *velocity, real lr, real momentum,
-           /* v = momentum v + g + wd w;  w -= lr v; v NULL: plain */
            real weight_decay, real grad_scale);
 typedef struct {
     real lr, beta1, beta2, eps, grad_scale;

@@ -55,12 +55,6 @@ real *scratch(ScratchSlot slot, size_t count) {
     return slots[slot].memory;
 }
 
-size_t scratch_bytes(void) {
-    size_t total = 0;
-    for (int i = 0; i < SCRATCH_SLOTS; i++) total += slots[i].count * sizeof(real);
-    return total;
-}
-
 void threads_sleep_when_waiting(char **argv) {
 #ifdef _OPENMP
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;

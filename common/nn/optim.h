@@ -1,8 +1,8 @@
 /* optim.h — optimisers, clipping, learning-rate schedules and averaged weights.
  *
  * Moments and averages are Params of their own with the weights' names, made at the first
- * step, so that a checkpoint is a list of Params: before reading one, make them with
- * params_like. One optimiser serves one Params.
+ * step, so that a checkpoint is a list of Params (reading one makes them: `.like` in
+ * io/checkpoint.h). One optimiser serves one Params.
  *
  *     Params params = {.seed = 1};
  *     Adam adam = {ADAM_DEFAULTS};

@@ -125,8 +125,7 @@ Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
 
 /* ---- upsample2, avg_pool2 -----------------------------------------------------------------------
  * upsample2: y[b,i,j] = x[b,i/2,j/2]                     dx[b,i,j] += sum of the 2x2 block of dy
- * avg_pool2: y[b,i,j] = mean of the 2x2 block of x       dx[b,i,j] += dy[b,i/2,j/2] / 4            
- *  */
+ * avg_pool2: y[b,i,j] = mean of the 2x2 block of x       dx[b,i,j] += dy[b,i/2,j/2] / 4             */
 
 static void upsample2_back(Tensor *y) {
     const int *s = y->in[0]->shape;

@@ -5,8 +5,7 @@
 #include <string.h>
 
 /* ---- sum, mean: over all n entries --------------------------------------------------------------
- * sum: dx += dy       mean: dx += dy / n      (one number, spread over all)                        
- *       */
+ * sum: dx += dy       mean: dx += dy / n      (one number, spread over all)                         */
 
 static void spread_back(Tensor *y) {
     bool add;
@@ -25,8 +24,7 @@ Tensor *t_sum(Tensor *x) { return total("sum", x, 1); }
 Tensor *t_mean(Tensor *x) { return total("mean", x, 1 / (double)x->len); }
 
 /* ---- sum_axis, mean_axis, max_axis: x seen as (outer, n, inner) -> (outer, 1, inner) ------------
- * sum: dx[o,j,i] += dy[o,i]   mean: the same / n   max: dx[o,j,i] += dy[o,i] where x[o,j,i] won    
- *     */
+ * sum: dx[o,j,i] += dy[o,i]   mean: the same / n   max: dx[o,j,i] += dy[o,i] where x[o,j,i] won     */
 
 typedef struct {
     int outer, n, inner;
@@ -96,8 +94,7 @@ Tensor *t_max_axis(Tensor *x, int axis) {
 
 /* ---- softmax, log_softmax: over the last axis ---------------------------------------------------
  * softmax:     y_i = e^x_i / sum_j e^x_j       dx_i += y_i (dy_i - sum_j dy_j y_j)
- * log_softmax: y_i = x_i - ln sum_j e^x_j      dx_i += dy_i - e^y_i sum_j dy_j                     
- *       */
+ * log_softmax: y_i = x_i - ln sum_j e^x_j      dx_i += dy_i - e^y_i sum_j dy_j                      */
 
 static void softmax_back(Tensor *y) {
     int c = y->shape[y->rank - 1];

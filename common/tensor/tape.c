@@ -213,6 +213,7 @@ void t_pass_grad(Tensor *y, int i) {
 
 void backward(Tensor *loss) {
     if (loss->len != 1) die("backward: %s is no scalar; use t_sum or t_mean", t_describe(loss));
+    if (!loss->tape) die("backward: %s is a parameter, nothing was computed", t_describe(loss));
     if (!loss->wants_grad)
         die("backward: %s depends on nothing that wants a gradient", t_describe(loss));
     loss->g = gradient_buffer(loss->tape, 1);

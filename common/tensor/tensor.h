@@ -15,7 +15,7 @@
  *         Tensor *loss = t_cross_entropy(t_linear(x, w, NULL), labels);
  *         params_zero_grad(&params);
  *         backward(loss);
- *         adam_step(&adam, &params, 1e-3);
+ *         adam_step(&adam, &params, 1e-3, 1);
  *     }
  *
  * Shapes are row major and channels last: images (B,H,W,C), sequences (B,N,C). An operand of the
