@@ -53,7 +53,7 @@ help:
 	@echo "make bench            kernels and training steps against the machine and other libraries"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
-	@echo "make sweep-ae         the chapter's sweep over code sizes (half an hour)"
+	@echo "make sweep-ae         the chapter's sweep over code sizes (twenty minutes)"
 	@echo "make fuzz             fuzz the file parsers (SECONDS=60 each; needs clang)"
 	@echo "make mutants          break the code in known ways; each must make a test fail"
 	@echo "make docs-check       code quoted in the READMEs equals the source"
@@ -173,7 +173,7 @@ sample-%: $(BUILD)/%
 	$(BUILD)/$* sample --weights notebooks-data/$*/weights.safetensors --out build/samples/$*
 
 sweep-%: $(BUILD)/%
-	sh chapters/$*/sweep.sh build/runs/$*-sweep
+	BUILD=$(BUILD) sh chapters/$*/sweep.sh build/runs/$*-sweep
 	@sh plots/plot.sh $* build/runs/$*-sweep build/runs/$*-sweep
 
 plot-%: setup

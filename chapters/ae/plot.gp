@@ -24,12 +24,16 @@ if (there(record."/sweep.csv")) {
     set logscale xy
     set xtics (2, 4, 8, 16, 32, 64)
     set xrange [1.8:71]
+    set yrange [6:45]
+    set ytics (6, 8, 10, 15, 20, 30, 40)
     plot record."/sweep.csv" using "code":"pca" with linespoints linetype 4 title "PCA", \
          "" using "code":"hinton2006" with linespoints linetype 2 title "Hinton \\& Salakhutdinov 2006", \
          "" using "code":"convolutional" with linespoints linetype 1 title "convolutional"
     unset logscale
     set xtics autofreq
     set xrange [*:*]
+    set yrange [*:*]
+    set ytics autofreq
 }
 
 if (there(record."/codes.csv")) {
