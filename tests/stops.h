@@ -1,7 +1,8 @@
 /* stops.h — for tests of files and command lines. Included once in a test program.
  *
  *   - expect_stop        something ends the program with its status and one line on stderr
- *   - temporary_folder   a new folder, removed when the test ends */
+ *   - temporary_folder   a new folder, removed when the test ends
+ *   - place              a path in a folder of this test's own */
 #ifndef STOPS_H
 #define STOPS_H
 
@@ -80,6 +81,16 @@ static inline char *temporary_folder(void) {
     if (temporary_count == 1) atexit(remove_temporary_folders);
     temporary_owner = getpid();
     return path;
+}
+
+/* FOLDER/name in a folder of this test's own */
+static inline const char *place(const char *name) {
+    static char *folder, path[8][256];
+    static int next;
+    if (!folder) folder = temporary_folder();
+    char *p = path[next++ % 8];
+    snprintf(p, sizeof path[0], "%s/%s", folder, name);
+    return p;
 }
 
 #endif

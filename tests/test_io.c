@@ -23,16 +23,6 @@ SUITE(io);
 
 /* ---- helpers ---------------------------------------------------------------------------------- */
 
-/* FOLDER/name in a folder of this test's own */
-static const char *place(const char *name) {
-    static char *folder, path[8][256];
-    static int next;
-    if (!folder) folder = temporary_folder();
-    char *p = path[next++ % 8];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
 static bool file_is(const char *path, const char *text) {
     size_t n;
     const uint8_t *x = file_map(path, &n);

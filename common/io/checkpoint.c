@@ -120,17 +120,28 @@ static char **list_metadata(const Checkpoint *c, bool pass_on) {
     return m;
 }
 
-static void save(const char *path, const Checkpoint *c, StType type, bool pass_on) {
+static StType full_precision(void) {
+    return sizeof(real) == 8 ? ST_F64 : ST_F32;
+}
+
+/* Buffers (a batch normalisation's running statistics) keep full precision: they are few, and a
+ * variance may be larger or smaller than half precision can hold. */
+static StType type_of(const Tensor *w, bool half) {
+    return half && strcmp(w->op, "buffer") != 0 ? ST_F16 : full_precision();
+}
+
+/* half: weights to pass on, without what concerns the run that made them */
+static void save(const char *path, const Checkpoint *c, bool half) {
     List l = list_entries(c);
     StOutput *out = calloc((size_t)l.count + 1, sizeof *out);
     if (!out) fail("out of memory");
     for (int i = 0; i < l.count; i++) {
         Entry *e = &l.entries[i];
-        out[i] = (StOutput){.name = e->name, .type = type, .rank = e->tensor->rank, .source = e,
-                            .fill = fill};
+        out[i] = (StOutput){.name = e->name, .type = type_of(e->tensor, half),
+                            .rank = e->tensor->rank, .source = e, .fill = fill};
         memcpy(out[i].shape, e->shape, sizeof e->shape);
     }
-    char **metadata = list_metadata(c, pass_on);
+    char **metadata = list_metadata(c, half);
     safetensors_write(path, out, l.count, (const char *const *)metadata);
     for (char **m = metadata; *m; m++) free(*m);
     free(metadata);
@@ -139,13 +150,14 @@ static void save(const char *path, const Checkpoint *c, StType type, bool pass_o
 }
 
 void checkpoint_save(const char *path, const Checkpoint *c) {
-    save(path, c, sizeof(real) == 8 ? ST_F64 : ST_F32, false);
+    save(path, c, false);
 }
 
 void checkpoint_save_half(const char *path, const Checkpoint *c) {
     for (const CheckpointParams *p = c->params; p->params; p++) {
         for (int i = 0; i < p->params->count; i++) {
             const Tensor *w = p->params->list[i];
+            if (type_of(w, true) != ST_F16) continue;
             for (size_t j = 0; j < w->len; j++) {
                 if (fabs((double)w->x[j]) < 65520) continue;
                 fail("%s: %s%s holds %g, half precision ends at 65504", path, p->prefix, w->name,
@@ -153,7 +165,7 @@ void checkpoint_save_half(const char *path, const Checkpoint *c) {
             }
         }
     }
-    save(path, c, ST_F16, true);
+    save(path, c, true);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -55,7 +55,8 @@ typedef struct {
 } Checkpoint;
 
 void checkpoint_save(const char *path, const Checkpoint *c);     /* F32; F64 in the double build */
-void checkpoint_save_half(const char *path, const Checkpoint *c);  /* F16, weights to pass on */
+/* Weights to pass on: F16; buffers (running statistics) stay F32 or F64 */
+void checkpoint_save_half(const char *path, const Checkpoint *c);
 
 /* Before the network is built: takes over the options of the file (all with `resume`, otherwise
  * those that describe the network), see cli_adopt. Fails if the file is of another chapter. */
