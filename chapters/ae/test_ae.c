@@ -3,15 +3,9 @@
 #include "data/fashion.h"
 #include "nn/optim.h"
 #include "pca.h"
-#include "testing.h"
+#include "programs.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 SUITE(ae);
 
@@ -292,58 +286,13 @@ Test(ae, random_codes_have_the_statistics_asked_for) {
 /* ---- the program ----------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-static char folder[64];
-
-static void make_folder(void) {
-    strcpy(folder, "/tmp/test_ae.XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-}
-
-static void remove_folder(void) {
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    if (system(command)) abort();
-    after_each_test();
-}
-
-TestSuite(ae_program, .init = make_folder, .fini = remove_folder);
-
-/* Runs build/ae with these arguments, %s in them standing for the test's folder; what it prints on
- * stderr goes to `message`. Returns the exit status. */
-static int ae(char message[static 2000], const char *arguments) {
-    const char *build = getenv("BUILD");
-    char command[1200], args[900], path[100];
-    snprintf(args, sizeof args, arguments, folder, folder);
-    snprintf(path, sizeof path, "%s/stderr", folder);
-    snprintf(command, sizeof command, "%s/ae %s >/dev/null 2>%s", build ? build : "build", args,
-             path);
-    int status = system(command);
-    FILE *f = fopen(path, "r");
-    cr_assert_not_null(f);
-    size_t n = fread(message, 1, 1999, f);
-    message[n] = 0;
-    fclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
-}
-
-static bool same_file(const char *a, const char *b) {
-    char command[300];
-    snprintf(command, sizeof command, "cmp -s %s/%s %s/%s", folder, a, folder, b);
-    return system(command) == 0;
-}
-
-#define RUN(arguments)                                                              \
-    do {                                                                            \
-        char message_[2000];                                                        \
-        int status_ = ae(message_, arguments);                                      \
-        cr_assert_eq(status_, 0, "ae %s: status %d: %s", arguments, status_, message_); \
-    } while (0)
+PROGRAM_SUITE(ae_program);
 
 /* Same seed, another number of threads: the same weights, bit for bit? */
 Test(ae_program, weights_do_not_depend_on_threads) {
-    RUN("train -q --steps 8 --batch 32 --seed 1 --threads 1 --out %s/one");
-    RUN("train -q --steps 8 --batch 32 --seed 1 --threads 2 --out %s/two");
-    RUN("train -q --steps 8 --batch 32 --seed 2 --threads 2 --out %s/other");
+    RUN("ae", "train -q --steps 8 --batch 32 --seed 1 --threads 1 --out %s/one");
+    RUN("ae", "train -q --steps 8 --batch 32 --seed 1 --threads 2 --out %s/two");
+    RUN("ae", "train -q --steps 8 --batch 32 --seed 2 --threads 2 --out %s/other");
     cr_assert(same_file("one/weights.safetensors", "two/weights.safetensors"));
     cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"),
               "the weights agree in half precision only");
@@ -354,17 +303,17 @@ Test(ae_program, weights_do_not_depend_on_threads) {
 /* Four steps, then --resume to eight: the same as eight at once, moments, averages and order of
  * images included? */
 Test(ae_program, a_resumed_run_equals_one_that_was_never_stopped) {
-    RUN("train -q --steps 8 --batch 32 --out %s/straight");
-    RUN("train -q --steps 4 --batch 32 --out %s/resumed");
-    RUN("train -q --steps 8 --resume --out %s/resumed");
+    RUN("ae", "train -q --steps 8 --batch 32 --out %s/straight");
+    RUN("ae", "train -q --steps 4 --batch 32 --out %s/resumed");
+    RUN("ae", "train -q --steps 8 --resume --out %s/resumed");
     cr_assert(same_file("straight/weights.safetensors", "resumed/weights.safetensors"));
     cr_assert(same_file("straight/checkpoint.safetensors", "resumed/checkpoint.safetensors"));
 }
 
 Test(ae_program, trained_weights_give_pictures_and_scores) {
-    RUN("train -q --steps 3 --batch 16 --code 2 --out %s");
-    RUN("sample -q --weights %s/weights.safetensors --out %s/pictures");
-    RUN("eval -q --weights %s/weights.safetensors --out %s/scores");
+    RUN("ae", "train -q --steps 3 --batch 16 --code 2 --out %s");
+    RUN("ae", "sample -q --weights %s/weights.safetensors --out %s/pictures");
+    RUN("ae", "eval -q --weights %s/weights.safetensors --out %s/scores");
     static const char *const files[] = {"samples.png",
                                         "log.csv",
                                         "run.json",
@@ -373,12 +322,8 @@ Test(ae_program, trained_weights_give_pictures_and_scores) {
                                         "pictures/random_codes.png",
                                         "scores/metrics.json",
                                         "scores/codes.csv"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char path[200];
-        struct stat s;
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        cr_expect(stat(path, &s) == 0 && s.st_size > 0, "%s is missing or empty", files[i]);
-    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }
 
 /* Whatever is asked or given: one line, the right status, nothing half written? */
@@ -400,34 +345,23 @@ Test(ae_program, bad_input_gets_one_line_and_a_status) {
         {"sample --weights %s/none.safetensors --out %s/x", 1, "none.safetensors"},
         {"sample --weights %s/stderr --out %s/x", 1, "stderr"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char message[2000];
-        int status = ae(message, cases[i].arguments);
-        char *end = strchr(message, '\n');
-        cr_expect_eq(status, cases[i].status, "ae %s: status %d: %s", cases[i].arguments, status,
-                     message);
-        cr_expect(end && end[1] == 0 && end - message < 300, "ae %s: not one line: %s",
-                  cases[i].arguments, message);
-        cr_expect(strstr(message, cases[i].says), "ae %s says: %s", cases[i].arguments, message);
-        char command[200];
-        snprintf(command, sizeof command, "! find %s -name '*.tmp' | grep -q .", folder);
-        cr_expect(system(command) == 0, "ae %s leaves a half-written file", cases[i].arguments);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refusal("ae", cases[i].arguments, cases[i].status, cases[i].says);
 }
 
 /* A start that fails, after a run that went well: is the run still there? */
 Test(ae_program, a_start_that_fails_loses_nothing) {
-    RUN("train -q --steps 2 --batch 8 --out %s/run");
+    RUN("ae", "train -q --steps 2 --batch 8 --out %s/run");
     char message[2000];
-    cr_assert_eq(ae(message, "train -q --steps 2 --data %s/nothing --out %s/run"), 1);
-    RUN("train -q --steps 3 --resume --out %s/run");
+    cr_assert_eq(run_program("ae", "train -q --steps 2 --data %s/nothing --out %s/run", message), 1);
+    RUN("ae", "train -q --steps 3 --resume --out %s/run");
 }
 
 /* Weights of another network: named, not half loaded? */
 Test(ae_program, weights_of_another_shape_are_refused) {
-    RUN("train -q --steps 1 --batch 8 --code 4 --out %s");
+    RUN("ae", "train -q --steps 1 --batch 8 --code 4 --out %s");
     char message[2000];
-    int status = ae(message, "sample --weights %s/weights.safetensors --code 5 --out %s/x");
+    int status = run_program("ae", "sample --weights %s/weights.safetensors --code 5 --out %s/x", message);
     cr_assert(status == 2 || status == 1, "status %d", status);
     cr_assert(strstr(message, "code"), "%s", message);
 }

@@ -1,0 +1,91 @@
+/* programs.h — for tests of a chapter's program. Included once in a test program.
+ *
+ *   - PROGRAM_SUITE(name)   each test has a new folder, removed when it ends
+ *   - run_program           runs build/NAME, keeps what it says on stderr
+ *   - RUN                   the same, and must succeed
+ *   - expect_refusal        one clear line, the right status, nothing half written
+ *   - same_file, file_there
+ *
+ * In arguments, %s stands for the test's folder (twice at most). */
+#ifndef PROGRAMS_H
+#define PROGRAMS_H
+
+#include "testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static inline void make_folder(void) {
+    strcpy(folder, "/tmp/chapter-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+}
+
+static inline void remove_test_folder(void) {
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (system(command)) abort();
+    after_each_test();
+}
+
+#define PROGRAM_SUITE(name) TestSuite(name, .init = make_folder, .fini = remove_test_folder)
+
+/* Runs build/NAME with these arguments; what it prints on stderr goes to `message`. Returns the exit
+ * status. */
+static inline int run_program(const char *name, const char *arguments, char message[static 2000]) {
+    const char *build = getenv("BUILD");
+    char command[1200], args[900], path[100];
+    snprintf(args, sizeof args, arguments, folder, folder);
+    snprintf(path, sizeof path, "%s/stderr", folder);
+    snprintf(command, sizeof command, "%s/%s %s >/dev/null 2>%s", build ? build : "build", name,
+             args, path);
+    int status = system(command);
+    FILE *f = fopen(path, "r");
+    cr_assert_not_null(f);
+    size_t n = fread(message, 1, 1999, f);
+    message[n] = 0;
+    fclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
+}
+
+#define RUN(name, arguments)                                                            \
+    do {                                                                                \
+        char message_[2000];                                                            \
+        int status_ = run_program(name, arguments, message_);                           \
+        cr_assert_eq(status_, 0, "%s %s: status %d: %s", name, arguments, status_, message_); \
+    } while (0)
+
+static inline bool same_file(const char *a, const char *b) {
+    char command[300];
+    snprintf(command, sizeof command, "cmp -s %s/%s %s/%s", folder, a, folder, b);
+    return system(command) == 0;
+}
+
+static inline bool file_there(const char *name) {
+    char path[200];
+    struct stat s;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return stat(path, &s) == 0 && s.st_size > 0;
+}
+
+/* The program must end with this status after one line that holds `says`, and leave no half-written
+ * file. */
+static inline void expect_refusal(const char *name, const char *arguments, int status,
+                                  const char *says) {
+    char message[2000], command[200];
+    int got = run_program(name, arguments, message);
+    char *end = strchr(message, '\n');
+    cr_expect_eq(got, status, "%s %s: status %d: %s", name, arguments, got, message);
+    cr_expect(end && end[1] == 0 && end - message < 300, "%s %s: not one line: %s", name, arguments,
+              message);
+    cr_expect(strstr(message, says), "%s %s says: %s", name, arguments, message);
+    snprintf(command, sizeof command, "! find %s -name '*.tmp' | grep -q .", folder);
+    cr_expect(system(command) == 0, "%s %s leaves a half-written file", name, arguments);
+}
+
+#endif
