@@ -120,10 +120,14 @@ CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c)
 TEST_PROGRAMS := $(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p)))
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
+NETS := $(wildcard tests/bench/nets_*.c)
+
 define test_rules
 $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS) $$^ -o $$@ -lcriterion $$(LIBS)
+	$$(CC) $$(FLAGS) $$(filter %.o,$$^) $$(filter %.a,$$^) -o $$@ -lcriterion $$(LIBS)
+
+$(BUILD)/tests/steps-$(1): $(NETS:%.c=$(BUILD)/$(1)/%.o)
 
 $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/chapters/$$$$*/test_$$$$*.o $$$$(call tested_objects,$(1),$$$$*) $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)
@@ -206,7 +210,7 @@ setup-bench:
 $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $(PEERS) $^ -o $@ $(PEER_LIBS) $(LIBS)
 
-$(BUILD)/bench_steps: tests/bench/bench_steps.c $(wildcard tests/bench/nets_*.c) $(BUILD)/libfloat.a tests/bench/nets.h
+$(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
 
 # ---- the rest ----------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ mutant common/tensor/ops_conv.c grad-double 'if (dx) k_upsample2(s[0], s[1], s[2
 mutant common/tensor/ops_norm.c grad-double 'y->saved + B * groups, y->g' 'y->saved + B * groups - 1, y->g'
 mutant common/tensor/ops_reduce.c tensor-float 'y->arg[0] = 1 / (real)s.n;' 'y->arg[0] = 1 / (real)(s.n + 1);'
 mutant common/tensor/tape.c grad-double '*add = x->has_grad;' '*add = false;'
-mutant common/tensor/tape.c tensor-float 'if (y->g) recycle(y->tape, y->g, y->len);' ''
+mutant common/tensor/tape.c tensor-float 'if (y->g) arena_give_back(&y->tape->values, y->g, y->len * sizeof(real));' ''
 mutant common/nn/optim.c nn-double 'bias_correction(o->beta2, o->step)' 'bias_correction(o->beta2, o->step + 1)'
 mutant common/kernels/gemm.c kernels-float '(k + K_BLOCK - 1) / K_BLOCK' '(k + K_BLOCK - 2) / K_BLOCK'
 mutant common/kernels/conv.c kernels-float 'shift = (r0 + pad) / stride' 'shift = r0 / stride'

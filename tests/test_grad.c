@@ -7,6 +7,8 @@
  *   plain      operands are variables on the tape
  *   twice      the op is applied twice to the same operands, so that gradients are written, then added to
  *   params     operands are parameters
+ *   given      operands and result are t_give(...), so that the next op may compute over them
+ *   brief      operands and result are t_brief(...), so that backward computes them again
  *   frozen i   operand i wants no gradient, and gets none */
 #include "testing.h"
 
@@ -293,7 +295,7 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 /* ---- the settings ---------------------------------------------------------------------------- */
 
-typedef enum { PLAIN, TWICE, PARAMS } Setting;
+typedef enum { PLAIN, TWICE, PARAMS, GIVEN, BRIEF, SETTINGS } Setting;
 
 typedef struct {
     const Row *row;
@@ -314,17 +316,33 @@ static Tensor *weighted_sum(Tape *t, Tensor *y, const char *name) {
     return t_sum(t_mul(y, c));
 }
 
+/* These use their operand in two ops, and what the first was given the second has no more. */
+static bool uses_again(const Row *r) {
+    Tensor *(*const build[])(Tape *, Tensor **) = {sub_self, div_self, mse_self, detach,
+                                                   straight_through};
+    for (size_t i = 0; i < sizeof build / sizeof *build; i++)
+        if (r->build == build[i]) return true;
+    return false;
+}
+
+static Tensor *operand(Tape *t, const Case *c, int i) {
+    Tensor *w = c->values->list[i];
+    /* at least the first operand must be on the tape: t_use passes its gradient to the parameter */
+    if (c->setting == PARAMS && i > 0) return w;
+    Tensor *x = t_use(t, w);
+    if (c->setting == GIVEN && !uses_again(c->row)) return t_give(t_add_scalar(x, 0));
+    if (c->setting == BRIEF && !uses_again(c->row)) return t_brief(t_add_scalar(x, 0));
+    return x;
+}
+
 static Tensor *case_loss(Tape *t, void *context) {
     const Case *c = context;
     Tensor *in[3] = {0};
-    for (int i = 0; i < c->values->count; i++) {
-        Tensor *w = c->values->list[i];
-        /* at least the first operand must be on the tape: t_use passes its gradient to the
-         * parameter */
-        in[i] = c->setting == PARAMS && i > 0 ? w : t_use(t, w);
-    }
+    for (int i = 0; i < c->values->count; i++) in[i] = operand(t, c, i);
     Tensor *y = c->row->build(t, in);
     cr_assert_str_eq(y->tape == t ? "on the tape" : "elsewhere", "on the tape");
+    if (c->setting == GIVEN) y = t_exp(t_give(y));
+    if (c->setting == BRIEF) y = t_square(t_brief(y));
     Tensor *loss = weighted_sum(t, y, "first cotangent");
     if (c->setting == TWICE)
         loss = t_add(loss, weighted_sum(t, c->row->build(t, in), "second cotangent"));
@@ -346,7 +364,7 @@ static void make_operands(const Row *r, Params *p) {
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
-static const char *const setting_names[] = {"plain", "twice", "params"};
+static const char *const setting_names[] = {"plain", "twice", "params", "given", "brief"};
 
 static void check_row(const Row *r, Setting setting, int frozen) {
     Params p = {0};
@@ -365,7 +383,7 @@ static void check_row(const Row *r, Setting setting, int frozen) {
 /* Do forward and backward of every op belong together? */
 Test(grad, every_op_agrees_with_central_differences) {
     for (int i = 0; i < ROWS; i++)
-        for (Setting s = PLAIN; s <= PARAMS; s++) check_row(&rows[i], s, -1);
+        for (Setting s = PLAIN; s < SETTINGS; s++) check_row(&rows[i], s, -1);
 }
 
 /* Does a frozen operand stay without a gradient, and the others' stay right? */

@@ -50,8 +50,8 @@ Test(tensor, a_repeated_step_asks_for_no_more_memory) {
         cr_assert_eq(x->x, first_x, "the tape starts at the same place each step");
         for (int i = 0; i < 5; i++) x = t_tanh(t_linear(x, w, NULL));
         backward(t_mean(x));
-        if (step == 0) peak = t.arena.peak;
-        cr_assert_eq(t.arena.peak, peak);
+        if (step == 0) peak = t.values.peak;
+        cr_assert_eq(t.values.peak, peak);
     }
     tape_free(&t);
     params_free(&p);
@@ -66,9 +66,9 @@ Test(tensor, backward_recycles_gradient_buffers) {
     Tensor *y = x;
     /* cannot be done in place */
     for (int i = 0; i < N; i++) y = t_group_norm(y, NULL, NULL, 1, 1e-5);
-    size_t forward = t.arena.used;
+    size_t forward = t.values.peak;
     backward(t_sum(y));
-    size_t gradients = t.arena.used - forward;
+    size_t gradients = t.values.peak - forward;
     cr_assert_lt(gradients, 4 * LEN * sizeof(real), "%zu bytes for gradients of %zu each",
                  gradients, LEN * sizeof(real));
     cr_assert_not_null(x->g, "a variable keeps its gradient");
@@ -110,11 +110,147 @@ Test(tensor, an_input_gets_its_gradient_and_two_losses_share_a_tape) {
     Tape t = {0};
     Tensor *x = t_variable(&t, (real[]){1, 2, 3}, SHAPE(3));
     Tensor *square = t_square(x);
+    t_keep(square);
     backward(t_sum(square));
     for (int i = 0; i < 3; i++) cr_assert_float_eq(x->g[i], 2 * x->x[i], 1e-6);
     backward(t_sum(t_scale(square, 2)));
     for (int i = 0; i < 3; i++) cr_assert_float_eq(x->g[i], 6 * x->x[i], 1e-5);
     tape_free(&t);
+}
+
+/* ---- how long values stay -------------------------------------------------------------------- */
+
+/* Pieces of many sizes, taken and given back in disorder: does one ever lie in another, and is all
+ * of the memory one block again in the end? */
+Test(tensor, an_arena_gives_out_again_what_came_back) {
+    enum { PIECES = 60 };
+    Arena a = {0};
+    unsigned char *piece[PIECES] = {0};
+    size_t bytes[PIECES] = {0};
+    Rng r = rng_new(5, "arena");
+    for (int turn = 0; turn < 4000; turn++) {
+        int i = (int)rng_below(&r, PIECES);
+        if (piece[i]) {
+            for (size_t k = 0; k < bytes[i]; k++) cr_assert_eq(piece[i][k], i);
+            arena_give_back(&a, piece[i], bytes[i]);
+            piece[i] = NULL;
+        } else {
+            bytes[i] = 1 + rng_below(&r, 3000);
+            piece[i] = memset(arena_get(&a, bytes[i]), i, bytes[i]);
+        }
+    }
+    for (int i = 0; i < PIECES; i++)
+        if (piece[i]) arena_give_back(&a, piece[i], bytes[i]);
+    cr_assert_eq(a.used, 0);
+    cr_assert_lt(arena_extent(&a), 3 * a.peak / 2);
+    size_t extent = arena_extent(&a);
+    arena_give_back(&a, arena_get(&a, extent), extent);     /* all of it in one piece */
+    cr_assert_eq(arena_extent(&a), extent);
+    arena_free(&a);
+}
+
+/* Who is there after backward, and who is not? */
+Test(tensor, backward_uses_up_what_is_not_kept) {
+    Tape t = {0};
+    Tensor *x = t_variable(&t, (real[]){1, 2, 3}, SHAPE(3));
+    Tensor *square = t_square(x), *view = t_reshape(square, SHAPE(3, 1));
+    Tensor *kept = t_exp(square), *aside = t_scale(x, 5), *part = t_sum(kept);
+    t_keep(kept);
+    Tensor *loss = t_add(part, t_sum(view));
+    backward(loss);
+    cr_assert_null(square->x);
+    cr_assert_null(view->x, "a view of what is gone");
+    cr_assert(x->x && kept->x && aside->x && part->x && loss->x);
+    cr_assert_float_eq(kept->x[1], exp(4), 1e-3);
+    tape_free(&t);
+}
+
+/* The discriminator's loss sees the fake through t_detach, the generator's sees it afterwards. */
+Test(tensor, a_detached_tensor_outlives_the_first_of_two_losses) {
+    Params g = {.seed = 1}, d = {.seed = 2};
+    Tape t = {0};
+    Tensor *wg = param(scope(&g, "g"), "w", INIT_NORMAL, 1, SHAPE(3, 3));
+    Tensor *wd = param(scope(&d, "d"), "w", INIT_NORMAL, 1, SHAPE(3, 1));
+    Tensor *fake = t_tanh(t_linear(t_input(&t, (real[]){1, -1, 2}, SHAPE(1, 3)), wg, NULL));
+    backward(t_sum(t_square(t_linear(t_detach(fake), wd, NULL))));
+    cr_assert(fake->x && wd->has_grad && !wg->has_grad);
+    backward(t_sum(t_square(t_linear(fake, wd, NULL))));
+    cr_assert(!fake->x && wg->has_grad);
+    tape_free(&t);
+    params_free(&g), params_free(&d);
+}
+
+/* Is a given tensor computed over when no backward pass reads it, and left alone when one does? */
+Test(tensor, a_given_tensor_is_computed_over_unless_it_is_read) {
+    Tape t = {0};
+    Tensor *x = t_variable(&t, (real[]){-1, 2, 3}, SHAPE(3));
+    Tensor *h = t_add_scalar(x, 1);
+    const real *memory = h->x;
+    Tensor *y = t_relu(t_give(h));
+    cr_assert(y->x == memory && !h->x);
+    Tensor *z = t_add_scalar(t_give(y), 1);                /* relu's backward pass reads y */
+    cr_assert(y->x == memory && z->x != memory && t.given_in_vain == 1);
+    memory = z->x;
+    Tensor *s = t_add(x, t_reshape(t_give(z), SHAPE(3)));  /* a view of it; second operand */
+    cr_assert(s->x == memory);
+    cr_assert_float_eq(s->x[1], 6, 0);
+    size_t used = t.values.used;
+    t_sum(t_give(s));
+    cr_assert_eq(t.values.used, used, "three numbers are gone, one has come, 64 bytes each");
+    tape_free(&t);
+}
+
+/* C may evaluate either argument first. */
+Test(tensor, a_tensor_may_be_given_to_the_sum_that_another_operand_was_made_from) {
+    Tape t = {0};
+    Tensor *h = t_add_scalar(t_variable(&t, (real[]){-1, 2}, SHAPE(2)), 1);
+    const real *memory = h->x;
+    Tensor *y = t_add(t_give(h), t_exp(h));
+    cr_assert(y->x == memory);
+    cr_assert_float_eq(y->x[1], 3 + exp(3), 1e-4);
+    h = t_scale(y, 2);
+    memory = h->x;
+    y = t_add(t_give(h), h);                               /* both operands */
+    cr_assert(y->x == memory);
+    cr_assert_float_eq(y->x[0], 4, 1e-6);
+    tape_free(&t);
+}
+
+/* A network with everything kept, and with everything given away or computed twice: the same bits,
+ * in less memory? */
+static double network_checksum(bool lean, size_t *peak) {
+    Params p = {.seed = 3};
+    Tape t = {0};
+    Rng r = rng_new(1, "dropout");
+    Tensor *w = param(scope(&p, "w"), "w", INIT_NORMAL, 0.3, SHAPE(24, 24));
+    Tensor *x = t_input(&t, NULL, SHAPE(300, 24));
+    test_values("network", -1, 1, x->len, x->x);
+#define GIVE(x) (lean ? t_give(x) : (x))
+#define BRIEF(x) (lean ? t_brief(x) : (x))
+    for (int i = 0; i < 4; i++) {
+        Tensor *h = t_linear(BRIEF(t_layer_norm(x, NULL, NULL, 1e-5)), w, NULL);
+        h = t_linear(BRIEF(t_gelu(BRIEF(t_group_norm_silu(h, NULL, NULL, 3, 1e-5)))), w, NULL);
+        Tensor *wide = t_concat(h, x, 1);
+        Tensor *sum = t_add(t_slice(wide, 1, 0, 24), t_square(t_slice(wide, 1, 24, 24)));
+        if (lean) t_drop(wide);
+        h = t_dropout(GIVE(sum), 0.2, &r);
+        x = t_add(GIVE(x), GIVE(h));
+    }
+    Tensor *loss = t_mean(t_square(x));
+    backward(loss);
+    double sum = (double)loss->x[0];
+    for (size_t i = 0; i < w->len; i++) sum += (double)w->g[i] * (double)(i % 13 + 1);
+    *peak = t.values.peak;
+    tape_free(&t);
+    params_free(&p);
+    return sum;
+}
+
+Test(tensor, giving_and_dropping_values_changes_memory_and_no_bit) {
+    size_t all, lean;
+    double expected = network_checksum(false, &all);
+    cr_assert_eq(network_checksum(true, &lean), expected);
+    cr_assert_lt(lean, all * 2 / 3, "%zu bytes, %zu when everything is kept", lean, all);
 }
 
 /* ---- parameters ------------------------------------------------------------------------------ */
@@ -242,6 +378,19 @@ MISTAKE(bad_reshape, t_reshape(ONES(2, 3), SHAPE(4, -1)))
 MISTAKE(bad_index, t_gather_rows(ONES(2, 3), (int[]){0, 2}, 2))
 MISTAKE(two_tapes, Tape other = {0}; t_add(ONES(3), t_input(&other, NULL, SHAPE(3))))
 
+#define VARIABLE(n) t_variable(t, NULL, SHAPE(n))
+MISTAKE(given_twice, Tensor *h = t_scale(VARIABLE(3), 2); t_relu(t_give(h)); t_exp(h))
+MISTAKE(handle_twice, Tensor *h = t_give(t_scale(VARIABLE(3), 2)); t_relu(h); t_exp(h))
+MISTAKE(view_of_given, Tensor *h = t_scale(VARIABLE(3), 2), *v = t_reshape(h, SHAPE(3, 1));
+        t_relu(t_give(h)); t_exp(v))
+MISTAKE(dropped, Tensor *h = t_exp(VARIABLE(3)); t_square(t_brief(h)); t_sum(h))
+MISTAKE(used_up, Tensor *h = t_exp(VARIABLE(3)); backward(t_sum(h)); t_square(h))
+MISTAKE(two_losses, Tensor *h = t_exp(VARIABLE(3)); Tensor *a = t_sum(t_square(h));
+        Tensor *b = t_sum(h); backward(b); backward(a))
+MISTAKE(twice_backward, Tensor *a = t_sum(t_square(t_exp(VARIABLE(3)))); backward(a); backward(a))
+MISTAKE(parameter_given, t_add(VARIABLE(3), t_give(WEIGHT("v", 3))))
+MISTAKE(negative_slope, t_leaky_relu(VARIABLE(3), -1))
+
 Test(tensor, a_wrong_program_aborts_with_op_operands_and_shapes) {
     static const struct {
         void (*mistake)(Tape *, Params *);
@@ -261,6 +410,19 @@ Test(tensor, a_wrong_program_aborts_with_op_operands_and_shapes) {
         {bad_reshape, "reshape: input (2,3) has 6 numbers, the new shape a multiple of 4\n"},
         {bad_index, "gather_rows: index 1 is 2 but input (2,3) has rows 0 to 1\n"},
         {two_tapes, "add: operand input (3) is on another tape\n"},
+        {given_twice, "exp: the values of scale (3) were given to an earlier op or dropped\n"},
+        {handle_twice, "exp: the values of scale (3) were given to an earlier op or dropped\n"},
+        {view_of_given,
+         "exp: the values of reshape (3,1) were given to an earlier op or dropped\n"},
+        {dropped, "sum: the values of exp (3) were given to an earlier op or dropped\n"},
+        {used_up,
+         "square: the values of exp (3) were used up by backward(); t_keep() keeps them\n"},
+        {two_losses, "backward: exp (3) was used up by an earlier backward(); t_keep() keeps what "
+                     "two losses share\n"},
+        {twice_backward, "backward: exp (3) was used up by an earlier backward(); t_keep() keeps "
+                         "what two losses share\n"},
+        {parameter_given, "t_give: v.w (3) is a parameter\n"},
+        {negative_slope, "leaky_relu: the slope is -1; 0 or more\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect_str_eq(message_of(cases[i].mistake), cases[i].says);

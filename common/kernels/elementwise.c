@@ -80,7 +80,8 @@ INLINE vec silu_slope(vec x) {
     return s * (one() + x * (one() - s));
 }
 
-/* name, f(x; p, q), f'(x; p, q) where y = f(x) is known */
+/* name, f(x; p, q), f'(x; p, q) where y = f(x) is known: by y where it can be, so that y may be
+ * computed over x */
 #define FUNCTIONS(F)                                                                            \
     F(affine, p *x + q, p)                                                                      \
     F(exp, vexp(x), y)                                                                          \
@@ -91,9 +92,9 @@ INLINE vec silu_slope(vec x) {
     F(tanh, vtanh(x), one() - y * y)                                                            \
     F(sigmoid, vsigmoid(x), y *(one() - y))                                                     \
     F(softplus, vmax(zero(), x) + vlog1p(vexp(-vabs(x))), vsigmoid(x))                          \
-    F(relu, vmax(zero(), x), vselect(x > zero(), one(), zero()))                                \
-    F(leaky_relu, vselect(x > zero(), x, p * x), vselect(x > zero(), one(), p))                 \
-    F(elu, vselect(x > zero(), x, vexpm1(x)), vselect(x > zero(), one(), y + one()))            \
+    F(relu, vmax(zero(), x), vselect(y > zero(), one(), zero()))                                \
+    F(leaky_relu, vselect(x > zero(), x, p * x), vselect(y > zero(), one(), p))                 \
+    F(elu, vselect(x > zero(), x, vexpm1(x)), vselect(y > zero(), one(), y + one()))            \
     F(silu, x *vsigmoid(x), silu_slope(x))                                                      \
     F(gelu, gelu_value(x), gelu_slope(x))                                                       \
     F(gelu_tanh, x *gelu_gate(x), gelu_tanh_slope(x))                                           \

@@ -137,8 +137,10 @@ void attention_backward_ref(const AttentionShape *s, const real *q, const real *
                             real *dk, bool add_k, real *dv, bool add_v);
 
 /* ---- elementwise.c ------------------------------------------------------------------------------
- * One pair per function: y = f(x; p, q) and dx (+)= dy f'(x). The gradient may use x or y = f(x),
- * whichever is cheaper. y may be x in the forward pass, dx may be dy in the backward pass. */
+ * One pair per function: y = f(x; p, q) and dx (+)= dy f'(x). The gradient of
+ * log, square, abs, softplus, silu, gelu, gelu_tanh and clamp uses x, that of affine neither, the
+ * others' y = f(x) (leaky_relu: p >= 0). What is not used may be any array. y may be x in the
+ * forward pass, dx may be dy in the backward pass. */
 typedef void UnaryForward(size_t n, const real *x, real p, real q, real *y);
 typedef void UnaryBackward(size_t n, const real *x, const real *y, real p, real q, const real *dy,
                            real *dx, bool add);

@@ -1,4 +1,6 @@
-/* arena.c — memory in chunks, given out in order, taken back all at once. */
+/* arena.c — memory in chunks, given out in order, taken back all at once. Pieces that come back
+ * earlier are given out again: from the smallest free block that holds what is asked for, cut to
+ * size. Neighbouring free blocks are joined, so that small pieces make room for large ones. */
 #include "tensor/error.h"
 #include "tensor/tensor.h"
 
@@ -26,6 +28,17 @@ struct Chunk {
     size_t size, used;
     char *bytes;
 };
+
+/* A free block; this stands in its own memory. The list is in order of addresses. Blocks of two
+ * chunks never touch: malloc keeps its own numbers between them. */
+struct FreeBlock {
+    FreeBlock *next;
+    size_t bytes;
+};
+
+static size_t rounded(size_t bytes) {
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
 
 static Chunk *chunk_new(size_t size) {
     Chunk *c = malloc(sizeof *c);
@@ -55,16 +68,64 @@ static Chunk *chunk_with_room(Arena *a, size_t bytes) {
     return c;
 }
 
-void *arena_get(Arena *a, size_t bytes) {
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+static void *from_chunk(Arena *a, size_t bytes) {
     if (!a->current || a->current->size - a->current->used < bytes)
         a->current = chunk_with_room(a, bytes);
     char *p = a->current->bytes + a->current->used;
     a->current->used += bytes;
+    return p;
+}
+
+/* NULL: no free block is large enough */
+static void *from_free_block(Arena *a, size_t bytes) {
+    FreeBlock **best = NULL;
+    for (FreeBlock **b = &a->free; *b; b = &(*b)->next)
+        if ((*b)->bytes >= bytes && (!best || (*b)->bytes < (*best)->bytes)) best = b;
+    if (!best) return NULL;
+    FreeBlock *b = *best, *next = b->next;
+    if (b->bytes > bytes) {
+        FreeBlock *rest = (FreeBlock *)((char *)b + bytes);
+        UNPOISON(rest, sizeof *rest);
+        *rest = (FreeBlock){.next = next, .bytes = b->bytes - bytes};
+        next = rest;
+    }
+    *best = next;
+    return b;
+}
+
+void *arena_get(Arena *a, size_t bytes) {
+    bytes = rounded(bytes);
+    void *p = from_free_block(a, bytes);
+    if (!p) p = from_chunk(a, bytes);
     a->used += bytes;
     if (a->used > a->peak) a->peak = a->used;
     UNPOISON(p, bytes);
     return p;
+}
+
+static void join_with_next(FreeBlock *b) {
+    FreeBlock *next = b->next;
+    if ((char *)b + b->bytes != (char *)next) return;
+    b->bytes += next->bytes;
+    b->next = next->next;
+    POISON(next, sizeof *next);
+}
+
+void arena_give_back(Arena *a, void *p, size_t bytes) {
+    FreeBlock *b = p, *before = NULL, **at = &a->free;
+    for (; *at && *at < b; at = &(*at)->next) before = *at;
+    *b = (FreeBlock){.next = *at, .bytes = rounded(bytes)};
+    *at = b;
+    a->used -= b->bytes;
+    POISON(b + 1, b->bytes - sizeof *b);
+    join_with_next(b);
+    if (before) join_with_next(before);
+}
+
+size_t arena_extent(const Arena *a) {
+    size_t bytes = 0;
+    for (const Chunk *c = a->first; c; c = c->next) bytes += c->used;
+    return bytes;
 }
 
 void arena_reset(Arena *a) {
@@ -73,6 +134,7 @@ void arena_reset(Arena *a) {
         c->used = 0;
     }
     a->current = a->first;
+    a->free = NULL;
     a->used = 0;
 }
 

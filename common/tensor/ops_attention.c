@@ -45,7 +45,7 @@ static void check_heads(const char *op, const Tensor *x, int channels, int heads
 /* The kernel computes all three gradients; one that nobody wants goes to memory that nobody reads. */
 static real *wanted_or_spare(Tensor *y, int i, bool *add) {
     real *g = t_grad(y, i, add);
-    return g ? g : arena_get(y->arena, y->in[i]->len * sizeof *g);
+    return g ? g : arena_get(&y->tape->values, y->in[i]->len * sizeof *g);
 }
 
 static void attention_back(Tensor *y) {
@@ -56,11 +56,16 @@ static void attention_back(Tensor *y) {
     real *dk = wanted_or_spare(y, 1, &add_k);
     real *dv = wanted_or_spare(y, 2, &add_v);
     attention_backward(&s, q->x, k->x, v->x, y->x, y->saved, y->g, dq, add_q, dk, add_k, dv, add_v);
+    real *gradient[3] = {dq, dk, dv};
+    for (int i = 0; i < 3; i++)
+        if (gradient[i] != y->in[i]->g)
+            arena_give_back(&y->tape->values, gradient[i], y->in[i]->len * sizeof(real));
 }
 
 /* The kernel writes three gradients at once, so they must not be one and the same buffer. */
 static Tensor *distinct(Tensor *x, const Tensor *a, const Tensor *b) {
-    return x == a || x == b ? t_reshape(x, x->rank, x->shape) : x;
+    bool same = x->x == a->x || (b && x->x == b->x);
+    return same ? t_reshape(x, x->rank, x->shape) : x;
 }
 
 Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a) {
@@ -76,7 +81,8 @@ Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a) {
     k = distinct(k, q, NULL);
     v = distinct(v, q, k);
     int B = q->shape[0], nq = q->shape[1], C = q->shape[2], D = v->shape[2];
-    Tensor *y = t_new("attention", attention_back, 3, (Tensor *[]){q, k, v}, SHAPE(B, nq, D));
+    Tensor *y = t_new("attention", attention_back, READS(0) | READS(1) | READS(2) | READS_Y, 3,
+                      (Tensor *[]){q, k, v}, SHAPE(B, nq, D));
     set_attention(y, a, k->shape[1], C / a.heads, D / a.heads, C, C, D);
     AttentionShape s = attention_shape(y);
     attention_forward(&s, q->x, k->x, v->x, y->x, y->saved);
@@ -100,7 +106,8 @@ Tensor *t_self_attention(Tensor *qkv, Attention a) {
         die("self_attention: %s is no packed q, k, v (B,N,3C)", t_describe(qkv));
     int B = qkv->shape[0], N = qkv->shape[1], C = qkv->shape[2] / 3;
     check_heads("self_attention", qkv, C, a.heads);
-    Tensor *y = t_new("self_attention", self_attention_back, 1, &qkv, SHAPE(B, N, C));
+    Tensor *y = t_new("self_attention", self_attention_back, READS(0) | READS_Y, 1, &qkv,
+                      SHAPE(B, N, C));
     set_attention(y, a, N, C / a.heads, C / a.heads, 3 * C, 3 * C, 3 * C);
     AttentionShape s = attention_shape(y);
     attention_forward(&s, qkv->x, qkv->x + C, qkv->x + 2 * C, y->x, y->saved);

@@ -19,18 +19,34 @@ static void align_right(const Tensor *x, int shape[4]) {
     for (int i = 0; i < 4; i++) shape[i] = i < 4 - x->rank ? 1 : x->shape[i - (4 - x->rank)];
 }
 
+/* sums and differences read neither operand, and either may have been computed over */
+static const real *binary_operand(const Tensor *y, int i) {
+    return y->reads & READS(i) ? y->in[i]->x : y->g;
+}
+
 static void binary_back(Tensor *y) {
-    Tensor *a = y->in[0], *b = y->in[1];
     BinaryOp op = (BinaryOp)y->iarg[0];
     int sy[4], sa[4], sb[4];
-    align_right(y, sy), align_right(a, sa), align_right(b, sb);
-    const real *dy = y->g;
+    align_right(y, sy), align_right(y->in[0], sa), align_right(y->in[1], sb);
+    const real *a = binary_operand(y, 0), *b = binary_operand(y, 1), *dy = y->g;
     bool add;
     /* b first: a's gradient may take over dy's buffer */
-    real *db = a->wants_grad ? t_grad(y, 1, &add) : t_grad_in_place(y, 1, &add);
-    if (db) k_binary_back_b(op, sy, a->x, sa, b->x, sb, dy, db, add);
+    real *db = y->in[0]->wants_grad ? t_grad(y, 1, &add) : t_grad_in_place(y, 1, &add);
+    if (db) k_binary_back_b(op, sy, a, sa, b, sb, dy, db, add);
     real *da = t_grad_in_place(y, 0, &add);
-    if (da) k_binary_back_a(op, sy, a->x, sa, b->x, sb, dy, da, add);
+    if (da) k_binary_back_a(op, sy, a, sa, b, sb, dy, da, add);
+}
+
+static void binary_forward(Tensor *y) {
+    int sy[4], sa[4], sb[4];
+    align_right(y, sy), align_right(y->in[0], sa), align_right(y->in[1], sb);
+    k_binary((BinaryOp)y->iarg[0], sy, y->in[0]->x, sa, y->in[1]->x, sb, y->x);
+}
+
+static int binary_reads(BinaryOp op, const Tensor *a, const Tensor *b) {
+    if (op == BINARY_MUL) return READS_IF(b, 0) | READS_IF(a, 1);
+    if (op == BINARY_DIV) return READS_IF(b, 0) | READS(1);
+    return READS_NOTHING;
 }
 
 static Tensor *binary(const char *name, BinaryOp op, Tensor *a, Tensor *b) {
@@ -42,10 +58,10 @@ static Tensor *binary(const char *name, BinaryOp op, Tensor *a, Tensor *b) {
             die("%s: %s and %s do not broadcast: axis %d from the end is %d and %d", name,
                 t_describe(a), t_describe(b), 4 - i, sa[i], sb[i]);
     }
-    Tensor *y = t_new(name, binary_back, 2, (Tensor *[]){a, b}, rank, sy + 4 - rank);
+    Tensor *y = t_new(name, binary_back, binary_reads(op, a, b) | OVER(0) | OVER(1), 2,
+                      (Tensor *[]){a, b}, rank, sy + 4 - rank);
     y->iarg[0] = op;
-    k_binary(op, sy, a->x, sa, b->x, sb, y->x);
-    return t_done(y);
+    return t_compute(y, binary_forward);
 }
 
 Tensor *t_add(Tensor *a, Tensor *b) { return binary("add", BINARY_ADD, a, b); }
@@ -70,6 +86,8 @@ Tensor *t_mul_channel(Tensor *x, Tensor *v) { return t_mul(x, per_channel("mul_c
 /* ---- functions of one number --------------------------------------------------------------------
  *   y = f(x)     dx += dy f'(x)
  *
+ * Where f' can be had from y, y may be computed over x.
+ *
  *   name         f                                  f'
  *   scale        a x                                a
  *   add_scalar   x + a                              1
@@ -81,59 +99,69 @@ Tensor *t_mul_channel(Tensor *x, Tensor *v) { return t_mul(x, per_channel("mul_c
  *   tanh         tanh x                             1 - y^2
  *   sigmoid      s(x) = 1/(1+e^-x)                  y (1-y)
  *   softplus     ln(1+e^x)                          s(x)
- *   relu         max(x,0)                           [x > 0]
- *   leaky_relu   x > 0 ? x : a x                    x > 0 ? 1 : a
- *   elu          x > 0 ? x : e^x - 1                x > 0 ? 1 : e^x
+ *   relu         max(x,0)                           [y > 0]
+ *   leaky_relu   x > 0 ? x : a x                    y > 0 ? 1 : a          (a >= 0)
+ *   elu          x > 0 ? x : e^x - 1                y > 0 ? 1 : y + 1
  *   silu         x s(x)                             s(x) (1 + x (1-s(x)))
  *   gelu         x Phi(x)                           Phi(x) + x phi(x), Phi and phi of N(0,1)
  *   gelu_tanh    x/2 (1+tanh u)                     (1+tanh u)/2 + x/2 (1-tanh^2 u) u',
  *                                                   u = sqrt(2/pi)(x + 0.044715 x^3)
  *   clamp        min(max(x,low),high)               [low < x < high]                          */
 
-static Tensor *unary(const char *op, UnaryForward *f, void (*back)(Tensor *), Tensor *x, double p,
-                     double q) {
-    Tensor *y = t_new(op, back, 1, &x, x->rank, x->shape);
+static Tensor *unary(const char *op, void (*forward)(Tensor *), void (*back)(Tensor *), int reads,
+                     Tensor *x, double p, double q) {
+    Tensor *y = t_new(op, back, reads | OVER(0), 1, &x, x->rank, x->shape);
     y->arg[0] = (real)p;
     y->arg[1] = (real)q;
-    f(y->len, x->x, y->arg[0], y->arg[1], y->x);
-    return t_done(y);
+    return t_compute(y, forward);
 }
 
-#define BACK(f)                                                                          \
-    static void f##_back(Tensor *y) {                                                    \
-        const real *dy = y->g;                                                           \
-        bool add;                                                                        \
-        real *dx = t_grad_in_place(y, 0, &add);                                          \
-        if (dx) k_##f##_back(y->len, y->in[0]->x, y->x, y->arg[0], y->arg[1], dy, dx, add); \
+/* what is not read may be gone; the kernel then gets another array of that length */
+#define FORWARD_AND_BACK(f)                                                                 \
+    static void f##_forward(Tensor *y) {                                                    \
+        k_##f(y->len, y->in[0]->x, y->arg[0], y->arg[1], y->x);                             \
+    }                                                                                       \
+    static void f##_back(Tensor *y) {                                                       \
+        const real *dy = y->g;                                                              \
+        const real *x = y->reads & READS(0) ? y->in[0]->x : dy;                             \
+        bool add;                                                                           \
+        real *dx = t_grad_in_place(y, 0, &add);                                             \
+        if (dx) k_##f##_back(y->len, x, y->reads & READS_Y ? y->x : dy, y->arg[0], y->arg[1], \
+                             dy, dx, add);                                                  \
     }
-UNARY_FUNCTIONS(BACK)
-#undef BACK
+UNARY_FUNCTIONS(FORWARD_AND_BACK)
+#undef FORWARD_AND_BACK
 
-Tensor *t_scale(Tensor *x, double a) { return unary("scale", k_affine, affine_back, x, a, 0); }
-Tensor *t_add_scalar(Tensor *x, double a) {
-    return unary("add_scalar", k_affine, affine_back, x, 1, a);
+#define UNARY(f, reads, x, p, q) unary(#f, f##_forward, f##_back, reads, x, p, q)
+
+Tensor *t_scale(Tensor *x, double a) {
+    return unary("scale", affine_forward, affine_back, READS_NOTHING, x, a, 0);
 }
-Tensor *t_exp(Tensor *x) { return unary("exp", k_exp, exp_back, x, 0, 0); }
-Tensor *t_log(Tensor *x) { return unary("log", k_log, log_back, x, 0, 0); }
-Tensor *t_sqrt(Tensor *x) { return unary("sqrt", k_sqrt, sqrt_back, x, 0, 0); }
-Tensor *t_square(Tensor *x) { return unary("square", k_square, square_back, x, 0, 0); }
-Tensor *t_abs(Tensor *x) { return unary("abs", k_abs, abs_back, x, 0, 0); }
-Tensor *t_tanh(Tensor *x) { return unary("tanh", k_tanh, tanh_back, x, 0, 0); }
-Tensor *t_sigmoid(Tensor *x) { return unary("sigmoid", k_sigmoid, sigmoid_back, x, 0, 0); }
-Tensor *t_softplus(Tensor *x) { return unary("softplus", k_softplus, softplus_back, x, 0, 0); }
-Tensor *t_relu(Tensor *x) { return unary("relu", k_relu, relu_back, x, 0, 0); }
-Tensor *t_elu(Tensor *x) { return unary("elu", k_elu, elu_back, x, 0, 0); }
-Tensor *t_silu(Tensor *x) { return unary("silu", k_silu, silu_back, x, 0, 0); }
-Tensor *t_gelu(Tensor *x) { return unary("gelu", k_gelu, gelu_back, x, 0, 0); }
-Tensor *t_gelu_tanh(Tensor *x) { return unary("gelu_tanh", k_gelu_tanh, gelu_tanh_back, x, 0, 0); }
+Tensor *t_add_scalar(Tensor *x, double a) {
+    return unary("add_scalar", affine_forward, affine_back, READS_NOTHING, x, 1, a);
+}
+Tensor *t_exp(Tensor *x) { return UNARY(exp, READS_Y, x, 0, 0); }
+Tensor *t_log(Tensor *x) { return UNARY(log, READS(0), x, 0, 0); }
+Tensor *t_sqrt(Tensor *x) { return UNARY(sqrt, READS_Y, x, 0, 0); }
+Tensor *t_square(Tensor *x) { return UNARY(square, READS(0), x, 0, 0); }
+Tensor *t_abs(Tensor *x) { return UNARY(abs, READS(0), x, 0, 0); }
+Tensor *t_tanh(Tensor *x) { return UNARY(tanh, READS_Y, x, 0, 0); }
+Tensor *t_sigmoid(Tensor *x) { return UNARY(sigmoid, READS_Y, x, 0, 0); }
+Tensor *t_softplus(Tensor *x) { return UNARY(softplus, READS(0), x, 0, 0); }
+Tensor *t_relu(Tensor *x) { return UNARY(relu, READS_Y, x, 0, 0); }
+Tensor *t_elu(Tensor *x) { return UNARY(elu, READS_Y, x, 0, 0); }
+Tensor *t_silu(Tensor *x) { return UNARY(silu, READS(0), x, 0, 0); }
+Tensor *t_gelu(Tensor *x) { return UNARY(gelu, READS(0), x, 0, 0); }
+Tensor *t_gelu_tanh(Tensor *x) { return UNARY(gelu_tanh, READS(0), x, 0, 0); }
 
 Tensor *t_leaky_relu(Tensor *x, double slope) {
-    return unary("leaky_relu", k_leaky_relu, leaky_relu_back, x, slope, 0);
+    if (!(slope >= 0)) die("leaky_relu: the slope is %g; 0 or more", slope);
+    return UNARY(leaky_relu, READS_Y, x, slope, 0);
 }
 
 Tensor *t_clamp(Tensor *x, double low, double high) {
     if (!(low <= high)) die("clamp: the bounds %g and %g are in the wrong order", low, high);
-    return unary("clamp", k_clamp, clamp_back, x, low, high);
+    return UNARY(clamp, READS(0), x, low, high);
 }
 
 /* ---- dropout ------------------------------------------------------------------------------------
@@ -148,14 +176,17 @@ static void dropout_back(Tensor *y) {
     if (dx) k_dropout(y->len, y->arg[0], y->rng.seed, y->rng.stream, y->rng.next, dy, dx, add);
 }
 
+static void dropout_forward(Tensor *y) {
+    k_dropout(y->len, y->arg[0], y->rng.seed, y->rng.stream, y->rng.next, y->in[0]->x, y->x, false);
+}
+
 Tensor *t_dropout(Tensor *x, double p, Rng *rng) {
     if (!(p >= 0 && p < 1)) die("dropout: the probability of zero is %g; 0 <= p < 1", p);
-    Tensor *y = t_new("dropout", dropout_back, 1, &x, x->rank, x->shape);
+    Tensor *y = t_new("dropout", dropout_back, OVER(0), 1, &x, x->rank, x->shape);
     y->arg[0] = (real)p;
     y->rng = *rng;
     rng->next += y->len;
-    k_dropout(y->len, y->arg[0], y->rng.seed, y->rng.stream, y->rng.next, x->x, y->x, false);
-    return t_done(y);
+    return t_compute(y, dropout_forward);
 }
 
 /* ---- gradients that stop or jump ------------------------------------------------------------- */

@@ -24,6 +24,11 @@ static ConvShape shape_of(const Tensor *y) {
                        .ow = y->shape[2]};
 }
 
+/* dx needs w, dw needs x */
+static int conv_reads(const Tensor *x, const Tensor *w) {
+    return READS_IF(w, 0) | READS_IF(x, 1);
+}
+
 static void bias_back(Tensor *y) {
     bool add;
     int channels = y->shape[3];
@@ -34,10 +39,11 @@ static void bias_back(Tensor *y) {
 static void conv2d_back(Tensor *y) {
     ConvShape s = shape_of(y);
     bool add;
-    real *dx = t_grad(y, 0, &add);
-    if (dx) conv2d_backward_input(&s, y->in[1]->x, y->g, NULL, dx, add);
     real *dw = t_grad(y, 1, &add);
     if (dw) conv2d_backward_weight(&s, y->in[0]->x, y->g, dw, add);
+    t_has_read(y, 0);
+    real *dx = t_grad(y, 0, &add);
+    if (dx) conv2d_backward_input(&s, y->in[1]->x, y->g, NULL, dx, add);
     bias_back(y);
 }
 
@@ -63,7 +69,7 @@ Tensor *t_conv2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
         die("conv2d: padded input %dx%d of %s is smaller than the kernel of %s", h, width,
             t_describe(x), t_describe(w));
     int oh = (h - w->shape[0]) / p.stride + 1, ow = (width - w->shape[1]) / p.stride + 1;
-    Tensor *y = t_new("conv2d", conv2d_back, 3, (Tensor *[]){x, w, b},
+    Tensor *y = t_new("conv2d", conv2d_back, conv_reads(x, w), 3, (Tensor *[]){x, w, b},
                       SHAPE(x->shape[0], oh, ow, w->shape[3]));
     y->iarg[0] = p.stride, y->iarg[1] = p.top, y->iarg[2] = p.left;
     ConvShape s = shape_of(y);
@@ -96,15 +102,17 @@ static void conv_transpose2d_back(Tensor *y) {
     ConvShape s = shape_of_transpose(y);
     Tensor *x = y->in[0];
     bool add;
+    real *dw = t_grad(y, 1, &add);
+    if (dw) conv2d_backward_weight(&s, y->g, x->x, dw, add);
+    t_has_read(y, 0);
     real *dx = t_grad(y, 0, &add);
     if (dx && !add) conv2d_forward(&s, y->g, y->in[1]->x, NULL, dx);
     if (dx && add) {
-        real *more = arena_get(y->arena, x->len * sizeof *more);
+        real *more = arena_get(&y->tape->values, x->len * sizeof *more);
         conv2d_forward(&s, y->g, y->in[1]->x, NULL, more);
         k_axpy(x->len, 1, more, dx, true);
+        arena_give_back(&y->tape->values, more, x->len * sizeof *more);
     }
-    real *dw = t_grad(y, 1, &add);
-    if (dw) conv2d_backward_weight(&s, y->g, x->x, dw, add);
     bias_back(y);
 }
 
@@ -115,8 +123,8 @@ Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     if (h < 1 || width < 1)
         die("conv_transpose2d: %s by %s would give an image of %dx%d", t_describe(x), t_describe(w),
             h, width);
-    Tensor *y = t_new("conv_transpose2d", conv_transpose2d_back, 3, (Tensor *[]){x, w, b},
-                      SHAPE(x->shape[0], h, width, w->shape[2]));
+    Tensor *y = t_new("conv_transpose2d", conv_transpose2d_back, conv_reads(x, w), 3,
+                      (Tensor *[]){x, w, b}, SHAPE(x->shape[0], h, width, w->shape[2]));
     y->iarg[0] = p.stride, y->iarg[1] = p.top, y->iarg[2] = p.left;
     ConvShape s = shape_of_transpose(y);
     conv2d_backward_input(&s, w->x, x->x, b ? b->x : NULL, y->x, false);
@@ -134,12 +142,17 @@ static void upsample2_back(Tensor *y) {
     if (dx) k_sum_pool2(s[0], s[1], s[2], s[3], 1, y->g, dx, add);
 }
 
+static void upsample2_forward(Tensor *y) {
+    const int *s = y->in[0]->shape;
+    k_upsample2(s[0], s[1], s[2], s[3], 1, y->in[0]->x, y->x, false);
+}
+
 Tensor *t_upsample2(Tensor *x) {
     const int *s = x->shape;
     if (x->rank != 4) die("upsample2: %s is no image batch (B,H,W,C)", t_describe(x));
-    Tensor *y = t_new("upsample2", upsample2_back, 1, &x, SHAPE(s[0], 2 * s[1], 2 * s[2], s[3]));
-    k_upsample2(s[0], s[1], s[2], s[3], 1, x->x, y->x, false);
-    return t_done(y);
+    Tensor *y = t_new("upsample2", upsample2_back, READS_NOTHING, 1, &x,
+                      SHAPE(s[0], 2 * s[1], 2 * s[2], s[3]));
+    return t_compute(y, upsample2_forward);
 }
 
 static void check_pool(const char *op, const Tensor *x) {
@@ -157,7 +170,7 @@ static void avg_pool2_back(Tensor *y) {
 
 Tensor *t_avg_pool2(Tensor *x) {
     check_pool("avg_pool2", x);
-    Tensor *y = t_new("avg_pool2", avg_pool2_back, 1, &x,
+    Tensor *y = t_new("avg_pool2", avg_pool2_back, READS_NOTHING, 1, &x,
                       SHAPE(x->shape[0], x->shape[1] / 2, x->shape[2] / 2, x->shape[3]));
     k_sum_pool2(y->shape[0], y->shape[1], y->shape[2], y->shape[3], (real)0.25, x->x, y->x, false);
     return t_done(y);
@@ -174,7 +187,7 @@ static void max_pool2_back(Tensor *y) {
 
 Tensor *t_max_pool2(Tensor *x) {
     check_pool("max_pool2", x);
-    Tensor *y = t_new("max_pool2", max_pool2_back, 1, &x,
+    Tensor *y = t_new("max_pool2", max_pool2_back, READS_NOTHING, 1, &x,
                       SHAPE(x->shape[0], x->shape[1] / 2, x->shape[2] / 2, x->shape[3]));
     y->isaved = arena_get(y->arena, y->len);
     k_max_pool2(y->shape[0], y->shape[1], y->shape[2], y->shape[3], x->x, y->x,

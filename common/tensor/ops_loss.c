@@ -9,9 +9,10 @@ static void check_same_shape(const char *op, const Tensor *a, const Tensor *b) {
         die("%s: %s and %s differ in shape", op, t_describe(a), t_describe(b));
 }
 
-static Tensor *mean_loss(const char *op, void (*back)(Tensor *), Tensor *a, Tensor *b, double sum) {
-    Tensor *y = t_new(op, back, 2, (Tensor *[]){a, b}, SHAPE(1));
-    y->x[0] = (real)(sum / (double)a->len);
+static Tensor *mean_loss(const char *op, void (*back)(Tensor *), Tensor *a, Tensor *b,
+                         double (*sum)(size_t n, const real *a, const real *b)) {
+    Tensor *y = t_new(op, back, READS(0) | READS(1), 2, (Tensor *[]){a, b}, SHAPE(1));
+    y->x[0] = (real)(sum(a->len, a->x, b->x) / (double)a->len);
     return t_done(y);
 }
 
@@ -29,7 +30,7 @@ static void mse_back(Tensor *y) {
 
 Tensor *t_mse(Tensor *a, Tensor *b) {
     check_same_shape("mse", a, b);
-    return mean_loss("mse", mse_back, a, b, k_sum_squared_difference(a->len, a->x, b->x));
+    return mean_loss("mse", mse_back, a, b, k_sum_squared_difference);
 }
 
 /* ---- l1: L = sum |a-b| / n      da += sign(a-b) dL / n     db -= the same -------------------- */
@@ -46,7 +47,7 @@ static void l1_back(Tensor *y) {
 
 Tensor *t_l1(Tensor *a, Tensor *b) {
     check_same_shape("l1", a, b);
-    return mean_loss("l1", l1_back, a, b, k_sum_absolute_difference(a->len, a->x, b->x));
+    return mean_loss("l1", l1_back, a, b, k_sum_absolute_difference);
 }
 
 /* ---- bce_logits: L = -sum (t ln s(x) + (1-t) ln(1-s(x))) / n, s the logistic function, from the
@@ -63,8 +64,7 @@ static void bce_logits_back(Tensor *y) {
 Tensor *t_bce_logits(Tensor *logits, Tensor *target) {
     check_same_shape("bce_logits", logits, target);
     if (target->wants_grad) die("bce_logits: the target %s wants a gradient", t_describe(target));
-    return mean_loss("bce_logits", bce_logits_back, logits, target,
-                     k_sum_bce_logits(logits->len, logits->x, target->x));
+    return mean_loss("bce_logits", bce_logits_back, logits, target, k_sum_bce_logits);
 }
 
 /* ---- cross_entropy: L = mean over counted rows of ln sum_j e^x_j - x_target
@@ -88,7 +88,7 @@ Tensor *t_cross_entropy(Tensor *logits, const int *target) {
                 t_describe(logits), c - 1);
         counted += target[i] >= 0;
     }
-    Tensor *y = t_new("cross_entropy", cross_entropy_back, 1, &logits, SHAPE(1));
+    Tensor *y = t_new("cross_entropy", cross_entropy_back, READS(0), 1, &logits, SHAPE(1));
     y->isaved = arena_get(y->arena, (size_t)rows * sizeof *target);
     memcpy(y->isaved, target, (size_t)rows * sizeof *target);
     y->arg[0] = counted ? 1 / (real)counted : 0;

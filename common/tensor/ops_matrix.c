@@ -10,10 +10,11 @@ static void linear_back(Tensor *y) {
     Tensor *x = y->in[0], *w = y->in[1], *b = y->in[2];
     int in = w->shape[0], out = w->shape[1], rows = (int)(x->len / (size_t)in);
     bool add;
-    real *dx = t_grad(y, 0, &add);
-    if (dx) gemm(false, true, rows, in, out, y->g, out, w->x, out, NULL, dx, in, add);
     real *dw = t_grad(y, 1, &add);
     if (dw) gemm(true, false, in, out, rows, x->x, in, y->g, out, NULL, dw, out, add);
+    t_has_read(y, 0);
+    real *dx = t_grad(y, 0, &add);
+    if (dx) gemm(false, true, rows, in, out, y->g, out, w->x, out, NULL, dx, in, add);
     real *db = b ? t_grad(y, 2, &add) : NULL;
     if (db) k_sum_axis(1, rows, out, y->g, db, add);
 }
@@ -28,7 +29,8 @@ Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b) {
         die("linear: %s makes %d features but the bias is %s", t_describe(w), out, t_describe(b));
     int shape[4] = {x->shape[0], x->shape[1], x->shape[2], x->shape[3]};
     shape[x->rank - 1] = out;
-    Tensor *y = t_new("linear", linear_back, 3, (Tensor *[]){x, w, b}, x->rank, shape);
+    Tensor *y = t_new("linear", linear_back, READS_IF(w, 0) | READS_IF(x, 1), 3,
+                      (Tensor *[]){x, w, b}, x->rank, shape);
     gemm(false, false, rows, out, in, x->x, in, w->x, out, b ? b->x : NULL, y->x, out, false);
     return t_done(y);
 }
@@ -65,7 +67,8 @@ Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b) {
         die("matmul: rows of %s have %d entries but %s%s sums over %d", t_describe(a), k,
             t_describe(b), transpose_b ? " transposed" : "", inner);
     int batch = a->shape[0], m = a->shape[1];
-    Tensor *y = t_new("matmul", matmul_back, 2, (Tensor *[]){a, b}, SHAPE(batch, m, n));
+    Tensor *y = t_new("matmul", matmul_back, READS_IF(b, 0) | READS_IF(a, 1), 2,
+                      (Tensor *[]){a, b}, SHAPE(batch, m, n));
     y->iarg[0] = transpose_b;
     gemm_batched(batch, false, transpose_b, m, n, k, a->x, k, (size_t)m * k, b->x,
                  transpose_b ? k : n, (size_t)k * n, y->x, n, (size_t)m * n, false);

@@ -24,6 +24,8 @@ static const real *values(const Tensor *x) {
     return x ? x->x : NULL;
 }
 
+enum { READS_ALL = READS(0) | READS(1) | READS(2) };
+
 /* ---- group_norm: (Wu & He 2018) statistics of one image and one group of channels ------------ */
 
 static void group_norm_back(Tensor *y) {
@@ -38,19 +40,26 @@ static void group_norm_back(Tensor *y) {
                         add_shift);
 }
 
+static void group_norm_forward_of(Tensor *y) {
+    int B = y->shape[0], C = y->shape[y->rank - 1], hw = (int)(y->len / (size_t)B / (size_t)C);
+    real *mean = y->saved, *rstd = mean + B * y->iarg[0];
+    group_norm_forward(B, hw, C, y->iarg[0], y->arg[0], y->in[0]->x, values(y->in[1]),
+                       values(y->in[2]), y->iarg[1], y->x, mean, rstd);
+}
+
 static Tensor *group_norm_op(const char *op, Tensor *x, Tensor *gain, Tensor *shift, int groups,
                              double eps, bool silu) {
     check_affine(op, x, gain, shift);
-    int B = x->shape[0], C = x->shape[x->rank - 1], hw = (int)(x->len / (size_t)B / (size_t)C);
+    int B = x->shape[0], C = x->shape[x->rank - 1];
     if (groups < 1 || C % groups)
         die("%s: %d channels of %s do not form %d groups", op, C, t_describe(x), groups);
-    Tensor *y = t_new(op, group_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
+    Tensor *y = t_new(op, group_norm_back, READS_ALL, 3, (Tensor *[]){x, gain, shift}, x->rank,
+                      x->shape);
     y->iarg[0] = groups;
     y->iarg[1] = silu;
-    real *mean = t_saved(y, 2 * (size_t)(B * groups)), *rstd = mean + B * groups;
-    group_norm_forward(B, hw, C, groups, (real)eps, x->x, values(gain), values(shift), silu, y->x,
-                       mean, rstd);
-    return t_done(y);
+    y->arg[0] = (real)eps;
+    t_saved(y, 2 * (size_t)(B * groups));
+    return t_compute(y, group_norm_forward_of);
 }
 
 Tensor *t_group_norm(Tensor *x, Tensor *gain, Tensor *shift, int groups, double eps) {
@@ -74,15 +83,20 @@ static void layer_norm_back(Tensor *y) {
                         dgain, add_gain, dshift, add_shift);
 }
 
+static void layer_norm_forward_of(Tensor *y) {
+    int C = y->shape[y->rank - 1], rows = (int)(y->len / (size_t)C);
+    layer_norm_forward(rows, C, y->arg[0], y->in[0]->x, values(y->in[1]), values(y->in[2]), y->x,
+                       y->saved, y->saved + rows);
+}
+
 Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps) {
     check_affine("layer_norm", x, gain, shift);
     int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
-    Tensor *y =
-        t_new("layer_norm", layer_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
-    real *mean = t_saved(y, 2 * (size_t)rows);
-    layer_norm_forward(rows, C, (real)eps, x->x, values(gain), values(shift), y->x, mean,
-                       mean + rows);
-    return t_done(y);
+    Tensor *y = t_new("layer_norm", layer_norm_back, READS_ALL, 3, (Tensor *[]){x, gain, shift},
+                      x->rank, x->shape);
+    y->arg[0] = (real)eps;
+    t_saved(y, 2 * (size_t)rows);
+    return t_compute(y, layer_norm_forward_of);
 }
 
 /* ---- batch_norm: (Ioffe & Szegedy 2015) statistics of one channel over the batch ----------------
@@ -108,6 +122,12 @@ static void move_running(Tensor *mean, Tensor *var, const real *m, const real *v
     k_axpy(var->len, (real)momentum * unbiased, v, var->x, true);
 }
 
+static void batch_norm_forward_of(Tensor *y) {
+    int C = y->shape[y->rank - 1], rows = (int)(y->len / (size_t)C);
+    batch_norm_apply(rows, C, y->arg[0], y->in[0]->x, y->saved, y->saved + C, values(y->in[1]),
+                     values(y->in[2]), y->x);
+}
+
 Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tensor *var,
                      bool training, double momentum, double eps) {
     check_affine("batch_norm", x, gain, shift);
@@ -115,8 +135,8 @@ Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tenso
     if (mean->len != (size_t)C || var->len != (size_t)C)
         die("batch_norm: %s has %d channels but the running statistics are %s and %s",
             t_describe(x), C, t_describe(mean), t_describe(var));
-    Tensor *y =
-        t_new("batch_norm", batch_norm_back, 3, (Tensor *[]){x, gain, shift}, x->rank, x->shape);
+    Tensor *y = t_new("batch_norm", batch_norm_back, READS_ALL, 3, (Tensor *[]){x, gain, shift},
+                      x->rank, x->shape);
     y->iarg[0] = training;
     y->arg[0] = (real)eps;
     real *m = t_saved(y, 2 * (size_t)C), *v = m + C;
@@ -127,6 +147,5 @@ Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tenso
         k_axpy((size_t)C, 1, mean->x, m, false);
         k_axpy((size_t)C, 1, var->x, v, false);
     }
-    batch_norm_apply(rows, C, (real)eps, x->x, m, v, values(gain), values(shift), y->x);
-    return t_done(y);
+    return t_compute(y, batch_norm_forward_of);
 }

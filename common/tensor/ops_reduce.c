@@ -14,7 +14,7 @@ static void spread_back(Tensor *y) {
 }
 
 static Tensor *total(const char *op, Tensor *x, double a) {
-    Tensor *y = t_new(op, spread_back, 1, &x, SHAPE(1));
+    Tensor *y = t_new(op, spread_back, READS_NOTHING, 1, &x, SHAPE(1));
     y->arg[0] = (real)a;
     y->x[0] = (real)(a * k_sum(x->len, x->x));
     return t_done(y);
@@ -43,7 +43,7 @@ static Tensor *reduced(const char *op, void (*back)(Tensor *), Tensor *x, int ax
     int shape[4];
     memcpy(shape, x->shape, sizeof shape);
     shape[axis < 0 ? axis + x->rank : axis] = 1;
-    Tensor *y = t_new(op, back, 1, &x, x->rank, shape);
+    Tensor *y = t_new(op, back, READS_NOTHING, 1, &x, x->rank, shape);
     y->iarg[0] = s.outer, y->iarg[1] = s.n, y->iarg[2] = s.inner;
     return y;
 }
@@ -105,7 +105,7 @@ static void softmax_back(Tensor *y) {
 
 Tensor *t_softmax(Tensor *x) {
     int c = x->shape[x->rank - 1];
-    Tensor *y = t_new("softmax", softmax_back, 1, &x, x->rank, x->shape);
+    Tensor *y = t_new("softmax", softmax_back, READS_Y | OVER(0), 1, &x, x->rank, x->shape);
     k_softmax((int)(x->len / (size_t)c), c, x->x, y->x);
     return t_done(y);
 }
@@ -119,7 +119,7 @@ static void log_softmax_back(Tensor *y) {
 
 Tensor *t_log_softmax(Tensor *x) {
     int c = x->shape[x->rank - 1];
-    Tensor *y = t_new("log_softmax", log_softmax_back, 1, &x, x->rank, x->shape);
+    Tensor *y = t_new("log_softmax", log_softmax_back, READS_Y | OVER(0), 1, &x, x->rank, x->shape);
     k_log_softmax((int)(x->len / (size_t)c), c, x->x, y->x);
     return t_done(y);
 }

@@ -74,7 +74,7 @@ Tensor *t_permute(Tensor *x, int rank, const int *axes) {
         used |= 1 << axes[i];
         shape[i] = x->shape[axes[i]];
     }
-    Tensor *y = t_new("permute", permute_back, 1, &x, rank, shape);
+    Tensor *y = t_new("permute", permute_back, READS_NOTHING, 1, &x, rank, shape);
     for (int i = 0; i < rank; i++) y->iarg[i] = axes[i];
     int wide[4], perm[4];
     widen(x, axes, wide, perm);
@@ -96,6 +96,13 @@ static void concat_back(Tensor *y) {
     }
 }
 
+static void concat_forward(Tensor *y) {
+    const Tensor *a = y->in[0], *b = y->in[1];
+    size_t outer = product(y, 0, y->iarg[0]), na = a->len / outer, nb = b->len / outer;
+    k_copy_rows(outer, na, a->x, na, y->x, na + nb, false);
+    k_copy_rows(outer, nb, b->x, nb, y->x + na, na + nb, false);
+}
+
 Tensor *t_concat(Tensor *a, Tensor *b, int axis) {
     axis = axis_of("concat", a, axis);
     if (a->rank != b->rank) die("concat: %s and %s differ in rank", t_describe(a), t_describe(b));
@@ -106,12 +113,9 @@ Tensor *t_concat(Tensor *a, Tensor *b, int axis) {
     int shape[4];
     memcpy(shape, a->shape, sizeof shape);
     shape[axis] += b->shape[axis];
-    Tensor *y = t_new("concat", concat_back, 2, (Tensor *[]){a, b}, a->rank, shape);
+    Tensor *y = t_new("concat", concat_back, READS_NOTHING, 2, (Tensor *[]){a, b}, a->rank, shape);
     y->iarg[0] = axis;
-    size_t outer = product(y, 0, axis), na = a->len / outer, nb = b->len / outer;
-    k_copy_rows(outer, na, a->x, na, y->x, na + nb, false);
-    k_copy_rows(outer, nb, b->x, nb, y->x + na, na + nb, false);
-    return t_done(y);
+    return t_compute(y, concat_forward);
 }
 
 /* ---- slice: y = x[.., start .. start+length-1, ..] ------------------------------------------- */
@@ -136,7 +140,7 @@ Tensor *t_slice(Tensor *x, int axis, int start, int length) {
     int shape[4];
     memcpy(shape, x->shape, sizeof shape);
     shape[axis] = length;
-    Tensor *y = t_new("slice", slice_back, 1, &x, x->rank, shape);
+    Tensor *y = t_new("slice", slice_back, READS_NOTHING, 1, &x, x->rank, shape);
     y->iarg[0] = axis;
     y->iarg[1] = start;
     size_t outer = product(x, 0, axis), inner = product(x, axis + 1, x->rank);
@@ -165,7 +169,7 @@ Tensor *t_pad(Tensor *x, int axis, int before, int after) {
     int shape[4];
     memcpy(shape, x->shape, sizeof shape);
     shape[axis] += before + after;
-    Tensor *y = t_new("pad", pad_back, 1, &x, x->rank, shape);
+    Tensor *y = t_new("pad", pad_back, READS_NOTHING, 1, &x, x->rank, shape);
     y->iarg[0] = axis;
     y->iarg[1] = before;
     size_t outer = product(x, 0, axis), inner = product(x, axis + 1, x->rank);
@@ -191,7 +195,8 @@ Tensor *t_gather_rows(Tensor *table, const int *index, int n) {
         if (index[i] < 0 || index[i] >= table->shape[0])
             die("gather_rows: index %d is %d but %s has rows 0 to %d", i, index[i],
                 t_describe(table), table->shape[0] - 1);
-    Tensor *y = t_new("gather_rows", gather_rows_back, 1, &table, SHAPE(n, table->shape[1]));
+    Tensor *y = t_new("gather_rows", gather_rows_back, READS_NOTHING, 1, &table,
+                      SHAPE(n, table->shape[1]));
     y->isaved = arena_get(y->arena, (size_t)n * sizeof *index);
     memcpy(y->isaved, index, (size_t)n * sizeof *index);
     k_gather_rows(n, table->shape[1], table->x, index, y->x);

@@ -1,15 +1,9 @@
 /* tape.c — recording operations, and the backward pass over them. */
 #include "tensor/error.h"
-#include "tensor/tensor.h"
+#include "tensor/values.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* A gradient buffer that is used up; the link stands in the buffer itself. */
-struct FreeBuffer {
-    FreeBuffer *next;
-    size_t bytes;
-};
 
 /* ---- words for messages ---------------------------------------------------------------------- */
 
@@ -78,30 +72,40 @@ static Tensor *new_without_values(const char *op, void (*back)(Tensor *), int op
     Tape *t = common_tape(op, operands, in);
     Tensor *y = record(t, op, rank, shape);
     for (int i = 0; i < operands; i++) {
-        y->in[i] = in[i];
-        if (in[i] && in[i]->wants_grad && !t->no_grad) y->wants_grad = true;
+        if (!in[i]) continue;
+        y->in[i] = in[i]->handle_of ? in[i]->handle_of : in[i];
+        y->gives |= in[i]->given << i;
+        y->briefs |= in[i]->brief << i;
+        if (in[i]->wants_grad && !t->no_grad) y->grads |= 1 << i;
     }
+    values_check_operands(y);
+    y->wants_grad = y->grads;
     y->back = y->wants_grad ? back : NULL;
     return y;
 }
 
-Tensor *t_new(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
-              const int *shape) {
+Tensor *t_new(const char *op, void (*back)(Tensor *), int reads, int operands, Tensor **in,
+              int rank, const int *shape) {
     Tensor *y = new_without_values(op, back, operands, in, rank, shape);
-    y->x = arena_get(y->arena, y->len * sizeof(real));
+    y->reads = y->back ? reads : READS_NOTHING;
+    values_count_readers(y);
+    values_place(y, reads);
     return y;
 }
 
 Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
                const int *shape) {
     Tensor *y = new_without_values(op, back, operands, in, rank, shape);
-    y->x = in[0]->x;
+    y->view_of = y->in[0]->view_of ? y->in[0]->view_of : y->in[0];
+    y->x = y->view_of->x;
+    y->given = in[0]->given;      /* a view of what is given is given itself */
+    y->brief = in[0]->brief;
     return y;
 }
 
 static Tensor *leaf(Tape *t, const char *op, const real *data, int rank, const int *shape) {
     Tensor *y = record(t, op, rank, shape);
-    y->x = arena_get(&t->arena, y->len * sizeof(real));
+    y->x = arena_get(&t->values, y->len * sizeof(real));
     if (data) memcpy(y->x, data, y->len * sizeof(real));
     return y;
 }
@@ -126,10 +130,11 @@ static void use_back(Tensor *y) {
 }
 
 Tensor *t_use(Tape *t, Tensor *parameter) {
+    if (parameter->tape) return parameter;
     Tensor *y = record(t, "use", parameter->rank, parameter->shape);
     y->x = parameter->x;
-    y->in[0] = parameter;
-    y->wants_grad = parameter->wants_grad && !t->no_grad;
+    y->view_of = y->in[0] = parameter;
+    y->grads = y->wants_grad = parameter->wants_grad && !t->no_grad;
     y->back = y->wants_grad ? use_back : NULL;
     return y;
 }
@@ -148,7 +153,14 @@ Tensor *t_done(Tensor *y) {
         die("%s: value %zu is %g; operands%s", t_describe(y), i, (double)y->x[i], operands);
     }
 #endif
+    if (!y->view_of) values_operands_leave(y);
     return y;
+}
+
+Tensor *t_compute(Tensor *y, void (*forward)(Tensor *y)) {
+    y->redo = forward;
+    forward(y);
+    return t_done(y);
 }
 
 real *t_saved(Tensor *y, size_t n) {
@@ -157,45 +169,23 @@ real *t_saved(Tensor *y, size_t n) {
 
 /* ---- gradients ------------------------------------------------------------------------------- */
 
-static size_t buffer_bytes(size_t len) {
-    return (len * sizeof(real) + 63) / 64 * 64;
-}
-
-/* The smallest used-up buffer that holds `len` numbers without wasting more than it holds, else new
- * memory. */
-static real *gradient_buffer(Tape *t, size_t len) {
-    size_t want = buffer_bytes(len);
-    FreeBuffer **best = NULL;
-    for (FreeBuffer **b = &t->free_buffers; *b; b = &(*b)->next)
-        if ((*b)->bytes >= want && (*b)->bytes <= 2 * want &&
-            (!best || (*b)->bytes < (*best)->bytes))
-            best = b;
-    if (!best) return arena_get(&t->arena, want);
-    FreeBuffer *b = *best;
-    *best = b->next;
-    return (real *)b;
-}
-
-static void recycle(Tape *t, real *g, size_t len) {
-    FreeBuffer *b = (FreeBuffer *)g;
-    *b = (FreeBuffer){.next = t->free_buffers, .bytes = buffer_bytes(len)};
-    t->free_buffers = b;
+static real *gradient_buffer(const Tensor *x) {
+    return arena_get(x->tape ? &x->tape->values : x->arena, x->len * sizeof(real));
 }
 
 real *t_grad(Tensor *y, int i, bool *add) {
     Tensor *x = y->in[i];
-    if (!x || !x->wants_grad) return NULL;
+    if (!x || !x->wants_grad || !(y->grads & 1 << i)) return NULL;
     *add = x->has_grad;
-    if (!x->g)
-        x->g = x->tape ? gradient_buffer(x->tape, x->len)
-                       : arena_get(x->arena, x->len * sizeof(real));
+    if (!x->g) x->g = gradient_buffer(x);
     x->has_grad = true;
     return x->g;
 }
 
 real *t_grad_in_place(Tensor *y, int i, bool *add) {
     Tensor *x = y->in[i];
-    bool free_to_take = x && x->wants_grad && x->tape && !x->g && y->g && x->len == y->len;
+    bool free_to_take = x && x->wants_grad && y->grads & 1 << i && x->tape && !x->g && y->g &&
+                        x->len == y->len;
     if (!free_to_take) return t_grad(y, i, add);
     x->g = y->g;
     y->g = NULL;
@@ -216,25 +206,34 @@ void backward(Tensor *loss) {
     if (!loss->tape) die("backward: %s is a parameter, nothing was computed", t_describe(loss));
     if (!loss->wants_grad)
         die("backward: %s depends on nothing that wants a gradient", t_describe(loss));
-    loss->g = gradient_buffer(loss->tape, 1);
+    loss->g = gradient_buffer(loss);
     loss->g[0] = 1;
     loss->has_grad = true;
     for (Tensor *y = loss; y; y = y->prev) {
         if (!y->back || !y->has_grad) continue;
+        values_needed(y);
         y->back(y);
         y->has_grad = false;
-        if (y->g) recycle(y->tape, y->g, y->len);
+        if (y->g) arena_give_back(&y->tape->values, y->g, y->len * sizeof(real));
         y->g = NULL;
+        values_used_up(y);
     }
+    values_sync_views(loss->tape);
 }
 
 void tape_reset(Tape *t) {
     arena_reset(&t->arena);
+    arena_reset(&t->values);
     t->last = NULL;
-    t->free_buffers = NULL;
+    t->given_in_vain = 0;
 }
 
 void tape_free(Tape *t) {
     arena_free(&t->arena);
+    arena_free(&t->values);
     *t = (Tape){0};
+}
+
+size_t tape_peak(const Tape *t) {
+    return t->arena.peak + t->values.peak;
 }

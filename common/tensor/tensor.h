@@ -34,15 +34,21 @@
 /* Memory that is given out in order and taken back all at once. Grows by chunks; keeps them when
  * reset, so that a training step allocates nothing after the first. */
 typedef struct Chunk Chunk;
+typedef struct FreeBlock FreeBlock;
 typedef struct {
     Chunk *first, *current;
+    FreeBlock *free;        /* given back before the reset */
     size_t used, peak;      /* bytes given out, now and at most */
 } Arena;
 
 /* 64-byte aligned, not cleared; fails when memory is out */
-void *arena_get(Arena *a, size_t bytes);
-void  arena_reset(Arena *a);
-void  arena_free(Arena *a);
+void  *arena_get(Arena *a, size_t bytes);
+/* may be given out again at once; `bytes` as it was asked for */
+void   arena_give_back(Arena *a, void *p, size_t bytes);
+void   arena_reset(Arena *a);
+void   arena_free(Arena *a);
+/* bytes of its chunks reached since the reset: `used` at its highest, and what lay between */
+size_t arena_extent(const Arena *a);
 
 /* ---- tensors --------------------------------------------------------------------------------- */
 
@@ -58,15 +64,26 @@ struct Tensor {
     bool wants_grad;        /* a gradient with respect to this tensor is computed */
     bool has_grad;          /* g holds at least one contribution: add to it, do not write */
     Tape *tape;             /* NULL for parameters */
-    Arena *arena;           /* where its memory comes from: the tape's or the Params' */
+    Arena *arena;           /* where it lies itself: the tape's or the Params' */
     Tensor *in[4];          /* operands */
     void (*back)(Tensor *); /* adds this tensor's gradient to its operands' */
+    void (*redo)(Tensor *); /* computes x again, to the same bits; NULL: cannot be done */
     real *saved;            /* what the backward pass needs besides in[]->x and x */
     int *isaved;
     int iarg[8];
     real arg[4];
     Rng rng;                /* ops that draw random numbers: the state they drew from */
     Tensor *prev;           /* the tensor recorded before this one */
+
+    /* how long x stays: values.h */
+    Tensor *view_of;        /* x is this tensor's; NULL: its own */
+    Tensor *handle_of;      /* not NULL: not a tensor of its own, but what t_give, t_brief return */
+    int reads, has_read;    /* what back reads, and what it will read no more: READS(i), READS_Y */
+    int gives, briefs;      /* bit i: operand i was t_give(...), t_brief(...) */
+    int readers;            /* how many backward passes will read x */
+    bool given, brief;      /* by the handle, or by the view of one */
+    bool kept, left, dropped, used_up;
+    int grads;              /* bit i: operand i wanted a gradient when this was recorded */
 };
 
 /* expands to the two arguments `rank, shape` that many functions take */
@@ -74,27 +91,42 @@ struct Tensor {
 
 /* ---- tape ------------------------------------------------------------------------------------ */
 
-typedef struct FreeBuffer FreeBuffer;
+/* A tape must not be moved while it is in use, and neither must a Params: tensors know both. */
 struct Tape {
-    Arena arena;
+    Arena arena;               /* tensors and other small things, until the reset */
+    Arena values;              /* values and gradients, given back as soon as nobody needs them */
     Tensor *last;              /* newest first, linked by prev */
-    FreeBuffer *free_buffers;  /* gradient buffers that are used up */
     bool no_grad;              /* set: record nothing for backward, as when sampling */
+    int given_in_vain;         /* times that t_give, t_brief, t_drop freed nothing */
 };
 
 void tape_reset(Tape *t);   /* everything made on the tape is gone; no_grad stays as it is */
 void tape_free(Tape *t);
+size_t tape_peak(const Tape *t);    /* bytes used at most */
 
 /* Gradients of the scalar `loss`, added to the .g of every parameter and variable it depends on.
- * The gradient buffers of intermediate tensors are recycled as soon as they are used up. */
+ * Uses up what it went through: the values (x) of intermediate tensors become NULL and their memory
+ * is used for gradients. Leaves and single numbers stay, and what t_keep was told to keep. */
 void backward(Tensor *loss);
+
+/* A step needs less memory if it is told what is needed no longer. None of these changes a single
+ * bit of the results; to use such values again is a mistake that is reported.
+ *
+ * x for the op that uses it last: h = t_relu(t_give(h)). The op computes in its memory, or its
+ * memory is free after the op, unless a backward pass reads x. */
+Tensor *t_give(Tensor *x);
+/* The same even if a backward pass reads x: that computes x again (Chen et al. 2016). For ops that
+ * are cheap beside the next: conv2d(&l, t_brief(group_norm(&n, x))). */
+Tensor *t_brief(Tensor *x);
+void    t_drop(Tensor *x);   /* t_brief after the fact, when several ops have used x */
+void    t_keep(Tensor *x);   /* x is read after backward() */
 
 /* leaves: copies of `data` (NULL: left for the caller to fill) on the tape */
 Tensor *t_input(Tape *t, const real *data, int rank, const int *shape);
 /* gradient in .g after backward */
 Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape);
 Tensor *t_scalar(Tape *t, double value);                                   /* shape (1) */
-/* a parameter on the tape, for expressions of parameters alone */
+/* a parameter on the tape, for expressions of parameters alone; a tensor on a tape is returned */
 Tensor *t_use(Tape *t, Tensor *parameter);
 
 /* ---- parameters ------------------------------------------------------------------------------ */
@@ -237,16 +269,29 @@ Tensor *t_cross_entropy(Tensor *logits, const int *target);
 
 /* ---- for writers of ops (and tests) ---------------------------------------------------------- */
 
+/* Whose values a backward pass reads, operand i's and its own; and with OVER(i), that the op may be
+ * computed over operand i, number by number. */
+enum { READS_NOTHING = 0, READS_Y = 1 << 4 };
+#define READS(i) (1 << (i))
+#define OVER(i) (1 << (8 + (i)))
+/* READS(i) if the gradient of `x` is wanted */
+#define READS_IF(x, i) ((x) && (x)->wants_grad ? READS(i) : READS_NOTHING)
+
 /* A new tensor on its operands' tape, not yet filled; wants_grad when any operand does. NULL
  * operands (a bias that is not there) are allowed. back is dropped when no gradient is wanted. */
-Tensor *t_new(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
-              const int *shape);
+Tensor *t_new(const char *op, void (*back)(Tensor *), int reads, int operands, Tensor **in,
+              int rank, const int *shape);
 /* The same, but its values are those of in[0] themselves: reshape, detach */
 Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
                const int *shape);
-/* every op returns through it: the checking build looks for NaN */
+/* Every op returns through it: the checking build looks for NaN, and operands that were given go. */
 Tensor *t_done(Tensor *y);
+/* y computed by forward, which may be run again for t_brief; then t_done */
+Tensor *t_compute(Tensor *y, void (*forward)(Tensor *y));
 real *t_saved(Tensor *y, size_t n);         /* y->saved on the tape */
+/* In a backward pass: operand i's values are read no more, and their memory may be used for the
+ * gradients still to come. */
+void t_has_read(Tensor *y, int i);
 /* Where the gradient of operand i goes: NULL when it wants none, else its .g; *add says whether to
  * add. */
 real *t_grad(Tensor *y, int i, bool *add);

@@ -15,10 +15,11 @@ Block block_new(Scope s, int channels, int heads, double eps) {
 
 Tensor *block(const Block *b, Tensor *x) {
     Attention a = {.causal = b->causal};
-    x = t_add(x, self_attention(&b->attn, layer_norm(&b->norm1, x), a));
-    Tensor *h = linear(&b->fc1, layer_norm(&b->norm2, x));
+    Tensor *h = self_attention(&b->attn, t_brief(layer_norm(&b->norm1, x)), a);
+    x = t_add(x, t_give(h));
+    h = linear(&b->fc1, t_brief(layer_norm(&b->norm2, x)));
     h = b->gelu_tanh ? t_gelu_tanh(h) : t_gelu(h);
-    return t_add(x, linear(&b->fc2, h));
+    return t_add(x, t_give(linear(&b->fc2, t_brief(h))));
 }
 
 /* ---- GPT: minGPT's layers (tanh GELU, untied head without bias), 96 tokens ------------------- */
@@ -54,9 +55,9 @@ static double step(Training *t) {
     const Gpt *g = t->net;
     Tensor *x = embedding(&g->tokens, &t->tape, g->text, t->batch * LENGTH);
     x = t_reshape(x, SHAPE(t->batch, LENGTH, CHANNELS));
-    x = t_add(x, t_use(&t->tape, g->positions.table));
+    x = t_add(t_give(x), t_use(&t->tape, g->positions.table));
     for (int i = 0; i < LAYERS; i++) x = block(&g->block[i], x);
-    Tensor *logits = linear(&g->head, layer_norm(&g->norm, x));
+    Tensor *logits = linear(&g->head, t_brief(layer_norm(&g->norm, x)));
     return descend(t, 0, t_cross_entropy(logits, g->next), 3e-4);
 }
 

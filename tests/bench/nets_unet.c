@@ -53,10 +53,10 @@ static ResBlock resblock_new(Scope s, int in, int out) {
 
 /* x (B,H,W,in), temb (B,TIME) after its SiLU -> (B,H,W,out) */
 static Tensor *resblock(const ResBlock *r, Tensor *x, Tensor *temb) {
-    Tensor *h = conv2d(&r->conv1, group_norm_silu(&r->norm1, x));
-    h = t_add_channel(h, linear(&r->temb, temb));
-    h = conv2d(&r->conv2, group_norm_silu(&r->norm2, h));
-    return t_add(h, r->skip.w ? conv2d(&r->skip, x) : x);
+    Tensor *h = conv2d(&r->conv1, t_brief(group_norm_silu(&r->norm1, x)));
+    h = t_add_channel(t_give(h), linear(&r->temb, temb));
+    h = conv2d(&r->conv2, t_brief(group_norm_silu(&r->norm2, h)));
+    return t_add(t_give(h), r->skip.w ? t_give(conv2d(&r->skip, x)) : x);
 }
 
 static AttnBlock attn_block_new(Scope s, int channels) {
@@ -69,8 +69,8 @@ static AttnBlock attn_block_new(Scope s, int channels) {
 static Tensor *attn_block(const AttnBlock *a, Tensor *x) {
     int B = x->shape[0], C = x->shape[3];
     Tensor *h = t_reshape(group_norm(&a->norm, x), SHAPE(B, -1, C));
-    h = self_attention(&a->attn, h, (Attention){0});
-    return t_add(x, t_reshape(h, x->rank, x->shape));
+    h = self_attention(&a->attn, t_brief(h), (Attention){0});
+    return t_add(x, t_reshape(t_give(h), x->rank, x->shape));
 }
 
 /* sines, then cosines, of time at CH/2 frequencies from 1 to 1e-4 */
@@ -160,12 +160,14 @@ static Tensor *unet(const UNet *u, Tensor *x, const int *time) {
     h = resblock(&u->mid2, h, temb);
     for (int l = LEVELS - 1; l >= 0; l--) {
         for (int i = 0; i <= BLOCKS; i++) {
-            h = resblock(&u->up[l].block[i], t_concat(h, skips[--n], -1), temb);
+            Tensor *wide = t_concat(h, skips[--n], -1);
+            h = resblock(&u->up[l].block[i], wide, temb);
+            t_drop(wide);
             if (attends[l]) h = attn_block(&u->up[l].attn[i], h);
         }
-        if (l) h = conv2d(&u->up[l].resample, t_upsample2(h));
+        if (l) h = conv2d(&u->up[l].resample, t_brief(t_upsample2(h)));
     }
-    return conv2d(&u->conv_out, group_norm_silu(&u->norm_out, h));
+    return conv2d(&u->conv_out, t_brief(group_norm_silu(&u->norm_out, h)));
 }
 
 static double step(Training *t) {

@@ -43,10 +43,15 @@ static void residual_stack_new(Residual r[2], Scope s) {
     }
 }
 
+static Tensor *residual(const Residual *r, Tensor *h) {
+    h = t_relu(t_give(conv2d(&r->conv1, t_relu(h))));
+    return conv2d(&r->conv2, h);
+}
+
 static Tensor *residual_stack(const Residual r[2], Tensor *h) {
     for (int i = 0; i < 2; i++)
-        h = t_add(h, conv2d(&r[i].conv2, t_relu(conv2d(&r[i].conv1, t_relu(h)))));
-    return t_relu(h);
+        h = t_add(t_give(h), t_give(residual(&r[i], h)));
+    return t_relu(t_give(h));
 }
 
 static Encoder encoder_new(Scope s) {
@@ -61,9 +66,9 @@ static Encoder encoder_new(Scope s) {
 
 /* (B,28,28,1) -> (B,7,7,64) */
 static Tensor *encoder(const Encoder *e, Tensor *x) {
-    Tensor *h = t_relu(conv2d(&e->conv1, x));
-    h = t_relu(conv2d(&e->conv2, h));
-    h = t_relu(conv2d(&e->conv3, h));
+    Tensor *h = t_relu(t_give(conv2d(&e->conv1, x)));
+    h = t_relu(t_give(conv2d(&e->conv2, h)));
+    h = t_relu(t_give(conv2d(&e->conv3, h)));
     return conv2d(&e->to_code, residual_stack(e->residual, h));
 }
 
@@ -78,14 +83,15 @@ static Decoder decoder_new(Scope s) {
 
 static Tensor *decoder(const Decoder *d, Tensor *z) {
     Tensor *h = residual_stack(d->residual, conv2d(&d->conv1, z));
-    return conv_transpose2d(&d->deconv2, t_relu(conv_transpose2d(&d->deconv1, h)));
+    return conv_transpose2d(&d->deconv2, t_relu(t_give(conv_transpose2d(&d->deconv1, h))));
 }
 
 /* The code nearest to each row of z (1,N,64): |z-e|^2 less |z|^2, which all codes share. */
 static int *nearest(Training *t, const Codebook *c, Tensor *z) {
     int n = z->shape[1];
     Tensor *e = t_reshape(t_use(&t->tape, c->embed), SHAPE(1, CODES, DIM));
-    const real *dot = t_matmul(z, e, true)->x;
+    Tensor *products = t_matmul(z, e, true);
+    const real *dot = products->x;
     int *index = arena_get(&t->tape.arena, (size_t)n * sizeof *index);
     real square[CODES];
     for (int k = 0; k < CODES; k++)
@@ -96,6 +102,7 @@ static int *nearest(Training *t, const Codebook *c, Tensor *z) {
             if (square[k] - 2 * dot[k] < square[best] - 2 * dot[best]) best = k;
         index[i] = best;
     }
+    t_drop(products);
     return index;
 }
 
@@ -134,6 +141,7 @@ static double step(Training *t) {
     VqVae *v = t->net;
     Tensor *x = t_input(&t->tape, v->images, SHAPE(t->batch, SIDE, SIDE, 1));
     Tensor *z = encoder(&v->encoder, x);
+    t_keep(z);                                   /* for codebook_update */
     int n = (int)(z->len / DIM);
     int *index = nearest(t, &v->codebook, t_reshape(t_detach(z), SHAPE(1, n, DIM)));
     Tensor *codes = t_gather_rows(t_use(&t->tape, v->codebook.embed), index, n);

@@ -1,0 +1,88 @@
+/* test_steps.c — the memory of the training steps that are timed against PyTorch (bench/nets.h). */
+#include "testing.h"
+#include "bench/nets.h"
+
+#include <stdlib.h>
+
+SUITE(steps);
+
+/* ---- counting allocations -------------------------------------------------------------------- */
+
+/* Sanitizers have their own malloc; there the arenas alone are watched. */
+#ifdef __SANITIZE_ADDRESS__
+static const size_t allocations = 0;
+#else
+static size_t allocations;
+void *__libc_malloc(size_t bytes);
+void *__libc_memalign(size_t alignment, size_t bytes);
+
+void *malloc(size_t bytes) {
+    allocations++;
+    return __libc_malloc(bytes);
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes) {
+    allocations++;
+    return __libc_memalign(alignment, bytes);
+}
+#endif
+
+/* ---- the networks ---------------------------------------------------------------------------- */
+
+enum { BATCH = 4 };
+
+/* Does a step ask the system for memory after the first? The second may: threads that had nothing
+ * to do before. */
+Test(steps, a_step_allocates_nothing_after_the_first_two) {
+    threads_set(2);
+    for (const NetKind *const *k = net_kinds; *k; k++) {
+        Training t;
+        training_start(&t, *k, BATCH);
+        for (int i = 0; i < 2; i++) training_step(&t);
+        size_t before = allocations, small = t.tape.arena.peak, values = t.tape.values.peak;
+        size_t extent = arena_extent(&t.tape.values);
+        for (int i = 0; i < 3; i++) training_step(&t);
+        cr_expect_eq(allocations, before, "%s: %zu allocations", (*k)->name, allocations - before);
+        cr_expect_eq(t.tape.arena.peak, small, "%s", (*k)->name);
+        cr_expect_eq(t.tape.values.peak, values, "%s", (*k)->name);
+        cr_expect_eq(arena_extent(&t.tape.values), extent, "%s", (*k)->name);
+        training_free(&t);
+    }
+}
+
+#ifndef __SANITIZE_ADDRESS__
+/* A test that cannot fail is worthless. */
+Test(steps, allocations_are_seen) {
+    size_t before = allocations;
+    Arena a = {0};
+    arena_get(&a, 1000);
+    cr_assert_eq(allocations, before + 2, "a chunk and its bytes");
+    arena_free(&a);
+}
+#endif
+
+/* What one image adds to values and gradients at their most: does anything stay that was given away
+ * or dropped? The numbers are what was measured; a twentieth more fails. */
+Test(steps, values_given_away_do_not_come_back) {
+    static const struct {
+        const char *name;
+        int in_vain;          /* vqvae: the relu before its residual stacks is read */
+        double kilobytes;     /* per image, in float */
+    } most[] = {{"vae", 0, 15},   {"dcgan", 0, 511}, {"vqvae", 1, 413},
+                {"mae", 0, 1589}, {"unet", 0, 3917}, {"gpt", 0, 4416}};
+    for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
+        size_t peak[2];
+        for (int j = 0; j < 2; j++) {
+            Training t;
+            training_start(&t, net_find(most[i].name), j ? 6 : 2);
+            training_step(&t);
+            peak[j] = t.tape.values.peak;
+            cr_expect_eq(t.tape.given_in_vain, most[i].in_vain, "%s: %d", most[i].name,
+                         t.tape.given_in_vain);
+            training_free(&t);
+        }
+        double kilobytes = (double)(peak[1] - peak[0]) / 4 / 1024 * 4 / sizeof(real);
+        cr_expect(kilobytes <= 1.05 * most[i].kilobytes, "%s: %.1f KB per image, %.1f when measured",
+                  most[i].name, kilobytes, most[i].kilobytes);
+    }
+}
