@@ -1,6 +1,7 @@
 /* test_steps.c — the memory of the training steps that are timed against PyTorch (bench/nets.h). */
 #include "testing.h"
 #include "bench/nets.h"
+#include "tensor/sanitize.h"
 
 #include <stdlib.h>
 
@@ -9,7 +10,7 @@ SUITE(steps);
 /* ---- counting allocations -------------------------------------------------------------------- */
 
 /* Sanitizers have their own malloc; there the arenas alone are watched. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
 static const size_t allocations = 0;
 #else
 static size_t allocations;
@@ -50,7 +51,7 @@ Test(steps, a_step_allocates_nothing_after_the_first_two) {
     }
 }
 
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
 /* A test that cannot fail is worthless. */
 Test(steps, allocations_are_seen) {
     size_t before = allocations;

@@ -1,15 +1,11 @@
 #include "testing.h"
+#include "tensor/sanitize.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -20,7 +16,7 @@ void after_each_test(void) {
     const char *const *names = ops_seen(&n);
     for (int i = 0; f && i < n; i++) fprintf(f, "%s\n", names[i]);
     if (f) fclose(f);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     if (__lsan_do_recoverable_leak_check()) abort();
 #endif
 }

@@ -82,12 +82,22 @@ Tensor *layer_norm(const LayerNorm *l, Tensor *x) {
     return t_layer_norm(x, l->gain, l->shift, l->eps);
 }
 
+static void add_statistics(BatchNorm *l, Scope s, int channels) {
+    l->mean = buffer(s, "mean", 0, SHAPE(channels));
+    l->var = buffer(s, "var", 1, SHAPE(channels));
+}
+
+BatchNorm batch_norm_plain_new(Scope s, int channels, double momentum, double eps) {
+    BatchNorm l = {.momentum = momentum, .eps = eps};
+    add_statistics(&l, s, channels);
+    return l;
+}
+
 BatchNorm batch_norm_new(Scope s, int channels, double momentum, double eps) {
     BatchNorm l = {.momentum = momentum, .eps = eps};
     l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
     l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
-    l.mean = buffer(s, "mean", 0, SHAPE(channels));
-    l.var = buffer(s, "var", 1, SHAPE(channels));
+    add_statistics(&l, s, channels);
     return l;
 }
 

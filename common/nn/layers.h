@@ -40,6 +40,8 @@ Tensor *layer_norm(const LayerNorm *l, Tensor *x);
 /* mean and var are buffers: saved with the weights, moved by training passes, never by gradients */
 typedef struct { Tensor *gain, *shift, *mean, *var; double momentum, eps; } BatchNorm;
 BatchNorm batch_norm_new(Scope s, int channels, double momentum, double eps);
+/* without gain and shift */
+BatchNorm batch_norm_plain_new(Scope s, int channels, double momentum, double eps);
 Tensor *batch_norm(const BatchNorm *l, Tensor *x, bool training);
 
 typedef struct { Tensor *table; } Embedding;                /* (count,dim) */

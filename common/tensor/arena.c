@@ -2,24 +2,10 @@
  * earlier are given out again: from the smallest free block that holds what is asked for, cut to
  * size. Neighbouring free blocks are joined, so that small pieces make room for large ones. */
 #include "tensor/error.h"
+#include "tensor/sanitize.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-/* `make check` then stops at a read of a tensor that tape_reset() took away */
-#include <sanitizer/asan_interface.h>
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
-#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
-#else
-#define POISON(p, n) ((void)(p), (void)(n))
-#define UNPOISON(p, n) ((void)(p), (void)(n))
-#endif
 
 enum { ALIGN = 64, FIRST_CHUNK = 1 << 18 };
 

@@ -155,8 +155,8 @@ static void make_present(Tensor *x) {
     Tensor *from = owner(x);
     if (from->dropped) redo(from);
     if (!from->x)
-        die("backward: %s was used up by an earlier backward(); t_keep() keeps what two losses share",
-            t_describe(x));
+        die("backward: %s was used up by an earlier backward(); t_keep() keeps what two losses "
+            "share", t_describe(x));
     x->x = from->x;
 }
 

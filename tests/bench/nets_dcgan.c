@@ -10,19 +10,15 @@
 enum { CODE = 100, CLASSES = 10, UNITS = 1024, SIDE = 28 };
 
 typedef struct {
-    Tensor *mean, *var;
-} PlainNorm;
-
-typedef struct {
     Linear fc1, fc2;
     ConvTranspose2d deconv1, deconv2;
-    PlainNorm norm1, norm2, norm3;
+    BatchNorm norm1, norm2, norm3;
 } Generator;
 
 typedef struct {
     Conv2d conv1, conv2;
     Linear fc1, fc2;
-    PlainNorm norm2, norm3;
+    BatchNorm norm2, norm3;
 } Discriminator;
 
 typedef struct {
@@ -32,26 +28,23 @@ typedef struct {
     real *labels;                 /* (B,10) one-hot */
 } Dcgan;
 
-static PlainNorm plain_norm_new(Scope s, int channels) {
-    PlainNorm n;
-    n.mean = buffer(s, "mean", 0, SHAPE(channels));
-    n.var = buffer(s, "var", 1, SHAPE(channels));
-    return n;
+static BatchNorm norm_new(Scope s, int channels) {
+    return batch_norm_plain_new(s, channels, 0.1, 1e-5);
 }
 
-static Tensor *plain_norm(const PlainNorm *n, Tensor *x) {
-    return t_batch_norm(x, NULL, NULL, n->mean, n->var, true, 0.1, 1e-5);
+static Tensor *norm(const BatchNorm *n, Tensor *x) {
+    return batch_norm(n, x, true);
 }
 
 static Generator generator_new(Params *p) {
     Generator g;
     Scope s = scope(p, "g");
     g.fc1 = linear_new(sub(s, "fc1"), CODE + CLASSES, UNITS, false);
-    g.norm1 = plain_norm_new(sub(s, "norm1"), UNITS);
+    g.norm1 = norm_new(sub(s, "norm1"), UNITS);
     g.fc2 = linear_new(sub(s, "fc2"), UNITS + CLASSES, 7 * 7 * 128, false);
-    g.norm2 = plain_norm_new(sub(s, "norm2"), 7 * 7 * 128);
+    g.norm2 = norm_new(sub(s, "norm2"), 7 * 7 * 128);
     g.deconv1 = conv_transpose2d_new(sub(s, "deconv1"), 128 + CLASSES, 64, 5, 2, 2, false);
-    g.norm3 = plain_norm_new(sub(s, "norm3"), 64);
+    g.norm3 = norm_new(sub(s, "norm3"), 64);
     g.deconv2 = conv_transpose2d_new(sub(s, "deconv2"), 64 + CLASSES, 1, 5, 2, 2, false);
     /* 7 -> 14 -> 28: twice the size needs one row and one column more than 2 off each side */
     g.deconv1.pad.bottom = g.deconv1.pad.right = 1;
@@ -64,9 +57,9 @@ static Discriminator discriminator_new(Params *p) {
     Scope s = scope(p, "d");
     d.conv1 = conv2d_new(sub(s, "conv1"), 1 + CLASSES, 64, 5, 2, 2, false);
     d.conv2 = conv2d_new(sub(s, "conv2"), 64 + CLASSES, 128, 5, 2, 2, false);
-    d.norm2 = plain_norm_new(sub(s, "norm2"), 128);
+    d.norm2 = norm_new(sub(s, "norm2"), 128);
     d.fc1 = linear_new(sub(s, "fc1"), 7 * 7 * 128 + CLASSES, UNITS, false);
-    d.norm3 = plain_norm_new(sub(s, "norm3"), UNITS);
+    d.norm3 = norm_new(sub(s, "norm3"), UNITS);
     d.fc2 = linear_new(sub(s, "fc2"), UNITS + CLASSES, 1, false);
     return d;
 }
@@ -93,10 +86,10 @@ static Tensor *with_label(Tensor *x, Tensor *label) {
 
 /* z (B,100), label (B,10) -> logits of the pixels (B,28,28,1) */
 static Tensor *generator(const Generator *g, Tensor *z, Tensor *label) {
-    Tensor *h = t_relu(t_give(plain_norm(&g->norm1, linear(&g->fc1, with_label(z, label)))));
-    h = t_relu(t_give(plain_norm(&g->norm2, linear(&g->fc2, with_label(h, label)))));
+    Tensor *h = t_relu(t_give(norm(&g->norm1, linear(&g->fc1, with_label(z, label)))));
+    h = t_relu(t_give(norm(&g->norm2, linear(&g->fc2, with_label(h, label)))));
     h = t_reshape(h, SHAPE(-1, 7, 7, 128));
-    h = plain_norm(&g->norm3, conv_transpose2d(&g->deconv1, with_label(h, label)));
+    h = norm(&g->norm3, conv_transpose2d(&g->deconv1, with_label(h, label)));
     h = t_relu(t_give(h));
     return conv_transpose2d(&g->deconv2, with_label(h, label));
 }
@@ -104,9 +97,9 @@ static Tensor *generator(const Generator *g, Tensor *z, Tensor *label) {
 /* x (B,28,28,1), label (B,10) -> logits (B,1) */
 static Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *label) {
     Tensor *h = t_leaky_relu(t_give(conv2d(&d->conv1, with_label(x, label))), 0.2);
-    h = plain_norm(&d->norm2, conv2d(&d->conv2, with_label(h, label)));
+    h = norm(&d->norm2, conv2d(&d->conv2, with_label(h, label)));
     h = t_reshape(t_leaky_relu(t_give(h), 0.2), SHAPE(x->shape[0], -1));
-    h = plain_norm(&d->norm3, linear(&d->fc1, with_label(h, label)));
+    h = norm(&d->norm3, linear(&d->fc1, with_label(h, label)));
     h = t_leaky_relu(t_give(h), 0.2);
     return linear(&d->fc2, with_label(h, label));
 }
