@@ -123,7 +123,7 @@ RUN            = BUILD=$(BUILD) sh tests/run.sh
 NETS := $(wildcard tests/bench/nets_*.c)
 
 define test_rules
-$(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
+$(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/$(1)/tests/arrays.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)
 	$$(CC) $$(FLAGS) $$(filter %.o,$$^) $$(filter %.a,$$^) -o $$@ -lcriterion $$(LIBS)
 

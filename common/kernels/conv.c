@@ -10,10 +10,13 @@
  * by 180 degrees and its channels exchanged. At stride s, input row r receives from kernel rows u
  * with (r + pad) mod s = u mod s only: the rows, and the columns, fall into s phases, each of which
  * is a convolution of dy at stride 1 with every s-th row of the kernel.
+ *
+ * Where Winograd's method needs less time than this, winograd.c takes over.
  */
 #include "conv.h"
 #include "parallel.h"
 #include "tile.h"
+#include "winograd.h"
 
 enum { UNITS_WANTED = 32 };    /* enough for the threads to finish together */
 
@@ -22,44 +25,23 @@ static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 /* ---- weights in panels ----------------------------------------------------------------------- */
 
-/* Which weights a pass uses, and how: tap (u,v) of the pass is kernel tap (u0 + u*step_u, v0 +
- * v*step_v).
- * `exchanged`: the pass goes from the kernel's output to its input channels. */
+/* Which weights a pass uses: tap (u,v) of the pass is kernel tap (u0 + u*step, v0 + v*step). */
 typedef struct {
-    const real *w;
-    int kw, ic, oc, u0, v0, step;
-    bool exchanged;
-} Weights;
-
-/* panel[c][j] = the tap's weight from channel c to channel j0+j, zeros beyond the last channel */
-static void pack_tap(const Weights *k, const real *tap, int j0, real *panel) {
-    int from = k->exchanged ? k->oc : k->ic, to = k->exchanged ? k->ic : k->oc;
-    int cols = least(TILE_COLS, to - j0), c = 0;
-    if (cols < TILE_COLS) memset(panel, 0, (size_t)from * TILE_COLS * sizeof(real));
-    if (!k->exchanged) {
-        for (; c < from; c++)
-            memcpy(panel + c * TILE_COLS, tap + (size_t)c * k->oc + j0, cols * sizeof(real));
-        return;
-    }
-    const real *rows = tap + (size_t)j0 * k->oc;
-    for (; cols == TILE_COLS && c + VEC <= from; c += VEC)
-        for (int j = 0; j < TILE_COLS; j += VEC)
-            vtranspose(rows + (size_t)j * k->oc + c, k->oc, panel + c * TILE_COLS + j, TILE_COLS);
-    for (; c < from; c++)
-        for (int j = 0; j < cols; j++) panel[c * TILE_COLS + j] = rows[(size_t)j * k->oc + c];
-}
+    ConvWeights k;
+    int kw, u0, v0, step;
+} PassWeights;
 
 /* All panels of a pass: (oc / TILE_COLS, kh, kw, ic, TILE_COLS) in the pass's own sizes. */
-static const real *pack_weights(const ConvPlan *p, const Weights *k) {
+static const real *pack_weights(const ConvPlan *p, const PassWeights *w) {
     size_t depth = (size_t)p->kh * p->kw * p->ic;
     int panels = round_up(p->oc, TILE_COLS) / TILE_COLS;
     real *packed = scratch(SCRATCH_B, panels * depth * TILE_COLS);
     PARALLEL_FOR((double)panels * depth * TILE_COLS * COST_COPY)
     for (int i = 0; i < panels; i++)
         for (int t = 0; t < p->kh * p->kw; t++) {
-            int u = k->u0 + t / p->kw * k->step, v = k->v0 + t % p->kw * k->step;
-            pack_tap(k, k->w + ((size_t)u * k->kw + v) * k->ic * k->oc, i * TILE_COLS,
-                     packed + (i * depth + (size_t)t * p->ic) * TILE_COLS);
+            int u = w->u0 + t / p->kw * w->step, v = w->v0 + t % p->kw * w->step;
+            conv_pack_tap(&w->k, u * w->kw + v, i * TILE_COLS,
+                          packed + (i * depth + (size_t)t * p->ic) * TILE_COLS);
         }
     return packed;
 }
@@ -74,13 +56,14 @@ enum { NARROW = TILE_COLS / 4 };
 static bool is_narrow(const ConvPlan *p) { return p->oc <= NARROW && p->kw * p->ic >= 2 * VEC; }
 
 /* (oc, kh, kw, ic): for each output channel, weights in the order of a neighbourhood */
-static const real *pack_narrow(const ConvPlan *p, const Weights *k) {
+static const real *pack_narrow(const ConvPlan *p, const PassWeights *w) {
+    const ConvWeights *k = &w->k;
     int taps = p->kh * p->kw;
     real *packed = scratch(SCRATCH_B, (size_t)p->oc * taps * p->ic), *to = packed;
     for (int o = 0; o < p->oc; o++)
         for (int t = 0; t < taps; t++) {
-            int u = k->u0 + t / p->kw * k->step, v = k->v0 + t % p->kw * k->step;
-            const real *tap = k->w + ((size_t)u * k->kw + v) * k->ic * k->oc;
+            int u = w->u0 + t / p->kw * w->step, v = w->v0 + t % p->kw * w->step;
+            const real *tap = k->w + ((size_t)u * w->kw + v) * k->ic * k->oc;
             for (int c = 0; c < p->ic; c++)
                 *to++ = k->exchanged ? tap[(size_t)o * k->oc + c] : tap[(size_t)c * k->oc + o];
         }
@@ -159,12 +142,12 @@ static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, c
     }
 }
 
-static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *bias, real *y,
+static void convolve(ConvPlan *p, const real *x, const PassWeights *w, const real *bias, real *y,
                      bool add) {
     if (!p->b || !p->oh || !p->ow || !p->oc) return;
     conv_plan(p, UNITS_WANTED);
     bool narrow = is_narrow(p);
-    const real *packed = narrow ? pack_narrow(p, k) : pack_weights(p, k);
+    const real *packed = narrow ? pack_narrow(p, w) : pack_weights(p, w);
     size_t frame = conv_frame_count(p);
     real *frames = scratch(SCRATCH_A, threads_get() * frame);
     size_t pixels = (size_t)p->images * p->rows * p->ow;
@@ -183,34 +166,35 @@ static void convolve(ConvPlan *p, const real *x, const Weights *k, const real *b
 }
 
 void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real *bias, real *y) {
+    if (winograd_pays(s, false)) {
+        winograd_forward(s, x, w, bias, y);
+        return;
+    }
     ConvPlan p = {.b = s->b, .h = s->h, .w = s->w, .ic = s->ic, .kh = s->kh, .kw = s->kw,
                   .stride = s->stride, .pad_top = s->pad_top, .pad_left = s->pad_left,
                   .oh = s->oh, .ow = s->ow, .oc = s->oc, .y_col = s->oc,
                   .y_row = (size_t)s->ow * s->oc, .y_image = (size_t)s->oh * s->ow * s->oc};
-    Weights k = {w, s->kw, s->ic, s->oc, 0, 0, 1, false};
-    convolve(&p, x, &k, bias, y, false);
+    PassWeights all = {{w, s->ic, s->oc, false}, s->kw, 0, 0, 1};
+    convolve(&p, x, &all, bias, y, false);
 }
 
-/* One phase of an axis: input positions r0, r0 + stride, ... receive from kernel taps first,
- * first + stride, ...: position r0 + a*stride from output a + shift - t through tap first +
- * t*stride. */
-typedef struct {
-    int positions, taps, first, pad;
-} Phase;
-
-static Phase phase(int r0, int size, int kernel, int stride, int pad) {
+ConvPhase conv_phase(int r0, int size, int kernel, int stride, int pad) {
     int first = (r0 + pad) % stride, shift = (r0 + pad) / stride;
     int taps = kernel > first ? (kernel - first + stride - 1) / stride : 0;
-    return (Phase){(size - r0 + stride - 1) / stride, taps, first, taps - 1 - shift};
+    return (ConvPhase){(size - r0 + stride - 1) / stride, taps, first, shift};
 }
 
 void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, const real *bias,
                            real *dx, bool add)
 {
+    if (winograd_pays(s, true)) {
+        winograd_backward_input(s, w, dy, bias, dx, add);
+        return;
+    }
     for (int r0 = 0; r0 < s->stride && r0 < s->h; r0++)
         for (int c0 = 0; c0 < s->stride && c0 < s->w; c0++) {
-            Phase i = phase(r0, s->h, s->kh, s->stride, s->pad_top);
-            Phase j = phase(c0, s->w, s->kw, s->stride, s->pad_left);
+            ConvPhase i = conv_phase(r0, s->h, s->kh, s->stride, s->pad_top);
+            ConvPhase j = conv_phase(c0, s->w, s->kw, s->stride, s->pad_left);
             ConvPlan p = {.b = s->b,
                           .h = s->oh,
                           .w = s->ow,
@@ -218,8 +202,8 @@ void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, co
                           .kh = i.taps,
                           .kw = j.taps,
                           .stride = 1,
-                          .pad_top = i.pad,
-                          .pad_left = j.pad,
+                          .pad_top = i.taps - 1 - i.shift,
+                          .pad_left = j.taps - 1 - j.shift,
                           .oh = i.positions,
                           .ow = j.positions,
                           .oc = s->ic,
@@ -227,8 +211,9 @@ void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, co
                           .y_row = (size_t)s->stride * s->w * s->ic,
                           .y_image = (size_t)s->h * s->w * s->ic};
             /* the kernel turned: the pass's first tap is the phase's last */
-            Weights k = {w, s->kw, s->ic, s->oc, i.first + (i.taps - 1) * s->stride,
-                         j.first + (j.taps - 1) * s->stride, -s->stride, true};
-            convolve(&p, dy, &k, bias, dx + ((size_t)r0 * s->w + c0) * s->ic, add);
+            PassWeights turned = {{w, s->ic, s->oc, true}, s->kw,
+                                  i.first + (i.taps - 1) * s->stride,
+                                  j.first + (j.taps - 1) * s->stride, -s->stride};
+            convolve(&p, dy, &turned, bias, dx + ((size_t)r0 * s->w + c0) * s->ic, add);
         }
 }

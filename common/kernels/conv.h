@@ -37,4 +37,27 @@ void conv_offsets(const ConvPlan *p, int *offset);
 /* the unit's frame, copied to `room` where a copy is needed */
 ConvUnit conv_unit(const ConvPlan *p, int unit, const real *x, real *room);
 
+/* ---- weights in panels ----------------------------------------------------------------------- */
+
+/* w (taps,ic,oc). `exchanged`: the pass goes from the kernel's output to its input channels. */
+typedef struct {
+    const real *w;
+    int ic, oc;
+    bool exchanged;
+} ConvWeights;
+
+/* panel[c][j] = the tap's weight from channel c to channel j0+j, zeros beyond the last channel */
+void conv_pack_tap(const ConvWeights *k, int tap, int j0, real *panel);
+
+/* ---- phases ---------------------------------------------------------------------------------- */
+
+/* One phase of an axis in the gradient of the input: input positions r0, r0 + stride, ... receive
+ * from kernel taps first, first + stride, ...: position r0 + a*stride from output a + shift - t
+ * through tap first + t*stride. */
+typedef struct {
+    int positions, taps, first, shift;
+} ConvPhase;
+
+ConvPhase conv_phase(int r0, int size, int kernel, int stride, int pad);
+
 #endif

@@ -30,23 +30,23 @@ void conv2d_forward_ref(const ConvShape *s, const real *x, const real *w, const 
 void conv2d_backward_input_ref(const ConvShape *s, const real *w, const real *dy, const real *bias,
                                real *dx, bool add)
 {
-    size_t pixels = (size_t)s->b * s->h * s->w;
-    for (size_t i = 0; i < pixels; i++)
-        for (int c = 0; c < s->ic; c++) {
-            real start = bias ? bias[c] : 0;
-            dx[i * s->ic + c] = add ? dx[i * s->ic + c] + start : start;
-        }
     for (int n = 0; n < s->b; n++)
-        for (int i = 0; i < s->oh; i++)
-            for (int j = 0; j < s->ow; j++, dy += s->oc)
-                for (int u = 0; u < s->kh; u++)
-                    for (int v = 0; v < s->kw; v++) {
-                        real *dx_uv = (real *)tap(s, dx, n, i, j, u, v);
-                        const real *w_uv = w + ((size_t)u * s->kw + v) * s->ic * s->oc;
-                        for (int c = 0; dx_uv && c < s->ic; c++)
-                            for (int o = 0; o < s->oc; o++)
-                                dx_uv[c] += dy[o] * w_uv[(size_t)c * s->oc + o];
-                    }
+        for (int row = 0; row < s->h; row++)
+            for (int col = 0; col < s->w; col++)
+                for (int c = 0; c < s->ic; c++, dx++) {
+                    double sum = (bias ? bias[c] : 0) + (add ? *dx : 0);
+                    for (int u = 0; u < s->kh; u++)
+                        for (int v = 0; v < s->kw; v++) {
+                            int i = row + s->pad_top - u, j = col + s->pad_left - v;
+                            if (i < 0 || i % s->stride || i / s->stride >= s->oh) continue;
+                            if (j < 0 || j % s->stride || j / s->stride >= s->ow) continue;
+                            const real *dy_ij = dy + (((size_t)n * s->oh + i / s->stride) * s->ow +
+                                                      j / s->stride) * s->oc;
+                            const real *w_uv = w + (((size_t)u * s->kw + v) * s->ic + c) * s->oc;
+                            for (int o = 0; o < s->oc; o++) sum += (double)dy_ij[o] * w_uv[o];
+                        }
+                    *dx = (real)sum;
+                }
 }
 
 void conv2d_backward_weight_ref(const ConvShape *s, const real *x, const real *dy, real *dw,

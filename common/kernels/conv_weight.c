@@ -19,6 +19,7 @@
 #include "conv.h"
 #include "parallel.h"
 #include "tile.h"
+#include "winograd.h"
 
 enum { PIXEL_BLOCK = 192, PIXELS_PER_PART = 1024, MAX_PARTS = 16, TASKS_WANTED = 16 };
 
@@ -191,6 +192,10 @@ static void add_parts(const WeightPass *g, int parts, const real *sums, real *dw
 }
 
 void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, real *dw, bool add) {
+    if (winograd_pays(s, false)) {
+        winograd_backward_weight(s, x, dy, dw, add);
+        return;
+    }
     WeightPass g = {.plan = {.b = s->b, .h = s->h, .w = s->w, .ic = s->ic, .kh = s->kh, .kw = s->kw,
                              .stride = s->stride, .pad_top = s->pad_top, .pad_left = s->pad_left,
                              .oh = s->oh, .ow = s->ow, .oc = s->oc},

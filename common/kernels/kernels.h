@@ -43,7 +43,7 @@ void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *
                   size_t stride_a, const real *b, int ldb, size_t stride_b, real *c, int ldc,
                   size_t stride_c, bool add);
 
-/* ---- conv.c: convolutions -------------------------------------------------------------------- */
+/* ---- conv.c, conv_weight.c, winograd.c: convolutions ----------------------------------------- */
 
 /* x (b,h,w,ic), weights (kh,kw,ic,oc), y (b,oh,ow,oc); bias (oc) or NULL.
  * y[b,i,j,o] = bias[o] + sum over u,v,c of x[b, i*stride+u-pad_top, j*stride+v-pad_left, c]
