@@ -8,7 +8,7 @@
  *   vec, VEC            a vector and how many reals it holds; VEC_BYTES may be set by -DVEC_BYTES=N
  *   vload vstore        any alignment; vload_part, vstore_part: only the first n < VEC elements
  *   vset vselect vmax vmin vabs vsum vmax_element vsqrt
- *   vtranspose          a VEC x VEC block
+ *   vtranspose          a VEC x VEC block; vtranspose_block: one in registers
  *   vexp vexpm1 vlog vlog1p vsigmoid vtanh vnormal_cdf vsincos_turns
  *
  * Accuracy is 1 to 3 units in the last place where nothing else is said. Every function
@@ -133,16 +133,21 @@ INLINE void vexchange(vec *a, vec *b, int half) {
 #endif
 }
 
-/* out[j*ld_out + i] = in[i*ld_in + j] for i, j < VEC, all in registers: log2(VEC) rounds. */
-INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out) {
-    vec v[VEC];
-#pragma GCC unroll 16
-    for (int i = 0; i < VEC; i++) v[i] = vload(in + i * ld_in);
+/* v[j][i] and v[i][j] change places, all in registers: log2(VEC) rounds. */
+INLINE void vtranspose_block(vec v[VEC]) {
 #pragma GCC unroll 4
     for (int half = VEC / 2; half; half /= 2)
 #pragma GCC unroll 16
         for (int i = 0; i < VEC; i++)
             if (!(i & half)) vexchange(&v[i], &v[i + half], half);
+}
+
+/* out[j*ld_out + i] = in[i*ld_in + j] for i, j < VEC */
+INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out) {
+    vec v[VEC];
+#pragma GCC unroll 16
+    for (int i = 0; i < VEC; i++) v[i] = vload(in + i * ld_in);
+    vtranspose_block(v);
 #pragma GCC unroll 16
     for (int i = 0; i < VEC; i++) vstore(out + i * ld_out, v[i]);
 }
