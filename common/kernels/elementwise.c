@@ -91,7 +91,7 @@ INLINE vec silu_slope(vec x) {
     F(abs, vabs(x), vselect(x > zero(), one(), vselect(x < zero(), -one(), zero())))            \
     F(tanh, vtanh(x), one() - y * y)                                                            \
     F(sigmoid, vsigmoid(x), y *(one() - y))                                                     \
-    F(softplus, vmax(zero(), x) + vlog1p(vexp(-vabs(x))), vsigmoid(x))                          \
+    F(softplus, vsoftplus(x), vsigmoid(x))                                                      \
     F(relu, vmax(zero(), x), vselect(y > zero(), one(), zero()))                                \
     F(leaky_relu, vselect(x > zero(), x, p * x), vselect(y > zero(), one(), p))                 \
     F(elu, vselect(x > zero(), x, vexpm1(x)), vselect(y > zero(), one(), y + one()))            \

@@ -19,9 +19,7 @@ INLINE vec term_value(vec a, vec b) { return (void)b, a; }
 INLINE vec term_square(vec a, vec b) { return (void)b, a * a; }
 INLINE vec term_squared_difference(vec a, vec b) { return (a - b) * (a - b); }
 INLINE vec term_absolute_difference(vec a, vec b) { return vabs(a - b); }
-INLINE vec term_bce(vec x, vec t) {
-    return vmax(vset(0), x) - x * t + vlog1p(vexp(-vabs(x)));
-}
+INLINE vec term_bce(vec x, vec t) { return vsoftplus(x) - x * t; }
 
 /* Runs of RUN vectors are added in real, then in double. */
 INLINE double sum_block(Term *term, size_t n, const real *a, const real *b) {
