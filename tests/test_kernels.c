@@ -821,6 +821,15 @@ Test(kernels, sums_maxima_and_copies_along_an_axis_agree) {
                 d[l] += 3 * y[l / (n * inner) * inner + l % inner];
             agree((size_t)outer * n * inner, spread, d, tolerance, "spread, n %d inner %d", n,
                   inner);
+            for (int add = 1; add >= 0; add--) {
+                k_max_axis_back(outer, n, inner, winner, y, spread, add);
+                for (int l = 0; l < outer * n * inner; l++) {
+                    int at = l / (n * inner) * inner + l % inner;
+                    d[l] = (add ? d[l] : 0) + (l / inner % n == winner[at] ? y[at] : 0);
+                }
+                agree((size_t)outer * n * inner, spread, d, tolerance,
+                      "back from the maxima, n %d inner %d add %d", n, inner, add);
+            }
             free_arrays();
         }
 }
@@ -832,6 +841,7 @@ Test(kernels, reductions_along_an_axis_give_the_same_bits_for_any_number_of_thre
     SAME_BITS_FOR_ANY_THREADS(3000, y, k_sum_axis(3000, 20, 1, x, y, false));
     SAME_BITS_FOR_ANY_THREADS(2, y, k_sum_axis(2, 30000, 1, x, y, false));
     SAME_BITS_FOR_ANY_THREADS(600, y, k_max_axis(30, 100, 20, x, y, winner));
+    SAME_BITS_FOR_ANY_THREADS(60000, y, k_max_axis_back(30, 100, 20, winner, x, y, false));
     SAME_BITS_FOR_ANY_THREADS(60000, y, k_spread_axis(30, 100, 20, 2, x, y, false));
     free(winner);
 }

@@ -141,6 +141,19 @@ void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner
     }
 }
 
+/* Pieces of work are the o: each writes its own n rows. */
+void k_max_axis_back(int outer, int n, int inner, const int *winner, const real *dy, real *dx,
+                     bool add)
+{
+    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
+    for (int o = 0; o < outer; o++) {
+        size_t at = (size_t)o * inner;
+        real *dx_o = dx + at * n;
+        if (!add) memset(dx_o, 0, (size_t)n * inner * sizeof(real));
+        for (int k = 0; k < inner; k++) dx_o[(size_t)winner[at + k] * inner + k] += dy[at + k];
+    }
+}
+
 void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add) {
     PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++)
