@@ -78,43 +78,34 @@ void layer_norm_forward(int rows, int c, real eps, const real *x, const real *ga
 /* ---- backward -------------------------------------------------------------------------------- */
 
 /* With xhat = (x - mean) rstd and E the mean over the row,
- *     dx = rstd (dy gain - E[dy gain] - xhat E[dy gain xhat]). */
+ *     dx = rstd (dy gain - E[dy gain] - xhat E[dy gain xhat]),
+ * and the row's part of dshift = sum of dy and dgain = sum of dy xhat is added to sums[j] and
+ * sums[c+j], unless sums is NULL. Both are read twice, from the first-level cache the second time. */
 static void backward_row(int c, const real *x, const real *gain, real mean, real rstd,
-                         const real *dy, real *dx, bool add) {
+                         const real *dy, real *dx, bool add, real *sums) {
     double e = 0, e_x = 0;
     for (int start = 0; start < c; start += RUN * VEC) {
         vec run = {0}, run_x = {0};
         for (int j = start; j < least(c, start + RUN * VEC); j += VEC) {
-            vec d = load_some(dy + j, c - j);
-            if (gain) d *= load_some(gain + j, c - j);
-            run += d;
-            run_x += d * (load_some(x + j, c - j) - vset(mean));    /* d is 0 in the padding */
+            vec d = load_some(dy + j, c - j);    /* 0 in the padding */
+            vec d_x = d * (load_some(x + j, c - j) - vset(mean));
+            if (sums) {
+                store_some(sums + j, load_some(sums + j, c - j) + d, c - j);
+                store_some(sums + c + j, load_some(sums + c + j, c - j) + d_x * vset(rstd), c - j);
+            }
+            vec g = gain ? load_some(gain + j, c - j) : vset(1);
+            run += d * g;
+            run_x += d_x * g;
         }
         e += vsum(run);
         e_x += vsum(run_x);
     }
     vec r = vset((real)(rstd * e / c)), q = vset((real)(rstd * (e_x * rstd / c) * rstd));
-    for (int j = 0; j < c; j += VEC) {
+    for (int j = 0; dx && j < c; j += VEC) {
         vec d = load_some(dy + j, c - j) * vset(rstd);
         if (gain) d *= load_some(gain + j, c - j);
         d -= r + (load_some(x + j, c - j) - vset(mean)) * q;
         store_some(dx + j, add ? load_some(dx + j, c - j) + d : d, c - j);
-    }
-}
-
-/* sums[j] = sum of dy, sums[c+j] = sum of dy xhat, over a block of rows */
-static void sum_block(int rows, int c, const real *x, const real *mean, const real *rstd,
-                      const real *dy, real *sums)
-{
-    for (int j = 0; j < c; j += VEC) {
-        vec sum = {0}, sum_x = {0};
-        for (int i = 0; i < rows; i++) {
-            vec d = load_some(dy + (size_t)i * c + j, c - j);
-            sum += d;
-            sum_x += d * (load_some(x + (size_t)i * c + j, c - j) - vset(mean[i])) * vset(rstd[i]);
-        }
-        store_some(sums + j, sum, c - j);
-        store_some(sums + c + j, sum_x, c - j);
     }
 }
 
@@ -137,11 +128,11 @@ void layer_norm_backward(int rows, int c, const real *x, const real *gain, const
     for (int block = 0; block < blocks; block++) {
         int first = block * ROW_BLOCK, end = least(rows, first + ROW_BLOCK);
         size_t at = (size_t)first * c;
-        if (sums_wanted)
-            sum_block(end - first, c, x + at, mean + first, rstd + first, dy + at,
-                      sums + (size_t)block * 2 * c);
-        for (int i = first; dx && i < end; i++, at += c)
-            backward_row(c, x + at, gain, mean[i], rstd[i], dy + at, dx + at, add_x);
+        real *mine = sums_wanted ? sums + (size_t)block * 2 * c : NULL;
+        for (int j = 0; mine && j < 2 * c; j++) mine[j] = 0;
+        for (int i = first; i < end; i++, at += c)
+            backward_row(c, x + at, gain, mean[i], rstd[i], dy + at, dx ? dx + at : NULL, add_x,
+                         mine);
     }
     if (dshift) add_blocks(blocks, c, sums, total, dshift, add_shift);
     if (dgain) add_blocks(blocks, c, sums + c, total, dgain, add_gain);

@@ -31,39 +31,50 @@ void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *
     else map_rows(rows, cols, ld, x, m, false, y);
 }
 
-/* One vector of columns, all rows, in runs; see columns.h. */
-INLINE void back_sums_strip(int rows, int j, int n, size_t ld, const real *x, const real *dy,
-                            const ColumnMap *m, bool silu, real *d_out, size_t ld_d, double *sum,
-                            double *sum_x)
+INLINE void add_to(real *sum, vec v, int n) { store_some(sum, load_some(sum, n) + v, n); }
+
+/* run[j] = sum of d, run_x[j] = sum of d (x - center) over a run of rows, row after row as they lie
+ * in memory; see columns.h. */
+INLINE void back_sums_run(int rows, int cols, size_t ld, const real *x, const real *dy,
+                          const ColumnMap *m, int j0, bool silu, real *d_out, size_t ld_d,
+                          real *run, real *run_x)
 {
-    vec center = load_some(m->center + j, n);
-    for (int start = 0; start < rows; start += RUN) {
-        vec run = {0}, run_x = {0};
-        for (int i = start; i < least(rows, start + RUN); i++) {
-            vec x_i = load_some(x + i * ld + j, n), d = load_some(dy + i * ld + j, n);
+    for (int j = 0; j < cols; j++) run[j] = run_x[j] = 0;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < cols; j += VEC) {
+            int n = cols - j;
+            vec x_j = load_some(x + i * ld + j, n), d = load_some(dy + i * ld + j, n);
             if (silu) {
-                vec v = map(x_i, m, j, n), s = vsigmoid(v);
+                vec v = map(x_j, m, j0 + j, n), s = vsigmoid(v);
                 d *= s * (vset(1) + v * (vset(1) - s));
                 store_some(d_out + i * ld_d + j, d, n);
             }
-            run += d;
-            run_x += d * (x_i - center);
+            add_to(run + j, d, n);
+            add_to(run_x + j, d * (x_j - load_some(m->center + j0 + j, n)), n);
         }
-        for (int l = 0; l < least(n, VEC); l++) {
-            sum[j + l] += run[l];
-            sum_x[j + l] += run_x[l];
+}
+
+INLINE void back_sums(int rows, int cols, size_t ld, const real *x, const real *dy,
+                      const ColumnMap *m, bool silu, real *d, double *sum, double *sum_x)
+{
+    enum { CHUNK = 512 };
+    for (int start = 0; start < rows; start += RUN)
+        for (int j = 0; j < cols; j += CHUNK) {
+            real run[CHUNK], run_x[CHUNK];
+            int width = least(CHUNK, cols - j);
+            size_t at = start * ld + j;
+            back_sums_run(least(RUN, rows - start), width, ld, x + at, dy + at, m, j, silu,
+                          silu ? d + (size_t)start * cols + j : NULL, cols, run, run_x);
+            for (int l = 0; l < width; l++) sum[j + l] += run[l];
+            for (int l = 0; l < width; l++) sum_x[j + l] += run_x[l];
         }
-    }
 }
 
 void back_column_sums(int rows, int cols, size_t ld, const real *x, const real *dy,
                       const ColumnMap *m, bool silu, real *d, double *sum, double *sum_x)
 {
-    for (int j = 0; j < cols; j += VEC)
-        if (silu) back_sums_strip(rows, j, cols - j, ld, x, dy, m, true, d, cols, sum, sum_x);
-        else if (cols - j >= VEC)
-            back_sums_strip(rows, j, VEC, ld, x, dy, m, false, NULL, 0, sum, sum_x);
-        else back_sums_strip(rows, j, cols - j, ld, x, dy, m, false, NULL, 0, sum, sum_x);
+    if (silu) back_sums(rows, cols, ld, x, dy, m, true, d, sum, sum_x);
+    else back_sums(rows, cols, ld, x, dy, m, false, NULL, sum, sum_x);
 }
 
 void back_columns(int rows, int cols, size_t ld, const real *x, const real *d, size_t ld_d,
