@@ -14,12 +14,10 @@
  * once per head. */
 #include "kernels.h"
 #include "parallel.h"
+#include "sizes.h"
 #include "tile.h"
 
 enum { KEY_BLOCK = 192, BLOCK_AREA = 48 * KEY_BLOCK };
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 /* ---- the specification ----------------------------------------------------------------------- */
 
@@ -112,7 +110,8 @@ static void pack(int rows, int cols, const real *x, size_t ld, real *panels) {
 
 /* panels[i / TILE_COLS][j][i % TILE_COLS] = scale x[i][j]: x transposed as that factor. Beyond the
  * last row stand copies of it, and what they give is not used. */
-static void pack_transposed(int rows, int cols, const real *x, size_t ld, real scale, real *panels) {
+static void pack_transposed(int rows, int cols, const real *x, size_t ld, real scale, real *panels)
+{
     for (int i = 0; i < rows; i += VEC) {
         const real *row[VEC];
         real *to = panels + (size_t)(i / TILE_COLS) * cols * TILE_COLS + i % TILE_COLS;

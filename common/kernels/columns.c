@@ -1,10 +1,9 @@
 /* columns.c — see columns.h. Columns are summed row after row, as they lie in memory; the sums of
  * CHUNK columns stay in the first-level cache. */
 #include "columns.h"
+#include "sizes.h"
 
 enum { CHUNK = 512 };
-
-static int least(int a, int b) { return a < b ? a : b; }
 
 /* run[j] = sum of the rows of x, rows <= RUN. Four rows at a time, so that run is seldom read. */
 static void sum_run(int rows, int cols, const real *x, size_t ld, real *run) {

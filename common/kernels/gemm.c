@@ -3,8 +3,8 @@
  * The product is cut in three directions so that every level of memory is used many times per load
  * (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication"):
  *
- *   - K_BLOCK steps of k at a time. A panel of b, TILE_COLS columns by K_BLOCK, is 24 KB: it stays in
- *     the first-level cache while all rows of a pass by it.
+ *   - K_BLOCK steps of k at a time. A panel of b, TILE_COLS columns by K_BLOCK, is 24 KB: it stays
+ *     in the first-level cache while all rows of a pass by it.
  *   - ROW_BLOCK rows of a at a time: ROW_BLOCK x K_BLOCK is about 150 KB and stays in the level-2
  *     cache while all panels of b pass by.
  *   - One tile of c (tile.h) in registers.
@@ -17,6 +17,7 @@
  */
 #include "kernels.h"
 #include "parallel.h"
+#include "sizes.h"
 #include "tile.h"
 
 enum { K_BLOCK = 384, ROW_BLOCK = 16 * TILE_ROWS, LINE = 64 / sizeof(real) };
@@ -38,8 +39,6 @@ typedef struct {
 typedef struct {
     int l0, depth;
 } Slice;
-
-static int least(int a, int b) { return a < b ? a : b; }
 
 void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
               const real *bias, real *c, int ldc, bool add)
@@ -125,7 +124,7 @@ static void pack_columns(const Product *p, Slice s, int i0, int i1, real *packed
 
 /* ---- multiplying ----------------------------------------------------------------------------- */
 
-/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a itself. */
+/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a. */
 static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real *packed,
                           const real *panel)
 {
@@ -153,8 +152,8 @@ static void prefetch_rows(const Product *p, Slice s, int i0) {
         for (int l = 0; l < s.depth; l += LINE) __builtin_prefetch(a + l);
 }
 
-/* A copy of a pays when many panels use it. A transposed a is copied in any case: read in place, each
- * step of k would touch another line, and the last tile numbers beyond a's rows. */
+/* A copy of a pays when many panels use it. A transposed a is copied in any case: read in place,
+ * each step of k would touch another line, and the last tile numbers beyond a's rows. */
 static bool packs_a(const Product *p) {
     return p->ta || p->n > 12 * TILE_COLS;
 }
@@ -189,8 +188,6 @@ static int block_depth(int k) {
 }
 
 static size_t packed_count(int depth) { return (size_t)ROW_BLOCK * depth + VEC; }
-
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 /* No products to sum: c = bias [+ c]. */
 static void store_bias(const Product *p) {

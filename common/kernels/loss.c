@@ -3,10 +3,9 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { BLOCK = 8192 };
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 typedef vec Slope(vec x, vec y);    /* of the loss, at prediction x and target y */
 
@@ -35,7 +34,7 @@ INLINE void slope_block(Slope *slope, size_t n, real a, const real *x, const rea
     void name(size_t n, real a, const real *x, const real *y, real *d, bool add) {                 \
         PARALLEL_FOR((double)n * (cost))                                                           \
         for (size_t i = 0; i < n; i += BLOCK)                                                      \
-            slope_block(slope, least(BLOCK, n - i), a, x + i, y + i, d + i, add);                  \
+            slope_block(slope, least_size(BLOCK, n - i), a, x + i, y + i, d + i, add);             \
     }
 DEFINE_GRADIENT(k_difference, slope_squared, COST_COPY)
 DEFINE_GRADIENT(k_sign_difference, slope_absolute, COST_COPY)

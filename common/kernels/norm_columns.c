@@ -1,18 +1,11 @@
 /* norm_columns.c — see norm_columns.h. Loops over whole vectors of a row; what is left of a row is
  * copied into a vector and treated the same. */
 #include "norm_columns.h"
-
-static int least(int a, int b) { return a < b ? a : b; }
-
-INLINE vec load_some(const real *x, int n) { return n >= VEC ? vload(x) : vload_part(x, n); }
-INLINE void store_some(real *y, vec v, int n) {
-    if (n >= VEC) vstore(y, v);
-    else vstore_part(y, v, n);
-}
+#include "sizes.h"
 
 INLINE vec map(vec x, const ColumnMap *m, int j, int n) {
-    return (x - load_some(m->center + j, n)) * load_some(m->scale + j, n)
-           + load_some(m->offset + j, n);
+    return (x - vload_some(m->center + j, n)) * vload_some(m->scale + j, n)
+           + vload_some(m->offset + j, n);
 }
 
 INLINE void map_rows(int rows, int cols, size_t ld, const real *x, const ColumnMap *m, bool silu,
@@ -20,8 +13,8 @@ INLINE void map_rows(int rows, int cols, size_t ld, const real *x, const ColumnM
 {
     for (int i = 0; i < rows; i++, x += ld, y += ld)
         for (int j = 0; j < cols; j += VEC) {
-            vec v = map(load_some(x + j, cols - j), m, j, cols - j);
-            store_some(y + j, silu ? v * vsigmoid(v) : v, cols - j);
+            vec v = map(vload_some(x + j, cols - j), m, j, cols - j);
+            vstore_some(y + j, silu ? v * vsigmoid(v) : v, cols - j);
         }
 }
 
@@ -31,7 +24,7 @@ void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *
     else map_rows(rows, cols, ld, x, m, false, y);
 }
 
-INLINE void add_to(real *sum, vec v, int n) { store_some(sum, load_some(sum, n) + v, n); }
+INLINE void add_to(real *sum, vec v, int n) { vstore_some(sum, vload_some(sum, n) + v, n); }
 
 /* run[j] = sum of d, run_x[j] = sum of d (x - center) over a run of rows, row after row as they lie
  * in memory; see columns.h. */
@@ -43,14 +36,14 @@ INLINE void back_sums_run(int rows, int cols, size_t ld, const real *x, const re
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < cols; j += VEC) {
             int n = cols - j;
-            vec x_j = load_some(x + i * ld + j, n), d = load_some(dy + i * ld + j, n);
+            vec x_j = vload_some(x + i * ld + j, n), d = vload_some(dy + i * ld + j, n);
             if (silu) {
                 vec v = map(x_j, m, j0 + j, n), s = vsigmoid(v);
                 d *= s * (vset(1) + v * (vset(1) - s));
-                store_some(d_out + i * ld_d + j, d, n);
+                vstore_some(d_out + i * ld_d + j, d, n);
             }
             add_to(run + j, d, n);
-            add_to(run_x + j, d * (x_j - load_some(m->center + j0 + j, n)), n);
+            add_to(run_x + j, d * (x_j - vload_some(m->center + j0 + j, n)), n);
         }
 }
 
@@ -83,9 +76,9 @@ void back_columns(int rows, int cols, size_t ld, const real *x, const real *d, s
     for (int i = 0; i < rows; i++, x += ld, dx += ld, d += ld_d)
         for (int j = 0; j < cols; j += VEC) {
             int n = cols - j;
-            vec x_j = load_some(x + j, n) - load_some(m->center + j, n);
-            vec g = load_some(d + j, n) * load_some(m->p + j, n) - x_j * load_some(m->q + j, n)
-                    - load_some(m->r + j, n);
-            store_some(dx + j, add ? load_some(dx + j, n) + g : g, n);
+            vec x_j = vload_some(x + j, n) - vload_some(m->center + j, n);
+            vec g = vload_some(d + j, n) * vload_some(m->p + j, n) - x_j * vload_some(m->q + j, n)
+                    - vload_some(m->r + j, n);
+            vstore_some(dx + j, add ? vload_some(dx + j, n) + g : g, n);
         }
 }

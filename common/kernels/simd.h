@@ -6,7 +6,8 @@
  * double.
  *
  *   vec, VEC            a vector and how many reals it holds; VEC_BYTES may be set by -DVEC_BYTES=N
- *   vload vstore        any alignment; vload_part, vstore_part: only the first n < VEC elements
+ *   vload vstore        any alignment; vload_part, vstore_part: only the first n < VEC elements;
+ *                       vload_some, vstore_some: the first n, or all
  *   vset vselect vmax vmin vabs vsum vmax_element vsqrt
  *   vtranspose          a VEC x VEC block; vtranspose_block: one in registers
  *   vexp vexpm1 vlog vlog1p_unit vsoftplus vsigmoid vtanh vnormal_cdf vsincos_turns
@@ -73,6 +74,13 @@ INLINE vec vload_part(const real *p, size_t n) {
 
 INLINE void vstore_part(real *p, vec v, size_t n) {
     memcpy(p, &v, n * sizeof(real));
+}
+
+/* the first n elements, or all */
+INLINE vec vload_some(const real *p, int n) { return n >= VEC ? vload(p) : vload_part(p, n); }
+INLINE void vstore_some(real *p, vec v, int n) {
+    if (n >= VEC) vstore(p, v);
+    else vstore_part(p, v, n);
 }
 
 INLINE vec vselect(vmask m, vec yes, vec no) {
