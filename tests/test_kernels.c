@@ -572,6 +572,33 @@ Test(kernels, sums_of_whole_arrays_agree) {
     cr_assert(k_sum(0, NULL) == 0);
 }
 
+typedef void LossGradient(size_t n, real a, const real *x, const real *y, real *d, bool add);
+
+static double loss_slope(int loss, double x, double y) {
+    if (loss == 0) return x - y;
+    if (loss == 1) return (x > y) - (x < y);
+    return 1 / (1 + exp(-x)) - y;
+}
+
+Test(kernels, gradients_of_losses_agree) {
+    LossGradient *const gradients[] = {k_difference, k_sign_difference, k_bce_logits_back};
+    for (int loss = 0; loss < 3; loss++)
+        for (int i = 0; i < SIZES + 1; i++) {
+            size_t n = i < SIZES ? (size_t)sizes[i] : 20001;
+            real *x = random_range(n, -4, 5), *y = random_range(n, 0, 1), *d = random_array(n);
+            for (size_t j = 0; j < n; j += 3) y[j] = x[j];    /* where |x - y| has no slope */
+            real *want = copy_of(n, d), a = (real)-0.3;
+            for (int add = 1; add >= 0; add--) {
+                for (size_t j = 0; j < n; j++)
+                    want[j] = (real)(a * loss_slope(loss, x[j], y[j]) + (add ? want[j] : 0));
+                gradients[loss](n, a, x, y, d, add);
+                agree(n, d, want, tolerance, "gradient of loss %d, add %d, n %zu", loss, add, n);
+            }
+            SAME_BITS_FOR_ANY_THREADS(n, d, gradients[loss](n, a, x, y, d, false));
+            free_arrays();
+        }
+}
+
 Test(kernels, a_single_infinity_or_nan_is_found_anywhere) {
     for (int i = 0; i < SIZES + 1; i++) {
         size_t n = i < SIZES ? (size_t)sizes[i] : 700;
@@ -616,6 +643,15 @@ Test(kernels, sums_maxima_and_copies_along_an_axis_agree) {
                 d[l] += 3 * y[l / (n * inner) * inner + l % inner];
             agree((size_t)outer * n * inner, spread, d, tolerance, "spread, n %d inner %d", n,
                   inner);
+            for (int add = 1; add >= 0; add--) {
+                k_max_axis_back(outer, n, inner, winner, y, spread, add);
+                for (int l = 0; l < outer * n * inner; l++) {
+                    int at = l / (n * inner) * inner + l % inner;
+                    d[l] = (add ? d[l] : 0) + (l / inner % n == winner[at] ? y[at] : 0);
+                }
+                agree((size_t)outer * n * inner, spread, d, tolerance,
+                      "back from the maxima, n %d inner %d add %d", n, inner, add);
+            }
             free_arrays();
         }
 }
@@ -627,6 +663,7 @@ Test(kernels, reductions_along_an_axis_give_the_same_bits_for_any_number_of_thre
     SAME_BITS_FOR_ANY_THREADS(3000, y, k_sum_axis(3000, 20, 1, x, y, false));
     SAME_BITS_FOR_ANY_THREADS(2, y, k_sum_axis(2, 30000, 1, x, y, false));
     SAME_BITS_FOR_ANY_THREADS(600, y, k_max_axis(30, 100, 20, x, y, winner));
+    SAME_BITS_FOR_ANY_THREADS(60000, y, k_max_axis_back(30, 100, 20, winner, x, y, false));
     SAME_BITS_FOR_ANY_THREADS(60000, y, k_spread_axis(30, 100, 20, 2, x, y, false));
     free(winner);
 }
@@ -1066,6 +1103,7 @@ Test(kernels, attention_agrees_when_keys_pass_by_in_several_blocks) {
         check_attention(1, 2, 70, 400, 16, 24, form);
         check_attention(1, 1, 196, 196, 32, 32, form);
         check_attention(2, 1, 3, 650, 8, 5, form);
+        check_attention(1, 1, 400, 70, 8, 16, form);
     }
 }
 

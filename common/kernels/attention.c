@@ -14,12 +14,10 @@
  * once per head. */
 #include "kernels.h"
 #include "parallel.h"
+#include "sizes.h"
 #include "tile.h"
 
-enum { KEY_BLOCK = 192, QUERY_BLOCK = 8 * TILE_ROWS };
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
+enum { KEY_BLOCK = 192, BLOCK_AREA = 48 * KEY_BLOCK };
 
 /* ---- the specification ----------------------------------------------------------------------- */
 
@@ -101,26 +99,34 @@ void attention_backward_ref(const AttentionShape *s, const real *q, const real *
 
 /* panels[j / TILE_COLS][i][j % TILE_COLS] = x[i][j], zeros beyond cols: x as the right-hand factor */
 static void pack(int rows, int cols, const real *x, size_t ld, real *panels) {
-    for (int j = 0; j < cols; j += TILE_COLS, panels += (size_t)rows * TILE_COLS) {
-        int width = least(TILE_COLS, cols - j);
-        for (int i = 0; i < rows; i++) {
-            real *to = panels + (size_t)i * TILE_COLS;
-            if (width < TILE_COLS) memset(to, 0, TILE_COLS * sizeof(real));
-            for (int l = 0; l < width; l++) to[l] = x[i * ld + j + l];
+    for (int j = 0; j < cols; j += TILE_COLS)
+        for (int i = 0; i < rows; i++, panels += TILE_COLS) {
+            const real *from = x + i * ld + j;
+            for (int l = 0; cols - j < TILE_COLS && l < TILE_COLS; l++)
+                panels[l] = l < cols - j ? from[l] : 0;
+            if (cols - j >= TILE_COLS) memcpy(panels, from, TILE_COLS * sizeof(real));
         }
-    }
 }
 
-/* panels[i / TILE_COLS][j][i % TILE_COLS] = x[i][j], zeros beyond rows: x transposed as that factor */
-static void pack_transposed(int rows, int cols, const real *x, size_t ld, real *panels) {
-    for (int i = 0; i < rows; i += TILE_COLS, panels += (size_t)cols * TILE_COLS) {
-        int height = least(TILE_COLS, rows - i), j = 0;
-        for (; height == TILE_COLS && j + VEC <= cols; j += VEC)
-            for (int l = 0; l < TILE_COLS; l += VEC)
-                vtranspose(x + (i + l) * ld + j, ld, panels + j * TILE_COLS + l, TILE_COLS);
+/* panels[i / TILE_COLS][j][i % TILE_COLS] = scale x[i][j]: x transposed as that factor. Beyond the
+ * last row stand copies of it, and what they give is not used. */
+static void pack_transposed(int rows, int cols, const real *x, size_t ld, real scale, real *panels)
+{
+    for (int i = 0; i < rows; i += VEC) {
+        const real *row[VEC];
+        real *to = panels + (size_t)(i / TILE_COLS) * cols * TILE_COLS + i % TILE_COLS;
+        int j = 0;
+        for (int l = 0; l < VEC; l++) row[l] = x + least(i + l, rows - 1) * ld;
+        for (; j + VEC <= cols; j += VEC) {
+            vec v[VEC];
+#pragma GCC unroll 16
+            for (int l = 0; l < VEC; l++) v[l] = vload(row[l] + j) * vset(scale);
+            vtranspose_block(v);
+#pragma GCC unroll 16
+            for (int l = 0; l < VEC; l++) vstore(to + (j + l) * TILE_COLS, v[l]);
+        }
         for (; j < cols; j++)
-            for (int l = 0; l < TILE_COLS; l++)
-                panels[j * TILE_COLS + l] = l < height ? x[(i + l) * ld + j] : 0;
+            for (int l = 0; l < VEC; l++) to[j * TILE_COLS + l] = scale * row[l][j];
     }
 }
 
@@ -129,12 +135,23 @@ static void row_pointers(const real *x, size_t ld, int i, int rows, const real *
     for (int l = 0; l < TILE_ROWS; l++) a[l] = x + least(i + l, rows - 1) * ld;
 }
 
-/* Keys in a block: all of them, or equal parts of about KEY_BLOCK. A multiple of both sides of a
- * tile, so that only the last block ends in an incomplete one. */
+/* n in equal parts of about `most` */
+static int equal_parts(int n, int most, int unit) {
+    int parts = (n + most - 1) / most;
+    return round_up((n + parts - 1) / parts, unit);
+}
+
+/* Keys in a block. A multiple of both sides of a tile, so that only the last block ends in an
+ * incomplete one. */
 static int key_block(int nk) {
     _Static_assert(3 * TILE_COLS % TILE_ROWS == 0, "a block is made of whole tiles");
-    int blocks = (nk + KEY_BLOCK - 1) / KEY_BLOCK;
-    return round_up((nk + blocks - 1) / blocks, 3 * TILE_COLS);
+    return equal_parts(nk, KEY_BLOCK, 3 * TILE_COLS);
+}
+
+/* Keys among j .. j+cols-1 that some query before `end` sees. */
+static int seen_keys(const AttentionShape *s, int end, int j, int cols) {
+    if (!s->causal) return cols;
+    return end < j ? 0 : least(cols, end - j);
 }
 
 /* out (TILE_ROWS, ld) = a times the panels of `depth` rows that cover `cols` columns */
@@ -148,25 +165,23 @@ static void multiply(const real *const a[TILE_ROWS], int depth, const real *pane
     }
 }
 
-/* Scales the scores of query i with keys j0 .. j0+cols-1; those it may not see become -infinity, as
- * do the columns that only fill the block. */
+/* The scores of query i with keys j0 .. j0+cols-1 that it may not see become -infinity, as do the
+ * columns that only fill `width`. */
 static void mask_scores(const AttentionShape *s, int item, int i, int j0, int cols, int width,
                         real *score)
 {
-    for (int j = 0; j < width; j++) score[j] *= s->scale;
     if (s->mask) {
         const uint8_t *allowed = s->mask + item * s->mask_stride + (size_t)i * s->nk + j0;
         for (int j = 0; j < cols; j++) score[j] = allowed[j] ? score[j] : -INFINITY;
     }
-    int seen = s->causal ? i + 1 - j0 : cols;
-    for (int j = seen < 0 ? 0 : least(seen, cols); j < width; j++) score[j] = -INFINITY;
+    for (int j = seen_keys(s, i + 1, j0, cols); j < width; j++) score[j] = -INFINITY;
 }
 
 /* ---- forward --------------------------------------------------------------------------------- */
 
 /* What one thread needs for a head. */
 typedef struct {
-    real *keys, *values;          /* k^T and v in panels */
+    real *keys, *values;          /* scale k^T and v in panels */
     real *score, *sum;            /* (TILE_ROWS, block), (TILE_ROWS, dv in whole tiles) */
     int block, dv;
 } ForwardRoom;
@@ -188,57 +203,95 @@ static ForwardRoom forward_room(const AttentionShape *s, real *memory, size_t *u
     return r;
 }
 
-/* score becomes e^(score - m), with the new largest score m; returns what earlier sums are scaled
- * by */
-static real exponentials(int width, real *score, real *m, real *total) {
-    vec largest = vset(*m), sum = {0};
+/* Of each query of a tile: the largest score so far, the sum of e^(score - largest), and a factor
+ * for the weighted sums. In whole vectors, for the logarithms. */
+enum { STATES = (TILE_ROWS + VEC - 1) / VEC * VEC };
+typedef struct {
+    real largest[STATES], total[STATES], factor[STATES];
+} Softmax;
+
+/* score becomes e^(score - largest), with the new largest score; the factor is what earlier sums
+ * must be multiplied by. */
+static void exponentials(int width, real *score, Softmax *x, int l) {
+    real before = x->largest[l];
+    vec largest = vset(before), sum = {0};
     for (int j = 0; j < width; j += VEC) largest = vmax(vload(score + j), largest);
     real top = vmax_element(largest);
+    x->largest[l] = top;
     if (top == -INFINITY) top = 0;    /* nothing seen yet: all exponentials are 0 */
     for (int j = 0; j < width; j += VEC) {
         vec e = vexp(vload(score + j) - vset(top));
         vstore(score + j, e);
         sum += e;
     }
-    real rescale = *m == -INFINITY ? 0 : vexp(vset(*m - top))[0];
-    *total = *total * rescale + vsum(sum);
-    if (*m > -INFINITY || *total > 0) *m = top;
-    return rescale;
+    x->factor[l] = before == -INFINITY ? 0 : vexp(vset(before - top))[0];
+    x->total[l] = x->total[l] * x->factor[l] + vsum(sum);
+}
+
+/* lse, and 1 / total as the last factor; 0 where nothing was seen */
+static void finish(Softmax *x, int rows, real *lse) {
+    real log_sum[STATES];
+    for (int l = 0; l < STATES; l += VEC) {
+        vec total = vload(x->total + l);
+        vstore(log_sum + l, vload(x->largest + l) + vlog(total));
+        vstore(x->factor + l, vselect(total > vset(0), vset(1) / total, vset(0)));
+    }
+    memcpy(lse, log_sum, rows * sizeof(real));
+}
+
+/* Adds `cols` keys' values, weighted by the exponentials, to what r->sum holds of earlier blocks;
+ * the last block writes y. */
+static void weigh_values(const AttentionShape *s, const ForwardRoom *r, const Softmax *x, int j,
+                         int cols, bool last, real *const y[TILE_ROWS], int rows)
+{
+    const real *p[TILE_ROWS];
+    row_pointers(r->score, r->block, 0, TILE_ROWS, p);
+    for (int e = 0; e < s->dv; e += TILE_COLS) {
+        Tile t = {0};
+        if (j > 0) tile_load(&t, r->sum + e, r->dv);
+        tile_rows(1, cols, p, 0, r->values + (size_t)e * s->nk + j * TILE_COLS, TILE_COLS, &t);
+        if (!last) {
+            tile_save(&t, r->sum + e, r->dv);
+            continue;
+        }
+        real *to[TILE_ROWS];
+        for (int l = 0; l < TILE_ROWS; l++) {
+            for (int v = 0; v < TILE_VECS; v++) t.v[l][v] *= vset(x->factor[l]);
+            to[l] = y[l] + e;
+        }
+        tile_store(&t, NULL, to, rows, least(TILE_COLS, s->dv - e), false);
+    }
+}
+
+static void rescale(const ForwardRoom *r, const Softmax *x) {
+    for (int l = 0; l < TILE_ROWS; l++)
+        for (int e = 0; e < r->dv; e++) r->sum[(size_t)l * r->dv + e] *= x->factor[l];
 }
 
 /* Queries i .. i+TILE_ROWS-1 of one head; q_0, y_0 and lse are the head's first. */
 static void forward_tile(const AttentionShape *s, const ForwardRoom *r, int item, int i,
                          const real *q_0, real *y_0, real *lse)
 {
-    const real *q[TILE_ROWS], *p[TILE_ROWS];
-    real m[TILE_ROWS], total[TILE_ROWS] = {0}, rescale[TILE_ROWS];
-    int rows = least(TILE_ROWS, s->nq - i), seen = s->causal ? least(s->nk, i + rows) : s->nk;
+    const real *q[TILE_ROWS];
+    real *y[TILE_ROWS];
+    Softmax x = {.total = {0}};
+    int rows = least(TILE_ROWS, s->nq - i), seen = seen_keys(s, i + rows, 0, s->nk);
     row_pointers(q_0, s->ldq, i, s->nq, q);
-    row_pointers(r->score, r->block, 0, TILE_ROWS, p);
-    for (int l = 0; l < TILE_ROWS; l++) m[l] = -INFINITY;
-    memset(r->sum, 0, (size_t)TILE_ROWS * r->dv * sizeof(real));
+    for (int l = 0; l < TILE_ROWS; l++)
+        y[l] = y_0 + (size_t)least(i + l, s->nq - 1) * s->heads * s->dv;
+    for (int l = 0; l < STATES; l++) x.largest[l] = -INFINITY;
     for (int j = 0; j < seen; j += r->block) {
-        int cols = least(r->block, s->nk - j), width = round_up(cols, TILE_COLS);
+        int cols = least(r->block, seen - j), width = round_up(cols, TILE_COLS);
+        bool last = j + r->block >= seen;
         multiply(q, s->dk, r->keys + (size_t)j * s->dk, cols, r->score, r->block);
         for (int l = 0; l < TILE_ROWS; l++) {
             real *score = r->score + (size_t)l * r->block;
             mask_scores(s, item, least(i + l, s->nq - 1), j, cols, width, score);
-            rescale[l] = exponentials(width, score, &m[l], &total[l]);
+            exponentials(width, score, &x, l);
         }
-        for (int e = 0; e < r->dv; e += TILE_COLS) {
-            Tile t;
-            tile_load(&t, r->sum + e, r->dv);
-            for (int l = 0; l < TILE_ROWS; l++)
-                for (int v = 0; v < TILE_VECS; v++) t.v[l][v] *= vset(rescale[l]);
-            tile_rows(1, cols, p, 0, r->values + (size_t)e * s->nk + j * TILE_COLS, TILE_COLS, &t);
-            tile_save(&t, r->sum + e, r->dv);
-        }
-    }
-    for (int l = 0; l < rows; l++) {
-        real scale = total[l] > 0 ? 1 / total[l] : 0;
-        real *y = y_0 + (size_t)(i + l) * s->heads * s->dv;
-        for (int e = 0; e < s->dv; e++) y[e] = r->sum[(size_t)l * r->dv + e] * scale;
-        lse[i + l] = total[l] > 0 ? (real)(m[l] + log((double)total[l])) : -INFINITY;
+        if (j > 0) rescale(r, &x);
+        if (last) finish(&x, rows, lse + i);
+        weigh_values(s, r, &x, j, cols, last, y, rows);
     }
 }
 
@@ -261,7 +314,8 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
         int head = piece / parts, first = piece % parts * width, item = head / s->heads;
         int h = head % s->heads;
         ForwardRoom r = forward_room(s, rooms + thread_index() * count, &(size_t){0});
-        pack_transposed(s->nk, s->dk, k + token(item, s->nk, 0, s->ldk, h, s->dk), s->ldk, r.keys);
+        pack_transposed(s->nk, s->dk, k + token(item, s->nk, 0, s->ldk, h, s->dk), s->ldk,
+                        s->scale, r.keys);
         pack(s->nk, s->dv, v + token(item, s->nk, 0, s->ldv, h, s->dv), s->ldv, r.values);
         for (int i = first; i < least(first + width, s->nq); i += TILE_ROWS)
             forward_tile(s, &r, item, i, q + token(item, s->nq, 0, s->ldq, h, s->dk),
@@ -273,119 +327,138 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
 /* ---- backward -------------------------------------------------------------------------------- */
 
 typedef struct {
-    real *keys_t, *values_t;          /* k^T, v^T in panels: for S and dP */
+    real *keys_t, *values_t;          /* scale k^T, v^T in panels: for S and dP */
     real *keys, *queries, *dys;       /* k, q, dy in panels: for dQ, dK, dV */
-    real *dq, *dk, *dv;               /* the head's gradients, in whole tiles */
-    real *p, *ds;                     /* (QUERY_BLOCK, block) */
-    int block, wide_k, wide_v;        /* dk and dv in whole tiles */
+    real *p, *ds;                     /* (query_block, block) */
+    int block, query_block;
 } BackwardRoom;
 
 static BackwardRoom backward_room(const AttentionShape *s, real *memory, size_t *used) {
-    BackwardRoom r = {.block = key_block(s->nk), .wide_k = round_up(s->dk, TILE_COLS),
-                      .wide_v = round_up(s->dv, TILE_COLS)};
-    size_t key_cols = round_up(s->nk, TILE_COLS), key_rows = round_up(s->nk, TILE_ROWS) + TILE_ROWS;
-    size_t query_rows = round_up(s->nq, QUERY_BLOCK);
+    BackwardRoom r = {.block = key_block(s->nk)};
+    r.query_block = equal_parts(s->nq, BLOCK_AREA / r.block, TILE_ROWS);
+    size_t key_cols = round_up(s->nk, TILE_COLS), wide_k = round_up(s->dk, TILE_COLS);
+    size_t wide_v = round_up(s->dv, TILE_COLS);
     *used = 0;
     r.keys_t = take(memory, used, key_cols * s->dk);
     r.values_t = take(memory, used, key_cols * s->dv);
-    r.keys = take(memory, used, (size_t)s->nk * r.wide_k);
-    r.queries = take(memory, used, (size_t)s->nq * r.wide_k);
-    r.dys = take(memory, used, (size_t)s->nq * r.wide_v);
-    r.dq = take(memory, used, query_rows * r.wide_k);
-    r.dk = take(memory, used, key_rows * r.wide_k);
-    r.dv = take(memory, used, key_rows * r.wide_v);
-    r.p = take(memory, used, (size_t)QUERY_BLOCK * r.block + TILE_ROWS);
-    r.ds = take(memory, used, (size_t)QUERY_BLOCK * r.block + TILE_ROWS);
+    r.keys = take(memory, used, s->nk * wide_k);
+    r.queries = take(memory, used, s->nq * wide_k);
+    r.dys = take(memory, used, s->nq * wide_v);
+    r.p = take(memory, used, (size_t)r.query_block * r.block + TILE_ROWS);
+    r.ds = take(memory, used, (size_t)r.query_block * r.block + TILE_ROWS);
     return r;
 }
 
-/* One head: pointers to its first token, and gradients of the same layout. */
+/* One head: pointers to its first token, and where its gradients go, in the same layouts. */
 typedef struct {
     int item;
     const real *q, *k, *v, *y, *dy, *lse;
+    real *dq, *dk, *dv;
+    bool add_q, add_k, add_v;
 } Head;
 
-/* p and ds for queries i .. i+rows-1 and keys j .. j+cols-1 of a block */
+static real row_dot(int n, const real *a, const real *b) {
+    vec sum = {0};
+    int i = 0;
+    for (; i + VEC <= n; i += VEC) sum += vload(a + i) * vload(b + i);
+    if (i < n) sum += vload_part(a + i, n - i) * vload_part(b + i, n - i);
+    return vsum(sum);
+}
+
+/* Row l of p and ds, which hold S and dP, for query i: P = e^(S - lse), dS = P (dP - D) scale */
+static void slopes(const AttentionShape *s, const BackwardRoom *r, const Head *h, int i, int l,
+                   int width)
+{
+    real *p = r->p + (size_t)l * r->block, *ds = r->ds + (size_t)l * r->block;
+    real lse = h->lse[i] == -INFINITY ? 0 : h->lse[i];    /* sees nothing: p is 0 */
+    size_t at = (size_t)i * s->heads * s->dv;
+    vec d = vset(row_dot(s->dv, h->y + at, h->dy + at));
+    for (int c = 0; c < width; c += VEC) {
+        vec p_c = vexp(vload(p + c) - vset(lse));
+        vstore(p + c, p_c);
+        vstore(ds + c, p_c * (vload(ds + c) - d) * vset(s->scale));
+    }
+}
+
+/* p and ds for queries i .. i+rows-1 and keys j .. j+cols-1 of a block. A query's row is filled
+ * beyond what it sees, as far as the tiles of add_transposed reach. */
 static void probabilities(const AttentionShape *s, const BackwardRoom *r, const Head *h, int i,
                           int rows, int j, int cols)
 {
-    int ldy = s->heads * s->dv, width = round_up(cols, TILE_COLS);
     for (int l = 0; l < rows; l += TILE_ROWS) {
         const real *q[TILE_ROWS], *dy[TILE_ROWS];
+        int filled = seen_keys(s, i + l + 2 * TILE_ROWS, j, cols);
+        int width = round_up(filled, TILE_COLS);
         row_pointers(h->q, s->ldq, i + l, s->nq, q);
-        row_pointers(h->dy, ldy, i + l, s->nq, dy);
-        multiply(q, s->dk, r->keys_t + (size_t)j * s->dk, cols, r->p + (size_t)l * r->block,
+        row_pointers(h->dy, (size_t)s->heads * s->dv, i + l, s->nq, dy);
+        multiply(q, s->dk, r->keys_t + (size_t)j * s->dk, filled, r->p + (size_t)l * r->block,
                  r->block);
-        multiply(dy, s->dv, r->values_t + (size_t)j * s->dv, cols, r->ds + (size_t)l * r->block,
+        multiply(dy, s->dv, r->values_t + (size_t)j * s->dv, filled, r->ds + (size_t)l * r->block,
                  r->block);
-    }
-    for (int l = 0; l < rows; l++) {
-        real *p = r->p + (size_t)l * r->block, *ds = r->ds + (size_t)l * r->block;
-        real lse = h->lse[i + l] == -INFINITY ? 0 : h->lse[i + l];    /* sees nothing: p is 0 */
-        size_t at = (size_t)(i + l) * ldy;
-        vec d = vset((real)dot(s->dv, h->y + at, h->dy + at));
-        mask_scores(s, h->item, i + l, j, cols, width, p);
-        for (int c = 0; c < width; c += VEC) {
-            vec p_c = vexp(vload(p + c) - vset(lse));
-            vstore(p + c, p_c);
-            vstore(ds + c, p_c * (vload(ds + c) - d) * vset(s->scale));
+        for (int n = l; n < least(rows, l + TILE_ROWS); n++) {
+            mask_scores(s, h->item, i + n, j, filled, width, r->p + (size_t)n * r->block);
+            slopes(s, r, h, i + n, n, width);
         }
     }
 }
 
-/* out (.., wide) += a^T b: rows j .. j+cols-1 of out, a (rows, block) and b in panels of b_rows
- * rows */
-static void add_transposed(int rows, int cols, const real *a, int block, const real *panels,
-                           int b_rows, int wide, real *out)
+/* out (key, e) (+)= sum over the block's queries of a[query][key] b[query][e], for keys
+ * j .. j+cols-1; a is p or ds, b in panels from query i on, out the gradient of v or k. */
+static void add_transposed(const AttentionShape *s, int i, int rows, int j, int cols, const real *a,
+                           int block, const real *panels, int width, real *out, size_t ld, bool add)
 {
-    for (int e = 0; e < wide; e += TILE_COLS)
-        for (int j = 0; j < cols; j += TILE_ROWS) {
-            Tile t;
-            tile_load(&t, out + (size_t)j * wide + e, wide);
-            tile_columns(rows, a + j, block, panels + (size_t)e * b_rows, TILE_COLS, &t);
-            tile_save(&t, out + (size_t)j * wide + e, wide);
+    for (int e = 0; e < width; e += TILE_COLS)
+        for (int key = 0; key < cols; key += TILE_ROWS) {
+            Tile t = {0};
+            real *to[TILE_ROWS];
+            /* earlier queries do not see these keys */
+            int first = s->causal && j + key > i ? least(rows, j + key - i) : 0;
+            if (first == rows && add) continue;
+            for (int l = 0; l < TILE_ROWS; l++)
+                to[l] = out + least(j + key + l, s->nk - 1) * ld + e;
+            tile_columns(rows - first, a + (size_t)first * block + key, block,
+                         panels + (size_t)e * s->nq + (size_t)(i + first) * TILE_COLS, TILE_COLS,
+                         &t);
+            tile_store(&t, NULL, to, least(TILE_ROWS, cols - key), least(TILE_COLS, width - e),
+                       add);
         }
 }
 
-static void backward_block(const AttentionShape *s, const BackwardRoom *r, const Head *h, int i,
-                           int j)
+/* dq (+)= ds k for queries i .. i+rows-1 and keys j .. j+cols-1 */
+static void add_queries(const AttentionShape *s, const BackwardRoom *r, const Head *h, int i,
+                        int rows, int j, int cols)
 {
-    int rows = least(QUERY_BLOCK, s->nq - i), cols = least(r->block, s->nk - j);
-    if (s->causal && j > i + rows - 1) return;
-    probabilities(s, r, h, i, rows, j, cols);
-    add_transposed(rows, cols, r->p, r->block, r->dys + (size_t)i * TILE_COLS, s->nq, r->wide_v,
-                   r->dv + (size_t)j * r->wide_v);
-    add_transposed(rows, cols, r->ds, r->block, r->queries + (size_t)i * TILE_COLS, s->nq,
-                   r->wide_k, r->dk + (size_t)j * r->wide_k);
     for (int l = 0; l < rows; l += TILE_ROWS)
-        for (int e = 0; e < r->wide_k; e += TILE_COLS) {
+        for (int e = 0; e < s->dk; e += TILE_COLS) {
             const real *ds[TILE_ROWS];
-            Tile t;
-            real *dq = r->dq + (size_t)(i + l) * r->wide_k + e;
+            real *to[TILE_ROWS];
+            Tile t = {0};
             row_pointers(r->ds, r->block, l, rows, ds);
-            tile_load(&t, dq, r->wide_k);
-            tile_rows(1, cols, ds, 0, r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS,
-                      TILE_COLS, &t);
-            tile_save(&t, dq, r->wide_k);
+            for (int n = 0; n < TILE_ROWS; n++)
+                to[n] = h->dq + least(i + l + n, s->nq - 1) * (size_t)s->ldq + e;
+            tile_rows(1, seen_keys(s, i + l + TILE_ROWS, j, cols), ds, 0,
+                      r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS, TILE_COLS, &t);
+            tile_store(&t, NULL, to, least(TILE_ROWS, rows - l), least(TILE_COLS, s->dk - e),
+                       h->add_q || j > 0);
         }
-}
-
-/* x (rows, cols; ld) [+]= sum (rows, wide) */
-static void put_gradient(int rows, int cols, const real *sum, int wide, real *x, size_t ld,
-                         bool add) {
-    for (int i = 0; i < rows; i++, x += ld, sum += wide)
-        for (int e = 0; e < cols; e++) x[e] = add ? x[e] + sum[e] : sum[e];
 }
 
 static void backward_head(const AttentionShape *s, const BackwardRoom *r, const Head *h) {
-    pack_transposed(s->nk, s->dk, h->k, s->ldk, r->keys_t);
-    pack_transposed(s->nk, s->dv, h->v, s->ldv, r->values_t);
+    pack_transposed(s->nk, s->dk, h->k, s->ldk, s->scale, r->keys_t);
+    pack_transposed(s->nk, s->dv, h->v, s->ldv, 1, r->values_t);
     pack(s->nk, s->dk, h->k, s->ldk, r->keys);
     pack(s->nq, s->dk, h->q, s->ldq, r->queries);
     pack(s->nq, s->dv, h->dy, (size_t)s->heads * s->dv, r->dys);
-    memset(r->dq, 0, (r->p - r->dq) * sizeof(real));    /* dq, dk and dv lie together */
     for (int j = 0; j < s->nk; j += r->block)
-        for (int i = 0; i < s->nq; i += QUERY_BLOCK) backward_block(s, r, h, i, j);
+        for (int i = 0; i < s->nq; i += r->query_block) {
+            int rows = least(r->query_block, s->nq - i), cols = least(r->block, s->nk - j);
+            probabilities(s, r, h, i, rows, j, cols);
+            add_transposed(s, i, rows, j, cols, r->p, r->block, r->dys, s->dv, h->dv, s->ldv,
+                           h->add_v || i > 0);
+            add_transposed(s, i, rows, j, cols, r->ds, r->block, r->queries, s->dk, h->dk, s->ldk,
+                           h->add_k || i > 0);
+            add_queries(s, r, h, i, rows, j, cols);
+        }
 }
 
 void attention_backward(const AttentionShape *s, const real *q, const real *k, const real *v,
@@ -407,10 +480,8 @@ void attention_backward(const AttentionShape *s, const real *q, const real *k, c
         size_t v_0 = token(item, s->nk, 0, s->ldv, h, s->dv);
         size_t y_0 = token(item, s->nq, 0, s->heads * s->dv, h, s->dv);
         BackwardRoom r = backward_room(s, rooms + thread_index() * count, &(size_t){0});
-        Head one = {item, q + q_0, k + k_0, v + v_0, y + y_0, dy + y_0, lse + (size_t)head * s->nq};
+        Head one = {item, q + q_0, k + k_0, v + v_0, y + y_0, dy + y_0, lse + (size_t)head * s->nq,
+                    dq + q_0, dk + k_0, dv + v_0, add_q, add_k, add_v};
         backward_head(s, &r, &one);
-        put_gradient(s->nq, s->dk, r.dq, r.wide_k, dq + q_0, s->ldq, add_q);
-        put_gradient(s->nk, s->dk, r.dk, r.wide_k, dk + k_0, s->ldk, add_k);
-        put_gradient(s->nk, s->dv, r.dv, r.wide_v, dv + v_0, s->ldv, add_v);
     }
 }

@@ -4,10 +4,10 @@
 #include "kernels.h"
 #include "norm_columns.h"
 #include "parallel.h"
+#include "sizes.h"
 
 enum { ROW_BLOCK = 256 };
 
-static int least(int a, int b) { return a < b ? a : b; }
 static int block_count(int rows) { return (rows + ROW_BLOCK - 1) / ROW_BLOCK; }
 
 void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *mean,

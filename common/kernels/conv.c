@@ -17,11 +17,9 @@
 #include "parallel.h"
 #include "tile.h"
 #include "winograd.h"
+#include "sizes.h"
 
 enum { UNITS_WANTED = 32 };    /* enough for the threads to finish together */
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 /* ---- weights in panels ----------------------------------------------------------------------- */
 

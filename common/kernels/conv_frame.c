@@ -1,10 +1,8 @@
 /* conv_frame.c — images with borders; see conv.h. */
 #include "conv.h"
+#include "sizes.h"
 
 #include <string.h>
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int most(int a, int b) { return a > b ? a : b; }
 
 void conv_plan(ConvPlan *p, int units_wanted) {
     const int frame_bytes = 128 * 1024;    /* a quarter of a usual second-level cache */

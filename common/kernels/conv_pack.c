@@ -1,8 +1,7 @@
 /* conv_pack.c — weights in panels; see conv.h. */
 #include "conv.h"
 #include "tile.h"
-
-static int least(int a, int b) { return a < b ? a : b; }
+#include "sizes.h"
 
 void conv_pack_tap(const ConvWeights *k, int tap, int j0, real *panel) {
     const real *w = k->w + (size_t)tap * k->ic * k->oc;

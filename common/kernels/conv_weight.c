@@ -20,12 +20,9 @@
 #include "parallel.h"
 #include "tile.h"
 #include "winograd.h"
+#include "sizes.h"
 
 enum { PIXEL_BLOCK = 192, PIXELS_PER_PART = 1024, MAX_PARTS = 16, TASKS_WANTED = 16 };
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int most(int a, int b) { return a > b ? a : b; }
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 typedef struct {
     ConvPlan plan;

@@ -8,10 +8,9 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { BLOCK = 8192 };
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ---- the specification ----------------------------------------------------------------------- */
 
@@ -91,7 +90,7 @@ INLINE vec silu_slope(vec x) {
     F(abs, vabs(x), vselect(x > zero(), one(), vselect(x < zero(), -one(), zero())))            \
     F(tanh, vtanh(x), one() - y * y)                                                            \
     F(sigmoid, vsigmoid(x), y *(one() - y))                                                     \
-    F(softplus, vmax(zero(), x) + vlog1p(vexp(-vabs(x))), vsigmoid(x))                          \
+    F(softplus, vsoftplus(x), vsigmoid(x))                                                      \
     F(relu, vmax(zero(), x), vselect(y > zero(), one(), zero()))                                \
     F(leaky_relu, vselect(x > zero(), x, p * x), vselect(y > zero(), one(), p))                 \
     F(elu, vselect(x > zero(), x, vexpm1(x)), vselect(y > zero(), one(), y + one()))            \
@@ -138,14 +137,14 @@ INLINE vec silu_slope(vec x) {
     {                                                                                           \
         PARALLEL_FOR((double)n * COST_FUNCTION)                                            \
         for (size_t i = 0; i < n; i += BLOCK)                                                   \
-            name##_block(least(BLOCK, n - i), x + i, p, q, y + i);                              \
+            name##_block(least_size(BLOCK, n - i), x + i, p, q, y + i);                              \
     }                                                                                           \
     void k_##name##_back(size_t n, const real *x, const real *y, real p, real q,                \
                          const real *dy, real *dx, bool add)                                    \
     {                                                                                           \
         PARALLEL_FOR((double)n * COST_FUNCTION)                                            \
         for (size_t i = 0; i < n; i += BLOCK)                                                   \
-            name##_back_block(least(BLOCK, n - i), x + i, y + i, p, q, dy + i, dx + i, add);    \
+            name##_back_block(least_size(BLOCK, n - i), x + i, y + i, p, q, dy + i, dx + i, add);    \
     }
 FUNCTIONS(DEFINE_KERNEL)
 
@@ -154,13 +153,13 @@ FUNCTIONS(DEFINE_KERNEL)
 void k_fill(size_t n, real value, real *y) {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK)
-        for (size_t i = start; i < least(n, start + BLOCK); i++) y[i] = value;
+        for (size_t i = start; i < least_size(n, start + BLOCK); i++) y[i] = value;
 }
 
 void k_axpy(size_t n, real a, const real *x, real *y, bool add) {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK) {
-        size_t end = least(n, start + BLOCK);
+        size_t end = least_size(n, start + BLOCK);
         if (add)
             for (size_t i = start; i < end; i++) y[i] += a * x[i];
         else
@@ -171,7 +170,7 @@ void k_axpy(size_t n, real a, const real *x, real *y, bool add) {
 void k_lerp(size_t n, real t, const real *x, real *y) {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK)
-        for (size_t i = start; i < least(n, start + BLOCK); i++) y[i] += t * (x[i] - y[i]);
+        for (size_t i = start; i < least_size(n, start + BLOCK); i++) y[i] += t * (x[i] - y[i]);
 }
 
 /* ---- dropout --------------------------------------------------------------------------------- */
@@ -180,7 +179,7 @@ static void dropout_block(size_t n, real p, Rng r, const real *x, real *y, bool 
     enum { RUN = 256 };
     real u[RUN], scale = 1 / (1 - p);
     for (size_t start = 0; start < n; start += RUN) {
-        size_t count = least(RUN, n - start);
+        size_t count = least_size(RUN, n - start);
         rng_uniform(&r, count, u);
         for (size_t i = 0; i < count; i++) {
             real kept = u[i] >= p ? x[start + i] * scale : 0;
@@ -194,5 +193,5 @@ void k_dropout(size_t n, real p, uint64_t seed, uint64_t stream, uint64_t first,
 {
     PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK)
-        dropout_block(least(BLOCK, n - i), p, (Rng){seed, stream, first + i}, x + i, y + i, add);
+        dropout_block(least_size(BLOCK, n - i), p, (Rng){seed, stream, first + i}, x + i, y + i, add);
 }

@@ -3,21 +3,24 @@
  * The product is cut in three directions so that every level of memory is used many times per load
  * (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication"):
  *
- *   - K_BLOCK steps of k at a time. A panel of b, TILE_COLS columns by K_BLOCK, is 16 KB: it stays in
- *     the first-level cache while all rows of a pass by it.
- *   - ROW_BLOCK rows of a at a time: ROW_BLOCK x K_BLOCK is about 100 KB and stays in the level-2 cache
- *     while all panels of b pass by.
+ *   - K_BLOCK steps of k at a time. A panel of b, TILE_COLS columns by K_BLOCK, is 24 KB: it stays
+ *     in the first-level cache while all rows of a pass by it.
+ *   - ROW_BLOCK rows of a at a time: ROW_BLOCK x K_BLOCK is about 150 KB and stays in the level-2
+ *     cache while all panels of b pass by.
  *   - One tile of c (tile.h) in registers.
  *
  * Panels of b are copied ("packed") so that they are contiguous, whatever b's row length or
- * transposition; a is packed only where the copy is used often enough to pay. The sum for one
- * element of c runs over l in order within each k block, however the work is shared out.
+ * transposition; a is packed only where the copy is used often enough to pay. What comes from
+ * memory is asked for some hundred cycles before it is wanted: the tile of c, the next rows of a.
+ * The sum for one element of c runs over l in order within each k block, however the work is
+ * shared out.
  */
 #include "kernels.h"
 #include "parallel.h"
+#include "sizes.h"
 #include "tile.h"
 
-enum { K_BLOCK = 256, ROW_BLOCK = 16 * TILE_ROWS };
+enum { K_BLOCK = 384, ROW_BLOCK = 16 * TILE_ROWS, LINE = 64 / sizeof(real) };
 
 typedef struct {
     bool ta, tb;
@@ -36,8 +39,6 @@ typedef struct {
 typedef struct {
     int l0, depth;
 } Slice;
-
-static int least(int a, int b) { return a < b ? a : b; }
 
 void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
               const real *bias, real *c, int ldc, bool add)
@@ -64,8 +65,10 @@ static void pack_b(const Product *p, Slice s, int j0, real *panel) {
     if (!p->tb) {
         const real *b = p->b + s.l0 * p->ldb + j0;
         if (cols == TILE_COLS)
-            for (; l < s.depth; l++, b += p->ldb)
+            for (; l < s.depth; l++, b += p->ldb) {
+                __builtin_prefetch(b + TILE_COLS);
                 memcpy(panel + l * TILE_COLS, b, TILE_COLS * sizeof(real));
+            }
         for (; l < s.depth; l++, b += p->ldb)
             for (int j = 0; j < cols; j++) panel[l * TILE_COLS + j] = b[j];
         return;
@@ -78,18 +81,50 @@ static void pack_b(const Product *p, Slice s, int j0, real *panel) {
         for (int j = 0; j < cols; j++) panel[l * TILE_COLS + j] = b[j * p->ldb + l];
 }
 
-/* block[l][i] = op(a)[i0+i][l0+l], zeros beyond row m */
-static void pack_a(const Product *p, Slice s, int i0, real *block) {
-    int rows = least(TILE_ROWS, p->m - i0);
-    size_t step_i = p->ta ? 1 : p->lda, step_l = p->ta ? p->lda : 1;
-    const real *a = p->a + i0 * step_i + s.l0 * step_l;
-    for (int l = 0; l < s.depth; l++, a += step_l, block += TILE_ROWS)
-        for (int i = 0; i < TILE_ROWS; i++) block[i] = i < rows ? a[i * step_i] : 0;
+/* block[l][i] = a[i0+i][l0+l]; rows beyond m repeat the last one, and their results are not used.
+ * VEC columns at a time are transposed in registers. Only whole vectors are stored: what one writes
+ * beyond its TILE_ROWS numbers the next one overwrites, and the last needs VEC more of room. */
+static void pack_rows(const Product *p, Slice s, int i0, real *block) {
+    enum { GROUPS = (TILE_ROWS + VEC - 1) / VEC };
+    const real *a[GROUPS * VEC];
+    int l = 0;
+    for (int i = 0; i < GROUPS * VEC; i++)
+        a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
+    for (; l + VEC <= s.depth; l += VEC) {
+        vec v[GROUPS][VEC];
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUPS; g++) {
+#pragma GCC unroll 16
+            for (int i = 0; i < VEC; i++) v[g][i] = vload(a[g * VEC + i] + l);
+            vtranspose_block(v[g]);
+        }
+#pragma GCC unroll 16
+        for (int j = 0; j < VEC; j++, block += TILE_ROWS)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUPS; g++) vstore(block + g * VEC, v[g][j]);
+    }
+    for (; l < s.depth; l++, block += TILE_ROWS)
+        for (int i = 0; i < TILE_ROWS; i++) block[i] = a[i][l];
+}
+
+/* The same of rows i0 .. i1-1 of a transposed a, tile after tile in `packed`, in the order in which
+ * a lies in memory. */
+static void pack_columns(const Product *p, Slice s, int i0, int i1, real *packed) {
+    const real *a = p->a + s.l0 * p->lda;
+    for (int l = 0; l < s.depth; l++, a += p->lda, packed += TILE_ROWS) {
+        int i = i0;
+        real *to = packed;
+        for (int r = i0; r < i1; r += LINE) __builtin_prefetch(a + 8 * p->lda + r);
+        for (; i + TILE_ROWS <= i1; i += TILE_ROWS, to += (size_t)s.depth * TILE_ROWS)
+            memcpy(to, a + i, TILE_ROWS * sizeof(real));
+        if (i < i1)
+            for (int r = 0; r < TILE_ROWS; r++) to[r] = a[least(i + r, i1 - 1)];
+    }
 }
 
 /* ---- multiplying ----------------------------------------------------------------------------- */
 
-/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a itself. */
+/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a. */
 static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real *packed,
                           const real *panel)
 {
@@ -97,10 +132,9 @@ static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real 
     Tile t = {0};
     real *c[TILE_ROWS];
     for (int i = 0; i < TILE_ROWS; i++) c[i] = p->c + least(i0 + i, p->m - 1) * p->ldc + j0;
+    tile_prefetch(c);
     if (packed) {
         tile_columns(s.depth, packed, TILE_ROWS, panel, TILE_COLS, &t);
-    } else if (p->ta) {
-        tile_columns(s.depth, p->a + s.l0 * p->lda + i0, p->lda, panel, TILE_COLS, &t);
     } else {
         const real *a[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
@@ -111,23 +145,39 @@ static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real 
                p->add || !first);
 }
 
-/* A copy of a pays when many panels use it. Of a transposed a, the last tile must be copied, or it
- * would be read beyond its rows. */
-static bool packs_a(const Product *p, int i0) {
-    bool ragged = p->ta && i0 + TILE_ROWS > p->m;
-    return ragged || (p->n > 12 * TILE_COLS && p->k > 64);
+/* Asks for the rows of the tile that begins at row i0, which will be wanted next. */
+static void prefetch_rows(const Product *p, Slice s, int i0) {
+    const real *a = p->a + i0 * p->lda + s.l0;
+    for (int i = i0; i < least(i0 + TILE_ROWS, p->m); i++, a += p->lda)
+        for (int l = 0; l < s.depth; l += LINE) __builtin_prefetch(a + l);
+}
+
+/* A copy of a pays when many panels use it. A transposed a is copied in any case: read in place,
+ * each step of k would touch another line, and the last tile numbers beyond a's rows. */
+static bool packs_a(const Product *p) {
+    return p->ta || p->n > 12 * TILE_COLS;
+}
+
+static void pack_a(const Product *p, Slice s, int i0, int i1, real *packed) {
+    if (p->ta) pack_columns(p, s, i0, i1, packed);
+    for (int i = i0; !p->ta && i < i1; i += TILE_ROWS) {
+        prefetch_rows(p, s, i + TILE_ROWS);
+        pack_rows(p, s, i, packed + (size_t)(i - i0) * s.depth);
+    }
 }
 
 /* Rows i0 .. i1-1 by the panels j0 .. j1-1 (counted in columns); `packed` has room for the rows. */
 static void multiply_block(const Product *p, Slice s, int i0, int i1, int j0, int j1,
                            const real *panels, real *packed)
 {
-    for (int i = i0; i < i1; i += TILE_ROWS)
-        if (packs_a(p, i)) pack_a(p, s, i, packed + (size_t)(i - i0) * s.depth);
+    bool pack = packs_a(p);
+    if (pack) pack_a(p, s, i0, i1, packed);
     for (int j = j0; j < j1; j += TILE_COLS)
-        for (int i = i0; i < i1; i += TILE_ROWS)
-            multiply_tile(p, s, i, j, packs_a(p, i) ? packed + (size_t)(i - i0) * s.depth : NULL,
+        for (int i = i0; i < i1; i += TILE_ROWS) {
+            if (!pack && j == j0) prefetch_rows(p, s, i + TILE_ROWS);
+            multiply_tile(p, s, i, j, pack ? packed + (size_t)(i - i0) * s.depth : NULL,
                           panels + (size_t)j * s.depth);
+        }
 }
 
 /* The k axis in blocks of equal size, so that none is a small rest. */
@@ -137,7 +187,7 @@ static int block_depth(int k) {
     return blocks > 1 ? (depth + 7) / 8 * 8 : depth;
 }
 
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
+static size_t packed_count(int depth) { return (size_t)ROW_BLOCK * depth + VEC; }
 
 /* No products to sum: c = bias [+ c]. */
 static void store_bias(const Product *p) {
@@ -156,7 +206,7 @@ static void multiply(const Product *p) {
     int depth = block_depth(p->k), cols = round_up(p->n, TILE_COLS);
     double time = (double)p->m * p->n * p->k * COST_MULTIPLY_ADD;
     real *panels = scratch(SCRATCH_B, (size_t)cols * depth);
-    real *packed = scratch(SCRATCH_A, (size_t)threads_get() * ROW_BLOCK * depth);
+    real *packed = scratch(SCRATCH_A, (size_t)threads_get() * packed_count(depth));
     /* enough pieces for the threads: by rows first, then by columns */
     int row_blocks = (p->m + ROW_BLOCK - 1) / ROW_BLOCK;
     int col_blocks = row_blocks < 4 * threads_get() ? 4 * threads_get() / row_blocks : 1;
@@ -171,7 +221,7 @@ static void multiply(const Product *p) {
         for (int block = 0; block < row_blocks * col_blocks; block++) {
             int i0 = block / col_blocks * ROW_BLOCK, j0 = block % col_blocks * width;
             multiply_block(p, s, i0, least(i0 + ROW_BLOCK, p->m), j0, least(j0 + width, p->n),
-                           panels, packed + (size_t)thread_index() * ROW_BLOCK * depth);
+                           panels, packed + thread_index() * packed_count(depth));
         }
     }
 }
@@ -201,7 +251,7 @@ void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *
 {
     if (m == 0 || n == 0) return;
     size_t b_count = (size_t)round_up(n, TILE_COLS) * block_depth(k);
-    size_t count = b_count + (size_t)ROW_BLOCK * block_depth(k);
+    size_t count = b_count + packed_count(block_depth(k));
     real *room = scratch(SCRATCH_B, threads_get() * count);
     PARALLEL_FOR((double)batch * m * n * k * COST_MULTIPLY_ADD)
     for (int i = 0; i < batch; i++) {

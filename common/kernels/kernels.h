@@ -209,6 +209,9 @@ void k_bce_logits_back(size_t n, real a, const real *x, const real *t, real *dx,
 void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add);
 void k_sum_axis_ref(int outer, int n, int inner, const real *x, real *y, bool add);
 void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner);
+/* dx (+)= dy where x won, 0 elsewhere */
+void k_max_axis_back(int outer, int n, int inner, const int *winner, const real *dy, real *dx,
+                     bool add);
 /* y[o,i,k] (+)= a x[o,k]: the gradient of k_sum_axis */
 void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add);
 

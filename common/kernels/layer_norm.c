@@ -4,16 +4,9 @@
 #include "columns.h"
 #include "parallel.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { ROW_BLOCK = 32 };
-
-static int least(int a, int b) { return a < b ? a : b; }
-
-INLINE vec load_some(const real *x, int n) { return n >= VEC ? vload(x) : vload_part(x, n); }
-INLINE void store_some(real *y, vec v, int n) {
-    if (n >= VEC) vstore(y, v);
-    else vstore_part(y, v, n);
-}
 
 void layer_norm_forward_ref(int rows, int c, real eps, const real *x, const real *gain,
                             const real *shift, real *y, real *mean, real *rstd)
@@ -57,10 +50,10 @@ static void forward_row(int c, real eps, const real *x, const real *gain, const 
     *rstd = (real)(1 / sqrt(fmax(0, sum_distances(c, x, *mean, 2) / c - lost * lost) + eps));
     vec center = vset(*mean), scale = vset(*rstd), start = vset((real)(-lost * *rstd));
     for (int j = 0; j < c; j += VEC) {
-        vec v = (load_some(x + j, c - j) - center) * scale + start;
-        if (gain) v *= load_some(gain + j, c - j);
-        if (shift) v += load_some(shift + j, c - j);
-        store_some(y + j, v, c - j);
+        vec v = (vload_some(x + j, c - j) - center) * scale + start;
+        if (gain) v *= vload_some(gain + j, c - j);
+        if (shift) v += vload_some(shift + j, c - j);
+        vstore_some(y + j, v, c - j);
     }
 }
 
@@ -78,43 +71,36 @@ void layer_norm_forward(int rows, int c, real eps, const real *x, const real *ga
 /* ---- backward -------------------------------------------------------------------------------- */
 
 /* With xhat = (x - mean) rstd and E the mean over the row,
- *     dx = rstd (dy gain - E[dy gain] - xhat E[dy gain xhat]). */
+ *     dx = rstd (dy gain - E[dy gain] - xhat E[dy gain xhat]),
+ * and the row's part of dshift = sum of dy and dgain = sum of dy xhat is added to sums[j] and
+ * sums[c+j], unless sums is NULL. Both are read twice, the second time from the first-level
+ * cache. */
 static void backward_row(int c, const real *x, const real *gain, real mean, real rstd,
-                         const real *dy, real *dx, bool add) {
+                         const real *dy, real *dx, bool add, real *sums) {
     double e = 0, e_x = 0;
     for (int start = 0; start < c; start += RUN * VEC) {
         vec run = {0}, run_x = {0};
         for (int j = start; j < least(c, start + RUN * VEC); j += VEC) {
-            vec d = load_some(dy + j, c - j);
-            if (gain) d *= load_some(gain + j, c - j);
-            run += d;
-            run_x += d * (load_some(x + j, c - j) - vset(mean));    /* d is 0 in the padding */
+            vec d = vload_some(dy + j, c - j);    /* 0 in the padding */
+            vec d_x = d * (vload_some(x + j, c - j) - vset(mean));
+            if (sums) {
+                vstore_some(sums + j, vload_some(sums + j, c - j) + d, c - j);
+                vstore_some(sums + c + j, vload_some(sums + c + j, c - j) + d_x * vset(rstd),
+                            c - j);
+            }
+            vec g = gain ? vload_some(gain + j, c - j) : vset(1);
+            run += d * g;
+            run_x += d_x * g;
         }
         e += vsum(run);
         e_x += vsum(run_x);
     }
     vec r = vset((real)(rstd * e / c)), q = vset((real)(rstd * (e_x * rstd / c) * rstd));
-    for (int j = 0; j < c; j += VEC) {
-        vec d = load_some(dy + j, c - j) * vset(rstd);
-        if (gain) d *= load_some(gain + j, c - j);
-        d -= r + (load_some(x + j, c - j) - vset(mean)) * q;
-        store_some(dx + j, add ? load_some(dx + j, c - j) + d : d, c - j);
-    }
-}
-
-/* sums[j] = sum of dy, sums[c+j] = sum of dy xhat, over a block of rows */
-static void sum_block(int rows, int c, const real *x, const real *mean, const real *rstd,
-                      const real *dy, real *sums)
-{
-    for (int j = 0; j < c; j += VEC) {
-        vec sum = {0}, sum_x = {0};
-        for (int i = 0; i < rows; i++) {
-            vec d = load_some(dy + (size_t)i * c + j, c - j);
-            sum += d;
-            sum_x += d * (load_some(x + (size_t)i * c + j, c - j) - vset(mean[i])) * vset(rstd[i]);
-        }
-        store_some(sums + j, sum, c - j);
-        store_some(sums + c + j, sum_x, c - j);
+    for (int j = 0; dx && j < c; j += VEC) {
+        vec d = vload_some(dy + j, c - j) * vset(rstd);
+        if (gain) d *= vload_some(gain + j, c - j);
+        d -= r + (vload_some(x + j, c - j) - vset(mean)) * q;
+        vstore_some(dx + j, add ? vload_some(dx + j, c - j) + d : d, c - j);
     }
 }
 
@@ -137,11 +123,11 @@ void layer_norm_backward(int rows, int c, const real *x, const real *gain, const
     for (int block = 0; block < blocks; block++) {
         int first = block * ROW_BLOCK, end = least(rows, first + ROW_BLOCK);
         size_t at = (size_t)first * c;
-        if (sums_wanted)
-            sum_block(end - first, c, x + at, mean + first, rstd + first, dy + at,
-                      sums + (size_t)block * 2 * c);
-        for (int i = first; dx && i < end; i++, at += c)
-            backward_row(c, x + at, gain, mean[i], rstd[i], dy + at, dx + at, add_x);
+        real *mine = sums_wanted ? sums + (size_t)block * 2 * c : NULL;
+        for (int j = 0; mine && j < 2 * c; j++) mine[j] = 0;
+        for (int i = first; i < end; i++, at += c)
+            backward_row(c, x + at, gain, mean[i], rstd[i], dy + at, dx ? dx + at : NULL, add_x,
+                         mine);
     }
     if (dshift) add_blocks(blocks, c, sums, total, dshift, add_shift);
     if (dgain) add_blocks(blocks, c, sums + c, total, dgain, add_gain);

@@ -3,8 +3,7 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
-
-static int least(int a, int b) { return a < b ? a : b; }
+#include "sizes.h"
 
 /* y[i] (+)= a x[i]: the inner loop of most of this file, vectorised by the compilers */
 static void put_row(size_t n, real a, const real *x, real *y, bool add) {

@@ -3,17 +3,16 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { BLOCK = 8192 };
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 void k_sgd(size_t n, real *w, const real *g, real *velocity, real lr, real momentum,
            real weight_decay, real grad_scale)
 {
     PARALLEL_FOR((double)n * COST_COPY)
     for (size_t start = 0; start < n; start += BLOCK) {
-        size_t end = least(n, start + BLOCK);
+        size_t end = least_size(n, start + BLOCK);
         for (size_t i = start; !velocity && i < end; i++)
             w[i] -= lr * (g[i] * grad_scale + weight_decay * w[i]);
         for (size_t i = start; velocity && i < end; i++) {
@@ -69,5 +68,5 @@ static void adam_block(size_t n, real *w, const real *g, real *m, real *v, const
 void k_adam(size_t n, real *w, const real *g, real *m, real *v, const AdamStep *s) {
     PARALLEL_FOR((double)n * 5 * COST_COPY)
     for (size_t i = 0; i < n; i += BLOCK)
-        adam_block(least(BLOCK, n - i), w + i, g + i, m + i, v + i, s);
+        adam_block(least_size(BLOCK, n - i), w + i, g + i, m + i, v + i, s);
 }

@@ -6,10 +6,9 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { LANES = 32, BLOCK = 4096 };
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* One block, as published: ten rounds of two multiplications whose halves are exchanged. */
 void philox_ref(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -61,7 +60,7 @@ static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, 
     size_t done = 0;
     while (done < n) {
         uint64_t at = first + done;
-        size_t skip = at % 4, count = least(LANES * 4 - skip, n - done);
+        size_t skip = at % 4, count = least_size(LANES * 4 - skip, n - done);
         philox(seed, stream, at / 4, words);
         memcpy(bits + done, words + skip, count * sizeof *bits);
         done += count;
@@ -71,7 +70,7 @@ static void fill_bits(uint64_t seed, uint64_t stream, uint64_t first, size_t n, 
 void rng_bits(Rng *r, size_t n, uint32_t *bits) {
     PARALLEL_FOR((double)n * COST_DRAW)
     for (size_t i = 0; i < n; i += BLOCK)
-        fill_bits(r->seed, r->stream, r->next + i, least(BLOCK, n - i), bits + i);
+        fill_bits(r->seed, r->stream, r->next + i, least_size(BLOCK, n - i), bits + i);
     r->next += n;
 }
 
@@ -95,7 +94,7 @@ static void uniform_block(const Rng *r, size_t first, size_t n, real *x) {
 
 void rng_uniform(Rng *r, size_t n, real *x) {
     PARALLEL_FOR((double)n * COST_DRAW)
-    for (size_t i = 0; i < n; i += BLOCK) uniform_block(r, i, least(BLOCK, n - i), x + i);
+    for (size_t i = 0; i < n; i += BLOCK) uniform_block(r, i, least_size(BLOCK, n - i), x + i);
     r->next += n;
 }
 
@@ -126,7 +125,7 @@ static void normal_block(const Rng *r, size_t first, size_t n, real *x) {
 
 void rng_normal(Rng *r, size_t n, real *x) {
     PARALLEL_FOR((double)n * COST_DRAW)
-    for (size_t i = 0; i < n; i += BLOCK) normal_block(r, i, least(BLOCK, n - i), x + i);
+    for (size_t i = 0; i < n; i += BLOCK) normal_block(r, i, least_size(BLOCK, n - i), x + i);
     r->next += n + n % 2;
 }
 

@@ -6,10 +6,9 @@
 #include "columns.h"
 #include "parallel.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { BLOCK = 16384 };
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ---- sums of whole arrays -------------------------------------------------------------------- */
 
@@ -19,17 +18,22 @@ INLINE vec term_value(vec a, vec b) { return (void)b, a; }
 INLINE vec term_square(vec a, vec b) { return (void)b, a * a; }
 INLINE vec term_squared_difference(vec a, vec b) { return (a - b) * (a - b); }
 INLINE vec term_absolute_difference(vec a, vec b) { return vabs(a - b); }
-INLINE vec term_bce(vec x, vec t) {
-    return vmax(vset(0), x) - x * t + vlog1p(vexp(-vabs(x)));
-}
+INLINE vec term_bce(vec x, vec t) { return vsoftplus(x) - x * t; }
 
-/* Runs of RUN vectors are added in real, then in double. */
+/* Runs of RUN vectors are added in real, on SIDES sums side by side that do not wait for each
+ * other, then in double. */
 INLINE double sum_block(Term *term, size_t n, const real *a, const real *b) {
+    enum { SIDES = 4 };
     double total = 0;
     for (size_t start = 0; start < n; start += RUN * VEC) {
-        vec run = {0};
-        size_t i = start, end = least(n, start + RUN * VEC);
+        vec run = {0}, side[SIDES] = {0};
+        size_t i = start, end = least_size(n, start + RUN * VEC);
+        for (; i + SIDES * VEC <= end; i += SIDES * VEC)
+#pragma GCC unroll 4
+            for (int s = 0; s < SIDES; s++)
+                side[s] += term(vload(a + i + s * VEC), vload(b + i + s * VEC));
         for (; i + VEC <= end; i += VEC) run += term(vload(a + i), vload(b + i));
+        for (int s = 0; s < SIDES; s++) run += side[s];
         if (i < end) {
             vec last = term(vload_part(a + i, end - i), vload_part(b + i, end - i));
             for (size_t j = 0; j < end - i; j++) total += last[j];
@@ -45,9 +49,10 @@ INLINE double sum_block(Term *term, size_t n, const real *a, const real *b) {
         size_t blocks = (n + BLOCK - 1) / BLOCK;                                                   \
         double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * blocks), total = 0;                  \
         PARALLEL_FOR((double)n *COST_COPY)                                                         \
-        for (size_t i = 0; i < blocks; i++)                                                        \
-            sums[i] =                                                                              \
-                sum_block(term_##name, least(BLOCK, n - i * BLOCK), a + i * BLOCK, b + i * BLOCK); \
+        for (size_t i = 0; i < blocks; i++) {                                                      \
+            size_t at = i * BLOCK;                                                                 \
+            sums[i] = sum_block(term_##name, least_size(BLOCK, n - at), a + at, b + at);           \
+        }                                                                                          \
         for (size_t i = 0; i < blocks; i++) total += sums[i];                                      \
         return total;                                                                              \
     }
@@ -116,7 +121,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add) {
     PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int i = 0; i < outer * parts; i++) {
         int o = i / parts, first = i % parts * PART_ROWS;
-        add_column_sums((int)least(PART_ROWS, n - first), inner,
+        add_column_sums((int)least_size(PART_ROWS, n - first), inner,
                         x + ((size_t)o * n + first) * inner, inner, sums + (size_t)i * inner);
     }
     for (int o = 0; o < outer; o++)
@@ -140,6 +145,19 @@ void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner
                     who[k] = i;
                 }
         }
+    }
+}
+
+/* Pieces of work are the o: each writes its own n rows. */
+void k_max_axis_back(int outer, int n, int inner, const int *winner, const real *dy, real *dx,
+                     bool add)
+{
+    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
+    for (int o = 0; o < outer; o++) {
+        size_t at = (size_t)o * inner;
+        real *dx_o = dx + at * n;
+        if (!add) memset(dx_o, 0, (size_t)n * inner * sizeof(real));
+        for (int k = 0; k < inner; k++) dx_o[(size_t)winner[at + k] * inner + k] += dy[at + k];
     }
 }
 

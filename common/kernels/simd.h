@@ -6,10 +6,11 @@
  * double.
  *
  *   vec, VEC            a vector and how many reals it holds; VEC_BYTES may be set by -DVEC_BYTES=N
- *   vload vstore        any alignment; vload_part, vstore_part: only the first n < VEC elements
+ *   vload vstore        any alignment; vload_part, vstore_part: only the first n < VEC elements;
+ *                       vload_some, vstore_some: the first n, or all
  *   vset vselect vmax vmin vabs vsum vmax_element vsqrt
- *   vtranspose          a VEC x VEC block
- *   vexp vexpm1 vlog vlog1p vsigmoid vtanh vnormal_cdf vsincos_turns
+ *   vtranspose          a VEC x VEC block; vtranspose_block: one in registers
+ *   vexp vexpm1 vlog vlog1p_unit vsoftplus vsigmoid vtanh vnormal_cdf vsincos_turns
  *
  * Accuracy is 1 to 3 units in the last place where nothing else is said. Every function
  * keeps NaN a NaN. Results that would be denormal may be flushed to zero.
@@ -75,6 +76,13 @@ INLINE void vstore_part(real *p, vec v, size_t n) {
     memcpy(p, &v, n * sizeof(real));
 }
 
+/* the first n elements, or all */
+INLINE vec vload_some(const real *p, int n) { return n >= VEC ? vload(p) : vload_part(p, n); }
+INLINE void vstore_some(real *p, vec v, int n) {
+    if (n >= VEC) vstore(p, v);
+    else vstore_part(p, v, n);
+}
+
 INLINE vec vselect(vmask m, vec yes, vec no) {
     return (vec)((m & (vmask)yes) | (~m & (vmask)no));
 }
@@ -133,16 +141,21 @@ INLINE void vexchange(vec *a, vec *b, int half) {
 #endif
 }
 
-/* out[j*ld_out + i] = in[i*ld_in + j] for i, j < VEC, all in registers: log2(VEC) rounds. */
-INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out) {
-    vec v[VEC];
-#pragma GCC unroll 16
-    for (int i = 0; i < VEC; i++) v[i] = vload(in + i * ld_in);
+/* v[j][i] and v[i][j] change places, all in registers: log2(VEC) rounds. */
+INLINE void vtranspose_block(vec v[VEC]) {
 #pragma GCC unroll 4
     for (int half = VEC / 2; half; half /= 2)
 #pragma GCC unroll 16
         for (int i = 0; i < VEC; i++)
             if (!(i & half)) vexchange(&v[i], &v[i + half], half);
+}
+
+/* out[j*ld_out + i] = in[i*ld_in + j] for i, j < VEC */
+INLINE void vtranspose(const real *in, size_t ld_in, real *out, size_t ld_out) {
+    vec v[VEC];
+#pragma GCC unroll 16
+    for (int i = 0; i < VEC; i++) v[i] = vload(in + i * ld_in);
+    vtranspose_block(v);
 #pragma GCC unroll 16
     for (int i = 0; i < VEC; i++) vstore(out + i * ld_out, v[i]);
 }
@@ -162,11 +175,14 @@ INLINE vec polynomial(vec x, int n, const double *c) {
 
 /* ---- exp ------------------------------------------------------------------------------------- */
 
-/* e^x = 2^n e^r with n the integer nearest to x / ln 2, so |r| <= ln(2)/2, where Taylor's series is
- * short. Adding 1.5 * 2^23 (2^52 in double) pushes the fraction out of the mantissa: n appears in
+/* e^x = 2^n e^r with n the integer nearest to x / ln 2, so |r| <= ln(2)/2. There e^r is Taylor's
+ * series in double; in float 1 + r + r^2 p(r), p the Chebyshev interpolant of degree 4, within
+ * 8e-9. Adding 1.5 * 2^23 (2^52 in double) pushes the fraction out of the mantissa: n appears in
  * the low bits of the sum. ln 2 is subtracted in two parts, the first so short that n * part is
  * exact. */
-static const double exp_series[14] = {
+static const double exp_series_float[7] = {
+    1., 1., 0.5, 0.16666576894606, 0.04166655449841, 0.00836319488241, 0.00139262033616};
+static const double exp_series_double[14] = {
     1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880,
     1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
 static const double exp_round = TERMS(0x1.8p23, 0x1.8p52);
@@ -185,11 +201,12 @@ INLINE vec exp_remainder(vec x, vec *rounded) {
 
 INLINE vec vexp(vec x) {
     vec rounded, r = exp_remainder(x, &rounded);
-    vec y = polynomial(r, TERMS(8, 14), exp_series);
+    vec y = sizeof(real) == 8 ? polynomial(r, 14, exp_series_double)
+                              : polynomial(r, 7, exp_series_float);
     /* times 2^n: n more in the exponent */
     y = (vec)((vbits)y + ((vbits)rounded << MANTISSA_BITS));
     y = vselect(x < vset((real)exp_lowest), vset(0), y);
-    return vselect(x <= vset((real)exp_highest), y, x * vset(INFINITY));    /* NaN stays NaN */
+    return vselect(x <= vset((real)exp_highest), y, x + vset(INFINITY));    /* NaN stays NaN */
 }
 
 /* e^x - 1 without cancellation: 2^n (e^r - 1) + (2^n - 1). */
@@ -198,11 +215,12 @@ INLINE vec vexpm1(vec x) {
     /* below -40 the result is -1 in any case */
     vec inside = vmin(vselect(x < low, low, x), high);
     vec rounded, r = exp_remainder(inside, &rounded);
-    vec part = r * polynomial(r, TERMS(7, 13), exp_series + 1);
+    vec part = r * (sizeof(real) == 8 ? polynomial(r, 13, exp_series_double + 1)
+                                      : polynomial(r, 6, exp_series_float + 1));
     /* 2^(n-1), doubled at the end, because 2^128 itself is no float */
     vec half = (vec)(((vbits)rounded << MANTISSA_BITS) + (vbits)vset((real)0.5));
     vec y = part * half + (half - vset((real)0.5));
-    return vselect(x <= high, y + y, x * vset(INFINITY));
+    return vselect(x <= high, y + y, x + vset(INFINITY));
 }
 
 /* 1 / (1 + e^-x): e^-x may overflow to infinity, which gives the right 0. */
@@ -241,11 +259,24 @@ INLINE vec vlog(vec x) {
     return vselect(x == vset(0), vset(-INFINITY), y);
 }
 
-/* ln(1 + x), x > -1: what was lost in rounding 1 + x to v is put back to first order. */
-INLINE vec vlog1p(vec x) {
-    vec v = vset(1) + x, lost = x - (v - vset(1));
-    return vlog(v) + vselect(x < vset(INFINITY), lost / v, vset(0));
+/* ln(1 + x) for 0 <= x <= 1: with s = x / (2 + x) it is 2 atanh s = s p(s^2), p the Chebyshev
+ * interpolant, within 2e-10 and 1e-16 relatively. Nothing is lost where x is small. */
+static const double log1p_series_float[6] = {2.,           0.666666797,  0.3999865481,
+                                             0.2862183194, 0.2137978945, 0.2446883202};
+static const double log1p_series_double[14] = {
+    2.0, 0.6666666666666666669, 0.3999999999999998877, 0.2857142857143112687,
+    0.2222222222191920706, 0.1818181820330585959, 0.1538461439946426807, 0.1333336391043881405,
+    0.1176404684248361969, 0.1053627173623308522, 0.09419086768962152528, 0.09442214580137879096,
+    0.04608990496527463986, 0.1589360144710062208};
+
+INLINE vec vlog1p_unit(vec x) {
+    vec s = x / (vset(2) + x);
+    return s * (sizeof(real) == 8 ? polynomial(s * s, 14, log1p_series_double)
+                                  : polynomial(s * s, 6, log1p_series_float));
 }
+
+/* ln(1 + e^x), without overflow */
+INLINE vec vsoftplus(vec x) { return vmax(vset(0), x) + vlog1p_unit(vexp(-vabs(x))); }
 
 /* ---- the normal distribution ----------------------------------------------------------------- */
 

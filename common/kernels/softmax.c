@@ -7,8 +7,7 @@
 #include "columns.h"
 #include "parallel.h"
 #include "simd.h"
-
-static int least(int a, int b) { return a < b ? a : b; }
+#include "sizes.h"
 
 /* Rows in a piece of work: about 4096 numbers. */
 static int rows_at_a_time(int c) { return 4096 / (c + 1) + 1; }
@@ -21,11 +20,6 @@ INLINE vec load_padded(const real *x, int n, real padding) {
     vec v = vset(padding);
     for (int j = 0; j < n; j++) v[j] = x[j];
     return v;
-}
-
-INLINE void store_some(real *y, vec v, int n) {
-    if (n >= VEC) vstore(y, v);
-    else vstore_part(y, v, n);
 }
 
 static real row_max(int c, const real *x) {
@@ -44,7 +38,7 @@ INLINE double row_exp(int c, const real *x, real shift, real *y) {
         vec run = {0};
         for (int i = start; i < least(c, start + RUN * VEC); i += VEC) {
             vec e = vexp(load_padded(x + i, c - i, -INFINITY) - vset(shift));
-            if (y) store_some(y + i, e, c - i);
+            if (y) vstore_some(y + i, e, c - i);
             run += e;
         }
         total += vsum(run);
@@ -150,7 +144,7 @@ INLINE void exp_row(int c, const real *x, real shift, real a, const real *d, rea
         vec v = vset(a) * vexp(load_padded(x + i, c - i, 0) - vset(shift));
         if (d) v += load_padded(d + i, c - i, 0);
         if (add) v += load_padded(dx + i, c - i, 0);
-        store_some(dx + i, v, c - i);
+        vstore_some(dx + i, v, c - i);
     }
 }
 

@@ -1,8 +1,8 @@
 /* tile.c — writing a finished tile; see tile.h. */
 #include "tile.h"
 
-void tile_store(const Tile *t, const real *bias, real *const c[TILE_ROWS], int rows, int cols,
-                bool add)
+void tile_store_part(const Tile *t, const real *bias, real *const c[TILE_ROWS], int rows, int cols,
+                     bool add)
 {
     for (int j = 0; j * VEC < cols; j++) {
         int width = cols - j * VEC < VEC ? cols - j * VEC : VEC;

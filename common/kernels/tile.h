@@ -86,8 +86,39 @@ INLINE void tile_save(const Tile *t, real *c, size_t ld) {
         for (int j = 0; j < TILE_VECS; j++) vstore(c + i * ld + j * VEC, t->v[i][j]);
 }
 
-/* c_i[j] = t[i][j] [+ bias[j]] [+ c_i[j] when add] for i < rows, j < cols */
-void tile_store(const Tile *t, const real *bias, real *const c[TILE_ROWS], int rows, int cols,
-                bool add);
+/* The edge of a matrix: see tile_store. */
+void tile_store_part(const Tile *t, const real *bias, real *const c[TILE_ROWS], int rows, int cols,
+                     bool add);
+
+/* c_i[j] = t[i][j] [+ bias[j]] [+ c_i[j] when add] for i < rows, j < cols. A whole tile goes from
+ * its registers straight to c. */
+INLINE void tile_store(const Tile *t, const real *bias, real *const c[TILE_ROWS], int rows,
+                       int cols, bool add)
+{
+    if (rows < TILE_ROWS || cols < TILE_COLS) {
+        Tile copy = *t;    /* so that the address of *t is not taken: t stays in registers */
+        tile_store_part(&copy, bias, c, rows, cols, add);
+        return;
+    }
+    vec start[TILE_VECS] = {0};
+#pragma GCC unroll 4
+    for (int j = 0; bias && j < TILE_VECS; j++) start[j] = vload(bias + j * VEC);
+#pragma GCC unroll 16
+    for (int i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < TILE_VECS; j++) {
+            vec v = t->v[i][j] + start[j];
+            real *at = c[i] + j * VEC;
+            vstore(at, add ? v + vload(at) : v);
+        }
+}
+
+/* Asks for the lines of c that a tile will be written to, so that they come while it is computed. */
+INLINE void tile_prefetch(real *const c[TILE_ROWS]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (size_t j = 0; j < TILE_COLS * sizeof(real); j += 64)
+            __builtin_prefetch((char *)c[i] + j, 1);
+}
 
 #endif

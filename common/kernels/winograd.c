@@ -50,13 +50,9 @@
 #include "parallel.h"
 #include "tile.h"
 #include "winograd_plan.h"
+#include "sizes.h"
 
 enum { N = WINOGRAD_N, POINTS = WINOGRAD_POINTS };
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int most(int a, int b) { return a > b ? a : b; }
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
-static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /* ---- V, M and Z ------------------------------------------------------------------------------ */
 

@@ -4,15 +4,11 @@
 #include "conv.h"
 #include "tile.h"
 #include "winograd.h"
+#include "sizes.h"
 
 #include <limits.h>
 
 enum { MAX_SIDE = 4, MIN_R = 2, MAX_R = 5 };
-
-static int least(int a, int b) { return a < b ? a : b; }
-static int most(int a, int b) { return a > b ? a : b; }
-static int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
-static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /* ---- sheets ---------------------------------------------------------------------------------- */
 

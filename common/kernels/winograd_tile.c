@@ -2,10 +2,9 @@
 #include "winograd_tile.h"
 
 #include "simd.h"
+#include "sizes.h"
 
 enum { N = WINOGRAD_N, POINTS = WINOGRAD_POINTS };
-
-static int least(int a, int b) { return a < b ? a : b; }
 
 /* ---- the three matrices, along one axis ------------------------------------------------------ */
 

@@ -72,16 +72,9 @@ Tensor *t_mean_axis(Tensor *x, int axis) {
 }
 
 static void max_axis_back(Tensor *y) {
-    int n = y->iarg[1], inner = y->iarg[2];
     bool add;
     real *dx = t_grad(y, 0, &add);
-    if (!dx) return;
-    if (!add) k_fill(y->in[0]->len, 0, dx);
-    for (size_t o = 0; o < (size_t)y->iarg[0]; o++)
-        for (size_t i = 0; i < (size_t)inner; i++) {
-            size_t at = o * (size_t)inner + i;
-            dx[(o * (size_t)n + (size_t)y->isaved[at]) * (size_t)inner + i] += y->g[at];
-        }
+    if (dx) k_max_axis_back(y->iarg[0], y->iarg[1], y->iarg[2], y->isaved, y->g, dx, add);
 }
 
 Tensor *t_max_axis(Tensor *x, int axis) {
