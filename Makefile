@@ -96,9 +96,10 @@ $(BUILD)/libdouble.a: $(DOUBLE)
 	@rm -f $@
 	ar rcs $@ $^
 
-# stb_image, in this file, copies 0 bytes to null pointers and shifts negative numbers: reported, but harmless
-STB_IMAGE := $(BUILD)/float/common/data/picture_decode.o $(BUILD)/double/common/data/picture_decode.o
-$(STB_IMAGE): private FLAGS += $(if $(SANITIZE),-fno-sanitize=pointer-overflow -fno-sanitize=nonnull-attribute -fno-sanitize=shift)
+# stb's reader and JPEG writer, in these files, shift negative numbers and copy 0 bytes to null
+# pointers: reported, but harmless
+STB := $(foreach p,float double,$(BUILD)/$(p)/common/data/picture_decode.o $(BUILD)/$(p)/tests/test_folder.o)
+$(STB): private FLAGS += $(if $(SANITIZE),-fno-sanitize=pointer-overflow -fno-sanitize=nonnull-attribute -fno-sanitize=shift)
 
 # run.json says with what a program was built, and from which commit
 RECORD := $(BUILD)/float/common/io/run.o $(BUILD)/double/common/io/run.o

@@ -241,8 +241,7 @@ static void captions_are_unique(const Images *m) {
 
 /* Are all 3,655 there, with their names and groups, pixel by pixel as FreeType and HarfBuzz find
  * them? (The sum was taken when each of the glyphs was the one that hb_shape gives.) */
-Test(emoji, all_of_unicode_15_are_there) {
-    Captioned c = emoji_load(32, temporary_folder());
+static void all_of_unicode_15_are_there(Captioned c) {
     char hex[65];
     cr_assert(c.all.height == 32 && c.all.width == 32 && c.all.channels == 3);
     captions_are_unique(&c.all);
@@ -255,7 +254,6 @@ Test(emoji, all_of_unicode_15_are_there) {
     } else {
         cr_log_warn("%s: not the versions whose pictures are known", c.source);
     }
-    captioned_free(&c);
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -296,8 +294,7 @@ static bool shows(const Images *m, const char *gender, const char *role, const c
 
 /* Is every combination on the list in the font, never in training, and all its parts are: of a
  * triple each two together, of a pair each one, with and without a tone? */
-Test(emoji, held_out_combinations_are_new_but_their_parts_are_not) {
-    Captioned c = emoji_load(32, temporary_folder());
+static void held_out_is_new_but_its_parts_are_not(Captioned c) {
     const Images *t = &c.train;
     int triples = 0, pairs = 0;
     for (const char *const *name = emoji_held_out_triples; *name; name++, triples++) {
@@ -320,7 +317,6 @@ Test(emoji, held_out_combinations_are_new_but_their_parts_are_not) {
         cr_assert(shows(t, NULL, p.role, p.tone) && shows(t, p.gender, NULL, p.tone));
     }
     cr_assert_eq(c.held_out.count, triples + 6 * pairs, "a pair comes in five tones and without");
-    captioned_free(&c);
 }
 
 /* does no role, hand or couple stand in two of the three parts, in whatever tone or gender? */
@@ -357,8 +353,7 @@ static double nearest(const Images *a, const Images *b) {
 
 /* Do near-duplicates never straddle two parts: neither by name nor by their pixels? (At 16x16, made
  * from 32x32 here, from the font's own size there: so not to the last digit of the bound, 13.) */
-Test(emoji, near_duplicates_are_in_one_part) {
-    Captioned c = emoji_load(32, temporary_folder());
+static void near_duplicates_are_in_one_part(Captioned c) {
     no_name_is_in_both(&c.test, &c.train);
     no_name_is_in_both(&c.test, &c.validation);
     no_name_is_in_both(&c.validation, &c.train);
@@ -366,13 +361,10 @@ Test(emoji, near_duplicates_are_in_one_part) {
     cr_assert_gt(nearest(&c.test, &c.validation), 12.7);
     cr_assert_gt(nearest(&c.validation, &c.train), 12.7);
     cr_assert_lt(nearest(&c.held_out, &c.train), 12, "variations of these are in training");
-    captioned_free(&c);
 }
 
 /* Is the split the same for every size, and are the pictures of one size the means of the next? */
-Test(emoji, sizes_agree) {
-    char *folder = temporary_folder();
-    Captioned c = emoji_load(32, folder), d = emoji_load(64, folder);
+static void sizes_agree(Captioned c, Captioned d) {
     uint8_t half[32 * 32 * 3];
     int n = c.all.count;
     cr_assert(d.all.count == n && d.train.count == c.train.count && d.test.count == c.test.count);
@@ -387,6 +379,16 @@ Test(emoji, sizes_agree) {
             cr_assert(abs(v - half[k]) <= 1, "%s: %d, %d", c.all.captions[i], v, half[k]);
         }
     }
+}
+
+/* the four questions above, of one set: drawing it takes the time */
+Test(emoji, the_set_is_right) {
+    char *folder = temporary_folder();
+    Captioned c = emoji_load(32, folder), d = emoji_load(64, folder);
+    all_of_unicode_15_are_there(c);
+    held_out_is_new_but_its_parts_are_not(c);
+    near_duplicates_are_in_one_part(c);
+    sizes_agree(c, d);
     captioned_free(&c);
     captioned_free(&d);
 }
