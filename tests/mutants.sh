@@ -55,6 +55,12 @@ mutant common/kernels/winograd_tile.c conv-float '*to_far += vset((real)power_fa
 mutant common/kernels/winograd.c conv-float 'du + f * plane, first > 0)' 'du + f * plane, false)'
 mutant common/kernels/simd.h functions-float 'TERMS(88.7228, 709.7827)' 'TERMS(88.722839, 709.782712893384)'
 mutant common/tensor/params.c tensor-float 'rng_new(s.params->seed, w->name)' 'rng_new(s.params->seed, "same")'
+mutant common/data/gsub.c emoji-float 'l->count >= n' 'l->count > n'
+mutant common/data/emoji_names.c emoji-float 'code == 0x2640 || ' ''
+mutant common/data/emoji.c emoji-float 'enum { NEARLY = 13 }' 'enum { NEARLY = 9 }'
+mutant common/data/emoji.c emoji-float 'count && made_from(c, s)' 'count'
+mutant common/data/folder.c folder-float 'return e->hash != f->hash ?' 'return e->line != f->line ? e->line - f->line : e->hash != f->hash ?'
+mutant common/data/picture_decode.c folder-float '255 * (255 - a)' '0'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

@@ -1,12 +1,12 @@
 #!/bin/sh
 # setup.sh [PACKAGE...] — installs the Debian or Ubuntu packages that are missing: those that everything needs, and
 # those named. Says nothing when there is nothing to do.
-needed="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev"
-packages="$needed libcriterion-dev gnuplot-nox dataset-fashion-mnist $*"
+needed="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev libfreetype-dev"
+packages="$needed libcriterion-dev gnuplot-nox dataset-fashion-mnist fonts-noto-color-emoji unicode-data $*"
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "setup: this is no Debian or Ubuntu; what is needed: a C compiler, zlib, cJSON, stb, Criterion," >&2
-    echo "gnuplot, and Fashion-MNIST in /usr/share/datasets/fashion-mnist or by --data" >&2
+    echo "setup: this is no Debian or Ubuntu; what is needed: a C compiler, zlib, cJSON, stb, FreeType," >&2
+    echo "Criterion, gnuplot, and Fashion-MNIST in /usr/share/datasets/fashion-mnist or by --data" >&2
     exit 0
 fi
 

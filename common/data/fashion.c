@@ -100,17 +100,3 @@ void fashion_free(Fashion *f) {
     for (int k = 0; k < 4; k++) idx_close(&f->file[k]);
     *f = (Fashion){0};
 }
-
-void images_get(const Images *m, int n, const int *index, double low, double high, real *x,
-                int *labels) {
-    real value[256];
-    for (int v = 0; v < 256; v++) value[v] = (real)(low + (high - low) * v / 255);
-    size_t size = (size_t)m->height * m->width * m->channels;
-    for (int i = 0; i < n; i++) {
-        int k = index ? index[i] : i;
-        if (k < 0 || k >= m->count) die("images_get: image %d of %d", k, m->count);
-        const uint8_t *p = m->pixels + k * size;
-        for (size_t j = 0; j < size; j++) x[i * size + j] = value[p[j]];
-        if (labels) labels[i] = m->labels[k];
-    }
-}

@@ -9,15 +9,9 @@
 #define FASHION_H
 
 #include "data/idx.h"
-#include "kernels/real.h"
+#include "data/images.h"
 
 #define FASHION_FOLDER "/usr/share/datasets/fashion-mnist"
-
-typedef struct {
-    int count, height, width, channels;
-    const uint8_t *pixels;       /* (count,height,width,channels), 0..255 */
-    const uint8_t *labels;       /* (count), 0..9 */
-} Images;
 
 typedef struct {
     Images train, validation, test;
@@ -33,10 +27,5 @@ extern const char *const fashion_files[4];    /* "train-images-idx3-ubyte", ... 
  * line. */
 Fashion fashion_load(const char *folder);
 void fashion_free(Fashion *f);
-
-/* The images index[0..n-1] as (n,height,width,channels) in x, byte 0 as `low`, 255 as `high`; their
- * classes in labels unless NULL. index NULL: the first n. */
-void images_get(const Images *m, int n, const int *index, double low, double high, real *x,
-                int *labels);
 
 #endif

@@ -1,0 +1,117 @@
+/* dataset — builds the captioned pictures, or reads a user's own, and shows what there is. */
+#include "data/emoji.h"
+#include "data/folder.h"
+#include "io/cli.h"
+#include "io/file.h"
+#include "io/picture.h"
+#include "tensor/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    const char *size, *out, *data;
+    int pictures;
+} o = {.size = "32", .out = EMOJI_CACHE};
+
+static Option options[] = {
+    {"size", 0, .s = &o.size, .choices = "32|64|128", .help = "pixels a side"},
+    {"out", 'o', .s = &o.out, .meta = "DIR", .help = "where results go"},
+    {"data", 'd', .s = &o.data, .meta = "DIR", .only = "folder",
+     .help = "PNG and JPEG files with a captions.txt, or a folder for each class"},
+    {"pictures", 0, .i = &o.pictures, .min = 0, .max = 1e6, .meta = "N",
+     .help = "on the contact sheet, chosen evenly; 0: all"},
+    {0}};
+
+static const Command commands[] = {
+    {"emoji", "build the 3,655 emoji of one size, and a contact sheet of all"},
+    {"folder", "read the pictures in --data and draw a contact sheet"},
+    {0}};
+
+static Cli cli = {.program = "dataset",
+                  .about = "Captioned colour pictures for the text-to-image chapters.",
+                  .options = options,
+                  .commands = commands};
+
+/* of a contact sheet with all pictures, and of one with some */
+enum { COLUMNS = 64, COLUMNS_OF_SOME = 24 };
+
+/* image[place in the source] */
+static void by_place(const Captioned *c, int *image) {
+    for (int i = 0; i < c->all.count; i++) image[c->number[i]] = i;
+}
+
+/* What is drawn at each place of the sheet: all images in the order of their source, each group
+ * starting a row, -1 where the row before ends; or so many, chosen evenly. Returns the number of
+ * places. */
+static int arrange(const Captioned *c, const int *image, int some, int *sheet) {
+    int n = c->all.count, places = 0;
+    for (int i = 0; i < some; i++) sheet[places++] = image[(2 * (int64_t)i + 1) * n / (2 * some)];
+    for (int i = 0, group = 0; i < n && !some; i++) {
+        int next = c->group_of[c->all.labels[image[i]]];
+        while (next != group && places % COLUMNS) sheet[places++] = -1;
+        group = next;
+        sheet[places++] = image[i];
+    }
+    return places;
+}
+
+static void contact_sheet(const Captioned *c, const char *path) {
+    size_t n = (size_t)c->all.count, room = n + (size_t)c->groups * COLUMNS;
+    int some = o.pictures < c->all.count ? o.pictures : 0, side = c->all.height;
+    int *image = malloc(n * sizeof *image), *sheet = malloc(room * sizeof *sheet);
+    if (!image || !sheet) fail("out of memory");
+    by_place(c, image);
+    int places = arrange(c, image, some, sheet);
+    size_t each = (size_t)side * side * 3;
+    real *x = malloc((size_t)places * each * sizeof *x);
+    if (!x) fail("out of memory: a sheet of %d pictures", places);
+    for (int i = 0; i < places; i++) {
+        if (sheet[i] >= 0) images_get(&c->all, 1, &sheet[i], 0, 1, x + (size_t)i * each, NULL);
+        else for (size_t j = 0; j < each; j++) x[(size_t)i * each + j] = (real)0.5;
+    }
+    Grid grid = {.count = places, .height = side, .width = side, .channels = 3,
+                 .columns = some ? COLUMNS_OF_SOME : COLUMNS, .low = 0, .high = 1};
+    picture_save(path, x, grid, cli.line);
+    free(x);
+    free(image);
+    free(sheet);
+}
+
+static void describe(const Captioned *c) {
+    printf("%d pictures of %dx%d pixels: %d for training, %d for validation, %d for test, %d held "
+           "out\n", c->all.count, c->all.height, c->all.width, c->train.count, c->validation.count,
+           c->test.count, c->held_out.count);
+    int *count = calloc((size_t)c->classes, sizeof *count);
+    if (!count) fail("out of memory");
+    for (int i = 0; i < c->all.count; i++) count[c->all.labels[i]]++;
+    for (int g = 0; g < c->groups; g++) {
+        int n = 0;
+        for (int k = 0; k < c->classes; k++) n += c->group_of[k] == g ? count[k] : 0;
+        printf("  %5d %s\n", n, c->group_name[g]);
+    }
+    free(count);
+}
+
+static void show(const Captioned *c, const char *name) {
+    char *path = path_join(o.out, name);
+    describe(c);
+    contact_sheet(c, path);
+    printf("contact sheet: %s\n", path);
+    free(path);
+}
+
+int main(int argc, char **argv) {
+    cli_parse(&cli, argc, argv);
+    int size = atoi(o.size);
+    bool emoji = !strcmp(cli.command, "emoji");
+    if (!emoji && !o.data) usage_error("folder needs --data DIR");
+    folder_create(o.out);
+    Captioned c = emoji ? emoji_load(size, o.out) : folder_load(o.data, size);
+    char *sheet = text_format("%s-contact-%d.png", cli.command, size);
+    show(&c, sheet);
+    free(sheet);
+    captioned_free(&c);
+    return 0;
+}

@@ -1,0 +1,363 @@
+#include "data/folder.h"
+
+#include "data/picture_decode.h"
+#include "data/sha256.h"
+#include "io/file.h"
+#include "kernels/kernels.h"
+#include "tensor/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    char *file;                       /* inside the folder; owned */
+    char *caption;                    /* owned */
+    int label;
+    int line;                         /* of captions.txt */
+    uint64_t hash;                    /* of the file's name */
+    int32_t number;
+    Part part;
+} Entry;
+
+typedef struct {
+    const char *folder;
+    Entry *entry;
+    int count, room;
+    int classes;
+    char *class_name[CAPTIONED_LABELS];
+    int left_out;
+} List;
+
+static void *get(size_t n) {
+    void *memory = malloc(n ? n : 1);
+    if (!memory) fail("out of memory: %zu bytes", n);
+    return memory;
+}
+
+static void append(List *l, const char *file, const char *caption, int label, int line) {
+    if (l->count == l->room) {
+        l->room = 2 * l->room + 256;
+        l->entry = realloc(l->entry, (size_t)l->room * sizeof *l->entry);
+        if (!l->entry) fail("out of memory: a list of %d pictures", l->room);
+    }
+    l->entry[l->count++] = (Entry){.file = text_format("%s", file), .line = line, .label = label,
+                                   .caption = text_format("%s", caption),
+                                   .hash = hash_name(0, file)};
+}
+
+/* names the file, on one line whatever its name holds */
+static void leave_out(List *l, const char *file, const char *why) {
+    char *line = text_format("%s/%s: %s; left out", l->folder, file, why);
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    }
+    fprintf(stderr, "%s\n", line);
+    free(line);
+    l->left_out++;
+}
+
+/* ---- captions -------------------------------------------------------------------------------- */
+
+/* Length of the UTF-8 character at s: 1 to 4; 0: it is none. Overlong forms and surrogates are
+ * let through: they harm nobody here. */
+static int utf8_length(const unsigned char *s) {
+    int n = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+    if (s[0] >= 0xF5) return 0;
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    }
+    return n;
+}
+
+/* Control characters, tabs among them, become spaces. Returns what is wrong, or NULL. */
+static const char *check_caption(char *caption) {
+    if (strlen(caption) > CAPTION_MAX) return "its caption is longer than 1000 bytes";
+    int n, letters = 0;
+    for (unsigned char *s = (unsigned char *)caption; *s; s += n) {
+        if (*s < 32 || *s == 127) *s = ' ';
+        if (!(n = utf8_length(s))) return "its caption is not UTF-8";
+        letters += *s != ' ';
+    }
+    return letters ? NULL : "its caption is empty";
+}
+
+/* Does the name stay inside the folder? */
+static bool is_inside(const char *file) {
+    if (*file == '/') return false;
+    for (const char *part = file; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (!strncmp(part, "..", 2) && (!part[2] || part[2] == '/')) return false;
+    }
+    return true;
+}
+
+static void trim(char **text) {
+    *text += strspn(*text, " \t\r");
+    for (char *end = *text + strlen(*text); end > *text && strchr(" \t\r", end[-1]); ) *--end = 0;
+}
+
+bool captions_line(char *line, const char **file, const char **caption,
+                   char message[static CAPTION_MESSAGE]) {
+    char *text = strchr(line, '\t');
+    const char *why = NULL;
+    if (text) {
+        *text++ = 0;
+        trim(&text);
+        why = check_caption(text);
+    }
+    if (!text) why = "has no tab between file and caption";
+    else if (!*line) why = "names no file";
+    else if (!is_inside(line)) why = "names a file outside of the folder";
+    if (why) snprintf(message, CAPTION_MESSAGE, "%s", why);
+    *file = line;
+    *caption = text;
+    return !why;
+}
+
+/* the text of a file, its zero bytes made spaces; to be freed */
+static char *read_text(const char *path) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    char *text = get(n + 1);
+    for (size_t i = 0; i < n; i++) text[i] = bytes[i] ? (char)bytes[i] : ' ';
+    text[n] = 0;
+    file_unmap(bytes, n);
+    return text;
+}
+
+static void list_captions(List *l, const char *path) {
+    char *text = read_text(path), *line = text, message[CAPTION_MESSAGE];
+    l->classes = 1;
+    l->class_name[0] = text_format("all");
+    if (!strncmp(line, "\xEF\xBB\xBF", 3)) line += 3;       /* the mark that some editors write */
+    for (int number = 1; line; number++) {
+        char *next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        const char *file, *caption;
+        if (line[strspn(line, " \t\r")]) {
+            if (captions_line(line, &file, &caption, message)) {
+                append(l, file, caption, 0, number);
+            } else {
+                char *where = text_format("captions.txt:%d", number);
+                leave_out(l, where, message);
+                free(where);
+            }
+        }
+        line = next;
+    }
+    free(text);
+}
+
+/* ---- class folders --------------------------------------------------------------------------- */
+
+/* The names in a folder in the order of their bytes, without hidden ones; -1: it cannot be read. */
+static int is_shown(const struct dirent *d) {
+    return d->d_name[0] != '.';
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool is_folder(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static bool is_picture_name(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") ||
+                   !strcasecmp(dot, ".jpeg"));
+}
+
+static void list_class(List *l, const char *name, const char *path) {
+    struct dirent **in;
+    int n = scandir(path, &in, is_shown, by_bytes);
+    char *caption = text_format("%s", name);
+    const char *why = n < 0 ? strerror(errno) : check_caption(caption);
+    if (why) leave_out(l, name, why);
+    else if (l->classes == CAPTIONED_LABELS) fail("%s: has more than 256 class folders", l->folder);
+    else l->class_name[l->classes++] = text_format("%s", caption);
+    for (int i = 0; i < n; i++) {
+        char *file = path_join(name, in[i]->d_name);
+        if (!why && is_picture_name(in[i]->d_name)) append(l, file, caption, l->classes - 1, 0);
+        free(file);
+        free(in[i]);
+    }
+    if (n >= 0) free(in);
+    free(caption);
+}
+
+static void list_classes(List *l) {
+    struct dirent **in;
+    int n = scandir(l->folder, &in, is_shown, by_bytes);
+    if (n < 0) fail("%s: cannot be read: %s", l->folder, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        char *path = path_join(l->folder, in[i]->d_name);
+        if (is_folder(path)) list_class(l, in[i]->d_name, path);
+        free(path);
+        free(in[i]);
+    }
+    free(in);
+    if (!l->classes) {
+        fail("%s: has neither captions.txt (lines FILE<tab>caption) nor class folders with "
+             "pictures", l->folder);
+    }
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* The file's bytes, to be freed; NULL: with one line in `message`. */
+static uint8_t *read_file(const char *path, size_t *length, char *message) {
+    struct stat s;
+    FILE *f = NULL;
+    if (stat(path, &s)) snprintf(message, DECODE_MESSAGE, "%s", strerror(errno));
+    else if (!S_ISREG(s.st_mode)) snprintf(message, DECODE_MESSAGE, "is not a plain file");
+    else if (s.st_size > DECODE_BYTES_MAX) {
+        snprintf(message, DECODE_MESSAGE, "has %lld bytes, at most %d are read",
+                 (long long)s.st_size, DECODE_BYTES_MAX);
+    } else if (!(f = fopen(path, "rbe"))) snprintf(message, DECODE_MESSAGE, "%s", strerror(errno));
+    if (!f) return NULL;
+    uint8_t *bytes = get((size_t)s.st_size);
+    *length = fread(bytes, 1, (size_t)s.st_size, f);
+    fclose(f);
+    return bytes;
+}
+
+static bool read_picture(List *l, const Entry *e, int size, uint8_t *out) {
+    char *path = path_join(l->folder, e->file), message[DECODE_MESSAGE];
+    size_t length = 0;
+    uint8_t *bytes = read_file(path, &length, message);
+    bool good = bytes && picture_decode(bytes, length, size, out, message);
+    if (!good) leave_out(l, e->file, message);
+    free(bytes);
+    free(path);
+    return good;
+}
+
+static void entry_free(Entry *e) {
+    free(e->file);
+    free(e->caption);
+}
+
+/* All of the list as (count,size,size,3), to be freed; the list keeps what could be read. */
+static uint8_t *read_pictures(List *l, int size) {
+    size_t each = (size_t)size * size * 3;
+    uint8_t *pixels = get((size_t)l->count * each);
+    int n = 0;
+    for (int i = 0; i < l->count; i++) {
+        Entry *e = &l->entry[i];
+        if (!read_picture(l, e, size, pixels + (size_t)n * each)) {
+            entry_free(e);
+            continue;
+        }
+        e->number = n;
+        l->entry[n++] = *e;
+    }
+    l->count = n;
+    return pixels;
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b) {
+    const Entry *e = a, *f = b;
+    int order = strcmp(e->file, f->file);
+    return order ? order : e->line - f->line;
+}
+
+static int by_hash(const void *a, const void *b) {
+    const Entry *e = a, *f = b;
+    return e->hash != f->hash ? (e->hash < f->hash ? -1 : 1) : by_name(a, b);
+}
+
+static int by_part(const void *a, const void *b) {
+    const Entry *e = a, *f = b;
+    return e->part != f->part ? (int)e->part - (int)f->part : by_name(a, b);
+}
+
+/* Lines that name one file share its hash, and stay together. */
+static void choose_parts(List *l) {
+    int files = 0, n;
+    qsort(l->entry, (size_t)l->count, sizeof *l->entry, by_hash);
+    for (int i = 0; i < l->count; i++) files += !i || l->entry[i].hash != l->entry[i - 1].hash;
+    if (files < 3) {
+        fail("%s: has %d pictures that can be used; at least 3 are needed, one each for training, "
+             "validation and test", l->folder, files);
+    }
+    n = files < 40 ? 1 : files / 20;
+    for (int i = 0, file = -1; i < l->count; i++) {
+        file += !i || l->entry[i].hash != l->entry[i - 1].hash;
+        l->entry[i].part = file < n ? PART_TEST : file < 2 * n ? PART_VALIDATION : PART_TRAIN;
+    }
+    qsort(l->entry, (size_t)l->count, sizeof *l->entry, by_part);
+}
+
+/* ---- the set --------------------------------------------------------------------------------- */
+
+/* the texts in one block, which the set owns */
+static void copy_texts(Captioned *c, const List *l, const char **captions) {
+    size_t length = 0;
+    for (int i = 0; i < l->count; i++) length += strlen(l->entry[i].caption) + 1;
+    for (int i = 0; i < l->classes; i++) length += strlen(l->class_name[i]) + 1;
+    char *to = c->text = get(length);
+    for (int i = 0; i < l->count; i++) {
+        captions[i] = to;
+        to = stpcpy(to, l->entry[i].caption) + 1;
+    }
+    for (int i = 0; i < l->classes; i++) {
+        c->class_name[i] = to;
+        to = stpcpy(to, l->class_name[i]) + 1;
+    }
+}
+
+static Captioned build(const List *l, const uint8_t *read, int size) {
+    size_t n = (size_t)l->count, each = (size_t)size * size * 3;
+    uint8_t *pixels = get(n * each), *labels = get(n);
+    int32_t *number = get(n * sizeof *number), *concept = get(n * sizeof *concept);
+    const char **captions = get(n * sizeof *captions);
+    int32_t count[PARTS] = {0};
+    Captioned c = {.classes = l->classes, .groups = 1, .group_name = {"all"},
+                   .memory = {pixels, labels, number, concept, captions},
+                   .number = number, .concept = concept};
+    copy_texts(&c, l, captions);
+    for (size_t i = 0; i < n; i++) {
+        const Entry *e = &l->entry[i];
+        memcpy(pixels + i * each, read + (size_t)e->number * each, each);
+        labels[i] = (uint8_t)e->label;
+        number[i] = e->number;
+        concept[i] = i && !strcmp(e->file, e[-1].file) ? concept[i - 1] : e->number;
+        count[e->part]++;
+    }
+    c.all = (Images){l->count, size, size, 3, pixels, labels, captions};
+    captioned_parts(&c, count);
+    char hex[65];
+    sha256(pixels, n * each, hex);
+    c.source = text_format("%d pictures of %s (sha256 of their pixels %s)", l->count, l->folder,
+                           hex);
+    return c;
+}
+
+Captioned folder_load(const char *folder, int size) {
+    List l = {.folder = folder, .entry = get(0)};
+    char *captions = path_join(folder, "captions.txt");
+    if (access(captions, F_OK) == 0) list_captions(&l, captions);
+    else list_classes(&l);
+    free(captions);
+    qsort(l.entry, (size_t)l.count, sizeof *l.entry, by_name);
+    uint8_t *read = read_pictures(&l, size);
+    choose_parts(&l);
+    if (l.left_out) fprintf(stderr, "%s: %d used, %d left out\n", folder, l.count, l.left_out);
+    Captioned c = build(&l, read, size);
+    free(read);
+    for (int i = 0; i < l.count; i++) entry_free(&l.entry[i]);
+    for (int i = 0; i < l.classes; i++) free(l.class_name[i]);
+    free(l.entry);
+    return c;
+}

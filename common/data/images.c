@@ -1,0 +1,68 @@
+#include "data/images.h"
+
+#include "tensor/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void images_get(const Images *m, int n, const int *index, double low, double high, real *x,
+                int *labels) {
+    real value[256];
+    for (int v = 0; v < 256; v++) value[v] = (real)(low + (high - low) * v / 255);
+    size_t size = (size_t)m->height * m->width * m->channels;
+    for (int i = 0; i < n; i++) {
+        int k = index ? index[i] : i;
+        if (k < 0 || k >= m->count) die("images_get: image %d of %d", k, m->count);
+        const uint8_t *p = m->pixels + k * size;
+        for (size_t j = 0; j < size; j++) x[i * size + j] = value[p[j]];
+        if (labels) labels[i] = m->labels[k];
+    }
+}
+
+Images images_part(const Images *m, int first, int count) {
+    Images part = *m;
+    part.count = count;
+    part.pixels += (size_t)first * m->height * m->width * m->channels;
+    part.labels += first;
+    if (part.captions) part.captions += first;
+    return part;
+}
+
+/* In units of 1/size of an input pixel, output pixel i covers [i side, (i+1) side) and input pixel
+ * j [j size, (j+1) size): all weights are whole numbers; those of one output add up to `side`. */
+static int overlap(int i, int j, int side, int size) {
+    int64_t from = (int64_t)i * side, to = from + side;
+    int64_t begin = (int64_t)j * size, end = begin + size;
+    return (int)((to < end ? to : end) - (from > begin ? from : begin));
+}
+
+/* one line of `side` pixels to `size` sums, each `side` times the mean */
+static void average_line(const uint8_t *line, int side, int size, uint32_t *sum) {
+    memset(sum, 0, 3 * (size_t)size * sizeof *sum);
+    for (int i = 0; i < size; i++) {
+        int j = (int)((int64_t)i * side / size);
+        for (int w; j < side && (w = overlap(i, j, side, size)) > 0; j++) {
+            for (int c = 0; c < 3; c++) sum[3 * i + c] += (uint32_t)w * line[3 * (size_t)j + c];
+        }
+    }
+}
+
+void area_average(const uint8_t *pixels, size_t stride, int side, int size, uint8_t *out) {
+    size_t n = 3 * (size_t)size;
+    uint32_t *line = malloc(n * sizeof *line);
+    uint64_t *sum = malloc(n * sizeof *sum), area = (uint64_t)side * (uint64_t)side;
+    if (!line || !sum) fail("out of memory");
+    int ready = -1;                        /* the input line that `line` holds */
+    for (int i = 0; i < size; i++, out += n) {
+        memset(sum, 0, n * sizeof *sum);
+        int j = (int)((int64_t)i * side / size);
+        for (int w; j < side && (w = overlap(i, j, side, size)) > 0; j++) {
+            if (j != ready) average_line(pixels + (size_t)j * stride, side, size, line);
+            ready = j;
+            for (size_t k = 0; k < n; k++) sum[k] += (uint64_t)w * line[k];
+        }
+        for (size_t k = 0; k < n; k++) out[k] = (uint8_t)((sum[k] + area / 2) / area);
+    }
+    free(line);
+    free(sum);
+}

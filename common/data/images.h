@@ -1,0 +1,27 @@
+/* images.h — pictures in memory, as bytes. */
+#ifndef IMAGES_H
+#define IMAGES_H
+
+#include "kernels/real.h"
+
+typedef struct {
+    int count, height, width, channels;
+    const uint8_t *pixels;       /* (count,height,width,channels), 0..255 */
+    const uint8_t *labels;       /* (count), classes */
+    const char *const *captions; /* (count), UTF-8; NULL: there are none */
+} Images;
+
+/* The images index[0..n-1] as (n,height,width,channels) in x, byte 0 as `low`, 255 as `high`; their
+ * classes in labels unless NULL. index NULL: the first n. */
+void images_get(const Images *m, int n, const int *index, double low, double high, real *x,
+                int *labels);
+
+/* `count` of them from number `first` on, in the same memory */
+Images images_part(const Images *m, int first, int count);
+
+/* A square of RGB pixels, `side` a side, lines `stride` bytes apart, to (size,size,3): each pixel
+ * is the mean over the area it covers, rounded. Exact integer sums, so the same everywhere. A
+ * smaller picture is enlarged by the same rule. */
+void area_average(const uint8_t *pixels, size_t stride, int side, int size, uint8_t *out);
+
+#endif

@@ -1,0 +1,21 @@
+/* picture_decode.h — a user's PNG or JPEG file, made square and brought to size; through stb_image.
+ *
+ * The middle square is taken and brought to size by area averages; what is transparent lies on
+ * white, grey becomes RGB. What a camera noted about rotation (EXIF) is not read. */
+#ifndef PICTURE_DECODE_H
+#define PICTURE_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DECODE_MESSAGE = 200,
+       DECODE_PIXELS_MAX = 64 << 20,     /* of the picture */
+       DECODE_BYTES_MAX = 256 << 20 };   /* of the file */
+
+/* The file's bytes as (size,size,3) in out. False: with one line in `message`; a file that breaks
+ * off is an error, whatever part of it could be shown. */
+bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
+                    char message[static DECODE_MESSAGE]);
+
+#endif
