@@ -103,15 +103,20 @@ $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
 
-# ---- programs: one per chapter ----------------------------------------------------------------------
+# ---- programs: one per chapter, and tools: common/*/NAME/*.c -> NAME ------------------------------------
+TOOLS := $(notdir $(patsubst %/,%,$(dir $(wildcard common/*/*/main.c))))
+
 .PHONY: build
-build: $(CHAPTERS:%=$(BUILD)/%)
+build: $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%)
 
 .SECONDEXPANSION:
 chapter_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter-out chapters/$(2)/test_%,$(wildcard chapters/$(2)/*.c)))
 tested_objects = $(filter-out %/main.o,$(call chapter_objects,$(1),$(2)))
 
 $(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $$(call chapter_objects,float,$$*) $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/*/$$*/*.c)) $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- tests --------------------------------------------------------------------------------------------
