@@ -51,6 +51,13 @@ mutant common/kernels/gemm.c kernels-float '(k + K_BLOCK - 1) / K_BLOCK' '(k + K
 mutant common/kernels/conv.c kernels-float 'shift = (r0 + pad) / stride' 'shift = r0 / stride'
 mutant common/kernels/simd.h functions-float 'TERMS(88.7228, 709.7827)' 'TERMS(88.722839, 709.782712893384)'
 mutant common/tensor/params.c tensor-float 'rng_new(s.params->seed, w->name)' 'rng_new(s.params->seed, "same")'
+mutant common/eval/frechet.c eval-double 'g.covariance[j] /= n - 1' 'g.covariance[j] /= n'
+mutant common/eval/frechet.c eval-double '- 2 * trace_of_root' '- 1.99999 * trace_of_root'
+mutant common/eval/measures.c eval-double 'if (!others || j != i + r) sum' 'sum'
+mutant common/eval/measures.c eval-double 'sum / n - marginal * log(marginal)' 'sum / n'
+mutant common/eval/likelihood.c eval-double 'log(levels / (high - low))' 'log(levels)'
+mutant common/eval/precision_recall.c eval-double 'row[j + r] = (real)INFINITY;' ''
+mutant common/eval/precision_recall.c eval-double 'recalled[i] |= in_y' 'recalled[i] |= in_x'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

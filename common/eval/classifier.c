@@ -24,9 +24,10 @@ Classifier classifier_new(Params *p) {
     return c;
 }
 
+/* Pooled before the rectifier, which gives the same numbers with a quarter of the work. */
 Tensor *classifier_features(const Classifier *c, Tensor *x) {
-    Tensor *h = t_max_pool2(t_relu(conv2d(&c->conv[0], x)));        /* (B,14,14,32) */
-    h = t_max_pool2(t_relu(conv2d(&c->conv[1], h)));                /* (B,7,7,64) */
+    Tensor *h = t_relu(t_max_pool2(conv2d(&c->conv[0], x)));        /* (B,14,14,32) */
+    h = t_relu(t_max_pool2(conv2d(&c->conv[1], h)));                /* (B,7,7,64) */
     return linear(&c->features, t_reshape(h, SHAPE(x->shape[0], -1)));
 }
 

@@ -1,7 +1,6 @@
 /* classifier — trains the classifier behind the scores, and says what the scores are worth. */
+#include "calibrate.h"
 #include "data/batches.h"
-#include "data/fashion.h"
-#include "eval/classifier.h"
 #include "io/checkpoint.h"
 #include "io/cli.h"
 #include "io/file.h"
@@ -32,6 +31,7 @@ static Option options[] = {
 static const Command commands[] = {
     {"train", "train the network, write log, checkpoint and weights to --out"},
     {"eval", "accuracy on the test images of the weights in --out"},
+    {"calibrate", "scores of real pictures spoilt in known ways, by the weights in --out"},
     {"info", "print the network and its number of parameters"},
     {0}};
 
@@ -175,6 +175,20 @@ static int eval(void) {
     return 0;
 }
 
+/* ---- calibrate ------------------------------------------------------------------------------- */
+
+static int calibrate(void) {
+    Fashion data = fashion_load(o.common.data);
+    char *path = path_join(o.common.out, "weights.safetensors");
+    Judge judge = judge_new(&data, path);
+    calibrate_sets(&judge, o.common.out, cli.line, o.common.quiet);
+    calibrate_sizes(&judge, o.common.out);
+    judge_free(&judge);
+    fashion_free(&data);
+    free(path);
+    return 0;
+}
+
 /* ---- info ------------------------------------------------------------------------------------ */
 
 static int info(void) {
@@ -192,5 +206,6 @@ int main(int argc, char **argv) {
     if (o.common.threads) threads_set(o.common.threads);
     if (!strcmp(cli.command, "train")) return train();
     if (!strcmp(cli.command, "eval")) return eval();
+    if (!strcmp(cli.command, "calibrate")) return calibrate();
     return info();
 }
