@@ -1,4 +1,4 @@
-/* test_eval.c — the scores: against closed forms, plain loops and LAPACKE, and on spoilt pictures. */
+/* test_eval.c — the scores: against closed forms, loops and LAPACKE, and on spoilt pictures. */
 #include "data/sha256.h"
 #include "eval/eigen.h"
 #include "eval/likelihood.h"
@@ -267,7 +267,7 @@ static double squared_distance(int d, const real *a, const real *b) {
 
 static double plain_radius(int d, int n, const real *x, int i, int k) {
     double below = -1;
-    for (int r = 0; r <= k; r++) {         /* the next larger one k + 1 times: the first is itself */
+    for (int r = 0; r <= k; r++) {         /* the next larger, k + 1 times: the first is itself */
         double next = INFINITY;
         for (int j = 0; j < n; j++) {
             double s = squared_distance(d, x + i * d, x + j * d);
@@ -626,7 +626,7 @@ static char *score(const char *arguments, int *status) {
     return text;
 }
 
-/* bytes, 0:1 and -1:1 are the same pictures: the same scores, to rounding; and the sheet is whole */
+/* bytes, 0:1 and -1:1 are the same pictures: the same scores to rounding, and a whole sheet */
 Test(eval, score_reads_bytes_and_both_ranges) {
     static const char *files[] = {"bytes", "unit", "both"};
     double frechet[3];
@@ -669,7 +669,7 @@ Test(eval, score_prints_a_sheet) {
     free(path);
 }
 
-/* what cannot be scored ends with status 1 (2: the command line), the reason in one line, the last */
+/* what cannot be scored ends with status 1 (2: the command line) and the reason in one line */
 Test(eval, score_refuses_what_it_cannot_judge) {
     static const struct { const char *arguments, *reason; int status; } cases[] = {
         {"", "no SAMPLES.npy given", 2},

@@ -42,6 +42,6 @@ Frozen frozen_load(const char *path);       /* fails with one line */
 void   frozen_free(Frozen *f);
 /* x (n,28,28,1) in [0,1] -> features (n,64) and probabilities (n,10); NULL: not wanted */
 void frozen_apply(const Frozen *f, int n, const real *x, real *features, real *probabilities);
-int  most_probable(const real *probabilities);      /* of the ten; the first, if there are several */
+int  most_probable(const real *probabilities);      /* of the ten; the first, if several are */
 
 #endif

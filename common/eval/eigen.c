@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* the rotation that makes a[p][q] zero, applied to rows and columns p and q of a and to rows of v */
+/* the rotation that makes a[p][q] zero, applied to rows and columns p, q of a and to rows of v */
 static void rotate(int n, double *a, double *v, int p, int q) {
     double apq = a[p * n + q];
     if (fabs(apq) < 1e-300) return;

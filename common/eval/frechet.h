@@ -1,5 +1,5 @@
-/* frechet.h — the Frechet distance between two sets of features (Heusel et al. 2017, section 3, the
- * "FID" with any features): both are taken for Gaussians, and
+/* frechet.h — the Frechet distance between two sets of features (Heusel et al. 2017, section 3,
+ * the "FID" with any features): both are taken for Gaussians, and
  *
  *     d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2).
  *

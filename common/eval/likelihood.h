@@ -10,7 +10,7 @@
 
 double bits_per_dimension(double nats_per_image, int dimensions);
 double nats_per_image(double bits_per_dim, int dimensions);
-/* from -ln of a density over pixels scaled to low..high to -ln of the probability of their levels */
+/* from -ln of a density over pixels scaled to low..high to -ln of their levels' probability */
 double discrete_nats(double density_nats, int dimensions, int levels, double low, double high);
 
 #endif

@@ -12,8 +12,8 @@
  * training images, whose mean and covariance the Frechet distance uses in full, and n of which the
  * precision, recall and coverage use.
  *
- * Features are moved and scaled by constants of the training images, whose features then have mean 0
- * and variance 1 on average over the 64: distances are in these units.
+ * Features are moved and scaled by constants of the training images, whose features then have mean
+ * 0 and variance 1 on average over the 64: distances are in these units.
  *
  * Nothing here reads or writes samples: score/main.c does for files. */
 #ifndef SCORES_H
@@ -35,7 +35,7 @@ typedef struct {
     double sharpness;
     int histogram[SCORE_CLASSES];      /* pictures the classifier puts into each class */
     double accuracy;                   /* share whose class is the intended one; NAN: no labels */
-    /* Ravuri & Vinyals 2019: of a network trained on these pictures, on real ones; NAN: not asked */
+    /* Ravuri & Vinyals 2019: of a network trained on these pictures, on real ones; or NAN */
     double trained_on;
 } Scores;
 

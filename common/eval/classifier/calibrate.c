@@ -9,6 +9,15 @@
 
 enum { SIDE = SCORE_SIDE, PIXELS = SCORE_PIXELS };
 
+/* A way to spoil a set: x (n,28,28,1) in [0,1] and labels (n) are changed in place; returns how
+ * many pictures are left. */
+typedef struct {
+    const char *name;
+    int (*spoil)(int n, real *x, int *labels, double strength);
+    double strength;
+    enum { FROM_TEST, FROM_VALIDATION, FROM_TRAIN } from;
+} Spoilt;
+
 /* ---- ways to spoil --------------------------------------------------------------------------- */
 
 static int leave(int n, real *x, int *labels, double strength) {
@@ -103,7 +112,7 @@ static int uniform_noise(int n, real *x, int *labels, double strength) {
     return n;
 }
 
-const Spoilt spoilt_sets[] = {
+static const Spoilt spoilt_sets[] = {
     {"training images", leave, 0, FROM_TRAIN},
     {"test images", leave, 0, FROM_TEST},
     {"validation images", leave, 0, FROM_VALIDATION},
@@ -120,7 +129,7 @@ const Spoilt spoilt_sets[] = {
     {"100 images repeated", repeat, 100, FROM_TEST},
     {"one image repeated", repeat, 1, FROM_TEST},
     {"uniform noise", uniform_noise, 0, FROM_TEST},
-    {0}};
+    {0}};                                         /* the last has no name */
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
