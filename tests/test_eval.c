@@ -3,9 +3,8 @@
 #include "eval/eigen.h"
 #include "eval/likelihood.h"
 #include "eval/scores.h"
-#include "io/npy.h"
-#include "stops.h"
-#include "testing.h"
+#include "io/file.h"
+#include "programs.h"
 
 #include <lapacke.h>
 #include <math.h>
@@ -547,7 +546,7 @@ Test(eval, classification_accuracy_score_knows_labels) {
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
-static char folder[100];
+PROGRAM_SUITE(score);
 
 /* an .npy file in the folder */
 static void put_npy(const char *name, const char *type, const char *shape, const void *data,
@@ -580,7 +579,6 @@ static void put_idx(const char *name, const Images *set, int n, bool labels) {
 static void make_files(void) {
     enum { N = 30 };
     static float unit[N * SCORE_PIXELS], both[N * SCORE_PIXELS];
-    strcpy(folder, temporary_folder());
     Fashion data = fashion_load(NULL);
     for (int i = 0; i < N * SCORE_PIXELS; i++) {
         unit[i] = (float)data.test.pixels[i] / 255;
@@ -609,34 +607,28 @@ static void make_files(void) {
     fashion_free(&data);
 }
 
-/* Runs build/score; each @ stands for the folder. Its output, to be freed, and exit status. */
-static char *score(const char *arguments, int *status) {
+/* what build/score prints; to be freed */
+static char *score(const char *arguments) {
     const char *build = getenv("BUILD");
-    char command[1500], *to = command;
-    to += sprintf(to, "%s/score --threads 1 ", build ? build : "build");
-    for (const char *p = arguments; *p; p++) {
-        if (*p == '@') to += sprintf(to, "%s", folder);
-        else *to++ = *p;
-    }
-    sprintf(to, " >%s/out 2>%s/err", folder, folder);
-    *status = system(command);
-    *status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 256;
-    char *path = path_join(folder, *status ? "err" : "out"), *text = text_of(path);
+    char command[1500], args[900];
+    snprintf(args, sizeof args, arguments, folder, folder, folder, folder);
+    snprintf(command, sizeof command, "%s/score --threads 1 %s >%s/out", build ? build : "build",
+             args, folder);
+    cr_assert_eq(system(command), 0, "%s", command);
+    char *path = path_join(folder, "out"), *text = text_of(path);
     free(path);
     return text;
 }
 
 /* bytes, 0:1 and -1:1 are the same pictures: the same scores to rounding, and a whole sheet */
-Test(eval, score_reads_bytes_and_both_ranges) {
-    static const char *files[] = {"bytes", "unit", "both"};
+Test(score, reads_bytes_and_both_ranges) {
+    static const char *arguments[] = {"%s/bytes.npy --data %s --json",
+                                      "%s/unit.npy --data %s --json",
+                                      "%s/both.npy --data %s --json"};
     double frechet[3];
     make_files();
     for (int i = 0; i < 3; i++) {
-        char line[200];
-        int status;
-        snprintf(line, sizeof line, "@/%s.npy --data @ --json", files[i]);
-        char *text = score(line, &status);
-        cr_assert_eq(status, 0, "%s", text);
+        char *text = score(arguments[i]);
         cJSON *j = cJSON_Parse(text), *samples = cJSON_GetObjectItem(j, "samples");
         frechet[i] = cJSON_GetObjectItem(samples, "frechet_distance")->valuedouble;
         cr_assert_eq(cJSON_GetObjectItem(j, "n")->valueint, 30);
@@ -652,11 +644,9 @@ Test(eval, score_reads_bytes_and_both_ranges) {
 }
 
 /* with labels and a picture of neighbours */
-Test(eval, score_prints_a_sheet) {
-    int status;
+Test(score, prints_a_sheet) {
     make_files();
-    char *text = score("@/unit.npy --labels @/labels.npy --data @ --neighbours @/n.png", &status);
-    cr_assert_eq(status, 0, "%s", text);
+    char *text = score("%s/unit.npy --labels %s/labels.npy --data %s --neighbours %s/n.png");
     static const char *parts[] = {"N = 30 pictures", "test set", "noise", "Frechet distance",
                                   "kernel distance", "Inception-style", "precision", "recall",
                                   "coverage", "sharpness", "intended class", "trained on it"};
@@ -664,45 +654,36 @@ Test(eval, score_prints_a_sheet) {
         cr_assert(strstr(text, parts[i]), "'%s' is not in: %s", parts[i], text);
     }
     free(text);
-    char *path = path_join(folder, "n.png");
-    cr_assert_eq(access(path, F_OK), 0);
-    free(path);
+    cr_assert(file_there("n.png"));
 }
 
 /* what cannot be scored ends with status 1 (2: the command line) and the reason in one line */
-Test(eval, score_refuses_what_it_cannot_judge) {
+Test(score, refuses_what_it_cannot_judge) {
     static const struct { const char *arguments, *reason; int status; } cases[] = {
         {"", "no SAMPLES.npy given", 2},
-        {"@/bytes.npy @/unit.npy", "surplus argument", 2},
-        {"@/bytes.npy --range 1:2", "is not one of auto|0:1|-1:1|0:255", 2},
-        {"@/nothing.npy", "nothing.npy: cannot be read", 1},
-        {"@/t10k-labels-idx1-ubyte", "is not an .npy file", 1},
-        {"@/half.npy", "holds numbers of type '<f2'", 1},
-        {"@/cut.npy", "announces 24304 numbers of 4 bytes, 94080 bytes follow", 1},
-        {"@/flat.npy", "its shape is (23520); pictures are (N,28,28)", 1},
-        {"@/nan.npy", "picture 1, pixel 16 is nan", 1},
-        {"@/bright.npy", "its values are 0 to 1.25: neither", 1},
-        {"@/dark.npy", "its values are -0.01 to 1: neither", 1},
-        {"@/both.npy --range 0:1", "are -1 to 1, outside --range 0:1", 1},
-        {"@/few.npy", "holds 2 pictures; 20 to 10000 can be scored", 1},
-        {"@/many.npy --data @", "holds 200 pictures; 20 to 120 can be scored", 1},
-        {"@/bytes.npy --labels @/few_labels.npy", "its shape is (29); labels of 30 pictures", 1},
-        {"@/bytes.npy --labels @/classes.npy", "0 to 9 is expected", 1},
-        {"@/bytes.npy --weights notebooks-data/ae/weights.safetensors", "was made by ae", 1},
-        {"@/bytes.npy --data @/nowhere", "not found", 1},
+        {"%s/bytes.npy %s/unit.npy", "surplus argument", 2},
+        {"%s/bytes.npy --range 1:2", "is not one of auto|0:1|-1:1|0:255", 2},
+        {"%s/nothing.npy", "nothing.npy: cannot be read", 1},
+        {"%s/t10k-labels-idx1-ubyte", "is not an .npy file", 1},
+        {"%s/half.npy", "holds numbers of type '<f2'", 1},
+        {"%s/cut.npy", "announces 24304 numbers of 4 bytes, 94080 bytes follow", 1},
+        {"%s/flat.npy", "its shape is (23520); pictures are (N,28,28)", 1},
+        {"%s/nan.npy", "picture 1, pixel 16 is nan", 1},
+        {"%s/bright.npy", "its values are 0 to 1.25: neither", 1},
+        {"%s/dark.npy", "its values are -0.01 to 1: neither", 1},
+        {"%s/both.npy --range 0:1", "are -1 to 1, outside --range 0:1", 1},
+        {"%s/few.npy", "holds 2 pictures; 20 to 10000 can be scored", 1},
+        {"%s/bytes.npy --labels %s/few_labels.npy", "its shape is (29); labels of 30 pictures", 1},
+        {"%s/bytes.npy --labels %s/classes.npy", "0 to 9 is expected", 1},
+        {"%s/bytes.npy --weights notebooks-data/ae/weights.safetensors", "was made by ae", 1},
+        {"%s/bytes.npy --data %s/nowhere", "not found", 1},
     };
     make_files();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int status;
-        char *text = score(cases[i].arguments, &status), *last = text;
-        cr_assert_eq(status, cases[i].status, "score %s: %d, %s", cases[i].arguments, status, text);
-        cr_assert(strstr(text, cases[i].reason), "score %s: %s", cases[i].arguments, text);
-        for (char *p = text; *p; p++) {
-            if (*p == '\n' && p[1]) last = p + 1;
-        }
-        bool noted = strncmp(text, "note: ", 6) == 0;       /* that --data is not the published set */
-        cr_assert(last == text || noted, "more than one line: %s", text);
-        free(text);
+        expect_refusal("score", cases[i].arguments, cases[i].status, cases[i].reason);
     }
+    char message[2000];           /* first it notes that these are not the published files */
+    cr_assert_eq(run_program("score", "%s/many.npy --data %s", message), 1);
+    cr_assert(strstr(message, "holds 200 pictures; 20 to 120 can be scored"), "%s", message);
 }
 #endif
