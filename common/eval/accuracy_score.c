@@ -29,16 +29,17 @@ static Tensor *logits(const Pupil *c, Tensor *x) {
 
 static void teach(const Pupil *c, Params *params, int n, const real *x, const int *labels) {
     enum { STEPS = 300, BATCH = 256 };
+    int batch = n < BATCH ? n : BATCH;
     Tape tape = {0};
     Adam adam = {ADAM_DEFAULTS};
     Batches batches = batches_new(n, params->seed);
     int index[BATCH], targets[BATCH];
     for (int step = 0; step < STEPS; step++) {
         tape_reset(&tape);
-        batches_next(&batches, BATCH, index);
-        Tensor *images = t_input(&tape, NULL, SHAPE(BATCH, SCORE_SIDE, SCORE_SIDE, 1));
-        k_gather_rows(BATCH, SCORE_PIXELS, x, index, images->x);
-        for (int i = 0; i < BATCH; i++) targets[i] = labels[index[i]];
+        batches_next(&batches, batch, index);
+        Tensor *images = t_input(&tape, NULL, SHAPE(batch, SCORE_SIDE, SCORE_SIDE, 1));
+        k_gather_rows(batch, SCORE_PIXELS, x, index, images->x);
+        for (int i = 0; i < batch; i++) targets[i] = labels[index[i]];
         Tensor *loss = t_cross_entropy(logits(c, images), targets);
         params_zero_grad(params);
         backward(loss);
