@@ -601,7 +601,7 @@ static void make_files(void) {
     put_npy("dark.npy", "<f4", "(30, 784)", unit, sizeof unit);
     unit[800] = NAN;
     put_npy("nan.npy", "<f4", "(30, 784)", unit, sizeof unit);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         put_idx(fashion_files[k], k < 2 ? &data.train : &data.test, k < 2 ? 400 : 120, k % 2);
     }
     fashion_free(&data);
