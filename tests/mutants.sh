@@ -61,6 +61,13 @@ mutant common/data/emoji.c emoji-float 'enum { NEARLY = 13 }' 'enum { NEARLY = 9
 mutant common/data/emoji.c emoji-float 'count && made_from(c, s)' 'count'
 mutant common/data/folder.c folder-float 'return e->hash != f->hash ?' 'return e->line != f->line ? e->line - f->line : e->hash != f->hash ?'
 mutant common/data/picture_decode.c folder-float '255 * (255 - a)' '0'
+mutant common/eval/frechet.c eval-double 'g.covariance[j] /= n - 1' 'g.covariance[j] /= n'
+mutant common/eval/frechet.c eval-double '- 2 * trace_of_root' '- 1.99999 * trace_of_root'
+mutant common/eval/measures.c eval-double 'if (!others || j != i + r) sum' 'sum'
+mutant common/eval/measures.c eval-double 'sum / n - marginal * log(marginal)' 'sum / n'
+mutant common/eval/likelihood.c eval-double 'log(levels / (high - low))' 'log(levels)'
+mutant common/eval/precision_recall.c eval-double 'row[j + r] = (real)INFINITY;' ''
+mutant common/eval/precision_recall.c eval-double 'recalled[i] |= in_y' 'recalled[i] |= in_x'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

@@ -2,11 +2,11 @@
 # setup.sh [PACKAGE...] — installs the Debian or Ubuntu packages that are missing: those that everything needs, and
 # those named. Says nothing when there is nothing to do.
 needed="gcc libc6-dev zlib1g-dev libcjson-dev libstb-dev libfreetype-dev"
-packages="$needed libcriterion-dev gnuplot-nox dataset-fashion-mnist fonts-noto-color-emoji unicode-data $*"
+packages="$needed libcriterion-dev liblapacke-dev gnuplot-nox dataset-fashion-mnist fonts-noto-color-emoji unicode-data $*"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: this is no Debian or Ubuntu; what is needed: a C compiler, zlib, cJSON, stb, FreeType," >&2
-    echo "Criterion, gnuplot, and Fashion-MNIST in /usr/share/datasets/fashion-mnist or by --data" >&2
+    echo "Criterion, LAPACKE, gnuplot, and Fashion-MNIST in /usr/share/datasets/fashion-mnist or by --data" >&2
     exit 0
 fi
 

@@ -120,6 +120,27 @@ Test(cli, refuses_what_makes_no_sense_with_status_2) {
     refused("sample --steps 3", "--steps means nothing to ae sample, only to: train");
 }
 
+/* a program with one argument instead of commands */
+static void parse_operand(void *words) {
+    static char *argv[4];
+    int argc = 1;
+    cli = (Cli){.program = "score", .operand = "SAMPLES.npy", .options = options};
+    argv[0] = "build/score";
+    for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) argv[argc++] = w;
+    cli_parse(&cli, argc, argv);
+}
+
+Test(cli, takes_an_operand_in_place_of_a_command) {
+    char good[] = "x.npy --hidden 7", none[] = "--hidden 7", two[] = "x.npy y.npy";
+    char wrong[] = "x.npy --hiden";
+    parse_operand(good);
+    cr_assert_str_eq(cli.command, "x.npy");
+    cr_assert_eq(o.hidden, 7);
+    expect_stop(2, "no SAMPLES.npy given; see build/score --help", parse_operand, none);
+    expect_stop(2, "surplus argument 'y.npy' after x.npy", parse_operand, two);
+    expect_stop(2, "--hiden; see build/score --help", parse_operand, wrong);
+}
+
 /* does a preset set its options, and does what the user wrote win, in any order? */
 Test(cli, presets_set_defaults_that_the_command_line_overrides) {
     parse("train --config hinton2006");

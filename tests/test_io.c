@@ -361,3 +361,75 @@ Test(io, npy_has_a_header_of_128_bytes) {
     cr_assert_arr_eq(bytes + 128, x, sizeof x);
     file_unmap(bytes, n);
 }
+
+/* an .npy file in memory with this dictionary and `bytes` zeros after it; its length */
+static size_t make_npy(uint8_t *file, const char *dict, size_t bytes) {
+    size_t n = strlen(dict);
+    memcpy(file, "\x93NUMPY\x01\x00", 8);
+    file[8] = (uint8_t)n, file[9] = 0;
+    memcpy(file + 10, dict, n);
+    memset(file + 10 + n, 0, bytes);
+    return 10 + n + bytes;
+}
+
+/* is what was written read back, and every type of number? */
+Test(io, npy_is_read_back) {
+    real x[6] = {0, -1, (real)2.5, 3, 4, 5};
+    const char *path = place("x.npy");
+    npy_save(path, x, 2, (int[]){2, 3});
+    Npy a = npy_open(path);
+    cr_assert(a.rank == 2 && a.shape[0] == 2 && a.shape[1] == 3 && a.len == 6);
+    for (size_t i = 0; i < 6; i++) cr_assert_eq(npy_number(&a, i), (double)x[i]);
+    npy_close(&a);
+
+    static const struct { const char *type; size_t size; } types[] = {
+        {"|u1", 1}, {"<i4", 4}, {"<i8", 8}, {"<f4", 4}, {"<f8", 8}};
+    for (size_t k = 0; k < 5; k++) {
+        uint8_t file[256];
+        char dict[100], message[NPY_MESSAGE];
+        snprintf(dict, sizeof dict, "{'descr': '%s', 'fortran_order': False, 'shape': (3,), }\n",
+                 types[k].type);
+        size_t n = make_npy(file, dict, 3 * types[k].size);
+        uint8_t *second = file + n - 2 * types[k].size;
+        int64_t i64 = -7;
+        float f32 = -7;
+        double f64 = -7;
+        if (k == 0) *second = 7;
+        else memcpy(second, k < 3 ? (void *)&i64 : k == 3 ? (void *)&f32 : (void *)&f64,
+                    types[k].size);
+        cr_assert(npy_parse(&a, file, n, message), "%s: %s", types[k].type, message);
+        cr_assert_eq(npy_number(&a, 1), k == 0 ? 7 : -7, "%s", types[k].type);
+        cr_assert_eq(npy_number(&a, 2), 0);
+    }
+}
+
+/* is each kind of damage named? */
+Test(io, npy_refuses_what_it_cannot_read) {
+    static const struct { const char *dict; size_t bytes; const char *reason; } cases[] = {
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 20, "announces 6 numbers"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 25, "25 bytes follow"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", 24, "Fortran order"},
+        {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", 24, "type '>f4'"},
+        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }", 24, "type [('a'"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, -3), }", 24, "not one that NumPy"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967297), }", 4,
+         "not one that NumPy"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3", 24, "not one that NumPy"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", 4,
+         "not one that NumPy"},
+        {"{'descr': '<f4', 'shape': (2, 3), }", 24, "not one that NumPy"},
+    };
+    uint8_t file[256];
+    char message[NPY_MESSAGE];
+    Npy a;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t n = make_npy(file, cases[i].dict, cases[i].bytes);
+        cr_assert(!npy_parse(&a, file, n, message), "%s", cases[i].dict);
+        cr_assert(strstr(message, cases[i].reason), "%s: %s", cases[i].dict, message);
+    }
+    size_t n = make_npy(file, cases[0].dict, 24);
+    cr_assert(npy_parse(&a, file, n, message), "%s", message);
+    for (size_t cut = 0; cut < n; cut++) cr_assert(!npy_parse(&a, file, cut, message));
+    file[0] = 'x';
+    cr_assert(!npy_parse(&a, file, n, message) && strstr(message, "is not an .npy file"));
+}

@@ -21,9 +21,4 @@ void pca_free(Pca *p);
 void pca_encode(const Pca *p, int n, const real *x, real *codes);     /* (n,d) -> (n,k) */
 void pca_decode(const Pca *p, int n, const real *codes, real *x);
 
-/* Eigenvalues, falling, of a symmetric a (n,n), which is destroyed, with its eigenvectors in the
- * rows of v, by cyclic
- * Jacobi rotations (Golub & Van Loan, section 8.5). */
-void symmetric_eigen(int n, double *a, double *values, double *v);
-
 #endif

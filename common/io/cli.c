@@ -203,16 +203,17 @@ static void print_option(const Option *o) {
 }
 
 static _Noreturn void print_help(const Cli *c) {
-    printf("usage: %s COMMAND [options]\n", c->path);
+    const char *command = c->operand ? NULL : c->command;
+    printf("usage: %s %s [options]\n", c->path, c->operand ? c->operand : "COMMAND");
     if (c->about) printf("%s: %s\n", c->program, c->about);
-    printf("\ncommands:\n");
-    for (const Command *k = c->commands; k->name; k++) {
-        bool shown = !c->command || strcmp(c->command, k->name) == 0;
+    if (!c->operand) printf("\ncommands:\n");
+    for (const Command *k = c->commands; !c->operand && k->name; k++) {
+        bool shown = !command || strcmp(command, k->name) == 0;
         if (shown) printf("  %-10s  %s\n", k->name, k->help);
     }
-    printf("\noptions%s%s:\n", c->command ? " of " : "", c->command ? c->command : "");
+    printf("\noptions%s%s:\n", command ? " of " : "", command ? command : "");
     for (const Option *o = c->options; o->name; o++) {
-        if (applies(o, c->command)) print_option(o);
+        if (applies(o, command)) print_option(o);
     }
     print_option(&(Option){.name = "help", .letter = 'h', .b = &(bool){0}, .help = "this text"});
     for (const Preset *p = c->presets; p && p->config; p++) {
@@ -256,8 +257,8 @@ static int option_index(const Cli *c, int answer) {
 }
 
 static _Noreturn void refuse(const Cli *c, int answer, char **argv) {
-    const char *word = argv[optind - 1], *see = c->command ? c->command : "";
-    const char *space = c->command ? " " : "";
+    bool named = c->command && !c->operand;
+    const char *word = argv[optind - 1], *see = named ? c->command : "", *space = named ? " " : "";
     if (answer == ':') {
         const Option *o = &c->options[option_index(c, optopt)];
         usage_error("--%s needs a value: --%s %s", o->name, o->name, meta(o));
@@ -272,7 +273,14 @@ static _Noreturn void refuse(const Cli *c, int answer, char **argv) {
 }
 
 static void set_command(Cli *c, const char *word) {
-    if (c->command) usage_error("surplus argument '%s' after the command %s", word, c->command);
+    if (c->command) {
+        usage_error("surplus argument '%s' after %s%s", word, c->operand ? "" : "the command ",
+                    c->command);
+    }
+    if (c->operand) {
+        c->command = word;
+        return;
+    }
     for (const Command *k = c->commands; k->name; k++) {
         if (strcmp(k->name, word) == 0) c->command = k->name;
     }
@@ -324,7 +332,9 @@ void cli_parse(Cli *c, int argc, char **argv) {
     Given given = {0};
     read_words(c, argc, argv, &given);
     if (given.help) print_help(c);
-    if (!c->command) usage_error("no command given; see %s --help", c->path);
+    if (!c->command) {
+        usage_error("no %s given; see %s --help", c->operand ? c->operand : "command", c->path);
+    }
     set_given(c, &given);
     apply_preset(c);
 }

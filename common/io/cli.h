@@ -71,6 +71,9 @@ typedef struct {
     const char *program;      /* the chapter's name */
     const char *about;        /* one line under the usage */
     const Command *commands;  /* NULL: train, sample, eval, info */
+    /* set for a program without commands: what its one argument is, "SAMPLES.npy"; `command` is
+     * then that argument */
+    const char *operand;
     Option *options;
     const Preset *presets;    /* NULL: none */
     const char *command;      /* filled: what is to be done */

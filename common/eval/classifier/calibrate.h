@@ -1,0 +1,12 @@
+/* calibrate.h — what the scores say of sets whose quality is known. */
+#ifndef CALIBRATE_H
+#define CALIBRATE_H
+
+#include "eval/scores.h"
+
+/* calibration.csv, one row a set, and calibration.json */
+void calibrate_sets(const Judge *j, const char *folder, const char *command, bool quiet);
+/* sizes.csv: the distances of test images against how many there are of them */
+void calibrate_sizes(const Judge *j, const char *folder);
+
+#endif

@@ -1,0 +1,84 @@
+/* scores.h — everything this project measures of a set of pictures, on one sheet.
+ *
+ *     Judge judge = judge_new(&data, CLASSIFIER_WEIGHTS);
+ *     ScoreSheet sheet = score_sheet(&judge, n, samples, labels, seed);
+ *     score_sheet_print(&sheet);
+ *     cJSON_AddItemToObject(metrics, "scores", score_sheet_json(&sheet));
+ *     judge_free(&judge);
+ *
+ * A score means little alone. A sheet has three columns of the same n: the samples; real pictures
+ * that neither the generator nor the classifier has seen (the test images), which is as good as a
+ * score can be expected to get at this n; and uniform noise. All three are compared with the
+ * training images, whose mean and covariance the Frechet distance uses in full, and n of which the
+ * precision, recall and coverage use.
+ *
+ * Features are moved and scaled by constants of the training images, whose features then have mean
+ * 0 and variance 1 on average over the 64: distances are in these units.
+ *
+ * Nothing here reads or writes samples: score/main.c does for files. */
+#ifndef SCORES_H
+#define SCORES_H
+
+#include "data/fashion.h"
+#include "eval/classifier.h"
+#include "eval/frechet.h"
+#include "eval/measures.h"
+#include "eval/precision_recall.h"
+#include "io/json.h"
+
+enum { SCORE_MINIMUM = 20 };     /* pictures; at most as many as there are test images */
+
+typedef struct {
+    double frechet;
+    Estimate kernel, inception;
+    PrecisionRecall regions;
+    double sharpness;
+    int histogram[SCORE_CLASSES];      /* pictures the classifier puts into each class */
+    double accuracy;                   /* share whose class is the intended one; NAN: no labels */
+    /* Ravuri & Vinyals 2019: of a network trained on these pictures, on real ones; or NAN */
+    double trained_on;
+} Scores;
+
+typedef struct {
+    const Fashion *data;
+    Frozen net;
+    Arena arena;                 /* holds the rest */
+    real mean[SCORE_FEATURES], scale;     /* of features: (x - mean) scale */
+    real *features;              /* (data->train.count,64), of the training images */
+    Gaussian gaussian;           /* fitted to them */
+} Judge;
+
+/* looks at all training images: seconds. `data` must outlive the judge. */
+Judge judge_new(const Fashion *data, const char *weights);
+void  judge_free(Judge *j);
+
+/* x (n,28,28,1) in [0,1], labels (n) or NULL. All but trained_on, which takes long. */
+Scores scores_of(const Judge *j, int n, const real *x, const int *labels);
+
+/* features (n,64) and, unless NULL, probabilities (n,10), as the scores see them */
+void judge_look(const Judge *j, int n, const real *x, real *features, real *probabilities);
+
+/* Share of `test` that a small network names rightly after it was trained on x, from scratch. */
+double classification_accuracy_score(int n, const real *x, const int *labels, const Images *test,
+                                     uint64_t seed);
+
+typedef struct {
+    int n, reference;            /* pictures in each column; training images compared with */
+    char sha256[65];             /* of the classifier */
+    const char *const *class_names;
+    Scores samples, real_images, noise;
+} ScoreSheet;
+
+/* The three columns. With labels trained_on too: for real pictures of n training images, since the
+ * test images are what it is tested on. */
+ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, uint64_t seed);
+void   score_sheet_print(const ScoreSheet *s);
+cJSON *score_sheet_json(const ScoreSheet *s);
+cJSON *scores_json(const Scores *s);
+
+/* Picture of the `count` first of x, each with its 5 nearest training images by pixels, then its 5
+ * nearest by features: shows samples that are copies. */
+void neighbours_picture(const Judge *j, int count, const real *x, const char *path,
+                        const char *parameters);
+
+#endif

@@ -1,0 +1,147 @@
+/* sheet.c — a score sheet as text, as JSON, and the picture of nearest neighbours. */
+#include "eval/scores.h"
+#include "io/picture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+/* "0.1234", or "-" for what was not measured */
+static const char *number(double value, double unit, int digits, char text[static 32]) {
+    if (isnan(value)) return strcpy(text, "-");
+    snprintf(text, 32, "%.*f", digits, unit * value);
+    return text;
+}
+
+static void print_row(const char *name, const double value[3], double unit, int digits,
+                      const char *remark) {
+    char a[32], b[32], c[32];
+    printf("  %-30s %10s %10s %10s   %s\n", name, number(value[0], unit, digits, a),
+           number(value[1], unit, digits, b), number(value[2], unit, digits, c), remark);
+}
+
+static void print_histogram(const ScoreSheet *s) {
+    const Scores *column[3] = {&s->samples, &s->real_images, &s->noise};
+    printf("\n  share of each class, as the classifier sees it, %%\n");
+    for (int k = 0; k < SCORE_CLASSES; k++) {
+        double share[3];
+        for (int c = 0; c < 3; c++) share[c] = (double)column[c]->histogram[k] / s->n;
+        print_row(s->class_names[k], share, 100, 1, "");
+    }
+}
+
+void score_sheet_print(const ScoreSheet *s) {
+    const Scores *a = &s->samples, *b = &s->real_images, *c = &s->noise;
+    printf("scores of N = %d pictures against %d training images, classifier %.12s\n\n", s->n,
+           s->reference, s->sha256);
+    printf("  %-30s %10s %10s %10s\n", "", "samples", "test set", "noise");
+#define ROW(name, of, unit, digits, remark)                                                       \
+    print_row(name, (double[]){a->of, b->of, c->of}, unit, digits, remark)
+    ROW("Frechet distance", frechet, 1, 4, "lower is better; biased, falls with N");
+    ROW("kernel distance", kernel.mean, 1, 4, "lower is better; unbiased");
+    ROW("  deviation over subsets", kernel.deviation, 1, 4, "");
+    ROW("Inception-style score", inception.mean, 1, 3, "1 to 10, higher is better");
+    ROW("  deviation over splits", inception.deviation, 1, 3, "");
+    ROW("precision, %", regions.precision, 100, 1, "means nothing without the next two");
+    ROW("recall, %", regions.recall, 100, 1, "diversity");
+    ROW("coverage, %", regions.coverage, 100, 1, "both");
+    ROW("sharpness", sharpness, 1, 4, "best near the test set's");
+    ROW("intended class is seen, %", accuracy, 100, 1, "");
+    ROW("trained on it, tested on real, %", trained_on, 100, 1, "");
+#undef ROW
+    print_histogram(s);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+/* JSON knows no NaN: what was not measured is null */
+static void add(cJSON *to, const char *name, double value) {
+    if (isnan(value)) cJSON_AddNullToObject(to, name);
+    else cJSON_AddNumberToObject(to, name, value);
+}
+
+cJSON *scores_json(const Scores *s) {
+    cJSON *j = cJSON_CreateObject();
+    add(j, "frechet_distance", s->frechet);
+    add(j, "kernel_distance", s->kernel.mean);
+    add(j, "kernel_distance_deviation", s->kernel.deviation);
+    add(j, "inception_score", s->inception.mean);
+    add(j, "inception_score_deviation", s->inception.deviation);
+    add(j, "precision", s->regions.precision);
+    add(j, "recall", s->regions.recall);
+    add(j, "coverage", s->regions.coverage);
+    add(j, "sharpness", s->sharpness);
+    add(j, "intended_class_accuracy", s->accuracy);
+    add(j, "classification_accuracy_score", s->trained_on);
+    cJSON_AddItemToObject(j, "class_histogram", cJSON_CreateIntArray(s->histogram, SCORE_CLASSES));
+    return j;
+}
+
+cJSON *score_sheet_json(const ScoreSheet *s) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddNumberToObject(j, "n", s->n);
+    cJSON_AddNumberToObject(j, "reference_images", s->reference);
+    cJSON_AddStringToObject(j, "classifier_sha256", s->sha256);
+    cJSON_AddItemToObject(j, "samples", scores_json(&s->samples));
+    cJSON_AddItemToObject(j, "test_images", scores_json(&s->real_images));
+    cJSON_AddItemToObject(j, "noise", scores_json(&s->noise));
+    return j;
+}
+
+/* ---- neighbours ------------------------------------------------------------------------------ */
+
+enum { NEAREST = 5, COLUMNS = 1 + 2 * (1 + NEAREST) };
+
+static void nearest_by_pixels(const Judge *j, int count, const real *x, int *index) {
+    enum { AT_ONCE = 1000 };
+    const Images *train = &j->data->train;
+    Arena arena = {0};
+    real *block = arena_get(&arena, (size_t)AT_ONCE * SCORE_PIXELS * sizeof *block);
+    real *distance = arena_get(&arena, (size_t)count * NEAREST * sizeof *distance);
+    int *from = arena_get(&arena, AT_ONCE * sizeof *from);
+    for (int i = 0; i < train->count; i += AT_ONCE) {
+        int n = train->count - i < AT_ONCE ? train->count - i : AT_ONCE;
+        for (int k = 0; k < n; k++) from[k] = i + k;
+        images_get(train, n, from, 0, 1, block, NULL);
+        nearest_neighbours(SCORE_PIXELS, count, x, n, block, i, NEAREST, index, distance);
+    }
+    arena_free(&arena);
+}
+
+static void nearest_by_features(const Judge *j, int count, const real *x, int *index) {
+    Arena arena = {0};
+    real *features = arena_get(&arena, (size_t)count * SCORE_FEATURES * sizeof *features);
+    real *distance = arena_get(&arena, (size_t)count * NEAREST * sizeof *distance);
+    judge_look(j, count, x, features, NULL);
+    nearest_neighbours(SCORE_FEATURES, count, features, j->data->train.count, j->features, 0,
+                       NEAREST, index, distance);
+    arena_free(&arena);
+}
+
+void neighbours_picture(const Judge *j, int count, const real *x, const char *path,
+                        const char *parameters) {
+    Arena arena = {0};
+    int *by[2];
+    for (int b = 0; b < 2; b++) by[b] = arena_get(&arena, (size_t)count * NEAREST * sizeof(int));
+    nearest_by_pixels(j, count, x, by[0]);
+    nearest_by_features(j, count, x, by[1]);
+    size_t numbers = (size_t)count * COLUMNS * SCORE_PIXELS;
+    real *grid = arena_get(&arena, numbers * sizeof *grid), *to = grid;
+    k_fill(numbers, (real)0.5, grid);               /* empty columns in the grey of the gaps */
+    for (int i = 0; i < count; i++) {
+        memcpy(to, x + (size_t)i * SCORE_PIXELS, SCORE_PIXELS * sizeof *to);
+        to += SCORE_PIXELS;
+        for (int b = 0; b < 2; b++) {
+            to += SCORE_PIXELS;
+            images_get(&j->data->train, NEAREST, by[b] + i * NEAREST, 0, 1, to, NULL);
+            to += NEAREST * SCORE_PIXELS;
+        }
+    }
+    picture_save(path, grid,
+                 (Grid){.count = count * COLUMNS, .height = SCORE_SIDE, .width = SCORE_SIDE,
+                        .channels = 1, .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1},
+                 parameters);
+    arena_free(&arena);
+}

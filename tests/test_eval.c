@@ -1,0 +1,689 @@
+/* test_eval.c — the scores: against closed forms, loops and LAPACKE, and on spoilt pictures. */
+#include "data/sha256.h"
+#include "eval/eigen.h"
+#include "eval/likelihood.h"
+#include "eval/scores.h"
+#include "io/file.h"
+#include "programs.h"
+
+#include <lapacke.h>
+#include <math.h>
+
+SUITE(eval);
+
+/* ---- eigenvalues ----------------------------------------------------------------------------- */
+
+/* A v = lambda v, orthonormal v, falling lambda? */
+Test(eval, jacobi_rotations_find_the_eigenvectors) {
+    enum { N = 17 };
+    double a[N * N], kept[N * N], values[N], v[N * N];
+    real x[N * N];
+    test_values("matrix", -1, 1, N * N, x);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++)
+            a[i * N + j] = kept[i * N + j] = (double)x[i * N + j] + (double)x[j * N + i];
+    symmetric_eigen(N, a, values, v);
+    for (int i = 0; i < N; i++) {
+        cr_assert(i == 0 || values[i] <= values[i - 1]);
+        for (int k = 0; k < N; k++) {
+            double av = 0, dot = 0;
+            for (int j = 0; j < N; j++) {
+                av += kept[k * N + j] * v[i * N + j];
+                dot += v[i * N + j] * v[k * N + j];
+            }
+            cr_assert_float_eq(av, values[i] * v[i * N + k], 1e-11);
+            cr_assert_float_eq(dot, i == k, 1e-12);
+        }
+    }
+}
+
+/* ---- Frechet distance ------------------------------------------------------------------------ */
+
+/* a Gaussian with these numbers, in memory of the arena */
+static Gaussian gaussian(Arena *arena, int d, const double *mean, const double *covariance) {
+    Gaussian g = {100, d, arena_get(arena, (size_t)d * sizeof(double)),
+                  arena_get(arena, (size_t)(d * d) * sizeof(double))};
+    memcpy(g.mean, mean, (size_t)d * sizeof(double));
+    memcpy(g.covariance, covariance, (size_t)(d * d) * sizeof(double));
+    return g;
+}
+
+/* n vectors whose entries are mixed, so that the covariance is not diagonal; `rank` of d
+ * directions vary */
+static real *mixed(Arena *arena, const char *name, int n, int d, int rank) {
+    real *z = arena_get(arena, (size_t)(n * d) * sizeof *z);
+    real *x = arena_get(arena, (size_t)(n * d) * sizeof *x);
+    real *w = arena_get(arena, (size_t)(d * d) * sizeof *w);
+    Rng rng = rng_new(5, name);
+    rng_normal(&rng, (size_t)(n * d), z);
+    rng_normal(&rng, (size_t)(d * d), w);
+    for (int i = 0; i < d; i++) {
+        for (int j = 0; j < d; j++) w[i * d + j] *= (real)(i < rank ? 1.0 / (1 + i) : 0);
+    }
+    gemm(false, false, n, d, d, z, d, w, d, NULL, x, d, false);
+    return x;
+}
+
+/* are mean and covariance right far from the origin, where E[xx] - m m would lose all digits? */
+Test(eval, covariance_is_accurate_far_from_the_origin) {
+    Arena arena = {0};
+    real x[4 * 2] = {10000, 1, 10001, 2, 10002, 3, 10003, 8};
+    Gaussian g = gaussian_fit(&arena, 4, 2, x);
+    double expected[4] = {5.0 / 3, 11.0 / 3, 11.0 / 3, 29.0 / 3};
+    cr_assert_float_eq(g.mean[0], 10001.5, 1e-12);
+    cr_assert_float_eq(g.mean[1], 3.5, 1e-12);
+    for (int i = 0; i < 4; i++) cr_assert_float_eq(g.covariance[i], expected[i], 1e-12);
+    arena_free(&arena);
+}
+
+/* covariances with the same eigenvectors: the distance is |m1-m2|^2 + sum (sqrt a - sqrt b)^2 */
+Test(eval, frechet_distance_has_its_closed_forms) {
+    enum { D = 3 };
+    Arena arena = {0};
+    double m1[D] = {1, 2, 3}, m2[D] = {1, 0, 3.5}, a[D] = {4, 1, 0}, b[D] = {9, 0.25, 2};
+    double turn[D][D], s1[D * D] = {0}, s2[D * D] = {0}, expected = 4 + 0.25;
+    /* a rotation: Householder's reflection I - 2 u u^T / |u|^2 has orthonormal rows */
+    double u[D] = {1, 2, -1};
+    for (int i = 0; i < D; i++) {
+        for (int j = 0; j < D; j++) turn[i][j] = (i == j) - 2 * u[i] * u[j] / 6;
+    }
+    for (int k = 0; k < D; k++) {
+        expected += (sqrt(a[k]) - sqrt(b[k])) * (sqrt(a[k]) - sqrt(b[k]));
+        for (int i = 0; i < D * D; i++) {
+            s1[i] += a[k] * turn[k][i / D] * turn[k][i % D];
+            s2[i] += b[k] * turn[k][i / D] * turn[k][i % D];
+        }
+    }
+    Gaussian g1 = gaussian(&arena, D, m1, s1), g2 = gaussian(&arena, D, m2, s2);
+    cr_assert_float_eq(frechet_distance(&g1, &g2), expected, 1e-9);
+    cr_assert_float_eq(frechet_distance(&g2, &g1), expected, 1e-9);
+    arena_free(&arena);
+}
+
+/* the same formula with LAPACK's eigenvalues: root of S1 by dsyev, then dsyev of the product */
+static double by_dsyev(const Gaussian *a, const Gaussian *b) {
+    int d = a->d;
+    Arena arena = {0};
+    size_t bytes = (size_t)(d * d) * sizeof(double);
+    double *v = arena_get(&arena, bytes), *w = arena_get(&arena, (size_t)d * sizeof(double));
+    double *root = memset(arena_get(&arena, bytes), 0, bytes);
+    double *half = memset(arena_get(&arena, bytes), 0, bytes);
+    double *m = memset(arena_get(&arena, bytes), 0, bytes), distance = 0;
+    memcpy(v, a->covariance, bytes);
+    cr_assert_eq(LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', d, v, d, w), 0);
+    for (int i = 0; i < d; i++) {
+        for (int j = 0; j < d; j++) {
+            for (int k = 0; k < d; k++) {
+                root[i * d + j] += sqrt(fmax(w[k], 0)) * v[i * d + k] * v[j * d + k];
+            }
+        }
+    }
+    for (int i = 0; i < d * d; i++) {
+        for (int k = 0; k < d; k++) half[i] += root[i / d * d + k] * b->covariance[k * d + i % d];
+    }
+    for (int i = 0; i < d * d; i++) {
+        for (int k = 0; k < d; k++) m[i] += half[i / d * d + k] * root[k * d + i % d];
+    }
+    cr_assert_eq(LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'N', 'U', d, m, d, w), 0);
+    for (int j = 0; j < d; j++) {
+        distance += a->covariance[j * d + j] + b->covariance[j * d + j] - 2 * sqrt(fmax(w[j], 0)) +
+                    (a->mean[j] - b->mean[j]) * (a->mean[j] - b->mean[j]);
+    }
+    arena_free(&arena);
+    return distance;
+}
+
+/* another way: the eigenvalues of S1 S2 itself, a matrix that is not symmetric, by dgeev */
+static double by_dgeev(const Gaussian *a, const Gaussian *b) {
+    int d = a->d;
+    Arena arena = {0};
+    double *m = arena_get(&arena, (size_t)(d * d) * sizeof(double)), distance = 0;
+    double *re = arena_get(&arena, (size_t)d * sizeof(double));
+    double *im = arena_get(&arena, (size_t)d * sizeof(double));
+    for (int i = 0; i < d * d; i++) {
+        m[i] = 0;
+        for (int k = 0; k < d; k++) {
+            m[i] += a->covariance[i / d * d + k] * b->covariance[k * d + i % d];
+        }
+    }
+    cr_assert_eq(LAPACKE_dgeev(LAPACK_ROW_MAJOR, 'N', 'N', d, m, d, re, im, NULL, d, NULL, d), 0);
+    for (int j = 0; j < d; j++) {
+        distance += a->covariance[j * d + j] + b->covariance[j * d + j] - 2 * sqrt(fmax(re[j], 0)) +
+                    (a->mean[j] - b->mean[j]) * (a->mean[j] - b->mean[j]);
+    }
+    arena_free(&arena);
+    return distance;
+}
+
+/* within 1e-6 of the covariance's trace of what LAPACK gives, for full and for singular
+ * covariances (fewer vectors than dimensions; directions that do not vary); 0 to itself */
+Test(eval, frechet_distance_agrees_with_lapack) {
+    static const struct { int n, d, rank; } cases[] = {
+        {500, 64, 64}, {200, 7, 7}, {40, 64, 64}, {300, 64, 20}, {100, 1, 1}, {300, 128, 128}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int n = cases[c].n, d = cases[c].d, rank = cases[c].rank;
+        Arena arena = {0};
+        Gaussian a = gaussian_fit(&arena, n, d, mixed(&arena, "a", n, d, rank));
+        Gaussian b = gaussian_fit(&arena, n, d, mixed(&arena, "b", n, d, rank));
+        double bound = 1e-6 * gaussian_trace(&a), ours = frechet_distance(&a, &b);
+        cr_assert_float_eq(ours, by_dsyev(&a, &b), bound, "case %zu: %.10g, LAPACK %.10g", c, ours,
+                           by_dsyev(&a, &b));
+        bool singular = n <= d || rank < d;
+        if (!singular) {
+            cr_assert_float_eq(ours, by_dgeev(&a, &b), bound, "case %zu: %.10g, LAPACK %.10g", c,
+                               ours, by_dgeev(&a, &b));
+        }
+        cr_assert(ours > 0.01 * gaussian_trace(&a), "case %zu: %g is no distance to test", c, ours);
+        double self = frechet_distance(&a, &a);
+        cr_assert(self >= 0 && self < bound, "case %zu: %g to itself", c, self);
+        arena_free(&arena);
+    }
+}
+
+/* ---- kernel distance ------------------------------------------------------------------------- */
+
+static double cubic(int d, const real *a, const real *b) {
+    double dot = 0;
+    for (int i = 0; i < d; i++) dot += (double)a[i] * (double)b[i];
+    return pow(dot / d + 1, 3);
+}
+
+/* the sums of the definition, at sizes that no block divides */
+Test(eval, squared_discrepancy_is_its_definition) {
+    enum { N = 131, M = 77, D = 5 };
+    real x[N * D], y[M * D];
+    double xx = 0, yy = 0, xy = 0;
+    test_values("x", -1, 1, N * D, x);
+    test_values("y", -0.5, 1.5, M * D, y);
+    for (int i = 0; i < N; i++) {
+        for (int j = 0; j < N; j++) xx += i == j ? 0 : cubic(D, x + i * D, x + j * D);
+        for (int j = 0; j < M; j++) xy += cubic(D, x + i * D, y + j * D);
+    }
+    for (int i = 0; i < M; i++) {
+        for (int j = 0; j < M; j++) yy += i == j ? 0 : cubic(D, y + i * D, y + j * D);
+    }
+    double expected = xx / (N * (N - 1)) + yy / (M * (M - 1)) - 2 * xy / (N * M);
+    cr_assert_float_eq(squared_discrepancy(D, N, x, M, y), expected, 1e-5 * expected);
+}
+
+/* zero on average for two small sets from one distribution? The biased sum would be about
+ * E k(x,x) / 10 = 0.8 here. */
+Test(eval, kernel_distance_is_unbiased) {
+    enum { N = 10, D = 4, TIMES = 2000 };
+    real x[N * D], y[N * D];
+    double sum = 0, squares = 0;
+    Rng rng = rng_new(3, "unbiased");
+    for (int t = 0; t < TIMES; t++) {
+        rng_normal(&rng, N * D, x);
+        rng_normal(&rng, N * D, y);
+        double v = squared_discrepancy(D, N, x, N, y);
+        sum += v, squares += v * v;
+    }
+    double mean = sum / TIMES, error = sqrt(squares / TIMES / TIMES);
+    cr_assert(fabs(mean) < 4 * error && error < 0.05, "%g, standard error %g", mean, error);
+}
+
+/* of all vectors in one subset it is the discrepancy itself; subsets scatter; far sets are far */
+Test(eval, kernel_distance_averages_over_subsets) {
+    enum { N = 60, D = 3 };
+    real x[N * D], y[N * D];
+    test_values("x", -1, 1, N * D, x);
+    test_values("y", 0, 2, N * D, y);
+    Estimate all = kernel_distance(D, N, x, N, y, 3, N, 1);
+    Estimate some = kernel_distance(D, N, x, N, y, 40, 20, 1);
+    double whole = squared_discrepancy(D, N, x, N, y);
+    cr_assert_float_eq(all.mean, whole, 1e-5);
+    cr_assert(all.deviation < 1e-5 && some.deviation > 0.01);
+    cr_assert_float_eq(some.mean, whole, 4 * some.deviation / sqrt(40));
+}
+
+/* ---- inception score ------------------------------------------------------------------------- */
+
+Test(eval, inception_score_of_known_probabilities) {
+    enum { N = 100, K = 10 };
+    real certain[N * K] = {0}, undecided[N * K], one[N * K] = {0}, two[2 * 2] = {1, 0, 0.5, 0.5};
+    for (int i = 0; i < N; i++) {
+        certain[i * K + i * K / N] = 1;           /* sorted by class, as samples often are */
+        one[i * K + 3] = 1;
+        for (int k = 0; k < K; k++) undecided[i * K + k] = (real)0.1;
+    }
+    cr_assert_float_eq(inception_score(N, K, certain, 1, 1).mean, 10, 1e-9);
+    cr_assert(inception_score(N, K, certain, 2, 1).mean > 9, "splits must be drawn at random");
+    cr_assert_float_eq(inception_score(N, K, undecided, 10, 1).mean, 1, 1e-6);
+    cr_assert_float_eq(inception_score(N, K, one, 10, 1).mean, 1, 1e-12);
+    /* p = (3/4, 1/4): KL of (1,0) is ln 4/3, of (1/2,1/2) half of ln 2/3 + ln 2 */
+    double kl = (log(4.0 / 3) + (log(2.0 / 3) + log(2)) / 2) / 2;
+    cr_assert_float_eq(inception_score(2, 2, two, 1, 1).mean, exp(kl), 1e-12);
+}
+
+/* ---- precision and recall -------------------------------------------------------------------- */
+
+static double squared_distance(int d, const real *a, const real *b) {
+    double s = 0;
+    for (int i = 0; i < d; i++) s += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return s;
+}
+
+static double plain_radius(int d, int n, const real *x, int i, int k) {
+    double below = -1;
+    for (int r = 0; r <= k; r++) {         /* the next larger, k + 1 times: the first is itself */
+        double next = INFINITY;
+        for (int j = 0; j < n; j++) {
+            double s = squared_distance(d, x + i * d, x + j * d);
+            if (s > below && s < next) next = s;
+        }
+        below = next;
+    }
+    return below;
+}
+
+/* against loops, at sizes that no block divides */
+Test(eval, precision_recall_is_its_definition) {
+    enum { N = 150, M = 131, D = 3, K = 3 };
+    real x[N * D], y[M * D];
+    Rng rng = rng_new(2, "regions");
+    rng_normal(&rng, N * D, x);
+    rng_normal(&rng, M * D, y);
+    for (int i = 0; i < M * D; i++) y[i] = y[i] * (real)0.8 + (real)1.2;
+    int precise = 0, recalled = 0, covered = 0;
+    for (int j = 0; j < M; j++) {
+        bool inside = false;
+        for (int i = 0; i < N; i++) {
+            inside |= squared_distance(D, x + i * D, y + j * D) <= plain_radius(D, N, x, i, K);
+        }
+        precise += inside;
+    }
+    for (int i = 0; i < N; i++) {
+        bool inside = false, holds = false;
+        for (int j = 0; j < M; j++) {
+            double s = squared_distance(D, x + i * D, y + j * D);
+            inside |= s <= plain_radius(D, M, y, j, K);
+            holds |= s <= plain_radius(D, N, x, i, K);
+        }
+        recalled += inside;
+        covered += holds;
+    }
+    PrecisionRecall p = precision_recall(D, N, x, M, y, K);
+    cr_assert(precise > 0 && precise < M && recalled > 0 && recalled < N && covered > 0 &&
+                  covered < N && covered != recalled,
+              "%d, %d, %d test nothing", precise, recalled, covered);
+    cr_assert_float_eq(p.precision, (double)precise / M, 1e-12);
+    cr_assert_float_eq(p.recall, (double)recalled / N, 1e-12);
+    cr_assert_float_eq(p.coverage, (double)covered / N, 1e-12);
+}
+
+/* one real vector repeated: every sample is real, and almost nothing is covered */
+Test(eval, precision_is_fooled_by_one_good_picture) {
+    enum { N = 200, D = 2 };
+    real x[N * D], y[N * D];
+    test_values("x", -1, 1, N * D, x);
+    for (int i = 0; i < N * D; i++) y[i] = x[i % D];
+    PrecisionRecall p = precision_recall(D, N, x, N, y, 3);
+    cr_assert_eq(p.precision, 1);
+    cr_assert(p.recall <= 1.0 / N && p.coverage < 0.1);
+}
+
+/* handed over in pieces: the same neighbours as by looking at all of them */
+Test(eval, nearest_neighbours_are_found_across_pieces) {
+    enum { N = 200, M = 70, D = 4, K = 3 };
+    real x[N * D], y[M * D], distance[M * K];
+    int index[M * K];
+    test_values("x", -1, 1, N * D, x);
+    test_values("y", -1, 1, M * D, y);
+    for (int i = 0; i < N; i += 90) {
+        int n = N - i < 90 ? N - i : 90;
+        nearest_neighbours(D, M, y, n, x + i * D, i, K, index, distance);
+    }
+    for (int j = 0; j < M; j++) {
+        for (int k = 0; k < K; k++) {
+            double s = squared_distance(D, x + index[j * K + k] * D, y + j * D);
+            int nearer = 0;
+            for (int i = 0; i < N; i++) nearer += squared_distance(D, x + i * D, y + j * D) < s;
+            cr_assert_eq(nearer, k, "query %d: neighbour %d has %d nearer ones", j, k, nearer);
+        }
+    }
+}
+
+/* ---- sharpness, likelihoods ------------------------------------------------------------------ */
+
+Test(eval, sharpness_of_known_pictures) {
+    real ramp[6 * 5], checks[6 * 5], both[2 * 6 * 5];
+    for (int i = 0; i < 30; i++) {
+        ramp[i] = (real)0.125 * (real)(i / 5) + (real)0.25 * (real)(i % 5);
+        checks[i] = (i / 5 + i % 5) % 2;
+    }
+    cr_assert_float_eq(sharpness(1, 6, 5, ramp), 0, 1e-6);
+    cr_assert_float_eq(sharpness(1, 6, 5, checks), 4, 1e-6);
+    memcpy(both, ramp, sizeof ramp), memcpy(both + 30, checks, sizeof checks);
+    cr_assert_float_eq(sharpness(2, 6, 5, both), 2, 1e-6);
+}
+
+/* a byte that may be anything costs 8 bits, in whatever range its density was written */
+Test(eval, likelihoods_convert) {
+    enum { D = 784 };
+    cr_assert_float_eq(bits_per_dimension(discrete_nats(0, D, 256, 0, 1), D), 8, 1e-12);
+    cr_assert_float_eq(bits_per_dimension(discrete_nats(D * log(2), D, 256, -1, 1), D), 8, 1e-12);
+    cr_assert_float_eq(nats_per_image(bits_per_dimension(123.4, D), D), 123.4, 1e-10);
+    cr_assert_float_eq(bits_per_dimension(D * log(2), D), 1, 1e-12);
+}
+
+/* N(0.5, 0.1^2) over [0,1]: the entropy of its 256 levels, and that of the density, converted */
+Test(eval, a_density_s_nats_become_its_levels_nats) {
+    double levels = 0, s = 0.1, density = 0.5 * log(2 * 3.14159265358979 * exp(1) * s * s);
+    for (int k = 0; k < 256; k++) {
+        double z0 = (k / 256.0 - 0.5) / s, z1 = ((k + 1) / 256.0 - 0.5) / s;
+        double p = 0.5 * (erf(z1 / sqrt(2)) - erf(z0 / sqrt(2)));
+        if (p > 0) levels -= p * log(p);
+    }
+    cr_assert_float_eq(discrete_nats(density, 1, 256, 0, 1), levels, 1e-3);
+}
+
+/* ---- the classifier -------------------------------------------------------------------------- */
+
+#ifdef REAL_DOUBLE
+static Tensor *classifier_loss(Tape *t, void *context) {
+    static const int label = 3;
+    real x[SCORE_PIXELS];
+    test_values("picture", 0, 1, SCORE_PIXELS, x);
+    Tensor *images = t_input(t, x, SHAPE(1, SCORE_SIDE, SCORE_SIDE, 1));
+    const Classifier *c = context;
+    return t_cross_entropy(classifier_logits(c, classifier_features(c, images)), &label);
+}
+
+/* One picture, few entries, and a seed with which no difference goes across the kink of a rectifier
+ * or from one maximum to another, where there is no slope to compare with. */
+Test(eval, classifier_has_the_right_gradients) {
+    Params p = {.seed = 24};
+    Classifier c = classifier_new(&p);
+    double error = gradient_error(&p, classifier_loss, &c, 2);
+    cr_assert(error < 1e-6, "%g", error);
+    params_free(&p);
+}
+#endif
+
+/* the file's text; to be freed */
+static char *text_of(const char *path) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    char *text = malloc(n + 1);
+    memcpy(text, bytes, n);
+    text[n] = 0;
+    file_unmap(bytes, n);
+    return text;
+}
+
+/* Frozen: are these the weights that the record and the calibration were made with? */
+Test(eval, the_classifier_is_the_one_on_record) {
+    Frozen f = frozen_load(CLASSIFIER_WEIGHTS);
+    size_t length;
+    file_unmap(file_map(CLASSIFIER_WEIGHTS, &length), length);
+    cr_assert_lt(length, 1000000);
+    static const char *records[] = {"metrics.json", "calibration.json", "README.md"};
+    for (int i = 0; i < 3; i++) {
+        char *path = path_join("notebooks-data/classifier", records[i]), *text = text_of(path);
+        cr_assert(strstr(text, f.sha256), "%s does not name the classifier %s", path, f.sha256);
+        free(text);
+        free(path);
+    }
+    frozen_free(&f);
+}
+
+/* pixels and labels of a few thousand pictures: a set that is judged in seconds */
+static Fashion few(int train, int test) {
+    Fashion f = fashion_load(NULL);
+    f.train.count = train, f.test.count = test;
+    return f;
+}
+
+static real *first_images(Arena *arena, const Images *set, int n, int *labels) {
+    real *x = arena_get(arena, (size_t)n * SCORE_PIXELS * sizeof *x);
+    images_get(set, n, NULL, 0, 1, x, labels);
+    return x;
+}
+
+/* 91 % of the test images at least */
+Test(eval, the_classifier_names_test_images) {
+    enum { N = 1000 };
+    Fashion data = few(1, N);
+    Arena arena = {0};
+    static real p[N * SCORE_CLASSES];
+    static int labels[N];
+    Frozen f = frozen_load(CLASSIFIER_WEIGHTS);
+    frozen_apply(&f, N, first_images(&arena, &data.test, N, labels), NULL, p);
+    int right = 0;
+    for (int i = 0; i < N; i++) right += most_probable(p + i * SCORE_CLASSES) == labels[i];
+    cr_assert_geq(right, 0.91 * N);
+    frozen_free(&f);
+    arena_free(&arena);
+    fashion_free(&data);
+}
+
+/* ---- scores of spoilt pictures --------------------------------------------------------------- */
+
+enum { FEW = 200 };
+
+/* x + strength * noise, clamped */
+static Scores noisy(const Judge *j, const real *x, double strength) {
+    static real y[FEW * SCORE_PIXELS];
+    Rng rng = rng_new(1, "noisy");
+    rng_normal(&rng, FEW * SCORE_PIXELS, y);
+    for (int i = 0; i < FEW * SCORE_PIXELS; i++) {
+        y[i] = (real)fmin(fmax((double)x[i] + strength * (double)y[i], 0), 1);
+    }
+    return scores_of(j, FEW, y, NULL);
+}
+
+/* Do distances grow with the damage? Is precision fooled by one picture repeated, and coverage and
+ * the distances not? */
+Test(eval, distances_rank_damage) {
+    threads_set(1);               /* little work at a time: threads would mostly wait */
+    Fashion data = few(600, FEW);
+    Arena arena = {0};
+    int labels[FEW];
+    real *x = first_images(&arena, &data.test, FEW, labels);
+    Judge j = judge_new(&data, CLASSIFIER_WEIGHTS);
+    cr_assert_float_eq(gaussian_trace(&j.gaussian), SCORE_FEATURES, 1e-3);
+    Scores last = scores_of(&j, FEW, x, labels), best = last;
+    cr_assert(last.accuracy > 0.88 && last.inception.mean > 6);
+    static const double strengths[] = {0.1, 0.2, 0.5};
+    for (int k = 0; k < 3; k++) {
+        Scores s = noisy(&j, x, strengths[k]);
+        cr_assert(s.frechet > last.frechet && s.kernel.mean > last.kernel.mean &&
+                      s.regions.coverage < last.regions.coverage && s.sharpness > last.sharpness,
+                  "noise %g", strengths[k]);
+        last = s;
+    }
+    for (int i = 1; i < FEW; i++) memcpy(x + i * SCORE_PIXELS, x, SCORE_PIXELS * sizeof *x);
+    Scores one = scores_of(&j, FEW, x, NULL);
+    cr_assert_eq(one.regions.precision, 1);
+    cr_assert(one.regions.recall < 0.01 && one.regions.coverage < 0.05);
+    cr_assert_float_eq(one.inception.mean, 1, 1e-4);
+    cr_assert(one.frechet > 20 * best.frechet && isnan(one.accuracy));
+    judge_free(&j);
+    arena_free(&arena);
+    fashion_free(&data);
+}
+
+/* the same bits for any number of threads */
+Test(eval, scores_do_not_depend_on_threads) {
+    Fashion data = few(200, 60);
+    Arena arena = {0};
+    Scores s[2];
+    int labels[60];
+    real *x = first_images(&arena, &data.test, 60, labels);
+    for (int i = 0; i < 2; i++) {
+        threads_set(i + 1);
+        Judge j = judge_new(&data, CLASSIFIER_WEIGHTS);
+        s[i] = scores_of(&j, 60, x, labels);
+        judge_free(&j);
+    }
+    cr_assert_eq(s[0].frechet, s[1].frechet);
+    cr_assert_eq(s[0].kernel.mean, s[1].kernel.mean);
+    cr_assert_eq(s[0].inception.mean, s[1].inception.mean);
+    cr_assert_eq(s[0].regions.coverage, s[1].regions.coverage);
+    cr_assert_eq(s[0].accuracy, s[1].accuracy);
+    arena_free(&arena);
+    fashion_free(&data);
+}
+
+#ifndef REAL_DOUBLE
+/* Trained on real pictures far better than chance; with labels that say nothing, chance */
+Test(eval, classification_accuracy_score_knows_labels) {
+    threads_set(1);               /* little work at a time: threads would mostly wait */
+    enum { N = 160 };
+    Fashion data = few(N, N);
+    Arena arena = {0};
+    int labels[N], wrong[N];
+    real *x = first_images(&arena, &data.train, N, labels);
+    Rng rng = rng_new(1, "labels");
+    for (int i = 0; i < N; i++) wrong[i] = (int)rng_below(&rng, SCORE_CLASSES);
+    double good = classification_accuracy_score(N, x, labels, &data.test, 1);
+    double bad = classification_accuracy_score(N, x, wrong, &data.test, 1);
+    cr_assert(good > 0.6 && bad < 0.3, "%g and %g", good, bad);
+    arena_free(&arena);
+    fashion_free(&data);
+}
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+PROGRAM_SUITE(score);
+
+/* an .npy file in the folder */
+static void put_npy(const char *name, const char *type, const char *shape, const void *data,
+                    size_t bytes) {
+    char header[128] = "\x93NUMPY\x01\x00\x76\x00";
+    snprintf(header + 10, 118, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type,
+             shape);
+    for (int i = 10 + (int)strlen(header + 10); i < 127; i++) header[i] = ' ';
+    header[127] = '\n';
+    char *path = path_join(folder, name);
+    AtomicFile f = file_create(path);
+    file_put(&f, header, 128);
+    file_put(&f, data, bytes);
+    file_commit(&f);
+    free(path);
+}
+
+static void put_idx(const char *name, const Images *set, int n, bool labels) {
+    uint8_t head[16] = {0, 0, 8, labels ? 1 : 3, 0, 0, (uint8_t)(n >> 8), (uint8_t)n,
+                        0, 0, 0, SCORE_SIDE, 0, 0, 0, SCORE_SIDE};
+    char *path = path_join(folder, name);
+    AtomicFile f = file_create(path);
+    file_put(&f, head, labels ? 8 : 16);
+    file_put(&f, labels ? set->labels : set->pixels, (size_t)n * (labels ? 1 : SCORE_PIXELS));
+    file_commit(&f);
+    free(path);
+}
+
+/* 30 pictures in three ranges, their labels, and a small set of real ones to judge them by */
+static void make_files(void) {
+    enum { N = 30 };
+    static float unit[N * SCORE_PIXELS], both[N * SCORE_PIXELS];
+    Fashion data = fashion_load(NULL);
+    for (int i = 0; i < N * SCORE_PIXELS; i++) {
+        unit[i] = (float)data.test.pixels[i] / 255;
+        both[i] = 2 * unit[i] - 1;
+    }
+    put_npy("bytes.npy", "|u1", "(30, 28, 28, 1)", data.test.pixels, N * SCORE_PIXELS);
+    put_npy("unit.npy", "<f4", "(30, 784)", unit, sizeof unit);
+    put_npy("both.npy", "<f4", "(30, 1, 28, 28)", both, sizeof both);
+    put_npy("labels.npy", "|u1", "(30,)", data.test.labels, N);
+    put_npy("few_labels.npy", "|u1", "(29,)", data.test.labels, N - 1);
+    put_npy("flat.npy", "<f4", "(23520,)", unit, sizeof unit);
+    put_npy("few.npy", "<f4", "(2, 784)", unit, 2 * SCORE_PIXELS * sizeof *unit);
+    put_npy("half.npy", "<f2", "(60, 28, 28)", unit, N * SCORE_PIXELS * sizeof *unit);
+    put_npy("cut.npy", "<f4", "(31, 28, 28)", unit, sizeof unit);
+    put_npy("many.npy", "|u1", "(200, 28, 28)", data.test.pixels, 200 * SCORE_PIXELS);
+    put_npy("classes.npy", "|u1", "(30,)", data.test.pixels + 300, N);
+    unit[800] = (float)1.25;
+    put_npy("bright.npy", "<f4", "(30, 784)", unit, sizeof unit);
+    unit[800] = (float)-0.01;
+    put_npy("dark.npy", "<f4", "(30, 784)", unit, sizeof unit);
+    unit[800] = NAN;
+    put_npy("nan.npy", "<f4", "(30, 784)", unit, sizeof unit);
+    for (int k = 0; k < 4; k++) {
+        put_idx(fashion_files[k], k < 2 ? &data.train : &data.test, k < 2 ? 400 : 120, k % 2);
+    }
+    fashion_free(&data);
+}
+
+/* what build/score prints; to be freed */
+static char *score(const char *arguments) {
+    const char *build = getenv("BUILD");
+    char command[1500], args[900];
+    snprintf(args, sizeof args, arguments, folder, folder, folder, folder);
+    snprintf(command, sizeof command, "%s/score --threads 1 %s >%s/out", build ? build : "build",
+             args, folder);
+    cr_assert_eq(system(command), 0, "%s", command);
+    char *path = path_join(folder, "out"), *text = text_of(path);
+    free(path);
+    return text;
+}
+
+/* bytes, 0:1 and -1:1 are the same pictures: the same scores to rounding, and a whole sheet */
+Test(score, reads_bytes_and_both_ranges) {
+    static const char *arguments[] = {"%s/bytes.npy --data %s --json",
+                                      "%s/unit.npy --data %s --json",
+                                      "%s/both.npy --data %s --json"};
+    double frechet[3];
+    make_files();
+    for (int i = 0; i < 3; i++) {
+        char *text = score(arguments[i]);
+        cJSON *j = cJSON_Parse(text), *samples = cJSON_GetObjectItem(j, "samples");
+        frechet[i] = cJSON_GetObjectItem(samples, "frechet_distance")->valuedouble;
+        cr_assert_eq(cJSON_GetObjectItem(j, "n")->valueint, 30);
+        cr_assert_eq(strlen(cJSON_GetObjectItem(j, "classifier_sha256")->valuestring), 64);
+        cr_assert(cJSON_IsNull(cJSON_GetObjectItem(samples, "intended_class_accuracy")));
+        cr_assert_not_null(cJSON_GetObjectItem(cJSON_GetObjectItem(j, "test_images"), "recall"));
+        cr_assert_not_null(cJSON_GetObjectItem(cJSON_GetObjectItem(j, "noise"), "coverage"));
+        cJSON_Delete(j);
+        free(text);
+    }
+    cr_assert_float_eq(frechet[1], frechet[0], 1e-4 * frechet[0]);
+    cr_assert_float_eq(frechet[2], frechet[0], 1e-4 * frechet[0]);
+}
+
+/* with labels and a picture of neighbours */
+Test(score, prints_a_sheet) {
+    make_files();
+    char *text = score("%s/unit.npy --labels %s/labels.npy --data %s --neighbours %s/n.png");
+    static const char *parts[] = {"N = 30 pictures", "test set", "noise", "Frechet distance",
+                                  "kernel distance", "Inception-style", "precision", "recall",
+                                  "coverage", "sharpness", "intended class", "trained on it"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        cr_assert(strstr(text, parts[i]), "'%s' is not in: %s", parts[i], text);
+    }
+    free(text);
+    cr_assert(file_there("n.png"));
+}
+
+/* what cannot be scored ends with status 1 (2: the command line) and the reason in one line */
+Test(score, refuses_what_it_cannot_judge) {
+    static const struct { const char *arguments, *reason; int status; } cases[] = {
+        {"", "no SAMPLES.npy given", 2},
+        {"%s/bytes.npy %s/unit.npy", "surplus argument", 2},
+        {"%s/bytes.npy --range 1:2", "is not one of auto|0:1|-1:1|0:255", 2},
+        {"%s/nothing.npy", "nothing.npy: cannot be read", 1},
+        {"%s/t10k-labels-idx1-ubyte", "is not an .npy file", 1},
+        {"%s/half.npy", "holds numbers of type '<f2'", 1},
+        {"%s/cut.npy", "announces 24304 numbers of 4 bytes, 94080 bytes follow", 1},
+        {"%s/flat.npy", "its shape is (23520); pictures are (N,28,28)", 1},
+        {"%s/nan.npy", "picture 1, pixel 16 is nan", 1},
+        {"%s/bright.npy", "its values are 0 to 1.25: neither", 1},
+        {"%s/dark.npy", "its values are -0.01 to 1: neither", 1},
+        {"%s/both.npy --range 0:1", "are -1 to 1, outside --range 0:1", 1},
+        {"%s/few.npy", "holds 2 pictures; 20 to 10000 can be scored", 1},
+        {"%s/bytes.npy --labels %s/few_labels.npy", "its shape is (29); labels of 30 pictures", 1},
+        {"%s/bytes.npy --labels %s/classes.npy", "0 to 9 is expected", 1},
+        {"%s/bytes.npy --weights notebooks-data/ae/weights.safetensors", "was made by ae", 1},
+        {"%s/bytes.npy --data %s/nowhere", "not found", 1},
+    };
+    make_files();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect_refusal("score", cases[i].arguments, cases[i].status, cases[i].reason);
+    }
+    char message[2000];           /* first it notes that these are not the published files */
+    cr_assert_eq(run_program("score", "%s/many.npy --data %s", message), 1);
+    cr_assert(strstr(message, "holds 200 pictures; 20 to 120 can be scored"), "%s", message);
+}
+#endif
