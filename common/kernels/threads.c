@@ -1,6 +1,5 @@
 /* threads.c — how many threads the kernels use, and the scratch memory they share. */
 #include "kernels.h"
-#include "memory.h"
 #include "parallel.h"
 
 #include <stdio.h>
@@ -46,7 +45,7 @@ real *scratch(ScratchSlot slot, size_t count) {
     if (slots[slot].memory && count <= slots[slot].count) return slots[slot].memory;
     size_t bytes = (count * sizeof(real) + 64) / 64 * 64;    /* never 0 */
     free(slots[slot].memory);
-    slots[slot].memory = memory_get(bytes);
+    slots[slot].memory = aligned_alloc(64, bytes);
     slots[slot].count = bytes / sizeof(real);
     if (!slots[slot].memory) {
         fprintf(stderr, "kernels: no memory for %zu bytes of scratch; try a smaller batch\n",

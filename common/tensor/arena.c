@@ -1,7 +1,6 @@
 /* arena.c — memory in chunks, given out in order, taken back all at once. Pieces that come back
  * earlier are given out again: from the smallest free block that holds what is asked for, cut to
  * size. Neighbouring free blocks are joined, so that small pieces make room for large ones. */
-#include "kernels/memory.h"
 #include "tensor/error.h"
 #include "tensor/sanitize.h"
 #include "tensor/tensor.h"
@@ -29,7 +28,7 @@ static size_t rounded(size_t bytes) {
 
 static Chunk *chunk_new(size_t size) {
     Chunk *c = malloc(sizeof *c);
-    char *bytes = memory_get(size);
+    char *bytes = aligned_alloc(ALIGN, size);
     if (!c || !bytes)
         fail("out of memory: %zu MB more were needed; try a smaller --batch", size >> 20);
     POISON(bytes, size);
