@@ -442,7 +442,7 @@ static void bias_back_ours(void *p) {
  * because the processor reads a line before it writes to it. */
 static void bench_arrays(const char *name, int rows, int c, int arrays, Run *run) {
     char text[80];
-    snprintf(text, sizeof text, "%s (%d,%d)", name, rows, c);
+    snprintf(text, sizeof text, "%s %dx%d", name, rows, c);
     if (!wanted(text)) return;
     size_t n = (size_t)rows * c;
     ArrayCase a = {
