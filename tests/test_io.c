@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "io/half.h"
+#include "io/lettering.h"
 #include "io/npy.h"
 #include "io/picture.h"
 #include "io/safetensors.h"
@@ -323,6 +324,46 @@ Test(io, pictures_in_colour_fill_the_last_row) {
 
 /* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All
  * chunks are walked. */
+/* black pixels of row y between left and right */
+static int ink(const uint8_t *p, int w, int y, int left, int right) {
+    int n = 0;
+    for (int x = left; x < right; x++) n += p[y * w + x] == 0;
+    return n;
+}
+
+/* Do texts stand under their own images, in as many lines as they need, cut where there is no more
+ * room, without a pixel outside their cells? */
+Test(io, pictures_have_captions) {
+    enum { SIDE = 40 };
+    static real x[3 * SIDE * SIDE];
+    const char *captions[3] = {"bag", "ankle boot", "caf\xc3\xa9 incomprehensibilities and a great "
+                                                    "many more words than there is room for"};
+    Grid g = {.count = 3, .height = SIDE, .width = SIDE, .channels = 1, .columns = 3, .low = -1,
+              .high = 0, .captions = captions};
+    size_t n;
+    uint8_t *png = picture_encode(x, g, NULL, &n);
+    int w, h, c;
+    uint8_t *p = stbi_load_from_memory(png, (int)n, &w, &h, &c, 0);
+    cr_assert(p && w == 3 * SIDE + 4 && h == SIDE + 4 * LINE_HEIGHT + 2 + 2, "%dx%d", w, h);
+    for (int i = 0; i < 3; i++) {
+        int lines = 0, left = 1 + i * (SIDE + 1);
+        for (int l = 0; l < 4; l++) {
+            int black = 0;
+            for (int y = 0; y < LINE_HEIGHT; y++)
+                black += ink(p, w, 1 + SIDE + l * LINE_HEIGHT + y, left, left + SIDE);
+            lines += black > 0;
+        }
+        cr_expect_eq(lines, i == 0 ? 1 : i == 1 ? 2 : 4, "caption %d has %d lines", i, lines);
+    }
+    for (int y = 0; y < h; y++)
+        for (int i = 0; i < 4; i++) cr_assert_eq(p[y * w + i * (SIDE + 1)], 128, "ink in a gap");
+    cr_expect_eq(lettering_lines("", SIDE), 0);
+    cr_expect_eq(lettering_lines("ankle boot", 200), 1);
+    cr_expect_eq(lettering_lines("ankle", 1), 4, "a letter a line, and no more than there is room");
+    stbi_image_free(p);
+    free(png);
+}
+
 Test(io, pictures_carry_the_command_line) {
     real x = 0;
     Grid g = {.count = 1, .height = 1, .width = 1, .channels = 1, .low = 0, .high = 1};

@@ -1,6 +1,7 @@
 #include "io/picture.h"
 
 #include "io/file.h"
+#include "io/lettering.h"
 #include "tensor/error.h"
 
 #include <math.h>
@@ -16,15 +17,26 @@
 
 /* the picture that a grid makes, in bytes */
 typedef struct {
-    int columns, cell_height, cell_width, gap, height, width;
+    int columns, image_height, cell_height, cell_width, gap, height, width;
 } Layout;
+
+/* pixels under each image, enough for the longest caption */
+static int caption_height(Grid g) {
+    int lines = 0;
+    for (int i = 0; g.captions && i < g.count; i++) {
+        int n = lettering_lines(g.captions[i], g.width * g.enlarge);
+        if (n > lines) lines = n;
+    }
+    return lines ? lines * LINE_HEIGHT + 2 : 0;
+}
 
 static Layout layout(Grid g) {
     int columns = g.columns ? g.columns : (int)ceil(sqrt(g.count));
     if (columns > g.count) columns = g.count;
     int rows = (g.count + columns - 1) / columns, gap = g.count > 1 ? g.enlarge : 0;
-    Layout l = {.columns = columns, .gap = gap,
-                .cell_height = g.height * g.enlarge, .cell_width = g.width * g.enlarge};
+    Layout l = {.columns = columns, .gap = gap, .image_height = g.height * g.enlarge,
+                .cell_width = g.width * g.enlarge};
+    l.cell_height = l.image_height + caption_height(g);
     l.height = rows * (l.cell_height + gap) + gap;
     l.width = columns * (l.cell_width + gap) + gap;
     return l;
@@ -37,13 +49,21 @@ static uint8_t to_byte(real value, Grid g, int channel) {
 }
 
 static void draw(const real *image, Grid g, Layout l, uint8_t *corner) {
-    for (int y = 0; y < l.cell_height; y++) {
+    for (int y = 0; y < l.image_height; y++) {
         for (int x = 0; x < l.cell_width; x++) {
             const real *from = image + (y / g.enlarge * g.width + x / g.enlarge) * g.channels;
             uint8_t *to = corner + ((size_t)y * l.width + x) * g.channels;
             for (int c = 0; c < g.channels; c++) to[c] = to_byte(from[c], g, c);
         }
     }
+}
+
+static void draw_caption(const char *text, Grid g, Layout l, uint8_t *corner) {
+    int row = l.width * g.channels;
+    uint8_t *below = corner + (size_t)l.image_height * row;
+    for (int y = 0; y < l.cell_height - l.image_height; y++)
+        memset(below + (size_t)y * row, 255, (size_t)l.cell_width * g.channels);
+    lettering_draw(text, l.cell_width, g.channels, below, row);
 }
 
 static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
@@ -54,8 +74,9 @@ static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
     for (int i = 0; i < g.count; i++) {
         size_t top = l.gap + (size_t)(i / l.columns) * (l.cell_height + l.gap);
         size_t left = l.gap + (size_t)(i % l.columns) * (l.cell_width + l.gap);
-        draw(images + (size_t)i * g.height * g.width * g.channels, g, l,
-             pixels + (top * l.width + left) * g.channels);
+        uint8_t *corner = pixels + (top * l.width + left) * g.channels;
+        draw(images + (size_t)i * g.height * g.width * g.channels, g, l, corner);
+        if (g.captions) draw_caption(g.captions[i], g, l, corner);
     }
     return pixels;
 }

@@ -12,6 +12,7 @@ typedef struct {
     int columns;                          /* 0: about as many as rows */
     int enlarge;                          /* each pixel becomes so many squared; 0: 1 */
     double low, high;                     /* values shown as black and white; others are clamped */
+    const char *const *captions;          /* a text under each image; NULL: none (lettering.h) */
 } Grid;
 
 /* Atomic; fails with one line. parameters: Cli.line, or NULL. Values that are not numbers are drawn

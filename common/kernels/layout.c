@@ -121,6 +121,20 @@ void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, boo
         }
 }
 
+/* VEC channels of one block: the largest of its four pixels, and which it was; ties: the first */
+static void max_of_block(const real *at, size_t right, size_t below, int n, real *y,
+                         uint8_t *winner) {
+    vec a = vload_some(at, n), b = vload_some(at + right, n);
+    vec c = vload_some(at + below, n), d = vload_some(at + below + right, n);
+    vec above = vselect(b > a, b, a), under = vselect(d > c, d, c);
+    vec which = vselect(under > above, vselect(d > c, vset(3), vset(2)),
+                        vselect(b > a, vset(1), vset(0)));
+    vstore_some(y, vselect(under > above, under, above), n);
+    real number[VEC];
+    vstore(number, which);
+    for (int k = 0; k < n; k++) winner[k] = (uint8_t)number[k];
+}
+
 void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner) {
     size_t row = (size_t)2 * w * c;
     PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
@@ -128,17 +142,11 @@ void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *wi
         for (int j = 0; j < w; j++) {
             const real *at = x + 2 * i * row + (size_t)2 * j * c;
             size_t out = ((size_t)i * w + j) * c;
-            for (int k = 0; k < c; k++) {
-                const real v[4] = {at[k], at[c + k], at[row + k], at[row + c + k]};
-                int best = 0;
-                for (int l = 1; l < 4; l++)
-                    if (v[l] > v[best]) best = l;
-                y[out + k] = v[best];
-                winner[out + k] = (uint8_t)best;
-            }
+            for (int k = 0; k < c; k += VEC)
+                max_of_block(at + k, (size_t)c, row, least(VEC, c - k), y + out + k,
+                             winner + out + k);
         }
 }
-
 void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const real *dy, real *dx,
                       bool add)
 {

@@ -35,7 +35,7 @@ static Cli cli = {.program = "dataset",
                   .commands = commands};
 
 /* of a contact sheet with all pictures, and of one with some */
-enum { COLUMNS = 64, COLUMNS_OF_SOME = 24 };
+enum { COLUMNS = 64, COLUMNS_OF_SOME = 12 };
 
 /* image[place in the source] */
 static void by_place(const Captioned *c, int *image) {
@@ -66,14 +66,18 @@ static void contact_sheet(const Captioned *c, const char *path) {
     int places = arrange(c, image, some, sheet);
     size_t each = (size_t)side * side * 3;
     real *x = malloc((size_t)places * each * sizeof *x);
+    const char **captions = some ? calloc((size_t)places, sizeof *captions) : NULL;
+    for (int i = 0; captions && i < places; i++) captions[i] = c->all.captions[sheet[i]];
     if (!x) fail("out of memory: a sheet of %d pictures", places);
     for (int i = 0; i < places; i++) {
         if (sheet[i] >= 0) images_get(&c->all, 1, &sheet[i], 0, 1, x + (size_t)i * each, NULL);
         else for (size_t j = 0; j < each; j++) x[(size_t)i * each + j] = (real)0.5;
     }
     Grid grid = {.count = places, .height = side, .width = side, .channels = 3,
-                 .columns = some ? COLUMNS_OF_SOME : COLUMNS, .low = 0, .high = 1};
+                 .columns = some ? COLUMNS_OF_SOME : COLUMNS, .low = 0, .high = 1,
+                 .captions = captions};
     picture_save(path, x, grid, cli.line);
+    free(captions);
     free(x);
     free(image);
     free(sheet);
