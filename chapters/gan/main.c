@@ -236,10 +236,10 @@ static void training_step(Training *t, Tape *tape, Run *run) {
         Tensor *on_real = discriminator(&t->d, x, y, true);
         Tensor *on_fake = discriminator(&t->d, t_detach(made), y, true);
         Tensor *loss_d = discriminator_loss(loss, on_real, on_fake);
-        descend(&t->of_d, loss_d, o.lr_d, run->step, epoch);
         run_value(run, "loss_d", (double)loss_d->x[0]);
         run_value(run, "d_real", mean_probability(on_real));
         run_value(run, "d_fake", mean_probability(on_fake));
+        descend(&t->of_d, loss_d, o.lr_d, run->step, epoch);
     }
     params_freeze(&t->of_d.params, true);
     Tensor *loss_g = generator_loss(loss, discriminator(&t->d, made, y, true));
@@ -318,7 +318,7 @@ static int train(void) {
         if (save) checkpoint_save(run.checkpoint, &everything);
         if (save) checkpoint_save_half(run.weights, &weights);
     }
-    run_record_number(&run, "tape_bytes", (double)tape.arena.peak);
+    run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));
     tape_free(&tape);
     training_free(&t);
     fashion_free(&data);

@@ -20,9 +20,14 @@ static BatchNorm norm_new(Scope s, int channels) {
     return batch_norm_new(s, channels, 0.1, 1e-5);
 }
 
-/* of D's activation (Radford et al. 2015, section 3) */
+/* D's activation (Radford et al. 2015, section 3); x is used here for the last time */
 static Tensor *leaky(Tensor *x) {
-    return t_leaky_relu(x, 0.2);
+    return t_leaky_relu(t_give(x), 0.2);
+}
+
+/* what follows each of G's layers but the last */
+static Tensor *norm_relu(const BatchNorm *n, Tensor *x, bool training) {
+    return t_relu(t_give(batch_norm(n, x, training)));
 }
 
 static bool ends_with(const Tensor *w, const char *last) {
@@ -121,8 +126,7 @@ static Tensor *goodfellow_discriminator(const Discriminator *d, Tensor *x, bool 
 enum { UNITS = 1024, SMALL = 7 };
 
 static BatchNorm plain_norm_new(Scope s, int channels) {
-    return (BatchNorm){.mean = buffer(s, "mean", 0, SHAPE(channels)),
-                       .var = buffer(s, "var", 1, SHAPE(channels)), .momentum = 0.1, .eps = 1e-5};
+    return batch_norm_plain_new(s, channels, 0.1, 1e-5);
 }
 
 static ConvTranspose2d doubling5x5(Scope s, int in, int out) {
@@ -147,12 +151,12 @@ static void dcgan28_generator_new(Generator *g, Scope s) {
 
 static Tensor *dcgan28_generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
     Tensor *h = linear(&g->fc[0], with_label(z, y));
-    h = t_relu(batch_norm(&g->norm[0], h, training));
+    h = norm_relu(&g->norm[0], h, training);
     h = linear(&g->fc[1], with_label(h, y));
-    h = t_relu(batch_norm(&g->norm[1], h, training));
+    h = norm_relu(&g->norm[1], h, training);
     h = t_reshape(h, SHAPE(-1, SMALL, SMALL, 2 * g->design.width));
     h = conv_transpose2d(&g->up[0], with_label(h, y));                 /* (B,14,14,64) */
-    h = t_relu(batch_norm(&g->norm[2], h, training));
+    h = norm_relu(&g->norm[2], h, training);
     return t_sigmoid(conv_transpose2d(&g->up[1], with_label(h, y)));   /* (B,28,28,1) */
 }
 
@@ -204,7 +208,7 @@ static void dcgan64_generator_new(Generator *g, Scope s) {
 static Tensor *dcgan64_generator(const Generator *g, Tensor *z, bool training) {
     Tensor *h = t_reshape(z, SHAPE(z->shape[0], 1, 1, -1));
     for (int i = 0; i < g->norms; i++)
-        h = t_relu(batch_norm(&g->norm[i], conv_transpose2d(&g->up[i], h), training));
+        h = norm_relu(&g->norm[i], conv_transpose2d(&g->up[i], h), training);
     return t_tanh(conv_transpose2d(&g->up[g->norms], h));
 }
 
@@ -258,9 +262,9 @@ static void default_generator_new(Generator *g, Scope s) {
 static Tensor *default_generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
     Tensor *h = linear(&g->fc[0], with_label(z, y));
     h = t_reshape(h, SHAPE(-1, SMALL, SMALL, 4 * g->design.width));
-    h = t_relu(batch_norm(&g->norm[0], h, training));
+    h = norm_relu(&g->norm[0], h, training);
     for (int i = 0; i < 2; i++)
-        h = t_relu(batch_norm(&g->norm[i + 1], conv_transpose2d(&g->up[i], h), training));
+        h = norm_relu(&g->norm[i + 1], conv_transpose2d(&g->up[i], h), training);
     return t_tanh(conv2d(&g->out, h));
 }
 

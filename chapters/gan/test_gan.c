@@ -424,6 +424,10 @@ Test(gan, a_single_garment_is_learned) {
         draw_noise(&design, B, &rng, noise->x);
         Tensor *fake = generator(&g, noise, NULL, true);
         Tensor *on_fake = discriminator(&d, t_detach(fake), NULL, true);
+        if (step == 0) {
+            garment_of(&design, 1, fake->x, made);
+            first = (real)k_sum_squared_difference(PIXELS, garment, made);
+        }
         params_zero_grad(&q);
         backward(discriminator_loss(HINGE, discriminator(&d, x, NULL, true), on_fake));
         adam_step(&adam_d, &q, 2e-3, 1);
@@ -432,10 +436,6 @@ Test(gan, a_single_garment_is_learned) {
         backward(generator_loss(HINGE, discriminator(&d, fake, NULL, true)));
         params_freeze(&q, false);
         adam_step(&adam_g, &p, 2e-3, 1);
-        if (step == 0) {
-            garment_of(&design, 1, fake->x, made);
-            first = (real)k_sum_squared_difference(PIXELS, garment, made);
-        }
     }
     settle_statistics(&g, 1, 50, 1);
     draw_noise(&design, 1, &rng, z);
