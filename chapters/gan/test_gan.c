@@ -448,6 +448,32 @@ Test(gan, a_single_garment_is_learned) {
 }
 #endif
 
+/* Does the network of 2014 drop 0.2 of the pixels and half of either hidden layer, in training, and
+ * nothing otherwise? */
+Test(gan, dropout_is_where_the_authors_have_it) {
+    static const double last_to_first[3] = {0.5, 0.5, 0.2};
+    Params p = {.seed = 1};
+    Discriminator d = discriminator_new(&p, design_named("goodfellow", false, false));
+    Rng rng = rng_new(1, "dropout");
+    d.dropout = &rng;
+    for (int training = 0; training < 2; training++) {
+        Tape t = {0};
+        Tensor *x = t_input(&t, NULL, SHAPE(2, SIDE, SIDE, 1));
+        test_values("pictures", 0, 1, x->len, x->x);
+        discriminator(&d, x, NULL, training);
+        int found = 0;
+        for (const Tensor *y = t.last; y; y = y->prev) {
+            if (strcmp(y->op, "dropout")) continue;
+            cr_assert(found < 3);
+            cr_expect_float_eq((double)y->arg[0], last_to_first[found], 1e-6);
+            found++;
+        }
+        cr_expect_eq(found, 3 * training);
+        tape_free(&t);
+    }
+    params_free(&p);
+}
+
 /* ---- noise and pictures ---------------------------------------------------------------------- */
 
 /* mean 0, the authors' ranges, variances 1, 1/3, 1, 1 */
