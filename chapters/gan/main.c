@@ -255,17 +255,22 @@ static void with_averages(Training *t) {
     settle_statistics(&t->g, 32, o.common.batch, o.common.seed);
 }
 
+/* the row of progress.png that belongs to this step: the start, a tenth, two tenths, ... */
+static int moment_of(const Run *run) {
+    return o.common.steps ? (int)(run->step * (MOMENTS - 1) / o.common.steps) : 0;
+}
+
+/* the first COLUMNS noises at this moment */
+static void save_moment(Training *t, const Run *run, const Noise *f) {
+    real *row = t->history.list[0]->x + moment_of(run) * COLUMNS * PIXELS;
+    generate(&t->g, COLUMNS, f->z, f->labels, row);
+}
+
 static void save_samples(Training *t, const Run *run, const Noise *f) {
     static real pictures[ROWS * COLUMNS * PIXELS];
     generate(&t->g, f->n, f->z, f->labels, pictures);
     save_grid(run_path(run, "samples.png"), pictures, ROWS, COLUMNS);
-    save_grid(run_path(run, "progress.png"), t->history.list[0]->x, MOMENTS, COLUMNS);
-}
-
-/* the first COLUMNS noises at the start, a tenth, two tenths, ... of the run */
-static void save_moment(Training *t, const Run *run, const Noise *f) {
-    int row = o.common.steps ? (int)(run->step * (MOMENTS - 1) / o.common.steps) : 0;
-    generate(&t->g, COLUMNS, f->z, f->labels, t->history.list[0]->x + row * COLUMNS * PIXELS);
+    save_grid(run_path(run, "progress.png"), t->history.list[0]->x, moment_of(run) + 1, COLUMNS);
 }
 
 static int train(void) {
