@@ -1,6 +1,7 @@
 /* gan — train, sample from, evaluate generative adversarial networks on Fashion-MNIST. */
 #include "data/batches.h"
 #include "data/fashion.h"
+#include "eval/scores.h"
 #include "gan.h"
 #include "io/checkpoint.h"
 #include "io/cli.h"
@@ -390,37 +391,67 @@ static int sample(void) {
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
+/* how many of the samples, and of the test images, the classifier puts into each class */
+static void save_classes(const ScoreSheet *s) {
+    char *path = path_join(o.common.out, "classes.csv");
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "class,name,samples,test\n");
+    for (int k = 0; k < SCORE_CLASSES; k++)
+        fprintf(f.stream, "%d,%s,%.5g,%.5g\n", k, s->class_names[k],
+                (double)s->samples.histogram[k] / s->n, (double)s->real_images.histogram[k] / s->n);
+    file_commit(&f);
+    free(path);
+}
+
+static Parzen parzen_of(Arena *arena, const Fashion *data, int n, const real *samples) {
+    int nv = data->validation.count < 1000 ? data->validation.count : 1000, nt = data->test.count;
+    real *validation = new_images(arena, nv), *test = new_images(arena, nt);
+    images_get(&data->validation, nv, NULL, 0, 1, validation, NULL);
+    images_get(&data->test, nt, NULL, 0, 1, test, NULL);
+    return parzen_estimate(PIXELS, n, samples, nv, validation, nt, test);
+}
+
+static void save_metrics(const Params *p, const ScoreSheet *sheet, Parzen parzen) {
+    cJSON *m = cJSON_CreateObject();
+    cJSON_AddStringToObject(m, "command", cli.line);
+    cJSON_AddStringToObject(m, "config", o.common.config);
+    cJSON_AddNumberToObject(m, "generator_parameters", (double)params_count(p));
+    cJSON_AddItemToObject(m, "scores", score_sheet_json(sheet));
+    cJSON_AddNumberToObject(m, "parzen_sigma", parzen.sigma);
+    cJSON_AddNumberToObject(m, "parzen_nats_per_image", parzen.mean);
+    cJSON_AddNumberToObject(m, "parzen_standard_error", parzen.standard_error);
+    char *path = path_join(o.common.out, "metrics.json");
+    json_save(path, m);
+    if (!o.common.quiet) printf("%s\n", path);
+    cJSON_Delete(m);
+    free(path);
+}
+
 static int eval(void) {
     Params params = {0};
     Generator g = load_generator(&params);
     Arena arena = {0};
     Fashion data = load_data();
     folder_create(o.common.out);
-    int n = data.test.count, nv = data.validation.count < 1000 ? data.validation.count : 1000;
+    int n = data.test.count;
     Noise f = fixed_noise(&arena, &g.design, n, CLASSES);
-    real *samples = new_images(&arena, n), *test = new_images(&arena, n);
-    real *validation = new_images(&arena, nv);
+    real *samples = new_images(&arena, n);
     generate(&g, n, f.z, f.labels, samples);
-    images_get(&data.test, n, NULL, 0, 1, test, NULL);
-    images_get(&data.validation, nv, NULL, 0, 1, validation, NULL);
-    Parzen parzen = parzen_estimate(PIXELS, n, samples, nv, validation, n, test);
-
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "command", cli.line);
-    cJSON_AddStringToObject(m, "config", o.common.config);
-    cJSON_AddNumberToObject(m, "generator_parameters", (double)params_count(&params));
-    cJSON_AddNumberToObject(m, "samples", n);
-    cJSON_AddNumberToObject(m, "parzen_sigma", parzen.sigma);
-    cJSON_AddNumberToObject(m, "parzen_nats_per_image", parzen.mean);
-    cJSON_AddNumberToObject(m, "parzen_standard_error", parzen.standard_error);
-    char *path = path_join(o.common.out, "metrics.json");
-    json_save(path, m);
+    Judge judge = judge_new(&data, CLASSIFIER_WEIGHTS);
+    const int *labels = g.design.classes ? f.labels : NULL;
+    ScoreSheet sheet = score_sheet(&judge, n, samples, labels, o.common.seed);
+    Parzen parzen = parzen_of(&arena, &data, n, samples);
     if (!o.common.quiet) {
-        printf("Parzen window, %d samples, sigma %.3f: %.1f +- %.1f nats per test image\n%s\n", n,
-               parzen.sigma, parzen.mean, parzen.standard_error, path);
+        score_sheet_print(&sheet);
+        printf("\nParzen windows of width %.3f: %.1f +- %.1f nats per test image\n", parzen.sigma,
+               parzen.mean, parzen.standard_error);
     }
-    cJSON_Delete(m);
+    save_classes(&sheet);
+    save_metrics(&params, &sheet, parzen);
+    char *path = path_join(o.common.out, "neighbours.png");
+    neighbours_picture(&judge, 10, samples, path, cli.line);
     free(path);
+    judge_free(&judge);
     fashion_free(&data);
     arena_free(&arena);
     params_free(&params);

@@ -695,6 +695,8 @@ Test(gan_program, every_configuration_trains_and_draws) {
 Test(gan_program, trained_weights_give_pictures_and_scores) {
     RUN("gan", "train -q --steps 3 --batch 16 --out %s");
     RUN("gan", "sample -q --weights %s/weights.safetensors --out %s/pictures");
+    few_garments(400, 120);
+    RUN("gan", "eval -q --data %s --out %s");
     RUN("gan", "toy -q --out %s/toy");
     static const char *const files[] = {"samples.png",
                                         "progress.png",
@@ -702,6 +704,9 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
                                         "run.json",
                                         "pictures/samples.png",
                                         "pictures/interpolation.png",
+                                        "metrics.json",
+                                        "classes.csv",
+                                        "neighbours.png",
                                         "toy/toy_value.csv",
                                         "toy/toy_optimum.csv",
                                         "toy/toy_gradient.csv",

@@ -116,6 +116,7 @@ static void save_gradients(const char *folder, uint64_t seed) {
 
 int theory(const char *folder, uint64_t seed, bool quiet) {
     folder_create(folder);
+    threads_set(1);              /* layers of 64 units are too small to be shared out */
     play(folder, seed, quiet);
     save_gradients(folder, seed);
     if (!quiet) printf("%s/toy_*.csv\n", folder);
