@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the games -------------------------------------------------------------------------------- */
+/* ---- the games ------------------------------------------------------------------------------- */
 
 Loss loss_named(const char *name) {
     if (!strcmp(name, "minimax")) return MINIMAX;
@@ -44,7 +44,7 @@ double mean_probability(const Tensor *logits) {
     return sum / (double)logits->len;
 }
 
-/* ---- noise ------------------------------------------------------------------------------------ */
+/* ---- noise ----------------------------------------------------------------------------------- */
 
 /* half the width of the uniform distribution z is drawn from; 0: z is normal */
 static double uniform_bound(const Design *d) {
@@ -87,7 +87,7 @@ void interpolate_noise(const Design *d, const real *a, const real *b, int steps,
     }
 }
 
-/* ---- pictures --------------------------------------------------------------------------------- */
+/* ---- pictures -------------------------------------------------------------------------------- */
 
 /* where pixel (r,c) of a picture lies in the garment; -1: in the frame */
 static int garment_pixel(const Design *d, int r, int c) {
@@ -122,7 +122,7 @@ void garment_of(const Design *d, int n, const real *pictures, real *garments) {
             }
 }
 
-/* ---- a trained generator ---------------------------------------------------------------------- */
+/* ---- a trained generator --------------------------------------------------------------------- */
 
 void settle_statistics(const Generator *g, int batches, int B, uint64_t seed) {
     const Design *d = &g->design;

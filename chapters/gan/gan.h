@@ -20,7 +20,7 @@
 enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, LAYERS = 8 };
 
 typedef enum {
-    DEFAULT,            /* DCGAN-like G, spectrally normalised D: the best pictures for the minutes */
+    DEFAULT,            /* DCGAN-like G, spectrally normalised D: best pictures for the minutes */
     GOODFELLOW,         /* 2014: a perceptron against maxout units with dropout */
     DCGAN28,            /* the DCGAN authors' own network for 28x28 pictures */
     DCGAN64,            /* their network for 64x64 ones, as pytorch/examples has it */
@@ -74,7 +74,7 @@ Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool trainin
 
 Tensor *one_hot(Tape *t, int n, const int *labels, int classes);   /* (n,classes) */
 
-/* ---- the games (gan.c) ------------------------------------------------------------------------ */
+/* ---- the games (gan.c) ----------------------------------------------------------------------- */
 
 typedef enum { MINIMAX, NON_SATURATING, HINGE } Loss;
 Loss loss_named(const char *name);      /* "minimax", "non-saturating", "hinge" */
@@ -85,7 +85,7 @@ Tensor *discriminator_loss(Loss loss, Tensor *on_real, Tensor *on_fake);
 Tensor *generator_loss(Loss loss, Tensor *on_fake);
 double mean_probability(const Tensor *logits);     /* mean of sigmoid(logit): D(x), D(G(z)) */
 
-/* ---- noise and pictures ----------------------------------------------------------------------- */
+/* ---- noise and pictures ---------------------------------------------------------------------- */
 
 void draw_noise(const Design *d, int n, Rng *rng, real *z);      /* z (n,code) */
 /* `steps` points from a to b, both included: along the great circle for normal noise, along the

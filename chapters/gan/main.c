@@ -43,7 +43,7 @@ static Option options[] = {
     {"loss", 0, .s = &o.loss, .choices = "hinge|non-saturating|minimax", .only = "train",
      .help = "the game that is played"},
     {"norm", 0, .s = &o.norm, .choices = "spectral|none", .only = "train info",
-     .help = "the default discriminator's weights: divided by their largest singular value, or not"},
+     .help = "the default D's weights: divided by their largest singular value, or not"},
     {"conditional", 0, .b = &o.conditional, .keep = KEEP_MODEL,
      .help = "tell both networks the class (default and dcgan28)"},
     {"unconditional", 0, .b = &o.unconditional, .keep = KEEP_MODEL,
@@ -123,7 +123,7 @@ static Noise fixed_noise(Arena *arena, const Design *d, int n, int columns) {
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
-/* One network and what trains it: Adam, or for the network of 2014 gradient descent with momentum */
+/* One network and what trains it: Adam, or for that of 2014 gradient descent with momentum */
 typedef struct {
     Params params;
     Adam adam;
@@ -250,7 +250,7 @@ static void training_step(Training *t, Tape *tape, Run *run) {
     run_value(run, "loss_g", (double)loss_g->x[0]);
 }
 
-/* Pictures and weights that are passed on are the averaged generator's, with statistics of its own */
+/* Pictures and weights to pass on are the averaged generator's, with statistics of its own */
 static void with_averages(Training *t) {
     ema_swap(&t->ema, &t->of_g.params);
     settle_statistics(&t->g, 32, o.common.batch, o.common.seed);
@@ -332,7 +332,7 @@ static int train(void) {
     return run_finish(&run);
 }
 
-/* ---- a trained generator ---------------------------------------------------------------------- */
+/* ---- a trained generator --------------------------------------------------------------------- */
 
 /* the one that --weights (or the run in --out) holds */
 static Generator load_generator(Params *params) {

@@ -14,7 +14,7 @@ Design design_named(const char *config, bool conditional, bool spectral) {
     return (Design){DEFAULT, 64, classes, SIDE, 1, -1, 32, spectral};
 }
 
-/* ---- parts ------------------------------------------------------------------------------------ */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static BatchNorm norm_new(Scope s, int channels) {
     return batch_norm_new(s, channels, 0.1, 1e-5);
@@ -71,7 +71,7 @@ static Tensor *flat(Tensor *x) {
     return t_reshape(x, SHAPE(x->shape[0], -1));
 }
 
-/* ---- goodfellow: 100-1200-1200-784, against 784-240x5-240x5-1 ---------------------------------- */
+/* ---- goodfellow: 100-1200-1200-784, against 784-240x5-240x5-1 -------------------------------- */
 
 enum { MAXOUT_UNITS = 240, PIECES = 5 };
 
@@ -121,7 +121,7 @@ static Tensor *goodfellow_discriminator(const Discriminator *d, Tensor *x, bool 
 }
 
 /* ---- dcgan28: Newmu/dcgan_code, mnist ----------------------------------------------------------
- * The class enters every layer. Batch normalisation has no gain and shift, layers have no biases. */
+ * The class enters every layer. Batch normalisation has no gain and shift, layers no biases. */
 
 enum { UNITS = 1024, SMALL = 7 };
 
@@ -180,7 +180,7 @@ static Tensor *dcgan28_discriminator(const Discriminator *d, Tensor *x, Tensor *
     return linear(&d->fc[1], with_label(h, y));
 }
 
-/* ---- dcgan64: pytorch/examples, for pictures of any side 4 2^n -------------------------------- */
+/* ---- dcgan64: pytorch/examples, for pictures of any side 4 2^n ------------------------------- */
 
 static int halvings(int side) {
     int n = 0;
@@ -305,7 +305,7 @@ static Tensor *default_discriminator(const Discriminator *d, Tensor *x, Tensor *
     return t_add(logit, t_sum_axis(t_mul(of_class, h), -1));
 }
 
-/* ---- which of the four ------------------------------------------------------------------------ */
+/* ---- which of the four ----------------------------------------------------------------------- */
 
 Generator generator_new(Params *p, Design design) {
     Generator g = {.design = design};

@@ -1,5 +1,5 @@
-/* parzen.h — the likelihood estimate of Goodfellow et al. 2014, section 5: a Gaussian of width sigma
- * is put on each of m samples, and held-out pictures are scored under the mixture.
+/* parzen.h — the likelihood estimate of Goodfellow et al. 2014, section 5: a Gaussian of width
+ * sigma is put on each of m samples, and held-out pictures are scored under the mixture.
  *
  *     log p(x) = log 1/m sum_j exp(-|x - x_j|^2 / 2 sigma^2) - d/2 log(2 pi sigma^2)
  *

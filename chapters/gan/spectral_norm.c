@@ -30,7 +30,7 @@ static void left_vector(const SpectralNorm *n, const real *v, real *u) {
     normalise((size_t)out, u);
 }
 
-/* u^T W v (1), the gradient reaching W alone; without training v follows from the u that is there */
+/* u^T W v (1); its gradient reaches W alone. Without training v follows from the u there is */
 static Tensor *sigma_of(const SpectralNorm *n, Tensor *w, bool training) {
     int out = (int)n->u->len, rest = (int)(w->len / n->u->len);
     Tensor *v = t_input(w->tape, NULL, SHAPE(1, rest));

@@ -1,4 +1,4 @@
-/* spectral_norm.h — a weight divided by its largest singular value (Miyato et al. 2018, algorithm 1).
+/* spectral_norm.h — a weight divided by its largest singular value (Miyato et al. 2018, alg. 1).
  *
  * A linear map stretches no vector by more than its largest singular value sigma, so a network of
  * layers W / sigma(W) and activations of slope at most 1 cannot change faster than its input does:

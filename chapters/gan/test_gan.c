@@ -94,7 +94,8 @@ Test(gan, the_class_reaches_both_networks) {
         Generator g = generator_new(&p, design);
         Discriminator d = discriminator_new(&q, design);
         Tensor *z = some_noise(&t, &design, 2);
-        k_axpy((size_t)design.code, 1, z->x, z->x + design.code, false);   /* the same noise twice */
+        /* the same noise twice */
+        k_axpy((size_t)design.code, 1, z->x, z->x + design.code, false);
         Tensor *y = some_labels(&t, &design, 2);
         Tensor *x = generator(&g, z, y, false);
         size_t half = x->len / 2;
@@ -136,8 +137,20 @@ static Tensor *case_loss(Tape *t, void *context) {
 
 /* starting weights of 0.02 leave gradients of 1e-9, which drown in rounding */
 static void enlarge(Params *p, real factor) {
-    for (int i = 0; i < p->count; i++)
-        if (p->list[i]->rank > 1) k_axpy(p->list[i]->len, factor, p->list[i]->x, p->list[i]->x, false);
+    for (int i = 0; i < p->count; i++) {
+        Tensor *w = p->list[i];
+        if (w->rank > 1) k_axpy(w->len, factor, w->x, w->x, false);
+    }
+}
+
+/* With too large a step rectifiers pass their kinks, with too small a one a small gradient drowns in
+ * rounding: a right gradient agrees at one of these steps, a wrong one at none. */
+static double smallest_error(Params *p, Case *c) {
+    static const double steps[] = {1e-6, 4e-6, 1e-5, 4e-5};
+    double smallest = INFINITY;
+    for (int i = 0; i < 4 && smallest > 1e-6; i++)
+        smallest = fmin(smallest, gradient_error_within(p, case_loss, c, 3, steps[i]));
+    return smallest;
 }
 
 /* Do all weights of all networks get the right gradients from all games? */
@@ -150,9 +163,9 @@ Test(gan, gradients_of_every_network_and_loss) {
             Case c = {.g = generator_new(&p, design), .d = discriminator_new(&q, design),
                       .loss = (Loss)loss};
             enlarge(&p, 8), enlarge(&q, design.architecture == GOODFELLOW ? 40 : 8);
-            double of_g = gradient_error_within(&p, case_loss, &c, 3, 1e-6);
+            double of_g = smallest_error(&p, &c);
             c.of_d = true;
-            double of_d = gradient_error_within(&q, case_loss, &c, 3, 1e-6);
+            double of_d = smallest_error(&q, &c);
             cr_expect(of_g <= 1e-6 && of_d <= 1e-6, "%s, %s: relative errors %g of G, %g of D",
                       sizes[i].config, games[loss], of_g, of_d);
             params_free(&p), params_free(&q);
@@ -187,7 +200,8 @@ Test(gan, losses_are_the_formulas_of_the_papers) {
     cr_assert_float_eq(generator_loss(MINIMAX, on_fake)->x[0], minimax, 1e-6);
     cr_assert_float_eq(generator_loss(NON_SATURATING, on_fake)->x[0], non_saturating, 1e-6);
     cr_assert_float_eq(generator_loss(HINGE, on_fake)->x[0], 0.8, 1e-6);
-    cr_assert_float_eq(mean_probability(on_fake), (1 / (1 + exp(2)) + 1 / (1 + exp(-0.4))) / 2, 1e-6);
+    double mean = (1 / (1 + exp(2)) + 1 / (1 + exp(-0.4))) / 2;
+    cr_assert_float_eq(mean_probability(on_fake), mean, 1e-6);
     tape_free(&t);
 }
 
@@ -201,8 +215,8 @@ static double slope_at(Loss loss, double logit) {
     return slope;
 }
 
-/* A D that is sure (logit -20): has G anything to learn from? D(G(z)) = s: slopes s and 1 - s. And no
- * loss may be infinite, however sure D is. */
+/* A D that is sure (logit -20): has G anything to learn from? D(G(z)) = s: slopes s and 1 - s. And
+ * no loss may be infinite, however sure D is. */
 Test(gan, minimax_saturates_and_the_other_losses_do_not) {
     double s = 1 / (1 + exp(20));
     cr_assert_float_eq(slope_at(MINIMAX, -20) / s, 1, 1e-5);
@@ -357,7 +371,8 @@ Test(gan, a_picture_does_not_depend_on_its_neighbours) {
         generate(&g, 4, z, labels, together);
         for (int k = 0; k < 4; k++) {
             generate(&g, 1, z + 5 * k, labels + k, alone);
-            cr_expect_arr_eq(alone, together + PIXELS * k, sizeof alone, "%s, %d", sizes[i].config, k);
+            cr_expect_arr_eq(alone, together + PIXELS * k, sizeof alone, "%s, %d",
+                             sizes[i].config, k);
         }
         params_free(&p);
     }
@@ -377,8 +392,8 @@ Test(gan, training_uses_the_statistics_of_the_batch) {
     params_free(&p);
 }
 
-/* Are settled statistics the plain averages over the batches? Two halves against the whole would
- * differ if one batch weighed more. Here: a layer's mean over one batch, and over that batch twice. */
+/* Are settled statistics the plain averages over the batches, none weighing more? Against the mean
+ * over all rows at once. */
 Test(gan, settled_statistics_are_averages) {
     Params p = {.seed = 1};
     Design design = small(4);
@@ -481,7 +496,8 @@ Test(gan, noise_has_the_authors_distribution) {
     static const struct {
         const char *config;
         double variance, bound;
-    } cases[] = {{"default", 1, 100}, {"goodfellow", 1, sqrt(3)}, {"dcgan28", 1.0 / 3, 1}, {"dcgan64", 1, 100}};
+    } cases[] = {{"default", 1, 100}, {"goodfellow", 1, sqrt(3)}, {"dcgan28", 1.0 / 3, 1},
+                 {"dcgan64", 1, 100}};
     enum { N = 400 };
     for (int i = 0; i < 4; i++) {
         Design d = design_named(cases[i].config, false, true);
@@ -504,7 +520,8 @@ Test(gan, noise_has_the_authors_distribution) {
 /* Normal noise: every step keeps the length, and all steps are equally long; the line would pass
  * through the ball. Uniform noise: the line, which stays in the cube. */
 Test(gan, interpolation_stays_where_noise_is) {
-    Design normal = design_named("default", false, true), uniform = design_named("dcgan28", false, true);
+    Design normal = design_named("default", false, true);
+    Design uniform = design_named("dcgan28", false, true);
     enum { STEPS = 7 };
     real a[100] = {0}, b[100] = {0}, path[STEPS * 100];
     a[0] = 8, b[0] = (real)(8 * cos(2)), b[1] = (real)(8 * sin(2));
@@ -560,7 +577,8 @@ Test(gan, parzen_windows_are_the_formula) {
             double p = 0, pi = acos(-1);
             for (int j = 0; j < M; j++) {
                 double distance = k_sum_squared_difference(D, x + i * D, s + j * D);
-                p += exp(-distance / (2 * sigma[k] * sigma[k])) / pow(sigma[k] * sqrt(2 * pi), D) / M;
+                double volume = pow(sigma[k] * sqrt(2 * pi), D);
+                p += exp(-distance / (2 * sigma[k] * sigma[k])) / volume / M;
             }
             cr_expect_float_eq(log_p[i * 2 + k], log(p), 1e-4);
         }
@@ -606,7 +624,7 @@ Test(gan, the_slope_of_minimax_vanishes_as_d_wins) {
 }
 
 #ifndef REAL_DOUBLE
-/* Proposition 1: does a D that is trained against a G that stays reach p/(p+q) and the value there? */
+/* Proposition 1: does a D trained against a G that stays reach p/(p+q) and the value there? */
 Test(gan, a_trained_discriminator_reaches_the_optimum) {
     static double d[TOY_SIDE * TOY_SIDE];
     const Plane *made[2] = {&blob, &ring};
@@ -644,7 +662,8 @@ Test(gan, a_toy_gan_finds_the_ring) {
         octant[(int)floor(8 * turn + 0.5) % 8]++;
     }
     cr_expect(near > 0.85 * N, "%d of %d points lie near the ring", near, N);
-    for (int k = 0; k < 8; k++) cr_expect(octant[k] > 0.02 * N, "mode %d has %d points", k, octant[k]);
+    for (int k = 0; k < 8; k++)
+        cr_expect(octant[k] > 0.02 * N, "mode %d has %d points", k, octant[k]);
     player_free(&g), player_free(&d);
 }
 #endif
@@ -680,7 +699,8 @@ Test(gan_program, a_resumed_run_equals_one_that_was_never_stopped) {
 }
 
 Test(gan_program, every_configuration_trains_and_draws) {
-    static const char *const configs[] = {"default --conditional", "collapse", "goodfellow", "dcgan28",
+    static const char *const configs[] = {"default --conditional", "collapse", "goodfellow",
+                                          "dcgan28",
                                           "dcgan28 --unconditional"};
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         char arguments[200];

@@ -4,7 +4,7 @@
  *   toy_value.csv      step, fixed, best, equal, game                V(D,G): for a fixed G, its
  *                      largest possible value, for p_g = p, and estimated while both learn
  *   toy_gradient.csv   step, d_fake, minimax, non_saturating         slopes at G's points
- *   toy_samples.csv    x, y, made                                    1: by the trained G, 0: data */
+ *   toy_samples.csv    x, y, made                               1: by the trained G, 0: data */
 #ifndef THEORY_H
 #define THEORY_H
 

@@ -4,7 +4,7 @@
 
 static const double pi = 3.14159265358979323846;
 
-/* ---- distributions in the plane --------------------------------------------------------------- */
+/* ---- distributions in the plane -------------------------------------------------------------- */
 
 static double normal_density(double x, double y, double sigma) {
     return exp(-(x * x + y * y) / (2 * sigma * sigma)) / (2 * pi * sigma * sigma);
@@ -60,7 +60,7 @@ double optimal_discriminator(const Plane *p, const Plane *q, double x, double y)
     return real_density / (real_density + made);
 }
 
-/* ---- the grid --------------------------------------------------------------------------------- */
+/* ---- the grid -------------------------------------------------------------------------------- */
 
 const double toy_reach = 6;
 
@@ -94,7 +94,8 @@ double game_value(const Plane *p, const Plane *q, const double *probability) {
     for (int i = 0; i < TOY_SIDE * TOY_SIDE; i++) {
         double x = (double)at[2 * i], y = (double)at[2 * i + 1];
         double a = p->density(x, y), b = q->density(x, y);
-        double d = probability ? probability[i] : a / (a + b), not_d = probability ? 1 - d : b / (a + b);
+        double d = probability ? probability[i] : a / (a + b);
+        double not_d = probability ? 1 - d : b / (a + b);
         sum += times_log(a, d) + times_log(b, not_d);
     }
     return sum * step * step;
@@ -113,7 +114,7 @@ double distance_to_optimum(const Plane *p, const Plane *q, const double *probabi
     return sum * step * step;
 }
 
-/* ---- networks --------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 Perceptron perceptron_new(Params *params, const char *name, int in, int out) {
     enum { UNITS = 64 };

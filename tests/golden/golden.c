@@ -20,7 +20,7 @@ static const GoldenModel *const chapters[] = {golden_gan};
 
 static const double tolerance = 1e-4;
 
-/* ---- the file --------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* a tensor of the file by the parts of its name, marked as seen; NULL if there is none */
 static const StTensor *look(Golden *g, const char *group, const char *name) {
@@ -54,7 +54,7 @@ int golden_int(const Golden *g, const char *key, int otherwise) {
     return value->valueint;
 }
 
-/* ---- errors ----------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static void remember(GoldenWorst *worst, double error, const char *group, const char *name) {
     if (isnan(worst->error) || error <= worst->error) return;    /* NaN is the worst of all */
@@ -69,7 +69,7 @@ static double relative_error(size_t n, const real *ours, const real *theirs, dou
     return scale > 0 ? difference / scale : difference;
 }
 
-/* ---- names and layout ------------------------------------------------------------------------- */
+/* ---- names and layout ------------------------------------------------------------------------ */
 
 /* the layer's official name for ours, if the row fits */
 static bool translate(const GoldenName *row, const char *ours, char *official, size_t room) {
@@ -158,7 +158,7 @@ Tensor *golden_input(Golden *g, const char *name) {
     return g->input[g->inputs++] = t_variable(&g->tape, get_turned(g, t), t->rank, turned);
 }
 
-/* ---- comparing -------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static void add_to_loss(Golden *g, Tensor *y, const StTensor *cotangent) {
     real *c = get_turned(g, cotangent);
@@ -265,7 +265,7 @@ static void check_all_seen(const Golden *g) {
     }
 }
 
-/* ---- one file --------------------------------------------------------------------------------- */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 static const GoldenModel *find_model(const char *path, const Safetensors *file) {
     const char *name = safetensors_metadata(file, "model");
@@ -334,7 +334,7 @@ static bool check_apart(const char *path) {
 int main(int argc, char **argv) {
     threads_sleep_when_waiting(argv);
     if (argc < 2 || argv[1][0] == '-') {
-        fprintf(stderr, "golden: compares networks with golden tensors: golden FILE.safetensors...\n");
+        fprintf(stderr, "golden: which files? golden FILE.safetensors...\n");
         return 2;
     }
     bool good = true;

@@ -63,7 +63,7 @@ struct Golden {
 };
 
 int  golden_int(const Golden *g, const char *key, int otherwise);     /* of the configuration */
-bool golden_holds(const Golden *g, const char *prefix);   /* is there a tensor whose name begins so? */
+bool golden_holds(const Golden *g, const char *prefix);   /* does a tensor's name begin so? */
 void golden_load(Golden *g);                              /* weights and buffers into g->params */
 /* in.<name>, a variable on g->tape; images are turned to channels last */
 Tensor *golden_input(Golden *g, const char *name);
