@@ -54,7 +54,7 @@ static const Preset presets[] = {
     {"goodfellow", "loss=non-saturating batch=100 lr=0.1 lr-d=0.05 norm=none"},
     {"dcgan28", "loss=non-saturating batch=128 lr=0.0002 lr-d=0.0002 norm=none conditional=true"},
     {"dcgan64", "loss=non-saturating batch=128 lr=0.0002 lr-d=0.0002 norm=none"},
-    {"collapse", "loss=minimax norm=none lr=0.002 lr-d=0.0002 steps=1000"},
+    {"collapse", "loss=non-saturating norm=none lr=0.005 lr-d=0.00002 steps=300"},
     {0}};
 
 static const Command commands[] = {

@@ -28,7 +28,7 @@ if (there(record."/log.csv") && there(record."/collapse.csv")) {
     set xlabel "training step"
     set ylabel "mean of sigmoid(logit)"
     set yrange [0:1]
-    set xrange [0:1000]
+    set xrange [0:300]
     plot record."/log.csv" using "step":"d_fake" with lines linetype 1 title "default", \
          record."/collapse.csv" using "step":"d_fake" with lines linetype 2 title "--config collapse"
     set xrange [*:*]
