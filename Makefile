@@ -114,7 +114,7 @@ $(BUILD)/commit: FORCE
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(wildcard common/*/*/main.c))))
 
 .PHONY: build
-build: $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%)
+build: $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%) $(BUILD)/golden
 
 .SECONDEXPANSION:
 chapter_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter-out chapters/$(2)/test_%,$(wildcard chapters/$(2)/*.c)))
@@ -124,6 +124,19 @@ $(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $$(call chapter_objects,float,$$*) $(BUILD
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/*/$$*/*.c)) $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+# ---- golden: our networks against tensors of the official code ---------------------------------------------
+GOLDEN_CHAPTERS := $(filter-out golden,$(patsubst tests/golden/%.c,%,$(wildcard tests/golden/*.c)))
+
+# chapters use the same names for different things, so each is linked into one object of its own, of
+# which only its table of models can be seen
+$(GOLDEN_CHAPTERS:%=$(BUILD)/golden.d/%.o): $(BUILD)/golden.d/%.o: $(BUILD)/float/tests/golden/%.o $$(call tested_objects,float,$$*)
+	@mkdir -p $(@D)
+	ld -r $^ -o $@
+	objcopy --keep-global-symbol=golden_$* $@
+
+$(BUILD)/golden: $(BUILD)/float/tests/golden/golden.o $(GOLDEN_CHAPTERS:%=$(BUILD)/golden.d/%.o) $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- tests --------------------------------------------------------------------------------------------
@@ -149,6 +162,7 @@ $(eval $(call test_rules,float))
 $(eval $(call test_rules,double))
 # LAPACK is the oracle of our eigenvalues; no program uses it
 $(BUILD)/tests/eval-float $(BUILD)/tests/eval-double: private LIBS += -llapacke
+$(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
 
 .PHONY: test test-chapter
 test: $(TEST_PROGRAMS) build docs-check

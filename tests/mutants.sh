@@ -68,6 +68,12 @@ mutant common/eval/measures.c eval-double 'sum / n - marginal * log(marginal)' '
 mutant common/eval/likelihood.c eval-double 'log(levels / (high - low))' 'log(levels)'
 mutant common/eval/precision_recall.c eval-double 'row[j + r] = (real)INFINITY;' ''
 mutant common/eval/precision_recall.c eval-double 'recalled[i] |= in_y' 'recalled[i] |= in_x'
+mutant chapters/gan/gan.c gan-double '1.0 / (k + 1)' '0.1'
+mutant chapters/gan/gan.c gan-double 'generator(g, noise, y, false)' 'generator(g, noise, y, true)'
+mutant chapters/gan/gan.c gan-double 'return t_scale(says_fake(on_fake), -1);' 'return says_real(on_fake);'
+mutant chapters/gan/networks.c gan-double 'dropout(d, h, 0.5, training)' 'h'
+mutant chapters/gan/spectral_norm.c gan-double 'if (training) left_vector' 'if (!training) left_vector'
+mutant chapters/gan/spectral_norm.c gan-double 't_div(w, sigma_of(n, w, training))' 't_div(w, t_detach(sigma_of(n, w, training)))'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

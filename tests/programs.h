@@ -5,11 +5,13 @@
  *   - RUN                   the same, and must succeed
  *   - expect_refusal        one clear line, the right status, nothing half written
  *   - same_file, file_there
+ *   - few_garments          a folder with a small data set, for --data
  *
  * In arguments, %s stands for the test's folder (twice at most). */
 #ifndef PROGRAMS_H
 #define PROGRAMS_H
 
+#include "data/fashion.h"
 #include "testing.h"
 
 #include <stdio.h>
@@ -86,6 +88,30 @@ static inline void expect_refusal(const char *name, const char *arguments, int s
     cr_expect(strstr(message, says), "%s %s says: %s", name, arguments, message);
     snprintf(command, sizeof command, "! find %s -name '*.tmp' | grep -q .", folder);
     cr_expect(system(command) == 0, "%s %s leaves a half-written file", name, arguments);
+}
+
+static inline void write_idx(const char *name, const uint8_t *data, int n, int pixels) {
+    uint8_t head[16] = {0, 0, 8, pixels > 1 ? 3 : 1, 0, 0, (uint8_t)(n >> 8), (uint8_t)n,
+                        0, 0, 0, 28, 0, 0, 0, 28};
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    cr_assert_not_null(f);
+    fwrite(head, 1, pixels > 1 ? 16 : 8, f);
+    fwrite(data, (size_t)pixels, (size_t)n, f);
+    fclose(f);
+}
+
+/* the first `train` and `test` pictures of Fashion-MNIST, in the test's folder */
+static inline void few_garments(int train, int test) {
+    Fashion data = fashion_load(NULL);
+    for (int k = 0; k < 4; k++) {
+        const Images *set = k < 2 ? &data.train : &data.test;
+        bool labels = k % 2;
+        write_idx(fashion_files[k], labels ? set->labels : set->pixels, k < 2 ? train : test,
+                  labels ? 1 : 28 * 28);
+    }
+    fashion_free(&data);
 }
 
 #endif

@@ -33,10 +33,10 @@ static double value_of(Tape *t, Tensor *(*loss)(Tape *, void *), void *context) 
 }
 
 /* Four points, error O(h^4): h can be large enough for the loss's own rounding not to matter. */
-static double central_difference(real *x, Tape *t, Tensor *(*loss)(Tape *, void *), void *context) {
+static double central_difference(real *x, double h, Tape *t, Tensor *(*loss)(Tape *, void *),
+                                 void *context) {
     static const double offset[4] = {-2, -1, 1, 2},
                         weight[4] = {1.0 / 12, -2.0 / 3, 2.0 / 3, -1.0 / 12};
-    const double h = 1e-4;
     real kept = *x;
     double slope = 0;
     for (int i = 0; i < 4; i++) {
@@ -48,6 +48,11 @@ static double central_difference(real *x, Tape *t, Tensor *(*loss)(Tape *, void 
 }
 
 double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context, int samples) {
+    return gradient_error_within(p, loss, context, samples, 1e-4);
+}
+
+double gradient_error_within(Params *p, Tensor *(*loss)(Tape *, void *), void *context,
+                             int samples, double h) {
     Tape t = {0}, values = {.no_grad = true};
     params_zero_grad(p);
     backward(loss(&t, context));
@@ -59,7 +64,7 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context,
         double difference = 0, size = 0;
         for (size_t i = 0; i < w->len; i += stride) {
             double g = w->has_grad ? (double)w->g[i] : 0,
-                   n = central_difference(w->x + i, &values, loss, context);
+                   n = central_difference(w->x + i, h, &values, loss, context);
             difference += (g - n) * (g - n);
             size += g * g + n * n;
         }

@@ -26,5 +26,9 @@ void test_values(const char *name, double low, double high, size_t n, real *x);
  * only. */
 double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
                       int samples);
+/* The same with another h: 1e-6 for networks with many rectifiers, so that hardly any of them
+ * passes its kink between the four points; the loss must then be of the size of its gradients. */
+double gradient_error_within(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
+                             int samples, double h);
 
 #endif

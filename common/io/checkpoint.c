@@ -1,5 +1,6 @@
 #include "io/checkpoint.h"
 
+#include "io/entry.h"
 #include "io/file.h"
 #include "io/half.h"
 #include "io/safetensors.h"
@@ -13,38 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- names and layout ------------------------------------------------------------------------ */
-
-static const struct { const char *here, *file; bool turned; } endings[] = {
-    {"w", "weight", true}, {"wt", "weight", true}, {"table", "weight", false}, {"b", "bias", false},
-    {"gain", "weight", false}, {"shift", "bias", false}, {"mean", "running_mean", false},
-    {"var", "running_var", false}};
-
-/* A parameter as it stands in the file: name, shape, and the axes' order. */
-typedef struct {
-    char *name;                  /* owned */
-    size_t shape[4];
-    int order[4];                /* axis i in the file is axis order[i] here */
-    bool turned;
-    Tensor *tensor;
-} Entry;
-
-static Entry describe(const char *prefix, Tensor *w) {
-    const char *dot = strrchr(w->name, '.'), *last = dot ? dot + 1 : w->name, *ending = last;
-    Entry e = {.tensor = w, .order = {0, 1, 2, 3}};
-    for (size_t k = 0; k < sizeof endings / sizeof *endings; k++) {
-        if (strcmp(last, endings[k].here) != 0) continue;
-        ending = endings[k].file;
-        e.turned = endings[k].turned && (w->rank == 2 || w->rank == 4);
-    }
-    e.name = text_format("%s%.*s%s", prefix, (int)(last - w->name), w->name, ending);
-    if (e.turned) {                     /* (in,out) -> (out,in); (kh,kw,in,out) -> (out,in,kh,kw) */
-        int matrix[4] = {1, 0, 2, 3}, kernel[4] = {3, 2, 0, 1};
-        memcpy(e.order, w->rank == 2 ? matrix : kernel, sizeof e.order);
-    }
-    for (int i = 0; i < 4; i++) e.shape[i] = (size_t)w->shape[e.order[i]];
-    return e;
-}
+/* ---- what is written or read ----------------------------------------------------------------- */
 
 typedef struct {
     Entry *entries;
@@ -58,7 +28,7 @@ static List list_entries(const Checkpoint *c) {
     if (!l.entries) fail("out of memory");
     Entry *e = l.entries;
     for (const CheckpointParams *p = c->params; p->params; p++) {
-        for (int i = 0; i < p->params->count; i++) *e++ = describe(p->prefix, p->params->list[i]);
+        for (int i = 0; i < p->params->count; i++) *e++ = entry_of(p->prefix, p->params->list[i]);
     }
     return l;
 }
@@ -236,24 +206,6 @@ static void name_surplus(const Safetensors *s, const char *path, List l) {
     }
 }
 
-static void read_entry(const StTensor *t, const Entry *e) {
-    Tensor *w = e->tensor;
-    if (!e->turned) {
-        safetensors_get(t, w->x);
-        return;
-    }
-    real *turned = malloc(w->len * sizeof *turned);
-    if (!turned) fail("out of memory: %s", w->name);
-    int shape[4], back[4];
-    for (int i = 0; i < 4; i++) {
-        shape[i] = (int)e->shape[i];
-        back[e->order[i]] = i;
-    }
-    safetensors_get(t, turned);
-    k_permute(shape, back, turned, w->x, false);
-    free(turned);
-}
-
 static void read_number(const Safetensors *s, const char *path, const CheckpointNumber *k) {
     char *key = text_format("state.%s", k->name), *end;
     const char *text = safetensors_metadata(s, key);
@@ -276,7 +228,8 @@ void checkpoint_load(const char *path, const Checkpoint *c) {
     if (l.count < s.count) name_surplus(&s, path, l);
     for (const CheckpointNumber *k = c->numbers; k->name; k++) read_number(&s, path, k);
     for (int i = 0; i < l.count; i++) {
-        read_entry(safetensors_find(&s, l.entries[i].name), &l.entries[i]);
+        const Entry *e = &l.entries[i];
+        entry_get(e, safetensors_find(&s, e->name), e->tensor->x);
     }
     list_free(l);
     safetensors_close(&s);

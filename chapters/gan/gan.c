@@ -1,0 +1,160 @@
+#include "gan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- the games ------------------------------------------------------------------------------- */
+
+Loss loss_named(const char *name) {
+    if (!strcmp(name, "minimax")) return MINIMAX;
+    return !strcmp(name, "hinge") ? HINGE : NON_SATURATING;
+}
+
+/* -log D(x) for logits l: D = sigmoid(l), so -log D = softplus(-l), finite for every l */
+static Tensor *says_real(Tensor *logits) {
+    return t_mean(t_softplus(t_scale(logits, -1)));
+}
+
+/* -log(1 - D(x)) = softplus(l) */
+static Tensor *says_fake(Tensor *logits) {
+    return t_mean(t_softplus(logits));
+}
+
+/* max(0, 1 - side * l): nothing more to win beyond a margin of 1 */
+static Tensor *margin(Tensor *logits, int side) {
+    return t_mean(t_relu(t_add_scalar(t_scale(logits, -side), 1)));
+}
+
+Tensor *discriminator_loss(Loss loss, Tensor *on_real, Tensor *on_fake) {
+    if (loss == HINGE) return t_add(margin(on_real, 1), margin(on_fake, -1));
+    return t_add(says_real(on_real), says_fake(on_fake));
+}
+
+Tensor *generator_loss(Loss loss, Tensor *on_fake) {
+    switch (loss) {
+    case MINIMAX: return t_scale(says_fake(on_fake), -1);    /* E log(1 - D(G(z))), minimised */
+    case HINGE: return t_scale(t_mean(on_fake), -1);
+    default: return says_real(on_fake);
+    }
+}
+
+double mean_probability(const Tensor *logits) {
+    double sum = 0;
+    for (size_t i = 0; i < logits->len; i++) sum += 1 / (1 + exp(-(double)logits->x[i]));
+    return sum / (double)logits->len;
+}
+
+/* ---- noise ----------------------------------------------------------------------------------- */
+
+/* half the width of the uniform distribution z is drawn from; 0: z is normal */
+static double uniform_bound(const Design *d) {
+    switch (d->architecture) {
+    case GOODFELLOW: return sqrt(3);      /* variance 1 */
+    case DCGAN28: return 1;
+    default: return 0;
+    }
+}
+
+void draw_noise(const Design *d, int n, Rng *rng, real *z) {
+    size_t len = (size_t)n * (size_t)d->code;
+    double bound = uniform_bound(d);
+    if (bound == 0) {
+        rng_normal(rng, len, z);
+        return;
+    }
+    rng_uniform(rng, len, z);
+    k_affine(len, z, (real)(2 * bound), (real)-bound, z);
+}
+
+/* angle between a and b */
+static double angle(int n, const real *a, const real *b) {
+    double ab = 0;
+    for (int j = 0; j < n; j++) ab += (double)a[j] * (double)b[j];
+    double norms = sqrt(k_sum_squares((size_t)n, a) * k_sum_squares((size_t)n, b));
+    return acos(fmin(1, fmax(-1, ab / norms)));
+}
+
+/* Shoemake 1985: normal noise of many dimensions lies near a sphere of radius sqrt(code). The
+ * middle of a straight line lies inside it, at radius sqrt(code/2), where G has never been. */
+void interpolate_noise(const Design *d, const real *a, const real *b, int steps, real *z) {
+    int n = d->code;
+    double w = uniform_bound(d) == 0 ? angle(n, a, b) : 0;
+    for (int k = 0; k < steps; k++) {
+        double t = steps > 1 ? (double)k / (steps - 1) : 0, from = 1 - t, to = t;
+        if (sin(w) > 1e-6) from = sin((1 - t) * w) / sin(w), to = sin(t * w) / sin(w);
+        for (int j = 0; j < n; j++)
+            z[k * n + j] = (real)(from * (double)a[j] + to * (double)b[j]);
+    }
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* where pixel (r,c) of a picture lies in the garment; -1: in the frame */
+static int garment_pixel(const Design *d, int r, int c) {
+    int enlarge = d->side / SIDE, frame = (d->side - enlarge * SIDE) / 2;
+    r -= frame, c -= frame;
+    if (r < 0 || c < 0 || r >= enlarge * SIDE || c >= enlarge * SIDE) return -1;
+    return r / enlarge * SIDE + c / enlarge;
+}
+
+void picture_of(const Design *d, int n, const real *garments, real *pictures) {
+    for (int i = 0; i < n; i++)
+        for (int r = 0; r < d->side; r++)
+            for (int c = 0; c < d->side; c++) {
+                int at = garment_pixel(d, r, c);
+                double grey = at < 0 ? 0 : (double)garments[i * PIXELS + at];
+                for (int k = 0; k < d->channels; k++)
+                    *pictures++ = (real)(d->low + (1 - d->low) * grey);
+            }
+}
+
+void garment_of(const Design *d, int n, const real *pictures, real *garments) {
+    int enlarge = d->side / SIDE, share = enlarge * enlarge * d->channels;
+    k_fill((size_t)n * PIXELS, 0, garments);
+    for (int i = 0; i < n; i++)
+        for (int r = 0; r < d->side; r++)
+            for (int c = 0; c < d->side; c++) {
+                int at = garment_pixel(d, r, c);
+                for (int k = 0; k < d->channels; k++) {
+                    double grey = ((double)*pictures++ - d->low) / (1 - d->low);
+                    if (at >= 0) garments[i * PIXELS + at] += (real)(grey / share);
+                }
+            }
+}
+
+/* ---- a trained generator --------------------------------------------------------------------- */
+
+void settle_statistics(const Generator *g, int batches, int B, uint64_t seed) {
+    const Design *d = &g->design;
+    Generator settling = *g;
+    Rng rng = rng_new(seed, "standing statistics");
+    Tape t = {.no_grad = true};
+    for (int k = 0; k < batches && g->norms; k++) {
+        /* 1, 1/2, 1/3, ...: running means become the mean over all batches so far */
+        for (int i = 0; i < g->norms; i++) settling.norm[i].momentum = 1.0 / (k + 1);
+        tape_reset(&t);
+        Tensor *z = t_input(&t, NULL, SHAPE(B, d->code));
+        draw_noise(d, B, &rng, z->x);
+        Tensor *y = d->classes ? t_input(&t, NULL, SHAPE(B, d->classes)) : NULL;
+        for (int i = 0; y && i < B * d->classes; i++)
+            y->x[i] = i % d->classes == (k * B + i / d->classes) % d->classes;
+        generator(&settling, z, y, true);
+    }
+    tape_free(&t);
+}
+
+enum { AT_ONCE = 250 };
+
+void generate(const Generator *g, int n, const real *z, const int *labels, real *garments) {
+    const Design *d = &g->design;
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i += AT_ONCE) {
+        int m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        tape_reset(&t);
+        Tensor *noise = t_input(&t, z + (size_t)i * (size_t)d->code, SHAPE(m, d->code));
+        Tensor *y = d->classes ? one_hot(&t, m, labels + i, d->classes) : NULL;
+        Tensor *x = generator(g, noise, y, false);
+        garment_of(d, m, x->x, garments + (size_t)i * PIXELS);
+    }
+    tape_free(&t);
+}

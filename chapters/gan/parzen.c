@@ -1,0 +1,68 @@
+#include "parzen.h"
+
+#include "tensor/tensor.h"
+
+#include <math.h>
+
+enum { ROWS = 100, WIDTHS = 10 };
+static const double two_pi = 6.28318530717958647692;
+
+/* log of the mean over j of exp(-distance_j / 2 sigma^2), the largest term taken out */
+static double log_mean(int m, const real *distance, double sigma) {
+    double nearest = (double)distance[0], sum = 0, scale = 1 / (2 * sigma * sigma);
+    for (int j = 1; j < m; j++) nearest = fmin(nearest, (double)distance[j]);
+    for (int j = 0; j < m; j++) sum += exp((nearest - (double)distance[j]) * scale);
+    return log(sum / m) - nearest * scale;
+}
+
+/* distance (n,m) = |x|^2 + |s|^2 - 2 x s^T */
+static void squared_distances(int d, int m, const real *samples, const real *sizes, int n,
+                              const real *x, real *distance) {
+    gemm(false, true, n, m, d, x, d, samples, d, NULL, distance, m, false);
+    for (int i = 0; i < n; i++) {
+        real own = (real)k_sum_squares((size_t)d, x + (size_t)i * (size_t)d);
+        real *row = distance + (size_t)i * (size_t)m;
+        for (int j = 0; j < m; j++) row[j] = own + sizes[j] - 2 * row[j];
+    }
+}
+
+void parzen_log_likelihood(int d, int m, const real *samples, int n, const real *x, int widths,
+                           const double *sigma, double *log_p) {
+    Arena arena = {0};
+    real *sizes = arena_get(&arena, (size_t)m * sizeof *sizes);
+    real *distance = arena_get(&arena, ROWS * (size_t)m * sizeof *distance);
+    for (int j = 0; j < m; j++)
+        sizes[j] = (real)k_sum_squares((size_t)d, samples + (size_t)j * (size_t)d);
+    for (int first = 0; first < n; first += ROWS) {
+        int rows = n - first < ROWS ? n - first : ROWS;
+        squared_distances(d, m, samples, sizes, rows, x + (size_t)first * (size_t)d, distance);
+        for (int i = 0; i < rows; i++)
+            for (int k = 0; k < widths; k++)
+                log_p[(first + i) * widths + k] =
+                    log_mean(m, distance + (size_t)i * (size_t)m, sigma[k]) -
+                    0.5 * d * log(two_pi * sigma[k] * sigma[k]);
+    }
+    arena_free(&arena);
+}
+
+Parzen parzen_estimate(int d, int m, const real *samples, int nv, const real *validation, int nt,
+                       const real *test) {
+    Arena arena = {0};
+    double sigma[WIDTHS], *fit = arena_get(&arena, (size_t)nv * WIDTHS * sizeof *fit);
+    double *log_p = arena_get(&arena, (size_t)nt * sizeof *log_p), best = -INFINITY;
+    Parzen p = {0};
+    for (int k = 0; k < WIDTHS; k++) sigma[k] = pow(10, (double)k / (WIDTHS - 1) - 1);
+    parzen_log_likelihood(d, m, samples, nv, validation, WIDTHS, sigma, fit);
+    for (int k = 0; k < WIDTHS; k++) {
+        double sum = 0;
+        for (int i = 0; i < nv; i++) sum += fit[i * WIDTHS + k];
+        if (sum > best) best = sum, p.sigma = sigma[k];
+    }
+    parzen_log_likelihood(d, m, samples, nt, test, 1, &p.sigma, log_p);
+    double squares = 0;
+    for (int i = 0; i < nt; i++) p.mean += log_p[i] / nt;
+    for (int i = 0; i < nt; i++) squares += (log_p[i] - p.mean) * (log_p[i] - p.mean);
+    p.standard_error = sqrt(squares / nt / nt);
+    arena_free(&arena);
+    return p;
+}

@@ -1,0 +1,106 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   log.csv -> losses.png, probabilities.png      classes.csv -> classes.png
+#   log.csv + collapse.csv -> collapse.png
+#   toy_value.csv, toy_optimum.csv, toy_gradient.csv, toy_samples.csv -> the same names, .png
+
+if (there(record."/log.csv")) {
+    set output out."/losses.png"
+    set title "Both losses: neither says how good the pictures are"
+    set xlabel "training step"
+    set ylabel "loss"
+    set samples 1000
+    plot record."/log.csv" using "step":"loss_d" with lines linetype 1 linewidth 1 title "discriminator", \
+         "" using "step":"loss_g" with lines linetype 2 linewidth 1 title "generator"
+
+    set output out."/probabilities.png"
+    set title "What the discriminator says of real and of made pictures"
+    set ylabel "mean of sigmoid(logit)"
+    set yrange [0:1]
+    plot record."/log.csv" using "step":"d_real" with lines linetype 1 linewidth 1 title "D(x), real", \
+         "" using "step":"d_fake" with lines linetype 2 linewidth 1 title "D(G(z)), made", \
+         0.5 with lines linecolor rgb grey dashtype 2 title "theory: 0.5 once p_g = p"
+    set yrange [*:*]
+}
+
+if (there(record."/log.csv") && there(record."/collapse.csv")) {
+    set output out."/collapse.png"
+    set title "D(G(z)): a healthy run and a collapsed one"
+    set xlabel "training step"
+    set ylabel "mean of sigmoid(logit)"
+    set yrange [0:1]
+    set xrange [0:300]
+    plot record."/log.csv" using "step":"d_fake" with lines linetype 1 title "default", \
+         record."/collapse.csv" using "step":"d_fake" with lines linetype 2 title "--config collapse"
+    set xrange [*:*]
+    set yrange [*:*]
+}
+
+if (there(record."/classes.csv")) {
+    set output out."/classes.png"
+    set title "Classes of the samples, named by the classifier"
+    set style data histograms
+    set style histogram clustered gap 1
+    set style fill solid 0.9 noborder
+    unset xlabel
+    set ylabel "share of pictures (%)"
+    set yrange [0:*]
+    set xtics rotate by -30 nomirror
+    plot record."/classes.csv" using (100 * column("samples")):xtic(2) linetype 1 title "made", \
+         "" using (100 * column("test")) linetype 2 title "test images"
+    set style data points
+    set xtics norotate autofreq
+    set yrange [*:*]
+}
+
+if (there(record."/toy_value.csv")) {
+    set output out."/toy_value.png"
+    set title "The value V(D,G) while D learns"
+    set xlabel "training step"
+    set ylabel "V(D,G)"
+    set yrange [-1.6:-0.75]
+    plot record."/toy_value.csv" using "step":"fixed" with lines linetype 1 title "fixed G", \
+         "" using "step":"best" with lines linetype 1 linewidth 1 dashtype 2 title "its largest value", \
+         "" using "step":"equal" with lines linetype 3 title "p_g = p", \
+         "" using "step":"game" with lines linetype 2 title "both learn", \
+         -log(4) with lines linecolor rgb grey dashtype 2 title "-log 4"
+    set yrange [*:*]
+}
+
+if (there(record."/toy_optimum.csv")) {
+    set output out."/toy_optimum.png"
+    set title "A trained D against p / (p + p_g), along a line through two modes"
+    set xlabel "x"
+    set ylabel "D(x); densities, scaled"
+    set xrange [-4:4]
+    plot record."/toy_optimum.csv" using "x":(4 * column("density_real")) with filledcurves y1=0 linecolor rgb sky fillstyle transparent solid 0.3 title "p", \
+         "" using "x":(4 * column("density_fake")) with filledcurves y1=0 linecolor rgb orange fillstyle transparent solid 0.3 title "p_g", \
+         "" using "x":"optimum" with lines linecolor rgb "#000000" dashtype 2 title "p/(p+p_g)", \
+         "" using "x":"d" with points linetype 2 pointsize 0.8 title "D, trained"
+    set xrange [*:*]
+}
+
+if (there(record."/toy_gradient.csv")) {
+    set output out."/toy_gradient.png"
+    set title "What reaches the generator as D becomes sure"
+    set xlabel "D(G(z))"
+    set ylabel "size of the gradient at G(z)"
+    set logscale xy
+    set xrange [1:5e-4]
+    set format y "10^{%L}"
+    plot record."/toy_gradient.csv" using "d_fake":"minimax" with points linetype 1 pointsize 0.7 title "minimax: log(1 - D(G(z)))", \
+         "" using "d_fake":"non_saturating" with points linetype 2 pointsize 0.7 title "non-saturating: -log D(G(z))"
+    unset logscale
+    set format y "%g"
+    set xrange [*:*]
+}
+
+if (there(record."/toy_samples.csv")) {
+    set output out."/toy_samples.png"
+    set terminal pngcairo size 760,760 font "DejaVu Sans,13" background rgb "#ffffff"
+    set title "Eight Gaussians on a ring: data, and what the generator makes"
+    set xlabel "x"
+    set ylabel "y"
+    set size ratio -1
+    plot record."/toy_samples.csv" using "x":(column("made") == 0 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb sky title "data", \
+         "" using "x":(column("made") == 1 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb red title "made"
+}
