@@ -297,3 +297,62 @@ Test(vae, eight_images_are_learned_by_heart) {
     fashion_free(&data);
 }
 #endif
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+PROGRAM_SUITE(vae_program);
+
+/* Same seed, another number of threads: the same weights, bit for bit? */
+Test(vae_program, weights_do_not_depend_on_threads) {
+    RUN("vae", "train -q --steps 4 --batch 32 --threads 1 --out %s/one");
+    RUN("vae", "train -q --steps 4 --batch 32 --threads 2 --out %s/two");
+    RUN("vae", "train -q --steps 4 --batch 32 --seed 2 --out %s/other");
+    cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"));
+    cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"));
+}
+
+/* Does --resume go on with the same coins and the same noise? */
+Test(vae_program, a_resumed_run_equals_one_that_was_never_stopped) {
+    RUN("vae", "train -q --steps 6 --batch 32 --likelihood gaussian --out %s/straight");
+    RUN("vae", "train -q --steps 3 --batch 32 --likelihood gaussian --out %s/resumed");
+    RUN("vae", "train -q --steps 6 --resume --out %s/resumed");
+    cr_assert(same_file("straight/checkpoint.safetensors", "resumed/checkpoint.safetensors"));
+}
+
+Test(vae_program, trained_weights_give_pictures_and_scores) {
+    RUN("vae", "train -q --config pytorch --steps 3 --batch 16 --code 2 --conditional --out %s");
+    RUN("vae", "sample -q --weights %s/weights.safetensors --out %s/pictures");
+    RUN("vae", "eval -q --draws 2 --weights %s/weights.safetensors --out %s/scores");
+    static const char *const files[] = {"samples.png",
+                                        "log.csv",
+                                        "run.json",
+                                        "pictures/samples.png",
+                                        "pictures/reconstructions.png",
+                                        "pictures/interpolation.png",
+                                        "pictures/manifold.png",
+                                        "scores/metrics.json",
+                                        "scores/kl.csv"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
+}
+
+Test(vae_program, bad_input_gets_one_line_and_a_status) {
+    static const struct {
+        const char *arguments;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"train --beta -1 --out %s/x", 2, "--beta"},
+        {"train --likelihood poisson --out %s/x", 2, "poisson"},
+        {"train --code 0 --out %s/x", 2, "--code"},
+        {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},
+        {"eval --weights %s/stderr --out %s/x", 1, "stderr"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refusal("vae", cases[i].arguments, cases[i].status, cases[i].says);
+    RUN("vae", "train -q --steps 1 --batch 8 --config pytorch --out %s");
+    expect_refusal("vae", "sample --weights %s/weights.safetensors --conditional --out %s/x", 2,
+                   "conditional");
+}
+#endif
