@@ -1,6 +1,7 @@
 /* vae — train, sample from, evaluate variational autoencoders on Fashion-MNIST. */
 #include "data/batches.h"
 #include "data/fashion.h"
+#include "eval/scores.h"
 #include "io/checkpoint.h"
 #include "io/cli.h"
 #include "io/file.h"
@@ -18,15 +19,16 @@
 
 static struct {
     CommonOptions common;
-    int code, draws;
+    int code, draws, samples;
     double beta;
     const char *likelihood;
     bool conditional;
 } o = {
-    .common = {.seed = 1, .steps = 12000, .batch = 128, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 15000, .batch = 128, .lr = 1e-3, .config = "default",
                .out = "build/runs/vae"},
     .code = 32,
     .draws = 500,
+    .samples = 10000,
     .beta = 1,
     .likelihood = "bernoulli",
 };
@@ -43,6 +45,8 @@ static Option options[] = {
      .help = "weight of the KL; 1 is the ELBO (Higgins et al. 2017)"},
     {"draws", 0, .i = &o.draws, .min = 1, .max = 1e6, .meta = "K", .keep = KEEP_NOT, .only = "eval",
      .help = "samples of z an image in the importance-weighted bound"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
     {0}};
 
 static const Preset presets[] = {{"kingma", "code=50 lr=0.0003 batch=1000"},
@@ -54,7 +58,7 @@ static Cli cli = {.program = "vae",
                   .options = options,
                   .presets = presets};
 
-enum { COLUMNS = 12, ROWS = 6, SIDE = 20 };    /* of pictures; of the manifold */
+enum { COLUMNS = 10, ROWS = 6, SIDE = 20 };    /* of pictures; of the manifold */
 
 /* ---- what all commands use ------------------------------------------------------------------- */
 
@@ -106,17 +110,22 @@ static void save_grid(char *path, const real *images, int rows, int columns) {
     free(path);
 }
 
-/* COLUMNS x ROWS pictures of z ~ N(0,I); with labels each column is a class, as far as they go */
-static void draw_samples(const Vae *v, uint64_t seed, real *images) {
-    enum { N = ROWS * COLUMNS };
+/* n pictures of z ~ N(0,I), classes in turn: a grid's columns are classes */
+static void draw_samples(const Vae *v, uint64_t seed, int n, real *images, int *labels) {
     Arena arena = {0};
-    real *z = new_codes(&arena, N);
-    int labels[N];
+    real *z = new_codes(&arena, n);
     Rng rng = rng_new(seed, "samples");
-    rng_normal(&rng, (size_t)N * (size_t)v->code, z);
-    for (int i = 0; i < N; i++) labels[i] = i % COLUMNS % 10;
-    decode_all(v, N, z, labels, images);
+    rng_normal(&rng, (size_t)n * (size_t)v->code, z);
+    for (int i = 0; i < n; i++) labels[i] = i % 10;
+    decode_all(v, n, z, labels, images);
     arena_free(&arena);
+}
+
+static void picture_of_samples(const Vae *v, char *path) {
+    static real images[ROWS * COLUMNS * PIXELS];
+    int labels[ROWS * COLUMNS];
+    draw_samples(v, o.common.seed, ROWS * COLUMNS, images, labels);
+    save_grid(path, images, ROWS, COLUMNS);
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -185,13 +194,11 @@ static int train(void) {
         }
         run_step(&run);
         if (run_save_due(&run)) {
-            static real pictures[ROWS * COLUMNS * PIXELS];
             checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
             ema_swap(&ema, &params);
-            draw_samples(&net, o.common.seed, pictures);
+            picture_of_samples(&net, run_path(&run, "samples.png"));
             ema_swap(&ema, &params);
-            save_grid(run_path(&run, "samples.png"), pictures, ROWS, COLUMNS);
         }
     }
     run_record_number(&run, "tape_bytes", (double)tape.arena.peak);
@@ -218,10 +225,11 @@ static Vae load_network(Params *params) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-static void save_picture(const char *name, const real *images, int rows, int columns) {
+/* a file in --out, which the user is told of */
+static char *announced(const char *name) {
     char *path = path_join(o.common.out, name);
     if (!o.common.quiet) printf("%s\n", path);
-    save_grid(path, images, rows, columns);
+    return path;
 }
 
 /* test images; what the network sees of them; decoded from the mean of their posterior */
@@ -231,7 +239,7 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
     memcpy(grid + COLUMNS * PIXELS, d->x, COLUMNS * PIXELS * sizeof *grid);
     encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
     decode_all(v, COLUMNS, mu, d->labels, grid + 2 * COLUMNS * PIXELS);
-    save_picture("reconstructions.png", grid, 3, COLUMNS);
+    save_grid(announced("reconstructions.png"), grid, 3, COLUMNS);
 }
 
 /* each row: from one test image's mean code to the next one's in a straight line */
@@ -247,7 +255,7 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
             labels[i * COLUMNS + j] = d->labels[2 * i + (2 * j >= COLUMNS)];
     }
     decode_all(v, ROWS * COLUMNS, path, labels, grid);
-    save_picture("interpolation.png", grid, ROWS, COLUMNS);
+    save_grid(announced("interpolation.png"), grid, ROWS, COLUMNS);
 }
 
 /* two dimensions: all of the latent space at once */
@@ -256,7 +264,7 @@ static void picture_of_manifold(Arena *arena, const Vae *v) {
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    save_picture("manifold.png", grid, SIDE, SIDE);
+    save_grid(announced("manifold.png"), grid, SIDE, SIDE);
 }
 
 static int sample(void) {
@@ -266,9 +274,7 @@ static int sample(void) {
     Fashion data = load_data();
     folder_create(o.common.out);
     Observed test = observe_first(&arena, &v, &data.test, COLUMNS);
-    real *grid = new_images(&arena, ROWS * COLUMNS);
-    draw_samples(&v, o.common.seed, grid);
-    save_picture("samples.png", grid, ROWS, COLUMNS);
+    picture_of_samples(&v, announced("samples.png"));
     picture_of_reconstructions(&arena, &v, &test);
     picture_of_interpolation(&arena, &v, &test);
     if (v.code == 2) picture_of_manifold(&arena, &v);
@@ -302,6 +308,21 @@ static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
     return active_units(D, variance);
 }
 
+/* the scores of `n` pictures drawn from the prior, into m */
+static void score_samples(Arena *arena, const Vae *v, const Fashion *data, int n, cJSON *m) {
+    real *x = new_images(arena, n);
+    int *labels = arena_get(arena, (size_t)n * sizeof *labels);
+    Judge judge = judge_new(data, CLASSIFIER_WEIGHTS);
+    draw_samples(v, o.common.seed, n, x, labels);
+    ScoreSheet sheet = score_sheet(&judge, n, x, v->classes ? labels : NULL, o.common.seed);
+    if (!o.common.quiet) score_sheet_print(&sheet);
+    cJSON_AddItemToObject(m, "scores", score_sheet_json(&sheet));
+    char *path = path_join(o.common.out, "neighbours.png");
+    neighbours_picture(&judge, 16, x, path, cli.line);
+    free(path);
+    judge_free(&judge);
+}
+
 static int eval(void) {
     Params params = {0};
     Vae v = load_network(&params);
@@ -330,6 +351,7 @@ static int eval(void) {
     cJSON_AddNumberToObject(m, "importance_weighted", bound);
     if (v.likelihood == GAUSSIAN)
         cJSON_AddNumberToObject(m, "sigma", exp((double)v.log_sigma->x[0]));
+    score_samples(&arena, &v, &data, o.samples < test.n ? o.samples : test.n, m);
     char *path = path_join(o.common.out, "metrics.json");
     json_save(path, m);
     if (!o.common.quiet) {

@@ -323,7 +323,7 @@ Test(vae_program, a_resumed_run_equals_one_that_was_never_stopped) {
 Test(vae_program, trained_weights_give_pictures_and_scores) {
     RUN("vae", "train -q --config pytorch --steps 3 --batch 16 --code 2 --conditional --out %s");
     RUN("vae", "sample -q --weights %s/weights.safetensors --out %s/pictures");
-    RUN("vae", "eval -q --draws 2 --weights %s/weights.safetensors --out %s/scores");
+    RUN("vae", "eval -q --draws 2 --samples 30 --weights %s/weights.safetensors --out %s/scores");
     static const char *const files[] = {"samples.png",
                                         "log.csv",
                                         "run.json",
@@ -332,7 +332,8 @@ Test(vae_program, trained_weights_give_pictures_and_scores) {
                                         "pictures/interpolation.png",
                                         "pictures/manifold.png",
                                         "scores/metrics.json",
-                                        "scores/kl.csv"};
+                                        "scores/kl.csv",
+                                        "scores/neighbours.png"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }
