@@ -1,0 +1,48 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   log.csv -> loss.png and elbo.png     kl.csv -> kl.png     beta.csv -> beta.png
+
+if (there(record."/log.csv")) {
+    set output out."/loss.png"
+    set terminal pngcairo size 1200,480 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,3 title "VAE on Fashion-MNIST: the evidence lower bound and its two parts, nats per image"
+    set xlabel "training step"
+    set xtics rotate by -45
+    set title "ELBO"
+    set yrange [-270:*]
+    plot record."/log.csv" using "step":(-column("loss")) with lines linecolor rgb sky title "training batches", \
+         "" using "step":"validation_elbo" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
+    set title "log p(x|z)"
+    plot record."/log.csv" using "step":"log_likelihood" with lines linetype 1 title "training batches"
+    set title "KL(q(z|x) || p(z))"
+    set yrange [0:*]
+    plot record."/log.csv" using "step":"kl" with lines linetype 4 title "training batches"
+    unset multiplot
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+    set xtics norotate
+    set yrange [*:*]
+}
+
+if (there(record."/kl.csv")) {
+    set output out."/kl.png"
+    set title "What each dimension of z carries"
+    set xlabel "dimension of z, by its KL"
+    set ylabel "nats per image"
+    set style fill solid 0.9 noborder
+    set boxwidth 0.7
+    set xrange [0.3:*]
+    plot record."/kl.csv" using "rank":(column("variance") > 0.01 ? column("kl") : NaN) with boxes linecolor rgb blue title "active: the mean moves with x", \
+         "" using "rank":(column("variance") > 0.01 ? NaN : column("kl")) with boxes linecolor rgb red title "not active"
+    set xrange [*:*]
+}
+
+if (there(record."/beta.csv")) {
+    set output out."/beta.png"
+    set title "The weight of the KL: reconstruction against code"
+    set xlabel "beta"
+    set ylabel "nats per test image"
+    set logscale x 2
+    plot record."/beta.csv" using "beta":(-column("log_likelihood")) with linespoints linetype 1 title "-log p(x|z)", \
+         "" using "beta":"kl" with linespoints linetype 4 title "KL", \
+         "" using "beta":(-column("elbo")) with linespoints linetype 2 title "-ELBO"
+    unset logscale
+}

@@ -1,0 +1,359 @@
+/* test_vae.c — the published sizes, gradients, the two terms of the ELBO against integrals and
+ * random numbers, a few images by heart, the program. */
+#include "data/fashion.h"
+#include "nn/optim.h"
+#include "programs.h"
+#include "vae.h"
+
+#include <math.h>
+
+SUITE(vae);
+
+static const Architecture architectures[] = {CONVOLUTIONAL, KINGMA_2014, PYTORCH_EXAMPLE};
+static const char *const names[] = {"default", "kingma", "pytorch"};
+
+/* ---- networks -------------------------------------------------------------------------------- */
+
+static size_t count(const Params *p, const char *prefix) {
+    size_t n = 0;
+    for (int i = 0; i < p->count; i++)
+        if (!strncmp(p->list[i]->name, prefix, strlen(prefix))) n += p->list[i]->len;
+    return n;
+}
+
+/* Are these the published networks, to the last weight? */
+Test(vae, published_networks_have_the_published_number_of_parameters) {
+    Params kingma = {0}, pytorch = {0};
+    vae_new(&kingma, architecture_named("kingma"), BERNOULLI, 50, 0);
+    vae_new(&pytorch, architecture_named("pytorch"), BERNOULLI, 20, 0);
+    cr_expect_eq(count(&kingma, "encoder."), 693100, "%zu", count(&kingma, "encoder."));
+    cr_expect_eq(count(&kingma, "decoder."), 668784, "%zu", count(&kingma, "decoder."));
+    cr_expect_eq(params_count(&pytorch), 652824, "%zu", params_count(&pytorch));
+    params_free(&kingma), params_free(&pytorch);
+}
+
+static const int some_labels[5] = {3, 0, 9, 3, 5};
+
+/* a small network away from its first values, which give gradients that drown in rounding */
+static Vae moved_vae(Params *p, int i, Likelihood likelihood, int classes) {
+    Vae v = vae_new(p, architectures[i], likelihood, 3, classes);
+    for (int k = 0; k < p->count; k++) {
+        Rng r = rng_new(p->seed + 1, p->list[k]->name);
+        real *x = p->list[k]->x;
+        real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
+        rng_normal(&r, p->list[k]->len, noise);
+        k_axpy(p->list[k]->len, (real)0.05, noise, x, true);
+        if (i == 0) k_axpy(p->list[k]->len, 1, x, x, true);
+    }
+    return v;
+}
+
+static void some_images(const Vae *v, int n, real *x) {
+    Rng rng = rng_new(5, "observations");
+    real grey[5 * PIXELS];
+    test_values("images", 0, 1, (size_t)n * PIXELS, grey);
+    observe(v, (size_t)n * PIXELS, grey, &rng, x);
+}
+
+#ifdef REAL_DOUBLE
+/* the negative ELBO of two images; the same noise at every call */
+static Tensor *negative_elbo(Tape *t, void *context) {
+    const Vae *v = context;
+    Rng rng = rng_new(6, "noise");
+    Tensor *x = t_input(t, NULL, SHAPE(2, IMAGE, IMAGE, 1));
+    some_images(v, 2, x->x);
+    Posterior q = encode(v, x, some_labels);
+    Tensor *logits = decode(v, reparameterize(q, &rng), some_labels);
+    return t_sub(kl_divergence(q), log_likelihood(v, logits, x));
+}
+
+/* Do all weights of all networks get the right gradient, through the noise as well? */
+Test(vae, gradients_of_every_network_and_likelihood) {
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 4; k++) {
+            Params p = {.seed = 4};
+            Vae v = moved_vae(&p, i, k & 1 ? GAUSSIAN : BERNOULLI, k & 2 ? 10 : 0);
+            double error = gradient_error(&p, negative_elbo, &v, 12);
+            cr_expect(error <= 1e-6, "%s, %s, %s: relative error %g", names[i],
+                      k & 1 ? "gaussian" : "bernoulli", k & 2 ? "labels" : "no labels", error);
+            params_free(&p);
+        }
+}
+#endif
+
+/* Do labels reach both halves, and is an image's posterior its own, whatever stands beside it? */
+Test(vae, labels_matter_and_neighbours_do_not) {
+    for (int i = 0; i < 3; i++) {
+        Params p = {.seed = 4};
+        Vae v = moved_vae(&p, i, BERNOULLI, 10);
+        real x[5 * PIXELS], mu[5 * 3], alone[3], other[3], a[PIXELS], b[PIXELS];
+        int label = some_labels[1], another = label + 1;
+        some_images(&v, 5, x);
+        encode_all(&v, 5, x, some_labels, mu, NULL);
+        encode_all(&v, 1, x + PIXELS, &label, alone, NULL);
+        encode_all(&v, 1, x + PIXELS, &another, other, NULL);
+        for (int j = 0; j < 3; j++) cr_expect_float_eq(mu[3 + j], alone[j], 1e-5, "%s", names[i]);
+        cr_expect(memcmp(alone, other, sizeof alone), "%s: the encoder sees no label", names[i]);
+        decode_all(&v, 1, alone, &label, a);
+        decode_all(&v, 1, alone, &another, b);
+        cr_expect(memcmp(a, b, sizeof a), "%s: the decoder sees no label", names[i]);
+        params_free(&p);
+    }
+}
+
+/* ---- the two terms --------------------------------------------------------------------------- */
+
+/* Is the closed form what log q(z|x) - log p(z) is on average over samples of the
+ * reparameterisation, and do these samples have the mean and variance they should have? */
+Test(vae, kl_and_reparameterization_agree_with_monte_carlo) {
+    enum { N = 200000, D = 3 };
+    static const real mu[D] = {0.5, -1.5, 0}, logvar[D] = {-1, 0.7, -3};
+    Tape t = {.no_grad = true};
+    Rng rng = rng_new(2, "samples");
+    Posterior one = {t_input(&t, mu, SHAPE(1, D)), t_input(&t, logvar, SHAPE(1, D))};
+    Posterior q = {t_input(&t, NULL, SHAPE(N, D)), t_input(&t, NULL, SHAPE(N, D))};
+    for (int i = 0; i < N * D; i++) q.mu->x[i] = mu[i % D], q.logvar->x[i] = logvar[i % D];
+    Tensor *z = reparameterize(q, &rng);
+    double sum = 0, mean[D] = {0}, square[D] = {0};
+    for (int i = 0; i < N * D; i++) {
+        double lv = (double)logvar[i % D], v = (double)z->x[i], d = v - (double)mu[i % D];
+        sum += -0.5 * (lv + d * d * exp(-lv)) + 0.5 * v * v;
+        mean[i % D] += v / N;
+        square[i % D] += d * d / N;
+    }
+    double kl = (double)kl_divergence(one)->x[0];
+    cr_expect_float_eq(sum / N, kl, 0.02, "Monte Carlo %g, closed form %g", sum / N, kl);
+    for (int j = 0; j < D; j++) {
+        cr_expect_float_eq(mean[j], (double)mu[j], 0.02);
+        cr_expect_float_eq(square[j] / exp((double)logvar[j]), 1, 0.02);
+    }
+    tape_free(&t);
+}
+
+/* Are both terms sums over pixels and dimensions and means over images? */
+Test(vae, terms_are_nats_per_image) {
+    Tape t = {0};
+    Params p = {0};
+    Vae bernoulli = vae_new(&p, CONVOLUTIONAL, BERNOULLI, 2, 0);
+    Tensor *logits = t_input(&t, NULL, SHAPE(3, IMAGE, IMAGE, 1));
+    Tensor *x = t_input(&t, NULL, SHAPE(3, IMAGE, IMAGE, 1));
+    k_fill(logits->len, 0, logits->x);
+    k_fill(x->len, 1, x->x);
+    cr_expect_float_eq(log_likelihood(&bernoulli, logits, x)->x[0], -PIXELS * log(2), 1e-2);
+
+    Params p2 = {0};
+    Vae gaussian = vae_new(&p2, CONVOLUTIONAL, GAUSSIAN, 2, 0);     /* the mean image is 0.5 */
+    gaussian.log_sigma->x[0] = (real)log(0.25);
+    double expected = PIXELS * (-log(0.25) - log(2 * M_PI) / 2 - 0.5 * 0.25 / 0.0625);
+    cr_expect_float_eq(log_likelihood(&gaussian, logits, x)->x[0], expected, 1e-2);
+
+    Posterior q = {t_input(&t, NULL, SHAPE(3, 2)), t_input(&t, NULL, SHAPE(3, 2))};
+    k_fill(6, 2, q.mu->x);
+    k_fill(6, 0, q.logvar->x);
+    cr_expect_float_eq(kl_divergence(q)->x[0], 4, 1e-5, "2 dimensions, mu^2/2 = 2 nats each");
+    tape_free(&t);
+    params_free(&p), params_free(&p2);
+}
+
+/* Dynamic binarisation: zeros and ones with the grey value as their mean. Dequantisation: within
+ * 1/256 above the byte. */
+Test(vae, observations_are_what_the_likelihood_is_about) {
+    enum { N = 40000 };
+    static real grey[N], x[N];
+    Params p = {0}, p2 = {0};
+    Vae bernoulli = vae_new(&p, PYTORCH_EXAMPLE, BERNOULLI, 2, 0);
+    Vae gaussian = vae_new(&p2, PYTORCH_EXAMPLE, GAUSSIAN, 2, 0);
+    Rng rng = rng_new(1, "observe");
+    k_fill(N, (real)51 / 255, grey);
+    observe(&bernoulli, N, grey, &rng, x);
+    for (int i = 0; i < N; i++) cr_assert(x[i] == 0 || x[i] == 1);
+    cr_assert_float_eq(k_sum(N, x) / N, 0.2, 0.01);
+    observe(&gaussian, N, grey, &rng, x);
+    for (int i = 0; i < N; i++) cr_assert(x[i] >= (real)51 / 256 - 1e-6 && x[i] < (real)52 / 256 + 1e-6);
+    cr_assert_float_eq(k_sum(N, x) / N, 51.5 / 256, 1e-4);
+    params_free(&p), params_free(&p2);
+}
+
+/* log p(x) of a one-dimensional model by the trapezoid rule over z */
+static double integrated_likelihood(const Vae *v, const real *x) {
+    enum { N = 1600 };
+    const double range = 8, h = 2 * range / N;
+    double w[N + 1], most = -INFINITY, sum = 0;
+    Tape t = {.no_grad = true};
+    for (int i = 0; i <= N; i++) {
+        tape_reset(&t);
+        double z = -range + i * h;
+        real code = (real)z;
+        Tensor *image = t_input(&t, x, SHAPE(1, IMAGE, IMAGE, 1));
+        Tensor *logits = decode(v, t_input(&t, &code, SHAPE(1, 1)), NULL);
+        w[i] = (double)log_likelihood(v, logits, image)->x[0] - z * z / 2 - log(2 * M_PI) / 2;
+        most = fmax(most, w[i]);
+    }
+    for (int i = 0; i <= N; i++) sum += exp(w[i] - most) * (i == 0 || i == N ? 0.5 : 1);
+    tape_free(&t);
+    return most + log(sum * h);
+}
+
+/* ELBO <= bound with K samples <= log p(x), and the bound arrives there? Both likelihoods, a model
+ * whose evidence can be integrated. */
+Test(vae, importance_weighting_rises_from_the_elbo_to_the_evidence) {
+    for (int gaussian = 0; gaussian < 2; gaussian++) {
+        Params p = {.seed = 3};
+        Vae v = vae_new(&p, PYTORCH_EXAMPLE, gaussian ? GAUSSIAN : BERNOULLI, 1, 0);
+        k_axpy(v.decoder[0].w->len, 3, v.decoder[0].w->x, v.decoder[0].w->x, false);
+        if (gaussian) v.log_sigma->x[0] = 0;        /* wide, so that many z explain the image */
+        real x[5 * PIXELS];
+        some_images(&v, 5, x);
+        Rng rng = rng_new(1, "importance");
+        double evidence = integrated_likelihood(&v, x), elbo = 0;
+        for (int i = 0; i < 200; i++) {
+            Elbo e = elbo_all(&v, 1, x, NULL, &rng);
+            elbo += (e.log_likelihood - e.kl) / 200;
+        }
+        double ten = 0;
+        for (int i = 0; i < 50; i++) ten += importance_weighted(&v, 1, x, NULL, 10, &rng) / 50;
+        double many = importance_weighted(&v, 1, x, NULL, 20000, &rng);
+        cr_expect(elbo < ten && ten < evidence, "%g %g %g", elbo, ten, evidence);
+        cr_expect_float_eq(many, evidence, 0.05, "importance %g, integral %g", many, evidence);
+        params_free(&p);
+    }
+}
+
+/* ---- codes ----------------------------------------------------------------------------------- */
+
+Test(vae, unused_dimensions_are_seen) {
+    enum { N = 1000, D = 3 };
+    static real mu[N * D], logvar[N * D];
+    double kl[D], variance[D];
+    Rng rng = rng_new(1, "codes");
+    rng_normal(&rng, N * D, mu);
+    for (int i = 0; i < N; i++) {
+        mu[i * D] = 0, logvar[i * D] = 0;                           /* is the prior: unused */
+        logvar[i * D + 1] = (real)log(0.01);
+        mu[i * D + 2] = 1, logvar[i * D + 2] = 0;      /* costs half a nat and says nothing */
+    }
+    code_use(N, D, mu, logvar, kl, variance);
+    cr_assert_float_eq(kl[0], 0, 1e-6);
+    cr_assert_float_eq(kl[1], 0.5 * (1 + 0.01 - 1 - log(0.01)), 0.1);
+    cr_assert_float_eq(kl[2], 0.5, 1e-6);
+    cr_assert_eq(active_units(D, variance), 1);
+}
+
+Test(vae, manifold_covers_the_prior_evenly) {
+    real z[2 * 9];
+    manifold_codes(3, z);
+    cr_assert_float_eq(z[0], -0.967422, 1e-5, "probability 1/6");
+    cr_assert_float_eq(z[1], 0.967422, 1e-5, "the top row is the largest z_2");
+    cr_assert_float_eq(z[2 * 4], 0, 1e-6);
+    cr_assert_float_eq(z[2 * 4 + 1], 0, 1e-6);
+}
+
+Test(vae, interpolation_starts_and_ends_at_the_given_codes) {
+    real a[2] = {1, 2}, b[2] = {5, -2}, path[5 * 2];
+    interpolate_codes(2, a, b, 5, path);
+    cr_assert_arr_eq(path, a, sizeof a);
+    cr_assert_arr_eq(path + 8, b, sizeof b);
+    cr_assert_float_eq(path[4], 3, 1e-6);
+}
+
+/* ---- learning -------------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+static Elbo train_on(Vae *v, Params *p, int n, const real *x, int steps, double lr) {
+    Tape t = {0};
+    Adam adam = {ADAM_DEFAULTS};
+    Rng noise = rng_new(1, "noise"), eval = rng_new(1, "eval");
+    for (int step = 0; step < steps; step++) {
+        tape_reset(&t);
+        Tensor *images = t_input(&t, x, SHAPE(n, IMAGE, IMAGE, 1));
+        Posterior q = encode(v, images, NULL);
+        Tensor *logits = decode(v, reparameterize(q, &noise), NULL);
+        Tensor *loss = t_sub(kl_divergence(q), log_likelihood(v, logits, images));
+        params_zero_grad(p);
+        backward(loss);
+        adam_step(&adam, p, lr * (1 - (double)step / steps), 1);
+    }
+    tape_free(&t);
+    adam_free(&adam);
+    return elbo_all(v, n, x, NULL, &eval);
+}
+
+/* Eight binarised garments by heart: the image must be nearly certain given z, and z must cost no
+ * less than the ln 8 nats that say which image it is. */
+Test(vae, eight_images_are_learned_by_heart) {
+    Fashion data = fashion_load(NULL);
+    real grey[8 * PIXELS], x[8 * PIXELS];
+    images_get(&data.train, 8, NULL, 0, 1, grey, NULL);
+    for (int i = 0; i < 3; i++) {
+        Params p = {.seed = 1};
+        Rng rng = rng_new(1, "observe");
+        Vae v = vae_new(&p, architectures[i], BERNOULLI, 8, 0);
+        observe(&v, 8 * PIXELS, grey, &rng, x);
+        Elbo e = train_on(&v, &p, 8, x, 400, 2e-3);
+        cr_expect(e.log_likelihood > -12 && e.kl > log(8) && e.kl < 40, "%s: %g nats, KL %g",
+                  names[i], e.log_likelihood, e.kl);
+        params_free(&p);
+    }
+    fashion_free(&data);
+}
+#endif
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+PROGRAM_SUITE(vae_program);
+
+/* Same seed, another number of threads: the same weights, bit for bit? */
+Test(vae_program, weights_do_not_depend_on_threads) {
+    RUN("vae", "train -q --steps 4 --batch 32 --threads 1 --out %s/one");
+    RUN("vae", "train -q --steps 4 --batch 32 --threads 2 --out %s/two");
+    RUN("vae", "train -q --steps 4 --batch 32 --seed 2 --out %s/other");
+    cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"));
+    cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"));
+}
+
+/* Does --resume go on with the same coins and the same noise? */
+Test(vae_program, a_resumed_run_equals_one_that_was_never_stopped) {
+    RUN("vae", "train -q --steps 6 --batch 32 --likelihood gaussian --out %s/straight");
+    RUN("vae", "train -q --steps 3 --batch 32 --likelihood gaussian --out %s/resumed");
+    RUN("vae", "train -q --steps 6 --resume --out %s/resumed");
+    cr_assert(same_file("straight/checkpoint.safetensors", "resumed/checkpoint.safetensors"));
+}
+
+Test(vae_program, trained_weights_give_pictures_and_scores) {
+    RUN("vae", "train -q --config pytorch --steps 3 --batch 16 --code 2 --conditional --out %s");
+    RUN("vae", "sample -q --weights %s/weights.safetensors --out %s/pictures");
+    RUN("vae", "eval -q --draws 2 --samples 30 --weights %s/weights.safetensors --out %s/scores");
+    static const char *const files[] = {"samples.png",
+                                        "log.csv",
+                                        "run.json",
+                                        "pictures/samples.png",
+                                        "pictures/reconstructions.png",
+                                        "pictures/interpolation.png",
+                                        "pictures/manifold.png",
+                                        "scores/metrics.json",
+                                        "scores/kl.csv",
+                                        "scores/neighbours.png"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
+}
+
+Test(vae_program, bad_input_gets_one_line_and_a_status) {
+    static const struct {
+        const char *arguments;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"train --beta -1 --out %s/x", 2, "--beta"},
+        {"train --likelihood poisson --out %s/x", 2, "poisson"},
+        {"train --code 0 --out %s/x", 2, "--code"},
+        {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},
+        {"eval --weights %s/stderr --out %s/x", 1, "stderr"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refusal("vae", cases[i].arguments, cases[i].status, cases[i].says);
+    RUN("vae", "train -q --steps 1 --batch 8 --config pytorch --out %s");
+    expect_refusal("vae", "sample --weights %s/weights.safetensors --conditional --out %s/x", 2,
+                   "conditional");
+}
+#endif
