@@ -51,7 +51,7 @@ help:
 	@echo "  make test-chapter   every chapter's tests; CHAPTER=ae for one"
 	@echo
 	@echo "make data             3,655 captioned emoji of 32 and 64 pixels in build/data, and a sheet of all"
-	@echo "make plots            all plots, from the committed records, without training"
+	@echo "make plots            all diagrams, from the committed records, without training"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"

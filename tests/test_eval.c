@@ -155,6 +155,18 @@ static double by_dgeev(const Gaussian *a, const Gaussian *b) {
     return distance;
 }
 
+/* Features that are not numbers, as of a network that diverged: no distance, least of all 0? */
+Test(eval, frechet_distance_of_what_is_no_number_is_no_number) {
+    real x[30 * 2], y[30 * 2];
+    Arena arena = {0};
+    test_values("good", -1, 1, 60, x);
+    test_values("bad", -1, 1, 60, y);
+    y[7] = (real)NAN;
+    Gaussian a = gaussian_fit(&arena, 30, 2, x), b = gaussian_fit(&arena, 30, 2, y);
+    cr_assert(isnan(frechet_distance(&a, &b)));
+    arena_free(&arena);
+}
+
 /* within 1e-6 of the covariance's trace of what LAPACK gives, for full and for singular
  * covariances (fewer vectors than dimensions; directions that do not vary); 0 to itself */
 Test(eval, frechet_distance_agrees_with_lapack) {

@@ -288,6 +288,21 @@ static bool read_texts(Captioned *c) {
     return n == c->all.count;
 }
 
+/* Do the parts make up the whole, and does every number point at something? */
+static bool in_range(const Captioned *c, const int32_t count[PARTS]) {
+    int64_t sum = 0;
+    for (int i = 0; i < PARTS; i++) {
+        if (count[i] < 0) return false;
+        sum += count[i];
+    }
+    for (int k = 0; k < c->classes; k++)
+        if (c->group_of[k] < 0 || c->group_of[k] >= c->groups) return false;
+    for (int i = 0; i < c->all.count; i++)
+        if (c->number[i] < 0 || c->number[i] >= c->all.count || c->all.labels[i] >= c->classes)
+            return false;
+    return sum == c->all.count;
+}
+
 static bool read_numbers(Captioned *c, int size) {
     size_t n = (size_t)c->all.count;
     int32_t count[PARTS];
@@ -302,6 +317,7 @@ static bool read_numbers(Captioned *c, int size) {
     }
     memcpy(count, parts, sizeof count);
     memcpy(c->group_of, group_of, (size_t)c->classes * sizeof *c->group_of);
+    if (!in_range(c, count)) return false;
     captioned_parts(c, count);
     return true;
 }

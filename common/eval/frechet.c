@@ -42,7 +42,7 @@ double gaussian_trace(const Gaussian *g) {
 
 /* Rounding can leave eigenvalues of a covariance a little below zero. */
 static double root(double x) {
-    return x > 0 ? sqrt(x) : 0;
+    return x < 0 ? 0 : sqrt(x);
 }
 
 /* c = a b, all (d,d) */
@@ -96,5 +96,5 @@ double frechet_distance(const Gaussian *a, const Gaussian *b) {
         double difference = a->mean[j] - b->mean[j];
         distance += difference * difference;
     }
-    return distance > 0 ? distance : 0;
+    return distance < 0 ? 0 : distance;    /* NaN stays NaN */
 }

@@ -71,6 +71,9 @@ Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
     if (n < SCORE_MINIMUM || n > j->data->train.count) {
         die("scores_of: %d pictures, %d training images", n, j->data->train.count);
     }
+    if (!k_all_finite((size_t)n * SCORE_PIXELS, x)) {
+        fail("scores: the samples hold numbers that are not finite; the network that made them diverged");
+    }
     Arena arena = {0};
     real *features = arena_get(&arena, (size_t)n * SCORE_FEATURES * sizeof *features);
     real *probabilities = arena_get(&arena, (size_t)n * SCORE_CLASSES * sizeof *probabilities);

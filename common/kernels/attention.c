@@ -112,7 +112,7 @@ static void pack(int rows, int cols, const real *x, size_t ld, real *panels) {
  * last row stand copies of it, and what they give is not used. */
 static void pack_transposed(int rows, int cols, const real *x, size_t ld, real scale, real *panels)
 {
-    for (int i = 0; i < rows; i += VEC) {
+    for (int i = 0; i < round_up(rows, TILE_COLS); i += VEC) {
         const real *row[VEC];
         real *to = panels + (size_t)(i / TILE_COLS) * cols * TILE_COLS + i % TILE_COLS;
         int j = 0;
@@ -135,9 +135,9 @@ static void row_pointers(const real *x, size_t ld, int i, int rows, const real *
     for (int l = 0; l < TILE_ROWS; l++) a[l] = x + least(i + l, rows - 1) * ld;
 }
 
-/* n in equal parts of about `most` */
-static int equal_parts(int n, int most, int unit) {
-    int parts = (n + most - 1) / most;
+/* n in equal parts of about `size` */
+static int equal_parts(int n, int size, int unit) {
+    int parts = ceil_div(n, size);
     return round_up((n + parts - 1) / parts, unit);
 }
 
@@ -306,7 +306,8 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
     }
     int heads = s->b * s->heads;
     int parts = heads < 2 * threads_get() && heads ? 2 * threads_get() / heads : 1;
-    int width = round_up((s->nq + parts - 1) / parts, TILE_ROWS);
+    int width = round_up(ceil_div(s->nq, parts), TILE_ROWS);
+    if (width) parts = ceil_div(s->nq, width);
     forward_room(s, NULL, &count);
     real *rooms = scratch(SCRATCH_A, threads_get() * count);
     PARALLEL_FOR((double)heads * s->nq * s->nk * (s->dk + s->dv) * COST_MULTIPLY_ADD)

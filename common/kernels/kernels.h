@@ -7,6 +7,7 @@
  *     written and later ones are added, so no gradient buffer is ever cleared.
  *   - A kernel partitions its outputs among threads and sums in an order that depends on the sizes
  *     alone: the same bits for any number of threads.
+ *   - An image's convolution may differ in its last bits when other images stand beside it.
  *   - Called from one thread at a time; the scratch memory behind gemm and conv is one per process.
  *   - Tests compare each with a plain computation. Where that is worth reading it stands beside the
  *     kernel as its twin, kernel_ref: three loops, the specification.

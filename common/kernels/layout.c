@@ -147,6 +147,7 @@ void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *wi
                              winner + out + k);
         }
 }
+
 void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const real *dy, real *dx,
                       bool add)
 {

@@ -121,7 +121,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add) {
     PARALLEL_FOR((double)outer * n * inner * COST_COPY)
     for (int i = 0; i < outer * parts; i++) {
         int o = i / parts, first = i % parts * PART_ROWS;
-        add_column_sums((int)least_size(PART_ROWS, n - first), inner,
+        add_column_sums(least(PART_ROWS, n - first), inner,
                         x + ((size_t)o * n + first) * inner, inner, sums + (size_t)i * inner);
     }
     for (int o = 0; o < outer; o++)

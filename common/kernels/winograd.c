@@ -42,7 +42,9 @@
  * sum shares the errors of its whole tile. In units of eps times the largest sum of |x||w| in the
  * call, tests/test_conv.c allows 8 (2 for the direct kernels) and 16 for sizes where nobody would
  * use this; tests/bench/SPEED.md has the usual errors, which are twice those of the direct
- * kernels.
+ * kernels. Small images share tiles with their neighbours in the batch: what separates them is
+ * exact in real numbers, but the last bits of one may depend on the other, and a number that is
+ * not finite spreads to all of its tile.
  */
 #include "winograd.h"
 

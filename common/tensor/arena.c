@@ -22,8 +22,9 @@ struct FreeBlock {
     size_t bytes;
 };
 
+/* at least one: a piece that comes back must have room for a FreeBlock */
 static size_t rounded(size_t bytes) {
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return bytes ? (bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
 }
 
 static Chunk *chunk_new(size_t size) {

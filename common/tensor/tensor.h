@@ -4,7 +4,7 @@
  * There are two lifetimes and no free():
  *   - parameters live in a Params for the whole run;
  *   - everything an operation returns lives on the tape until tape_reset(), the first line of a
- *     training loop.
+ *     training loop; values that backward() went through, only until then (see t_keep).
  *
  *     Params params = {.seed = 1};
  *     Tape tape = {0};
@@ -110,7 +110,8 @@ size_t tape_peak(const Tape *t);    /* bytes used at most */
 void backward(Tensor *loss);
 
 /* A step needs less memory if it is told what is needed no longer. None of these changes a single
- * bit of the results; to use such values again is a mistake that is reported.
+ * bit of the results; an op that is handed such values again reports the mistake (a program that
+ * reads x itself finds NULL, or through a view what is there now).
  *
  * x for the op that uses it last: h = t_relu(t_give(h)). The op computes in its memory, or its
  * memory is free after the op, unless a backward pass reads x. */

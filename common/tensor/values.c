@@ -2,7 +2,6 @@
 #include "tensor/values.h"
 #include "tensor/error.h"
 
-#include <string.h>
 
 enum { OPERANDS = 4 };
 
@@ -90,6 +89,9 @@ void t_drop(Tensor *x) {
 }
 
 void t_keep(Tensor *x) {
+    const Tensor *o = owner(x);
+    if (o->left && !o->x && !o->dropped)
+        die("t_keep: %s is gone already; keep it before the op that it is given to", t_describe(x));
     owner(x)->kept = true;
 }
 

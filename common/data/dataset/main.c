@@ -113,7 +113,7 @@ int main(int argc, char **argv) {
     if (!emoji && !o.data) usage_error("folder needs --data DIR");
     folder_create(o.out);
     Captioned c = emoji ? emoji_load(size, o.out) : folder_load(o.data, size);
-    char *sheet = text_format("%s-contact-%d.png", cli.command, size);
+    char *sheet = text_format("%s-%s-%d.png", cli.command, o.pictures ? "some" : "contact", size);
     show(&c, sheet);
     free(sheet);
     captioned_free(&c);
