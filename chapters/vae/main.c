@@ -64,10 +64,9 @@ enum { COLUMNS = 10, ROWS = 6, SIDE = 20 };    /* of pictures; of the manifold *
 
 static Fashion load_data(void) {
     Fashion data = fashion_load(o.common.data);
-    if (data.validation.count < COLUMNS || data.test.count < COLUMNS)
-        fail("%s: %d images for training and %d for testing; at least %d and %d are needed",
-             o.common.data, data.train.count + data.validation.count, data.test.count, 10 * COLUMNS,
-             COLUMNS);
+    if (data.test.count < SCORE_MINIMUM)
+        fail("%s: %d images for testing; at least %d are needed", o.common.data, data.test.count,
+             SCORE_MINIMUM);
     return data;
 }
 
@@ -245,9 +244,9 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
 /* each row: from one test image's mean code to the next one's in a straight line */
 static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed *d) {
     int row = COLUMNS * v->code, labels[ROWS * COLUMNS];
-    real *mu = new_codes(arena, COLUMNS), *path = new_codes(arena, ROWS * COLUMNS);
+    real *mu = new_codes(arena, 2 * ROWS), *path = new_codes(arena, ROWS * COLUMNS);
     real *grid = new_images(arena, ROWS * COLUMNS);
-    encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
+    encode_all(v, 2 * ROWS, d->x, d->labels, mu, NULL);
     for (int i = 0; i < ROWS; i++) {
         const real *a = mu + 2 * i * v->code, *b = a + v->code;
         interpolate_codes(v->code, a, b, COLUMNS, path + i * row);
@@ -273,7 +272,7 @@ static int sample(void) {
     Arena arena = {0};
     Fashion data = load_data();
     folder_create(o.common.out);
-    Observed test = observe_first(&arena, &v, &data.test, COLUMNS);
+    Observed test = observe_first(&arena, &v, &data.test, 2 * ROWS);
     picture_of_samples(&v, announced("samples.png"));
     picture_of_reconstructions(&arena, &v, &test);
     picture_of_interpolation(&arena, &v, &test);
