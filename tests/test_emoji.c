@@ -381,6 +381,14 @@ static void sizes_agree(Captioned c, Captioned d) {
     }
 }
 
+Test(emoji, mirror_images_are_held_out_with_their_originals) {
+    cr_expect(emoji_held_out("woman running: light skin tone"));
+    cr_expect(emoji_held_out("woman running facing right: light skin tone"));
+    cr_expect(emoji_held_out("woman judge: dark skin tone"));
+    cr_expect(!emoji_held_out("woman running facing right: dark skin tone"));
+    cr_expect(!emoji_held_out("woman judges"));
+}
+
 /* the four questions above, of one set: drawing it takes the time */
 Test(emoji, the_set_is_right) {
     char *folder = temporary_folder();
