@@ -7,6 +7,7 @@ if (there(record."/log.csv")) {
     set multiplot layout 1,3 title "VAE on Fashion-MNIST: the evidence lower bound and its two parts, nats per image"
     set xlabel "training step"
     set xtics rotate by -45
+    set key outside below center vertical
     set title "ELBO"
     set yrange [-270:*]
     plot record."/log.csv" using "step":(-column("loss")) with lines linecolor rgb sky title "training batches", \
@@ -20,6 +21,7 @@ if (there(record."/log.csv")) {
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
     set xtics norotate
     set yrange [*:*]
+    set key outside below center horizontal
 }
 
 if (there(record."/kl.csv")) {
