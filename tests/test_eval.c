@@ -576,17 +576,6 @@ static void put_npy(const char *name, const char *type, const char *shape, const
     free(path);
 }
 
-static void put_idx(const char *name, const Images *set, int n, bool labels) {
-    uint8_t head[16] = {0, 0, 8, labels ? 1 : 3, 0, 0, (uint8_t)(n >> 8), (uint8_t)n,
-                        0, 0, 0, SCORE_SIDE, 0, 0, 0, SCORE_SIDE};
-    char *path = path_join(folder, name);
-    AtomicFile f = file_create(path);
-    file_put(&f, head, labels ? 8 : 16);
-    file_put(&f, labels ? set->labels : set->pixels, (size_t)n * (labels ? 1 : SCORE_PIXELS));
-    file_commit(&f);
-    free(path);
-}
-
 /* 30 pictures in three ranges, their labels, and a small set of real ones to judge them by */
 static void make_files(void) {
     enum { N = 30 };
@@ -613,10 +602,8 @@ static void make_files(void) {
     put_npy("dark.npy", "<f4", "(30, 784)", unit, sizeof unit);
     unit[800] = NAN;
     put_npy("nan.npy", "<f4", "(30, 784)", unit, sizeof unit);
-    for (int k = 0; k < 4; k++) {
-        put_idx(fashion_files[k], k < 2 ? &data.train : &data.test, k < 2 ? 400 : 120, k % 2);
-    }
     fashion_free(&data);
+    few_garments(400, 120);
 }
 
 /* what build/score prints; to be freed */

@@ -11,10 +11,7 @@ enum { NEIGHBOURS = 3, SPLITS = 10, SUBSETS = 50, SUBSET = 1000, AT_ONCE = 1000 
 
 /* images first..first+n-1 of a set, in [0,1] */
 static void images_from(const Images *set, int first, int n, real *x, int *labels) {
-    Images part = *set;
-    part.count = n;
-    part.pixels += (size_t)first * SCORE_PIXELS;
-    part.labels += first;
+    Images part = images_part(set, first, n);
     images_get(&part, n, NULL, 0, 1, x, labels);
 }
 

@@ -182,5 +182,6 @@ int main(int argc, char **argv) {
     judge_free(&judge);
     fashion_free(&data);
     arena_free(&arena);
-    return fflush(stdout) ? 1 : 0;
+    if (fflush(stdout) || ferror(stdout)) fail("standard output: the scores cannot be written");
+    return 0;
 }
