@@ -200,7 +200,7 @@ static int train(void) {
             ema_swap(&ema, &params);
         }
     }
-    run_record_number(&run, "tape_bytes", (double)tape.arena.peak);
+    run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));
     tape_free(&tape);
     ema_free(&ema), adam_free(&adam), params_free(&params);
     batches_free(&batches);
