@@ -1,7 +1,7 @@
 #!/bin/sh
 # sweep.sh [OUT [STEPS]] — what the weight of the KL trades: trains the default network with several betas and writes
-# OUT/beta.csv; then one with a two-dimensional z, whose pictures stand in OUT/two. About half an hour on two cores.
-out=${1:-build/runs/vae-sweep} steps=${2:-3000}
+# OUT/beta.csv; then one with a two-dimensional z, whose pictures stand in OUT/two. About twenty minutes on two cores.
+out=${1:-build/runs/vae-sweep} steps=${2:-2000}
 vae=${BUILD:-build}/vae
 mkdir -p "$out" || exit 1
 number() { sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\(-\{0,1\}[0-9.]*\).*/\1/p" "$2"; }
