@@ -391,18 +391,6 @@ static int sample(void) {
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-/* how many of the samples, and of the test images, the classifier puts into each class */
-static void save_classes(const ScoreSheet *s) {
-    char *path = path_join(o.common.out, "classes.csv");
-    AtomicFile f = file_create(path);
-    fprintf(f.stream, "class,name,samples,test\n");
-    for (int k = 0; k < SCORE_CLASSES; k++)
-        fprintf(f.stream, "%d,%s,%.5g,%.5g\n", k, s->class_names[k],
-                (double)s->samples.histogram[k] / s->n, (double)s->real_images.histogram[k] / s->n);
-    file_commit(&f);
-    free(path);
-}
-
 static Parzen parzen_of(Arena *arena, const Fashion *data, int n, const real *samples) {
     int nv = data->validation.count < 1000 ? data->validation.count : 1000, nt = data->test.count;
     real *validation = new_images(arena, nv), *test = new_images(arena, nt);
@@ -446,9 +434,11 @@ static int eval(void) {
         printf("\nParzen windows of width %.3f: %.1f +- %.1f nats per test image\n", parzen.sigma,
                parzen.mean, parzen.standard_error);
     }
-    save_classes(&sheet);
     save_metrics(&params, &sheet, parzen);
-    char *path = path_join(o.common.out, "neighbours.png");
+    char *path = path_join(o.common.out, "classes.csv");
+    score_sheet_classes(&sheet, path);
+    free(path);
+    path = path_join(o.common.out, "neighbours.png");
     neighbours_picture(&judge, 10, samples, path, cli.line);
     free(path);
     judge_free(&judge);

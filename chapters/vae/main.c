@@ -316,7 +316,10 @@ static void score_samples(Arena *arena, const Vae *v, const Fashion *data, int n
     ScoreSheet sheet = score_sheet(&judge, n, x, v->classes ? labels : NULL, o.common.seed);
     if (!o.common.quiet) score_sheet_print(&sheet);
     cJSON_AddItemToObject(m, "scores", score_sheet_json(&sheet));
-    char *path = path_join(o.common.out, "neighbours.png");
+    char *path = path_join(o.common.out, "classes.csv");
+    score_sheet_classes(&sheet, path);
+    free(path);
+    path = path_join(o.common.out, "neighbours.png");
     neighbours_picture(&judge, 16, x, path, cli.line);
     free(path);
     judge_free(&judge);

@@ -1,5 +1,6 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
-#   log.csv -> loss.png and elbo.png     kl.csv -> kl.png     beta.csv -> beta.png
+#   log.csv -> loss.png and elbo.png     kl.csv -> kl.png     classes.csv -> classes.png
+#   beta.csv -> beta.png
 
 if (there(record."/log.csv")) {
     set output out."/loss.png"
@@ -36,6 +37,8 @@ if (there(record."/kl.csv")) {
          "" using "rank":(column("variance") > 0.01 ? NaN : column("kl")) with boxes linecolor rgb red title "not active"
     set xrange [*:*]
 }
+
+if (there(record."/classes.csv")) { load "plots/classes.gp" }
 
 if (there(record."/beta.csv")) {
     set output out."/beta.png"

@@ -74,6 +74,8 @@ typedef struct {
 ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, uint64_t seed);
 void   score_sheet_print(const ScoreSheet *s);
 cJSON *score_sheet_json(const ScoreSheet *s);
+/* a CSV file: which share of the samples, and of the test images, each class has */
+void   score_sheet_classes(const ScoreSheet *s, const char *path);
 cJSON *scores_json(const Scores *s);
 
 /* Picture of the `count` first of x, each with its 5 nearest training images by pixels, then its 5

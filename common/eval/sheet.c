@@ -1,5 +1,6 @@
-/* sheet.c — a score sheet as text, as JSON, and the picture of nearest neighbours. */
+/* sheet.c — a score sheet as text, as JSON, its classes as CSV, and the picture of nearest neighbours. */
 #include "eval/scores.h"
+#include "io/file.h"
 #include "io/picture.h"
 
 #include <math.h>
@@ -88,6 +89,17 @@ cJSON *score_sheet_json(const ScoreSheet *s) {
     cJSON_AddItemToObject(j, "test_images", scores_json(&s->real_images));
     cJSON_AddItemToObject(j, "noise", scores_json(&s->noise));
     return j;
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------- */
+
+void score_sheet_classes(const ScoreSheet *s, const char *path) {
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "class,name,samples,test\n");
+    for (int k = 0; k < SCORE_CLASSES; k++)
+        fprintf(f.stream, "%d,%s,%.5g,%.5g\n", k, s->class_names[k],
+                (double)s->samples.histogram[k] / s->n, (double)s->real_images.histogram[k] / s->n);
+    file_commit(&f);
 }
 
 /* ---- neighbours ------------------------------------------------------------------------------ */
