@@ -4,7 +4,8 @@
 out=${1:-build/runs/vae-sweep} steps=${2:-2000}
 vae=${BUILD:-build}/vae
 mkdir -p "$out" || exit 1
-number() { sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\(-\{0,1\}[0-9.]*\).*/\1/p" "$2"; }
+# of the samples, where test images and noise have a score of that name, too: it comes first
+number() { sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\(-\{0,1\}[0-9.]*\).*/\1/p" "$2" | head -n 1; }
 
 trained() {   # DIR OPTIONS...: trains unless that has been done
     dir=$1
