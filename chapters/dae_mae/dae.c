@@ -1,0 +1,1 @@
+#include "dae.h"

@@ -1,0 +1,1 @@
+#include "mae.h"
