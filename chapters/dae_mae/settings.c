@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 10000, .batch = 128, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 8000, .batch = 128, .lr = 1e-3, .config = "default",
                .out = "build/runs/dae_mae"},
     .mask_ratio = 0.75,
+    .schedule = 8000,
     .finetune_lr = 5e-4,
     .finetune_steps = 1000,
 };
@@ -21,12 +22,14 @@ Settings o = {
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|vit-b16|vit-l16|vit-h14|dae|vincent2008"),
     /* masked autoencoder */
-    {"mask-ratio", 0, .d = &o.mask_ratio, .min = 0, .max = 0.99, .meta = "X", .keep = KEEP_MODEL,
+    {"mask-ratio", 0, .d = &o.mask_ratio, .min = 0, .max = 1, .meta = "X", .keep = KEEP_MODEL,
      .help = "share of the patches that is hidden"},
     {"norm-targets", 0, .b = &o.norm_targets, .keep = KEEP_MODEL,
      .help = "predict each patch less its mean, over its standard deviation"},
     {"mask-tokens-in-encoder", 0, .b = &o.mask_tokens_in_encoder, .keep = KEEP_MODEL,
      .help = "the encoder sees hidden patches too, as mask tokens (the paper's ablation)"},
+    {"schedule", 0, .i = &o.schedule, .min = 1, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps over which the learning rate rises, then falls to 0"},
     {"labels", 0, .i = &o.labels, .min = 0, .max = 1e6, .meta = "N", .keep = KEEP_NOT,
      .only = "finetune", .help = "labelled pictures, as many of each class; 0: all"},
     {"scratch", 0, .b = &o.scratch, .keep = KEEP_NOT, .only = "finetune",
@@ -39,7 +42,7 @@ static Option options[] = {
 
 /* options that only one half has; the other refuses them */
 static const char *const of_masking[] = {"mask-ratio", "norm-targets", "mask-tokens-in-encoder",
-                                         NULL};
+                                         "schedule", NULL};
 static const char *const of_denoising[] = {NULL};
 
 static const Preset presets[] = {{"dae", "lr=0.001 batch=128"},

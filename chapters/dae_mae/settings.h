@@ -13,7 +13,7 @@ typedef struct {
     CommonOptions common;
     /* masked autoencoder */
     double mask_ratio, finetune_lr;
-    int labels, finetune_steps;
+    int schedule, labels, finetune_steps;
     bool norm_targets, mask_tokens_in_encoder, scratch;
 } Settings;
 
