@@ -3,6 +3,7 @@
 #include "mae.h"
 #include "settings.h"
 #include "tensor/error.h"
+#include "toy.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ int main(int argc, char **argv) {
     cli_parse(&cli, argc, argv);
     settle_settings();
     if (o.common.threads) threads_set(o.common.threads);
+    if (!strcmp(cli.command, "toy")) return toy(o.common.out, o.common.seed, o.common.quiet);
     const Job *job = jobs;
     while (strcmp(job->command, cli.command)) job++;
     if (denoising() && !job->dae)

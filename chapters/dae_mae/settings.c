@@ -13,6 +13,10 @@
 Settings o = {
     .common = {.seed = 1, .steps = 8000, .batch = 128, .lr = 1e-3, .config = "default",
                .out = "build/runs/dae_mae"},
+    .corruption = "masking",
+    .level = 0.5,
+    .alpha = 1,
+    .beta = 1,
     .mask_ratio = 0.75,
     .schedule = 8000,
     .finetune_lr = 5e-4,
@@ -21,6 +25,17 @@ Settings o = {
 
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|vit-b16|vit-l16|vit-h14|dae|vincent2008"),
+    /* denoising autoencoder */
+    {"corruption", 0, .s = &o.corruption, .choices = "none|masking|salt-pepper|gaussian",
+     .keep = KEEP_MODEL, .help = "what spoils the pictures that are trained on"},
+    {"level", 0, .d = &o.level, .min = 0, .max = 10, .meta = "X", .keep = KEEP_MODEL,
+     .help = "probability that a pixel is spoilt; gaussian: standard deviation"},
+    {"alpha", 0, .d = &o.alpha, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of spoilt pixels in the loss"},
+    {"beta", 0, .d = &o.beta, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of the others"},
+    {"beside", 0, .s = &o.beside, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "weights of another autoencoder of the same --config, shown beside this one"},
     /* masked autoencoder */
     {"mask-ratio", 0, .d = &o.mask_ratio, .min = 0, .max = 1, .meta = "X", .keep = KEEP_MODEL,
      .help = "share of the patches that is hidden"},
@@ -43,17 +58,19 @@ static Option options[] = {
 /* options that only one half has; the other refuses them */
 static const char *const of_masking[] = {"mask-ratio", "norm-targets", "mask-tokens-in-encoder",
                                          "schedule", NULL};
-static const char *const of_denoising[] = {NULL};
+static const char *const of_denoising[] = {"corruption", "level", "alpha", "beta", "beside", NULL};
 
-static const Preset presets[] = {{"dae", "lr=0.001 batch=128"},
-                                 {"vincent2008", "lr=0.1 batch=20"},
-                                 {0}};
+static const Preset presets[] = {
+    {"dae", "corruption=gaussian level=0.5 steps=4000 batch=128 lr=0.001"},
+    {"vincent2008", "corruption=masking level=0.3 steps=41250 batch=20 lr=0.1"},
+    {0}};
 
 static const Command commands[] = {
     {"train", "train a network, write log, checkpoints and pictures to --out"},
     {"sample", "draw what trained weights make of test pictures"},
     {"eval", "measure trained weights"},
     {"info", "list the network's parameters"},
+    {"toy", "compare a small denoiser with the exact score in the plane, write numbers to --out"},
     {"finetune", "train a classifier from a masked autoencoder's encoder, or from nothing"},
     {0}};
 

@@ -11,6 +11,9 @@
 
 typedef struct {
     CommonOptions common;
+    /* denoising autoencoder */
+    const char *corruption, *beside;
+    double level, alpha, beta;
     /* masked autoencoder */
     double mask_ratio, finetune_lr;
     int schedule, labels, finetune_steps;
