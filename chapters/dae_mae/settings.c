@@ -61,7 +61,7 @@ static const char *const of_masking[] = {"mask-ratio", "norm-targets", "mask-tok
 static const char *const of_denoising[] = {"corruption", "level", "alpha", "beta", "beside", NULL};
 
 static const Preset presets[] = {
-    {"dae", "corruption=gaussian level=0.5 steps=4000 batch=128 lr=0.001"},
+    {"dae", "corruption=gaussian level=0.5 steps=2500 batch=128 lr=0.001"},
     {"vincent2008", "corruption=masking level=0.3 steps=41250 batch=20 lr=0.1"},
     {0}};
 
