@@ -190,8 +190,8 @@ int dae_train(void) {
 
 /* ---- trained networks ------------------------------------------------------------------------ */
 
-/* The network of --weights (its options were taken over by settle_settings) and, with --beside,
- * another one. */
+/* The network of --weights (its options were taken over by settle_settings) and, with --plain,
+ * the plain one beside it. */
 typedef struct {
     Params params[2];
     Dae net[2];
@@ -200,7 +200,7 @@ typedef struct {
 
 static void trained_load(Trained *t) {
     char *own = weights_path();
-    const char *paths[2] = {own, o.beside};
+    const char *paths[2] = {own, o.plain};
     for (t->count = 0; t->count < 2 && paths[t->count]; t->count++) {
         Params *p = &t->params[t->count];
         t->net[t->count] = dae_new(p, dae_named(o.common.config));
@@ -230,7 +230,7 @@ static const Spoiling spoilings[] = {
 };
 enum { SPOILINGS = sizeof spoilings / sizeof *spoilings, GARMENTS_SHOWN = 3 };
 
-/* For each of three garments: a row of it spoilt in twelve ways, a row of what the other network (if
+/* For each of three garments: a row of it spoilt in twelve ways, a row of what the plain network (if
  * there is one) makes of them, a row of what this one does. */
 static void picture_of_denoising(const Trained *t, const real *x) {
     enum { MOST = 3 * GARMENTS_SHOWN * SPOILINGS };
@@ -246,7 +246,7 @@ static void picture_of_denoising(const Trained *t, const real *x) {
         }
         for (int k = t->count; k-- > 0; cell += SPOILINGS) {
             dae_reconstruct_all(&t->net[k], SPOILINGS, spoilt, pictures + cell * GARMENT_PIXELS);
-            for (int s = 0; s < SPOILINGS; s++) captions[cell + s] = k ? "beside" : "this one";
+            for (int s = 0; s < SPOILINGS; s++) captions[cell + s] = k ? "plain" : "denoising";
         }
     }
     char *path = announced("denoising.png");
@@ -298,13 +298,13 @@ int dae_sample(void) {
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-/* squared error per test image over kind and level; `beside` is empty without --beside */
+/* squared error per test image over kind and level; `plain` is empty without --plain */
 static void save_denoising_errors(const Trained *t, int n, const real *x) {
     static const char *const kinds[] = {"gaussian", "masking", "salt-pepper"};
     static const double levels[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
     char *path = announced("denoising.csv");
     AtomicFile f = file_create(path);
-    fprintf(f.stream, "corruption,level,untouched,error,beside\n");
+    fprintf(f.stream, "corruption,level,untouched,denoising,plain\n");
     Arena arena = {0};
     real *spoilt = new_garments(&arena, n);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
@@ -393,9 +393,9 @@ int dae_eval(void) {
     cJSON_AddNumberToObject(m, "level", o.level);
     cJSON_AddNumberToObject(m, "parameters", (double)params_count(&t.params[0]));
     if (!o.common.quiet) printf("share of %d test images named rightly\n", data.test.count);
-    cJSON_AddItemToObject(m, "probe", probe("this network", &t.net[0], &data));
+    cJSON_AddItemToObject(m, "probe", probe("denoising autoencoder", &t.net[0], &data));
     if (t.count > 1)
-        cJSON_AddItemToObject(m, "probe_beside", probe("beside it", &t.net[1], &data));
+        cJSON_AddItemToObject(m, "probe_plain", probe("plain autoencoder", &t.net[1], &data));
     cJSON_AddItemToObject(m, "probe_untrained", probe_untrained(&data));
     cJSON_AddItemToObject(m, "probe_pixels", probe("pixels", NULL, &data));
     char *path = announced("metrics.json");

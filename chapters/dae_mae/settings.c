@@ -34,8 +34,8 @@ static Option options[] = {
      .help = "weight of spoilt pixels in the loss"},
     {"beta", 0, .d = &o.beta, .min = 0, .max = 1e3, .meta = "X", .only = "train",
      .help = "weight of the others"},
-    {"beside", 0, .s = &o.beside, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
-     .help = "weights of another autoencoder of the same --config, shown beside this one"},
+    {"plain", 0, .s = &o.plain, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "weights of the same --config trained with --corruption none, shown beside these"},
     /* masked autoencoder */
     {"mask-ratio", 0, .d = &o.mask_ratio, .min = 0, .max = 1, .meta = "X", .keep = KEEP_MODEL,
      .help = "share of the patches that is hidden"},
@@ -58,7 +58,7 @@ static Option options[] = {
 /* options that only one half has; the other refuses them */
 static const char *const of_masking[] = {"mask-ratio", "norm-targets", "mask-tokens-in-encoder",
                                          "schedule", NULL};
-static const char *const of_denoising[] = {"corruption", "level", "alpha", "beta", "beside", NULL};
+static const char *const of_denoising[] = {"corruption", "level", "alpha", "beta", "plain", NULL};
 
 static const Preset presets[] = {
     {"dae", "corruption=gaussian level=0.5 steps=2500 batch=128 lr=0.001"},

@@ -12,7 +12,7 @@
 typedef struct {
     CommonOptions common;
     /* denoising autoencoder */
-    const char *corruption, *beside;
+    const char *corruption, *plain;
     double level, alpha, beta;
     /* masked autoencoder */
     double mask_ratio, finetune_lr;

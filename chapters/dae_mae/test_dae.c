@@ -427,8 +427,8 @@ Test(dae_program, trained_weights_give_pictures_and_scores) {
     few_garments(300, 40);
     RUN("dae_mae", "train -q --config dae --steps 2 --batch 16 --data %s --out %s");
     RUN("dae_mae", "train -q --config dae --corruption none --steps 2 --batch 16 --data %s --out %s/plain");
-    RUN("dae_mae", "sample -q --data %1$s --beside %1$s/plain/weights.safetensors --out %1$s");
-    RUN("dae_mae", "eval -q --data %1$s --beside %1$s/plain/weights.safetensors --out %1$s");
+    RUN("dae_mae", "sample -q --data %1$s --plain %1$s/plain/weights.safetensors --out %1$s");
+    RUN("dae_mae", "eval -q --data %1$s --plain %1$s/plain/weights.safetensors --out %1$s");
     RUN("dae_mae", "train -q --config vincent2008 --steps 2 --data %s --out %s/v");
     RUN("dae_mae", "sample -q --data %s --out %s/v");
     static const char *const files[] = {"samples.png",   "log.csv",       "run.json",
@@ -451,7 +451,7 @@ Test(dae_program, bad_input_gets_one_line_and_a_status) {
         {"train --config dae --beta 0.5 --out %s/x", 2, "--beta"},
         {"train --config dae --corruption none --alpha 2 --out %s/x", 2, "--alpha"},
         {"train --level 0.3 --out %s/x", 2, "--level"},
-        {"train --config vincent2008 --beside y --out %s/x", 2, "--beside"},
+        {"train --config vincent2008 --plain y --out %s/x", 2, "--plain"},
         {"train --config dae --data %s/nothing --out %s/x", 1, "nothing"},
         {"toy --out %s/stderr/x", 1, "stderr"},
     };
@@ -459,10 +459,10 @@ Test(dae_program, bad_input_gets_one_line_and_a_status) {
         expect_refusal("dae_mae", cases[i].arguments, cases[i].status, cases[i].says);
 }
 
-/* --beside with weights of the other network: named, not half loaded? */
-Test(dae_program, another_network_beside_is_refused) {
+/* --plain with weights of the other network: named, not half loaded? */
+Test(dae_program, another_network_as_plain_is_refused) {
     RUN("dae_mae", "train -q --config vincent2008 --steps 1 --out %s/v");
     RUN("dae_mae", "train -q --config dae --batch 2 --steps 1 --out %s/d");
-    expect_refusal("dae_mae", "sample -q --beside %s/v/weights.safetensors --out %s/d", 1, "weights");
+    expect_refusal("dae_mae", "sample -q --plain %s/v/weights.safetensors --out %s/d", 1, "weights");
 }
 #endif

@@ -21,21 +21,20 @@ static AtomicFile csv_new(const char *folder, const char *name, const char *colu
 
 /* what the network would move, and what the theory says, at the points of a grid */
 static void save_arrows(const char *folder, const Denoiser *d) {
-    enum { ACROSS = 27, DOWN = 21, POINTS = ACROSS * DOWN };
+    enum { ACROSS = 21, DOWN = 17, POINTS = ACROSS * DOWN };
     real at[2 * POINTS], r[2 * POINTS];
     for (int i = 0; i < POINTS; i++) {
-        at[2 * i] = (real)(-2.08 + 0.16 * (i % ACROSS));
-        at[2 * i + 1] = (real)(-1.6 + 0.16 * (i / ACROSS));
+        at[2 * i] = (real)(-2 + 0.2 * (i % ACROSS));
+        at[2 * i + 1] = (real)(-1.6 + 0.2 * (i / ACROSS));
     }
     denoiser_reconstruct(d, POINTS, at, r);
-    AtomicFile f = csv_new(folder, "toy_arrows.csv", "x,y,density,u,v,exact_u,exact_v");
+    AtomicFile f = csv_new(folder, "toy_arrows.csv", "x,y,u,v,exact_u,exact_v");
     for (int i = 0; i < POINTS; i++) {
         double x = (double)at[2 * i], y = (double)at[2 * i + 1], score[2];
         double s2 = d->sigma * d->sigma;
         moons_score(d->sigma, x, y, score);
-        fprintf(f.stream, "%.4g,%.4g,%.5g,%.5g,%.5g,%.5g,%.5g\n", x, y,
-                exp(moons_log_density(0, x, y)), (double)r[2 * i] - x, (double)r[2 * i + 1] - y,
-                s2 * score[0], s2 * score[1]);
+        fprintf(f.stream, "%.4g,%.4g,%.5g,%.5g,%.5g,%.5g\n", x, y, (double)r[2 * i] - x,
+                (double)r[2 * i + 1] - y, s2 * score[0], s2 * score[1]);
     }
     file_commit(&f);
 }
