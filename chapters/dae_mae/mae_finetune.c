@@ -118,6 +118,9 @@ static void save_result(const FineTuning *how, int labels, double validation, do
 }
 
 int mae_finetune(void) {
+    if (o.labels && o.labels < CLASSES)
+        usage_error("--labels %d: at least one of each of the %d classes is needed", o.labels,
+                    CLASSES);
     Params params = {.seed = o.common.seed};
     MaeShape shape = shape_for_garments();
     MaeClassifier c = mae_classifier_new(&params, shape, CLASSES);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 8000, .batch = 128, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 8000, .batch = 128, .lr = 2e-3, .config = "default",
                .out = "build/runs/dae_mae"},
     .corruption = "masking",
     .level = 0.5,
