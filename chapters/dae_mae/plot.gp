@@ -6,7 +6,8 @@
 
 if (there(record."/dae_denoising.csv")) {
     set output out."/dae_denoising.png"
-    set terminal pngcairo size 1320,520 font "DejaVu Sans,13" background rgb "#ffffff"
+    set terminal pngcairo size 1320,560 font "DejaVu Sans,13" background rgb "#ffffff"
+    set bmargin 9.5
     set multiplot layout 1,3 title "What is left of the error after repair, 2,000 test images"
     set logscale y
     set yrange [1:1500]
@@ -25,6 +26,7 @@ if (there(record."/dae_denoising.csv")) {
              "" using "level":(here("gaussian")) with linespoints linetype 2 title "trained on Gaussian 0.5"
     }
     unset multiplot
+    unset bmargin
     unset logscale y
     set yrange [*:*]
     set key outside below center horizontal
