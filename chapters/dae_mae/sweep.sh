@@ -9,22 +9,23 @@ number() { sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\(-\{0,1\}[0-9.e+-]*\).*/\1
 # ---- part 1: denoising ----
 
 # ---- part 2: masking ----
-# STEPS of pre-training for each network, TUNING steps for each classifier
-steps=${STEPS:-1500} tuning=${TUNING:-300}
+# STEPS of pre-training for each network; TUNING steps for each classifier, three times as many with all labels (so
+# that each picture is seen once)
+steps=${STEPS:-1000} tuning=${TUNING:-300}
 
 pretrained() {   # DIR OPTIONS...: pre-trains and measures
-    dir=$1
+    into=$1
     shift
-    [ -s "$dir/metrics.json" ] && return
-    $dae_mae train -q $options --steps "$steps" --schedule "$steps" "$@" --out "$dir" &&
-        $dae_mae eval -q $options --out "$dir" || exit 1
+    [ -s "$into/metrics.json" ] && return
+    $dae_mae train -q $options --steps "$steps" --schedule "$steps" "$@" --out "$into" &&
+        $dae_mae eval -q $options --out "$into" || exit 1
 }
 
-tuned() {   # DIR OPTIONS...: trains a classifier
-    dir=$1
-    shift
-    [ -s "$dir/finetune.json" ] && return
-    $dae_mae finetune -q $options --batch 64 --finetune-steps "$tuning" "$@" --out "$dir" || exit 1
+tuned() {   # DIR STEPS OPTIONS...: trains a classifier
+    into=$1 tuning_steps=$2
+    shift 2
+    [ -s "$into/finetune.json" ] && return
+    $dae_mae finetune -q $options --batch 64 --finetune-steps "$tuning_steps" "$@" --out "$into" || exit 1
 }
 
 per_step() {   # DIR: seconds a step of its training took
@@ -35,7 +36,7 @@ echo "ratio,error,probe,finetuned,seconds_per_step" > "$out/mask_ratio.csv.tmp"
 for percent in 10 25 50 75 85 95; do
     dir=$out/ratio-$percent
     pretrained "$dir" --mask-ratio "$(echo "$percent" | awk '{ print $1 / 100 }')"
-    tuned "$dir/tuned" --labels 1000 --weights "$dir/weights.safetensors"
+    tuned "$dir/tuned" "$tuning" --labels 1000 --weights "$dir/weights.safetensors"
     m=$dir/metrics.json
     echo "$percent,$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned/finetune.json"),$(per_step "$dir")" |
         tee -a "$out/mask_ratio.csv.tmp"
@@ -45,7 +46,7 @@ mv "$out/mask_ratio.csv.tmp" "$out/mask_ratio.csv"
 # the encoder that sees visible patches only (of the sweep above), and the one that sees mask tokens, too
 echo "encoder,error,probe,finetuned,multiply_adds,seconds_per_step" > "$out/mask_tokens.csv.tmp"
 pretrained "$out/tokens" --mask-tokens-in-encoder
-tuned "$out/tokens/tuned" --labels 1000 --weights "$out/tokens/weights.safetensors"
+tuned "$out/tokens/tuned" "$tuning" --labels 1000 --weights "$out/tokens/weights.safetensors"
 for row in visible:ratio-75 tokens:tokens; do
     dir=$out/${row#*:} m=$out/${row#*:}/metrics.json
     echo "${row%:*},$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned/finetune.json"),$(number encoder_multiply_adds "$m"),$(per_step "$dir")" |
@@ -60,8 +61,10 @@ for labels in 100 1000 0; do
     for seed in 1 2 3; do
         for start in pretrained scratch; do
             dir=$out/labels-$labels-$start-$seed
-            if [ $start = scratch ]; then tuned "$dir" --scratch --labels $labels --seed $seed
-            else tuned "$dir" --weights "$weights" --labels $labels --seed $seed; fi
+            enough=$tuning
+            [ $labels = 0 ] && enough=$((3 * tuning))
+            if [ $start = scratch ]; then tuned "$dir" $enough --scratch --labels $labels --seed $seed
+            else tuned "$dir" $enough --weights "$weights" --labels $labels --seed $seed; fi
             j=$dir/finetune.json
             echo "$(number labels "$j"),$start,$seed,$(number test_accuracy "$j")" | tee -a "$out/labels.csv.tmp"
         done
