@@ -118,8 +118,8 @@ Test(mae, gradients_of_the_entire_loss) {
         Params p = {.seed = 4};
         Case c = {moved(&p, i & 1 ? with_mask_tokens(small) : small), i & 2};
         double error = gradient_error(&p, whole_loss, &c, 12);
-        cr_expect(error <= 1e-6, "%s, %s: relative error %g", i & 1 ? "mask tokens" : "visible only",
-                  i & 2 ? "normalised" : "pixels", error);
+        cr_expect(error <= 1e-6, "%s, %s: relative error %g",
+                  i & 1 ? "mask tokens" : "visible only", i & 2 ? "normalised" : "pixels", error);
         params_free(&p);
     }
 }
@@ -186,7 +186,7 @@ Test(mae, predictions_stand_where_their_patches_are) {
     Tensor *x = some_pictures(&t);
     Mask m = some_mask(&t.arena);
     Tensor *one = mae_forward(&a, x, &m, false).prediction;
-    for (int b = 0; b < B; b++) {                  /* the visible part backwards, the rest rotated */
+    for (int b = 0; b < B; b++) {         /* the visible part backwards, the rest rotated */
         int *s = m.shuffle + b * N, old[N];
         memcpy(old, s, sizeof old);
         for (int i = 0; i < N; i++)
@@ -273,7 +273,7 @@ Test(mae, normalised_targets_use_the_unbiased_variance) {
     tape_free(&t);
 }
 
-/* Does the loss know nothing of visible patches' targets, and is it the mean over hidden numbers? */
+/* Does the loss know nothing of visible patches' targets, and is it the mean over hidden ones? */
 Test(mae, visible_targets_do_not_matter) {
     Tape t = {.no_grad = true};
     Mask m = some_mask(&t.arena);
@@ -379,7 +379,7 @@ Test(mae, features_do_not_depend_on_neighbours) {
     params_free(&p);
 }
 
-/* Four clouds in a corner of a space whose axes differ by a factor of 10^4: can the probe tell
+/* Four clouds in a space whose axes differ by factors of 100: can the probe tell
  * them apart, and does it do no better than chance where there is nothing to be told? */
 Test(mae, the_probe_finds_what_is_there_and_nothing_else) {
     enum { MANY = 2000, D = 4 };
@@ -390,7 +390,8 @@ Test(mae, the_probe_finds_what_is_there_and_nothing_else) {
     for (int i = 0; i < MANY; i++) {
         labels[i] = (int)rng_below(&rng, 4);
         for (int j = 0; j < D; j++)
-            x[i * D + j] = (real)(pow(100, j - 2) * (50 + (labels[i] == j) + 0.2 * noise[i * D + j]));
+            x[i * D + j] = (real)(pow(100, j - 2) *
+                                  (50 + (labels[i] == j) + 0.2 * (double)noise[i * D + j]));
     }
     Features train = {MANY / 2, D, x, labels};
     Features test = {MANY / 2, D, x + MANY / 2 * D, labels + MANY / 2};
@@ -554,8 +555,8 @@ Test(dae_mae_program, masked_nonsense_is_refused_in_one_line) {
 Test(dae_mae_program, weights_bring_their_network_along) {
     few_garments(400, 50);
     RUN("dae_mae", "train -q --steps 1 --batch 8 --norm-targets --data %s --out %s/run");
-    expect_refusal("dae_mae", "sample --mask-tokens-in-encoder --weights %s/run/weights.safetensors "
-                   "--out %s", 2, "contradicts");
+    expect_refusal("dae_mae", "sample --mask-tokens-in-encoder "
+                   "--weights %s/run/weights.safetensors --out %s", 2, "contradicts");
     RUN("dae_mae", "train -q --resume --steps 2 --out %s/run");
 }
 #endif
