@@ -227,7 +227,7 @@ static Tensor *unshuffle(Tensor *x, Tensor *mask_token, const Mask *m, int extra
     return t_reshape(t_gather_rows(t_give(table), rows, B * all), SHAPE(B, all, D));
 }
 
-/* patches (B,N,K) -> (B,keep,D): the visible ones through the linear map, without their positions */
+/* patches (B,N,K) -> (B,keep,D): the visible ones through the linear map, without positions */
 static Tensor *embed_visible(const Encoder *e, Tensor *patches, const Mask *m) {
     Tape *t = patches->tape;
     int K = patches->shape[2], D = e->shape.width, *rows = rows_of(t, m, 0, m->keep);

@@ -4,8 +4,8 @@
  * He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners". Letters: B pictures of N
  * patches, each of K = patch * patch * channels numbers; D channels in the encoder.
  *
- * Parameters have the names of the authors' code (blocks.0.attn.qkv, decoder_pred, ...), so files do
- * too, but for attn.proj, which is attn.out here.
+ * Parameters have the names of the authors' code (blocks.0.attn.qkv, decoder_pred, ...), so files
+ * do too, but for attn.proj, which is attn.out here.
  *
  * Interface:
  *   - mae_shape_named, mae_new, encoder_new     the networks

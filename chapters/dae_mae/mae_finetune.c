@@ -1,4 +1,4 @@
-/* mae_finetune.c — does a pretrained encoder learn classes from fewer labels than a random one? */
+/* mae_finetune.c — does a pretrained encoder need fewer labels than a random one? */
 #include "augment.h"
 #include "data/batches.h"
 #include "eval/classifier.h"

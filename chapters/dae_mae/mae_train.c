@@ -1,4 +1,4 @@
-/* mae_train.c — the masked autoencoder's commands but for fine-tuning: train, sample, eval, info. */
+/* mae_train.c — the masked autoencoder's train, sample, eval and info. */
 #include "augment.h"
 #include "data/batches.h"
 #include "io/checkpoint.h"
@@ -291,8 +291,8 @@ int mae_info(void) {
     printf("%zu parameters with the fixed tables of positions, %zu of them trained\n",
            parameters_with_tables(&params), params_count(&params));
     int N = patches_of(&s), keep = (int)(N * (1 - o.mask_ratio));
-    printf("encoder: %.3g multiply-adds a picture with the %d visible of %d patches, %.3g with all\n",
-           encoder_multiply_adds(&s, keep), keep, N, encoder_multiply_adds(&s, N));
+    printf("encoder: %.3g multiply-adds a picture with the %d visible of %d patches, "
+           "%.3g with all\n", encoder_multiply_adds(&s, keep), keep, N, encoder_multiply_adds(&s, N));
     params_free(&params);
     return 0;
 }

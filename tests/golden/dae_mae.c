@@ -2,9 +2,10 @@
 #include "../../chapters/dae_mae/mae.h"
 #include "golden.h"
 
-static const GoldenName names[] = {{"blocks.%d.attn.out", "blocks.%d.attn.proj", 0, 0},
-                                   {"decoder_blocks.%d.attn.out", "decoder_blocks.%d.attn.proj", 0, 0},
-                                   {0}};
+static const GoldenName names[] = {
+    {"blocks.%d.attn.out", "blocks.%d.attn.proj", 0, 0},
+    {"decoder_blocks.%d.attn.out", "decoder_blocks.%d.attn.proj", 0, 0},
+    {0}};
 
 /* defaults are those of the official constructor */
 static MaeShape shape_of(const Golden *g) {

@@ -25,8 +25,8 @@
 
 /* A layer's name here and in the official code, with %d for numbers; `times` and `plus`: the
  * official first number is times * ours + plus (times 0: the same). The first row that fits counts;
- * a layer without a row is called the same there. The last part (w, gain, ...) and the layout follow
- * io/checkpoint.h. */
+ * a layer without a row is called the same there. The last part (w, gain, ...) and the layout
+ * follow io/checkpoint.h. */
 typedef struct {
     const char *ours, *official;
     int times, plus;
