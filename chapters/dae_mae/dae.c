@@ -118,7 +118,8 @@ Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *touched, 
     if (alpha == 1 && beta == 1)
         return t_scale(t_bce_logits(logits, clean), GARMENT_PIXELS);
     Tensor *weight = t_input(logits->tape, touched, logits->rank, logits->shape);
-    for (size_t i = 0; i < weight->len; i++) weight->x[i] = (real)(weight->x[i] != 0 ? alpha : beta);
+    for (size_t i = 0; i < weight->len; i++)
+        weight->x[i] = (real)(weight->x[i] != 0 ? alpha : beta);
     /* -x log s(a) - (1-x) log(1 - s(a)) = softplus(a) - x a */
     Tensor *nats = t_sub(t_softplus(logits), t_mul(clean, logits));
     return t_scale(t_sum(t_mul(weight, nats)), 1.0 / logits->shape[0]);

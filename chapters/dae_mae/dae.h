@@ -79,7 +79,7 @@ double squared_error_per_image(int n, const real *a, const real *b);
  * r (n,28,28,1): the means, which are what is worth looking at; may be NULL */
 void dae_chain_step(const Dae *d, Corruption c, double spread, int n, real *x, real *r, Rng *rng);
 
-/* ---- dae_train.c: the commands ---------------------------------------------------------------- */
+/* ---- dae_train.c: the commands --------------------------------------------------------------- */
 
 int dae_train(void);
 int dae_sample(void);

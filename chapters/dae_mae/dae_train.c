@@ -230,8 +230,8 @@ static const Spoiling spoilings[] = {
 };
 enum { SPOILINGS = sizeof spoilings / sizeof *spoilings, GARMENTS_SHOWN = 3 };
 
-/* For each of three garments: a row of it spoilt in twelve ways, a row of what the plain network (if
- * there is one) makes of them, a row of what this one does. */
+/* For each of three garments: a row of it spoilt in twelve ways, a row of what the plain network
+ * (if there is one) makes of them, a row of what this one does. */
 static void picture_of_denoising(const Trained *t, const real *x) {
     enum { MOST = 3 * GARMENTS_SHOWN * SPOILINGS };
     static real pictures[MOST * GARMENT_PIXELS];
@@ -272,7 +272,8 @@ static void picture_of_chains(const Dae *d, Corruption c, int n, const real *x) 
     for (int step = 0; step <= (COLUMNS - 1) * EVERY; step++) {
         dae_chain_step(d, c, spread, CHAINS, state, r, &rng);
         for (int i = 0; i < CHAINS && step % EVERY == 0; i++)
-            memcpy(film + (i * COLUMNS + step / EVERY) * GARMENT_PIXELS, r + i * GARMENT_PIXELS, bytes);
+            memcpy(film + (i * COLUMNS + step / EVERY) * GARMENT_PIXELS, r + i * GARMENT_PIXELS,
+                   bytes);
     }
     save_grid(announced("chain.png"), film, CHAINS, COLUMNS);
 }
@@ -333,7 +334,8 @@ static Features features_of(Arena *arena, const Dae *d, const Images *set, int *
 
 /* rows first to first + n - 1 */
 static Features part(Features f, int first, int n) {
-    return (Features){n, f.dimensions, f.x + (size_t)first * (size_t)f.dimensions, f.labels + first};
+    const real *x = f.x + (size_t)first * (size_t)f.dimensions;
+    return (Features){n, f.dimensions, x, f.labels + first};
 }
 
 /* Share of test images that a linear classifier on the features names rightly: trained on all

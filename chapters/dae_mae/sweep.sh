@@ -12,14 +12,14 @@ denoiser() {   # NAME OPTIONS...: trains and measures unless that has been done
     dir=$out/$1
     shift
     [ -s "$dir/metrics.json" ] && return
-    $dae_mae train -q "$@" --out "$dir" || exit 1
+    $dae_mae train -q $options "$@" --out "$dir" || exit 1
     case $dir in
     */dae | */dae-masking) plain=$out/dae-plain/weights.safetensors ;;
     */vincent) plain=$out/vincent-plain/weights.safetensors ;;
     *) plain= ;;
     esac
-    $dae_mae sample -q --out "$dir" ${plain:+--plain "$plain"} &&
-        $dae_mae eval -q --out "$dir" ${plain:+--plain "$plain"} || exit 1
+    $dae_mae sample -q $options --out "$dir" ${plain:+--plain "$plain"} &&
+        $dae_mae eval -q $options --out "$dir" ${plain:+--plain "$plain"} || exit 1
 }
 denoiser dae-plain --config dae --corruption none
 denoiser dae --config dae

@@ -28,7 +28,8 @@ Test(dae, masking_zeroes_and_does_not_rescale) {
                   (double)y[i]);
         zeros += y[i] == 0;
     }
-    cr_assert_float_eq((double)zeros / MANY, 0.3, 0.006, "%d of %d", zeros, MANY);   /* 4 deviations */
+    /* four deviations */
+    cr_assert_float_eq((double)zeros / MANY, 0.3, 0.006, "%d of %d", zeros, MANY);
 }
 
 Test(dae, salt_and_pepper_are_equally_frequent) {
@@ -149,7 +150,7 @@ Test(dae, gradients_of_both_networks_and_losses) {
         for (int k = 0; k < 2; k++) {
             Params p = {.seed = 4};
             Case c = {dae_new(&p, (DaeArchitecture)i), corruptions[k], 1, beta[k]};
-            /* first weights are so small that gradients drown in the rounding of a loss of hundreds */
+            /* first weights are so small that gradients drown in a loss of hundreds' rounding */
             for (int j = 0; j < p.count && i == DAE_CONVOLUTIONAL; j++)
                 k_axpy(p.list[j]->len, 2, p.list[j]->x, p.list[j]->x, false);
             double error = gradient_error(&p, case_loss, &c, 8);
@@ -183,7 +184,8 @@ Test(dae, loss_is_what_the_papers_say) {
         double a = weights[k][0], b = weights[k][1];
         double want = loss_by_hand(3, logits->x, x->x, touched->x, a, b);
         double got = (double)reconstruction_loss(logits, x, touched->x, a, b)->x[0];
-        cr_expect_float_eq(got / want, 1, 1e-5, "alpha %g, beta %g: %g, by hand %g", a, b, got, want);
+        cr_expect_float_eq(got / want, 1, 1e-5, "alpha %g, beta %g: %g, by hand %g", a, b, got,
+                           want);
     }
     tape_free(&t);
 }
@@ -297,9 +299,10 @@ Test(dae, the_best_reconstruction_is_a_step_along_the_score) {
     for (int s = 0; s < 3; s++)
         for (int i = 0; i < SOME; i++) {
             double sigma = sigmas[s], x = some_points[i][0], y = some_points[i][1];
-            double slope[2] = {
-                (moons_log_density(sigma, x + h, y) - moons_log_density(sigma, x - h, y)) / (2 * h),
-                (moons_log_density(sigma, x, y + h) - moons_log_density(sigma, x, y - h)) / (2 * h)};
+            double right = moons_log_density(sigma, x + h, y);
+            double up = moons_log_density(sigma, x, y + h);
+            double slope[2] = {(right - moons_log_density(sigma, x - h, y)) / (2 * h),
+                               (up - moons_log_density(sigma, x, y - h)) / (2 * h)};
             moons_score(sigma, x, y, score);
             best_reconstruction(sigma, x, y, r);
             double size = hypot(slope[0], slope[1]), s2 = sigma * sigma;
@@ -329,9 +332,9 @@ Test(dae, samples_are_of_the_density) {
     cr_expect_float_eq(second, 0.5, 0.01, "%g", second);
 }
 
-/* A network trained for a second or two to take noise away: is what it does the score of the blurred
- * density? Its error is a few per cent; an untrained one has an error of about 1. For the density
- * itself the blur is in the way, less of it the smaller sigma is (Alain & Bengio's limit). */
+/* A network trained for a second or two to take noise away: is what it does the score of the
+ * blurred density? Its error is a few per cent; an untrained one has an error of about 1. For the
+ * density itself the blur is in the way, less of it the smaller sigma is (Alain & Bengio). */
 Test(dae, a_trained_denoiser_knows_the_score) {
     static const struct {
         double sigma, bound;
@@ -347,7 +350,8 @@ Test(dae, a_trained_denoiser_knows_the_score) {
         ScoreError e = score_error(&d, 4000, &rng);
         cr_expect(before > 0.5, "sigma %g: %g before training", cases[k].sigma, before);
         cr_expect(e.smoothed < cases[k].bound, "sigma %g: error %g", cases[k].sigma, e.smoothed);
-        cr_expect_float_eq(e.data, e.blur, 0.05, "sigma %g: %g, %g", cases[k].sigma, e.data, e.blur);
+        cr_expect_float_eq(e.data, e.blur, 0.05, "sigma %g: %g, %g", cases[k].sigma, e.data,
+                           e.blur);
         cr_expect(e.blur > blur, "sigma %g: the blur costs %g", cases[k].sigma, e.blur);
         blur = e.blur;
         denoiser_free(&d);
@@ -411,22 +415,24 @@ Test(dae_program, weights_depend_on_neither_threads_nor_interruptions) {
         char one[200], stopped[200], resumed[200];
         snprintf(one, sizeof one, "train -q --config %s --steps 8 --threads 2 --out %%s/one%d",
                  configs[i], i);
-        snprintf(stopped, sizeof stopped, "train -q --config %s --steps 4 --threads 1 --out %%s/two%d",
-                 configs[i], i);
-        snprintf(resumed, sizeof resumed, "train -q --steps 8 --resume --threads 1 --out %%s/two%d", i);
+        snprintf(stopped, sizeof stopped,
+                 "train -q --config %s --steps 4 --threads 1 --out %%s/two%d", configs[i], i);
+        snprintf(resumed, sizeof resumed,
+                 "train -q --steps 8 --resume --threads 1 --out %%s/two%d", i);
         RUN("dae_mae", one);
         RUN("dae_mae", stopped);
         RUN("dae_mae", resumed);
     }
     cr_expect(same_file("one0/checkpoint.safetensors", "two0/checkpoint.safetensors"), "dae");
-    cr_expect(same_file("one1/checkpoint.safetensors", "two1/checkpoint.safetensors"), "vincent2008");
+    cr_expect(same_file("one1/checkpoint.safetensors", "two1/checkpoint.safetensors"), "vincent");
     cr_expect(same_file("one0/weights.safetensors", "two0/weights.safetensors"), "dae");
 }
 
 Test(dae_program, trained_weights_give_pictures_and_scores) {
     few_garments(300, 40);
     RUN("dae_mae", "train -q --config dae --steps 2 --batch 16 --data %s --out %s");
-    RUN("dae_mae", "train -q --config dae --corruption none --steps 2 --batch 16 --data %s --out %s/plain");
+    RUN("dae_mae", "train -q --config dae --corruption none --steps 2 --batch 16 --data %s "
+                   "--out %s/plain");
     RUN("dae_mae", "sample -q --data %1$s --plain %1$s/plain/weights.safetensors --out %1$s");
     RUN("dae_mae", "eval -q --data %1$s --plain %1$s/plain/weights.safetensors --out %1$s");
     RUN("dae_mae", "train -q --config vincent2008 --steps 2 --data %s --out %s/v");
@@ -463,6 +469,7 @@ Test(dae_program, bad_input_gets_one_line_and_a_status) {
 Test(dae_program, another_network_as_plain_is_refused) {
     RUN("dae_mae", "train -q --config vincent2008 --steps 1 --out %s/v");
     RUN("dae_mae", "train -q --config dae --batch 2 --steps 1 --out %s/d");
-    expect_refusal("dae_mae", "sample -q --plain %s/v/weights.safetensors --out %s/d", 1, "weights");
+    expect_refusal("dae_mae", "sample -q --plain %s/v/weights.safetensors --out %s/d", 1,
+                   "weights");
 }
 #endif

@@ -43,7 +43,8 @@ static void save_arrows(const char *folder, const Denoiser *d) {
 
 static void save_points(AtomicFile *f, const char *what, const real *points) {
     for (int i = 0; i < CHAINS; i++)
-        fprintf(f->stream, "%.5g,%.5g,%s\n", (double)points[2 * i], (double)points[2 * i + 1], what);
+        fprintf(f->stream, "%.5g,%.5g,%s\n", (double)points[2 * i], (double)points[2 * i + 1],
+                what);
 }
 
 static void save_moments(AtomicFile *f, const char *what, const real *points, bool quiet) {
@@ -85,8 +86,8 @@ static void save_chain(const char *folder, const Denoiser *d, Rng *rng, bool qui
 static void save_row(AtomicFile *f, double sigma, ScoreError e, bool quiet) {
     fprintf(f->stream, "%g,%.5f,%.5f,%.5f\n", sigma, e.smoothed, e.data, e.blur);
     if (!quiet)
-        printf("sigma %-5g error against grad log p_sigma %.4f, grad log p %.4f (blur alone %.4f)\n",
-               sigma, e.smoothed, e.data, e.blur);
+        printf("sigma %-5g error against grad log p_sigma %.4f, grad log p %.4f "
+               "(blur alone %.4f)\n", sigma, e.smoothed, e.data, e.blur);
 }
 
 int toy(const char *folder, uint64_t seed, bool quiet) {
