@@ -119,6 +119,7 @@ build: $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%) $(BUILD)/golden
 .SECONDEXPANSION:
 chapter_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter-out chapters/$(2)/test_%,$(wildcard chapters/$(2)/*.c)))
 tested_objects = $(filter-out %/main.o,$(call chapter_objects,$(1),$(2)))
+test_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard chapters/$(2)/test_*.c))
 
 $(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $$(call chapter_objects,float,$$*) $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
@@ -154,7 +155,7 @@ $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/tes
 
 $(BUILD)/tests/steps-$(1): $(NETS:%.c=$(BUILD)/$(1)/%.o)
 
-$(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/chapters/$$$$*/test_$$$$*.o $$$$(call tested_objects,$(1),$$$$*) $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
+$(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $$$$(call test_objects,$(1),$$$$*) $$$$(call tested_objects,$(1),$$$$*) $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)
 	$$(CC) $$(FLAGS) $$^ -o $$@ -lcriterion $$(LIBS)
 endef

@@ -28,7 +28,7 @@ mutant() {
     touch $tree/"$file"
 }
 
-for test in $(sed -n 's/^mutant [^ ]* \([a-z]*-[a-z]*\) .*/\1/p' "$0" | sort -u); do
+for test in $(sed -n 's/^mutant [^ ]* \([a-z_]*-[a-z]*\) .*/\1/p' "$0" | sort -u); do
     make -s -C $tree build/tests/"$test" && (cd $tree && BUILD=build sh tests/run.sh some build/tests/"$test") >$tree/log 2>&1 ||
         { echo "mutants: $test fails before anything is broken"; exit 1; }
 done
@@ -74,6 +74,24 @@ mutant chapters/gan/gan.c gan-double 'return t_scale(says_fake(on_fake), -1);' '
 mutant chapters/gan/networks.c gan-double 'dropout(d, h, 0.5, training)' 'h'
 mutant chapters/gan/spectral_norm.c gan-double 'if (training) left_vector' 'if (!training) left_vector'
 mutant chapters/gan/spectral_norm.c gan-double 't_div(w, sigma_of(n, w, training))' 't_div(w, t_detach(sigma_of(n, w, training)))'
+mutant chapters/dae_mae/dae.c dae_mae-double 'if (!*chosen) return x;' 'if (!*chosen) return kind == MASKING ? x / (1 - level) : x;'
+mutant chapters/dae_mae/dae.c dae_mae-double 'reconstruction_loss(logits, clean, touched->x' 'reconstruction_loss(logits, spoilt, touched->x'
+mutant chapters/dae_mae/dae.c dae_mae-double 't_use(h->tape, d->w)' 't_detach(t_use(h->tape, d->w))'
+mutant chapters/dae_mae/dae.c dae_mae-double '!= 0 ? alpha : beta' '!= 0 ? beta : alpha'
+mutant chapters/dae_mae/toy_score.c dae_mae-double 't_mse(reconstruction(d, noisy), x)' 't_mse(reconstruction(d, noisy), noisy)'
+mutant chapters/dae_mae/toy_score.c dae_mae-double 'if (!resample) continue;' '(void)resample; continue;'
+mutant chapters/dae_mae/mae.c dae_mae-double 'int place = m->restore[b * N + i];' 'int place = m->shuffle[b * N + i];'
+mutant chapters/dae_mae/mae.c dae_mae-double 'rows_of(prediction->tape, m, m->keep, m->patches)' 'rows_of(prediction->tape, m, 0, m->patches - m->keep)'
+mutant chapters/dae_mae/mae.c dae_mae-double 'argsort(N, noise + b * N, shuffle)' 'argsort(N, noise, shuffle)'
+mutant chapters/dae_mae/mae.c dae_mae-double '1.0 / (K - 1)' '1.0 / K'
+mutant chapters/dae_mae/mae.c dae_mae-double 'int column = place % grid, line = place / grid' 'int line = place % grid, column = place / grid'
+mutant chapters/dae_mae/mae.c dae_mae-double 'rows[i] = 1 + rows[i] % m->patches' 'rows[i] = 1 + i % m->keep'
+mutant chapters/dae_mae/mae.c dae_mae-double '(double)p[j] * deviation + mean' '(double)p[j] + mean'
+mutant chapters/dae_mae/mae.c dae_mae-double 's->depth * tokens * (' 's->depth * patches * ('
+mutant chapters/dae_mae/mae.c dae_mae-double 'init_xavier_uniform(e.patch_embed.w, patch_numbers(&shape), width, p->seed);' ''
+mutant chapters/dae_mae/augment.c dae_mae-double 'j : side - 1 - j' 'j : j'
+mutant chapters/dae_mae/probe.c dae_mae-double '(real)(1 / sqrt(variance + 1e-6))' '1'
+mutant chapters/dae_mae/mae_finetune.c dae_mae-double 'taken[class] < labels / CLASSES' 'n < labels'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

@@ -24,8 +24,9 @@
 #include "tensor/tensor.h"
 
 /* A layer's name here and in the official code, with %d for numbers; `times` and `plus`: the
- * official first number is times * ours + plus (times 0: the same). The first row that fits counts.
- * The last part (w, gain, ...) and the layout follow io/checkpoint.h. */
+ * official first number is times * ours + plus (times 0: the same). The first row that fits counts;
+ * a layer without a row is called the same there. The last part (w, gain, ...) and the layout
+ * follow io/checkpoint.h. */
 typedef struct {
     const char *ours, *official;
     int times, plus;
@@ -63,11 +64,15 @@ struct Golden {
 };
 
 int  golden_int(const Golden *g, const char *key, int otherwise);     /* of the configuration */
+double golden_number(const Golden *g, const char *key, double otherwise);
+bool golden_flag(const Golden *g, const char *key, bool otherwise);
 bool golden_holds(const Golden *g, const char *prefix);   /* does a tensor's name begin so? */
 void golden_load(Golden *g);                              /* weights and buffers into g->params */
 /* in.<name>, a variable on g->tape; images are turned to channels last */
 Tensor *golden_input(Golden *g, const char *name);
 /* compares with out.<name>, whose images are turned likewise, and makes it a part of L */
 void golden_output(Golden *g, const char *name, Tensor *y);
+/* compares with out.<name>, which holds whole numbers (I64): they must be the same */
+void golden_integers(Golden *g, const char *name, const int *ours, size_t n);
 
 #endif

@@ -1,0 +1,89 @@
+/* dae.h — denoising autoencoders: x is spoilt to x~, and the network must give back x, not x~.
+ *
+ * Vincent, Larochelle, Bengio & Manzagol 2008, "Extracting and Composing Robust Features with
+ * Denoising Autoencoders", the emphasised loss of their paper of 2010, and a convolutional network
+ * for the same task. With CORRUPT_NONE either network is a plain autoencoder. Left out: stacking
+ * several of them (README.md says why).
+ *
+ * Interface:
+ *   - corrupt               x -> x~
+ *   - dae_new               one of two networks
+ *   - dae_encode, dae_decode_logits, dae_reconstruct   h, the logits of r(x~), r(x~) itself
+ *   - denoising_loss        spoil, reconstruct, compare with the clean picture
+ *   - dae_encode_all, dae_reconstruct_all, squared_error_per_image   many images, no gradients
+ *   - dae_chain_step        the Markov chain of Bengio et al. 2013 */
+#ifndef DAE_H
+#define DAE_H
+
+#include "nn/layers.h"
+
+enum { GARMENT_SIDE = 28, GARMENT_PIXELS = GARMENT_SIDE * GARMENT_SIDE };
+
+/* ---- what spoils a picture ------------------------------------------------------------------- */
+
+typedef enum { CORRUPT_NONE, MASKING, SALT_PEPPER, GAUSSIAN } CorruptionKind;
+
+typedef struct {
+    CorruptionKind kind;
+    double level;       /* v, the probability that a pixel is spoilt; for GAUSSIAN the deviation */
+} Corruption;
+
+CorruptionKind corruption_named(const char *name);   /* "none|masking|salt-pepper|gaussian" */
+
+/* x~ ~ q(x~|x) of n numbers, drawn from rng, which moves on: the next call spoils otherwise.
+ *   MASKING       0 with probability v; what stays is not scaled up, as dropout would
+ *   SALT_PEPPER   0 or 1, either with probability v/2
+ *   GAUSSIAN      x + level N(0,1), not clamped
+ * touched (n): 1 where a number was chosen to be spoilt, even if it is what it was; NULL: not
+ * wanted. */
+void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *spoilt, real *touched);
+
+/* ---- networks -------------------------------------------------------------------------------- */
+
+typedef enum { DAE_CONVOLUTIONAL, VINCENT_2008 } DaeArchitecture;
+
+typedef struct {
+    DaeArchitecture architecture;
+    int code;                          /* numbers in h */
+    /* VINCENT_2008: h = s(x~ W + b), z = s(h W^T + b'): one W for both */
+    Tensor *w, *b, *b_out;             /* (784,500), (500), (784) */
+    Conv2d down[2], to_code, from_code, out;
+    ConvTranspose2d up[2];
+} Dae;
+
+DaeArchitecture dae_named(const char *config);       /* "dae|vincent2008" */
+Dae dae_new(Params *p, DaeArchitecture architecture);
+
+Tensor *dae_encode(const Dae *d, Tensor *x);         /* (B,28,28,1) -> (B,code) */
+Tensor *dae_decode_logits(const Dae *d, Tensor *h);  /* (B,code) -> (B,28,28,1) */
+Tensor *dae_reconstruct(const Dae *d, Tensor *x);    /* r(x), in (0,1) */
+
+/* Cross-entropy of r(x~) with the clean x, nats summed over pixels, averaged over images (2008,
+ * eq. 2); its best r(x~) is the mean of x given x~, as that of the squared error. alpha is the
+ * weight of the pixels that were chosen to be spoilt, beta that of the others (2010, section 4.2);
+ * with both 1 touched is not looked at and may be NULL. */
+Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *touched, double alpha,
+                            double beta);
+/* the same of a batch that it spoils itself, anew at every call */
+Tensor *denoising_loss(const Dae *d, Corruption c, Tensor *clean, double alpha, double beta,
+                       Rng *rng);
+
+/* ---- many images in plain arrays, 256 at a time ---------------------------------------------- */
+
+void dae_encode_all(const Dae *d, int n, const real *x, real *codes);
+void dae_reconstruct_all(const Dae *d, int n, const real *x, real *r);
+double squared_error_per_image(int n, const real *a, const real *b);
+
+/* One step of n chains (Bengio et al. 2013, section 3): x~ ~ q(x~|x), then x ~ P(x|x~), for which
+ * the network gives the mean r(x~); `spread` is the deviation around it, the same for all pixels.
+ * r (n,28,28,1): the means, which are what is worth looking at; may be NULL */
+void dae_chain_step(const Dae *d, Corruption c, double spread, int n, real *x, real *r, Rng *rng);
+
+/* ---- dae_train.c: the commands --------------------------------------------------------------- */
+
+int dae_train(void);
+int dae_sample(void);
+int dae_eval(void);
+int dae_info(void);
+
+#endif

@@ -1,0 +1,150 @@
+/* mae.h — masked autoencoders: cut a picture into patches, hide most of them, encode only what is
+ * left, and rebuild what was hidden.
+ *
+ * He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners". Letters: B pictures of N
+ * patches, each of K = patch * patch * channels numbers; D channels in the encoder.
+ *
+ * Parameters have the names of the authors' code (blocks.0.attn.qkv, decoder_pred, ...), so files
+ * do too, but for attn.proj, which is attn.out here.
+ *
+ * Interface:
+ *   - mae_shape_named, mae_new, encoder_new     the networks
+ *   - mask_random, mask_from_noise, mask_nothing      which patches are seen
+ *   - patchify, unpatchify, normalise_patches   pictures as patches, targets
+ *   - encode, decode, masked_error, mae_forward       the autoencoder
+ *   - picture_features, mae_classifier_new, classify     what the encoder is for
+ *   - reconstruct             many pictures in plain arrays, without gradients */
+#ifndef MAE_H
+#define MAE_H
+
+#include "nn/layers.h"
+
+/* ---- networks -------------------------------------------------------------------------------- */
+
+typedef struct {
+    int side, channels, patch;                           /* of square pictures, in pixels */
+    int width, depth, heads;                             /* encoder */
+    int decoder_width, decoder_depth, decoder_heads;
+    double mlp_ratio;                                    /* hidden units of a block's MLP / width */
+    double eps;                                          /* of the layer norms */
+    bool mask_tokens_in_encoder;                         /* the ablation: see encode */
+} MaeShape;
+
+/* "default", "vit-b16", "vit-l16", "vit-h14" */
+MaeShape mae_shape_named(const char *config);
+int patches_of(const MaeShape *s);                       /* N */
+int patch_numbers(const MaeShape *s);                    /* K */
+
+typedef struct {
+    LayerNorm norm1, norm2;
+    SelfAttention attn;
+    Linear fc1, fc2;
+} Block;
+
+typedef struct {
+    MaeShape shape;
+    Conv2d patch_embed;                      /* as wide as its stride: a linear map of a patch */
+    Tensor *cls_token, *pos_embed;           /* (1,1,D); (1,1+N,D), fixed */
+    Tensor *mask_token;                      /* (1,1,D), for the ablation only */
+    Block *blocks;
+    LayerNorm norm;
+} Encoder;
+
+typedef struct {
+    MaeShape shape;
+    Encoder encoder;
+    Linear decoder_embed, decoder_pred;
+    Tensor *mask_token, *decoder_pos_embed;
+    Block *decoder_blocks;
+    LayerNorm decoder_norm;
+} Mae;
+
+Mae     mae_new(Params *p, MaeShape shape);
+Encoder encoder_new(Params *p, MaeShape shape);          /* the same, without a decoder */
+/* numbers in all tensors, the fixed positions included, as the authors count them */
+size_t  parameters_with_tables(const Params *p);
+
+/* Fixed positions (section "MAE decoder" and the authors' code): the first half of the channels
+ * encodes the column, the second the row, each half all its sines, then all its cosines, of
+ * place / 10000^(i / (width/4)). table (1+grid*grid,width); row 0, the class token's, is 0. */
+void sin_cos_positions(int grid, int width, real *table);
+
+/* ---- masks ----------------------------------------------------------------------------------- */
+
+/* Every picture's own: shuffle (B,N) lists its patches, the `keep` visible ones first; restore
+ * (B,N) says where in that list patch i stands, so restore[shuffle[i]] = i. */
+typedef struct {
+    int pictures, patches, keep;
+    int *shuffle, *restore;
+} Mask;
+
+/* keeps (int)(N (1 - ratio)) patches; memory from the arena */
+Mask mask_random(Arena *a, int B, int N, double ratio, Rng *rng);
+/* the patches with the smallest noise (B,N) are kept, in rising order of it */
+Mask mask_from_noise(Arena *a, int B, int N, double ratio, const real *noise);
+Mask mask_nothing(Arena *a, int B, int N);               /* all patches, in order */
+
+/* ---- patches --------------------------------------------------------------------------------- */
+
+/* (B,H,W,C) -> (B,N,K): patches row by row, in each its rows, pixels, channels; and back */
+Tensor *patchify(Tensor *images, int patch);
+Tensor *unpatchify(Tensor *patches, int patch, int side);
+/* each patch less its mean, over its standard deviation: (t - mean) / sqrt(var + 1e-6), with the
+ * unbiased variance, divided by K-1 */
+Tensor *normalise_patches(Tensor *patches);
+
+/* ---- the autoencoder ------------------------------------------------------------------------- */
+
+/* patches (B,N,K) -> (B,1+keep,D), the class token first. Hidden patches never enter, unless
+ * mask_tokens_in_encoder: then (B,1+N,D), with a mask token for each. */
+Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m);
+/* -> (B,N,K): a prediction for every patch */
+Tensor *decode(const Mae *a, Tensor *latent, const Mask *m);
+/* mean squared error over the numbers of hidden patches: scalar */
+Tensor *masked_error(Tensor *prediction, Tensor *target, const Mask *m);
+
+typedef struct {
+    Tensor *patches, *latent, *prediction, *loss;
+} MaePass;
+MaePass mae_forward(const Mae *a, Tensor *images, const Mask *m, bool norm_targets);
+
+/* multiply-adds of the matrix products in a forward pass for one picture, in the encoder's blocks,
+ * when `patches` of its patches (and the class token) are seen */
+double encoder_multiply_adds(const MaeShape *s, int patches);
+
+/* ---- what the encoder is for ----------------------------------------------------------------- */
+
+/* One picture, all of it visible. mean: of its patches' tokens, (B,D); cls: the class token */
+typedef struct {
+    Tensor *mean, *cls;
+} PictureFeatures;
+PictureFeatures picture_features(const Encoder *e, Tensor *images);
+
+typedef struct {
+    Encoder encoder;
+    Linear head;
+} MaeClassifier;
+MaeClassifier mae_classifier_new(Params *p, MaeShape shape, int classes);
+Tensor *classify(const MaeClassifier *c, Tensor *images);          /* logits (B,classes) */
+
+/* ---- many pictures, without gradients -------------------------------------------------------- */
+
+/* Pictures are (n,side,side,channels) in [-1,1]. masked: hidden patches grey; predicted: hidden
+ * patches as predicted, visible ones as they are; either may be NULL. Returns the mean squared
+ * error of hidden pixels on the scale [0,1]. With norm_targets predictions are turned into pixels
+ * by the mean and deviation of the true patch, which the network is never told. */
+double reconstruct(const Mae *a, int n, const real *images, double ratio, uint64_t seed,
+                   bool norm_targets, real *masked, real *predicted);
+
+/* ---- commands (mae_train.c, mae_finetune.c) -------------------------------------------------- */
+
+/* of --config; ends the program with one line if that is no network for 28x28 grey pictures */
+MaeShape shape_for_garments(void);
+
+int mae_train(void);
+int mae_sample(void);
+int mae_eval(void);
+int mae_info(void);
+int mae_finetune(void);
+
+#endif

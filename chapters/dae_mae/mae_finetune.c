@@ -1,0 +1,148 @@
+/* mae_finetune.c — does a pretrained encoder need fewer labels than a random one? */
+#include "augment.h"
+#include "data/batches.h"
+#include "eval/classifier.h"
+#include "finetune.h"
+#include "io/checkpoint.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "nn/optim.h"
+#include "settings.h"
+#include "tensor/error.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = SCORE_CLASSES };
+
+int choose_labelled(const Images *set, int labels, uint64_t seed, int *chosen) {
+    Arena arena = {0};
+    int *order = arena_get(&arena, (size_t)set->count * sizeof *order), n = 0;
+    int taken[CLASSES] = {0};
+    Rng rng = rng_new(seed, "labelled");
+    rng_permutation(&rng, set->count, order);
+    for (int i = 0; i < set->count; i++) {
+        int class = set->labels[order[i]];
+        bool wanted = !labels || taken[class] < labels / CLASSES;
+        if (wanted) chosen[n++] = order[i], taken[class]++;
+    }
+    arena_free(&arena);
+    return n;
+}
+
+void train_classifier(const MaeClassifier *c, Params *params, const Images *set, int n,
+                      const int *chosen, FineTuning how, Progress *progress) {
+    int B = how.batch;
+    Arena arena = {0};
+    int *index = arena_get(&arena, (size_t)B * sizeof *index);
+    int *labels = arena_get(&arena, (size_t)B * sizeof *labels);
+    real *pictures = arena_get(&arena, (size_t)B * PIXELS * sizeof *pictures);
+    Tape tape = {0};
+    Adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.05,
+                 .decay_matrices_only = true};
+    Batches batches = batches_new(n, params->seed);
+    Rng views = rng_new(params->seed, "views");
+    for (int step = 0; step < how.steps; step++) {
+        tape_reset(&tape);
+        batches_next(&batches, B, index);
+        for (int i = 0; i < B; i++) index[i] = chosen[index[i]];
+        images_get(set, B, index, -1, 1, pictures, labels);
+        Tensor *x = t_input(&tape, NULL, SHAPE(B, SIDE, SIDE, 1));
+        augment(B, SIDE, pictures, &views, x->x);
+        Tensor *loss = t_cross_entropy(classify(c, x), labels);
+        params_zero_grad(params);
+        backward(loss);
+        adam_step(&adam, params, how.lr * lr_cosine(step, how.steps / 10, how.steps), 1);
+        if (!isfinite(loss->x[0]))
+            fail("step %d: the loss is not finite; a smaller --finetune-lr may help", step);
+        char note[40];
+        snprintf(note, sizeof note, "loss %.4f", (double)loss->x[0]);
+        progress_update(progress, step + 1, note);
+    }
+    batches_free(&batches);
+    adam_free(&adam);
+    tape_free(&tape);
+    arena_free(&arena);
+}
+
+double classifier_accuracy(const MaeClassifier *c, const Images *set) {
+    enum { AT_ONCE = 128 };
+    int labels[AT_ONCE], right = 0;
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < set->count; i += AT_ONCE) {
+        int B = set->count - i < AT_ONCE ? set->count - i : AT_ONCE;
+        Images part = images_part(set, i, B);
+        tape_reset(&t);
+        Tensor *x = t_input(&t, NULL, SHAPE(B, SIDE, SIDE, 1));
+        images_get(&part, B, NULL, -1, 1, x->x, labels);
+        const real *y = classify(c, x)->x;
+        for (int k = 0; k < B; k++) right += most_probable(y + k * CLASSES) == labels[k];
+    }
+    tape_free(&t);
+    return (double)right / set->count;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+/* what a file of a whole masked autoencoder holds of the encoder */
+static void load_encoder(Params *classifier, MaeShape shape) {
+    Params all = {0};
+    char *path = weights_path();
+    mae_new(&all, shape);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &all}}});
+    for (int i = 0; i < all.count; i++) {
+        Tensor *w = params_find(classifier, all.list[i]->name);
+        if (w) memcpy(w->x, all.list[i]->x, w->len * sizeof *w->x);
+    }
+    free(path);
+    params_free(&all);
+}
+
+static void save_result(const FineTuning *how, int labels, double validation, double test) {
+    cJSON *m = cJSON_CreateObject();
+    cJSON_AddStringToObject(m, "command", cli.line);
+    cJSON_AddStringToObject(m, "start", o.scratch ? "scratch" : "pretrained");
+    cJSON_AddNumberToObject(m, "labels", labels);
+    cJSON_AddNumberToObject(m, "seed", (double)o.common.seed);
+    cJSON_AddNumberToObject(m, "steps", how->steps);
+    cJSON_AddNumberToObject(m, "batch", how->batch);
+    cJSON_AddNumberToObject(m, "lr", how->lr);
+    cJSON_AddNumberToObject(m, "validation_accuracy", validation);
+    cJSON_AddNumberToObject(m, "test_accuracy", test);
+    char *path = announced("finetune.json");
+    json_save(path, m);
+    cJSON_Delete(m);
+    free(path);
+}
+
+int mae_finetune(void) {
+    if (o.labels && o.labels < CLASSES)
+        usage_error("--labels %d: at least one of each of the %d classes is needed", o.labels,
+                    CLASSES);
+    Params params = {.seed = o.common.seed};
+    MaeShape shape = shape_for_garments();
+    MaeClassifier c = mae_classifier_new(&params, shape, CLASSES);
+    if (!o.scratch) load_encoder(&params, shape);
+    Arena arena = {0};
+    Fashion data = load_data();
+    folder_create(o.common.out);
+    int *chosen = arena_get(&arena, (size_t)data.train.count * sizeof *chosen);
+    int n = choose_labelled(&data.train, o.labels, o.common.seed, chosen);
+    FineTuning how = {o.finetune_steps, o.common.batch, o.finetune_lr};
+    Progress progress;
+    progress_start(&progress, "finetune", 0, how.steps, o.common.quiet);
+    train_classifier(&c, &params, &data.train, n, chosen, how, &progress);
+    progress_end(&progress, how.steps, "");
+    double validation = classifier_accuracy(&c, &data.validation);
+    double test = classifier_accuracy(&c, &data.test);
+    save_result(&how, n, validation, test);
+    if (!o.common.quiet)
+        printf("%d labels, %s: %.2f %% of validation images, %.2f %% of test images\n", n,
+               o.scratch ? "from scratch" : "pretrained", 100 * validation, 100 * test);
+    fashion_free(&data);
+    arena_free(&arena);
+    params_free(&params);
+    return 0;
+}

@@ -1,0 +1,153 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   log.csv -> loss.png     mask_ratio.csv -> mask_ratio.png     labels.csv -> labels.png
+
+# ---- part 1: denoising ----
+#   dae_denoising.csv -> dae_denoising.png      dae_log.csv -> dae_loss.png
+#   toy_score.csv, toy_arrows.csv, toy_chain.csv -> dae_toy_score.png, dae_toy_arrows.png, dae_toy_chain.png
+
+if (there(record."/dae_denoising.csv")) {
+    set output out."/dae_denoising.png"
+    set terminal pngcairo size 1320,560 font "DejaVu Sans,13" background rgb "#ffffff"
+    set bmargin 9.5
+    set multiplot layout 1,3 title "What is left of the error after repair, 2,000 test images"
+    set logscale y
+    set yrange [1:1500]
+    set key outside below center vertical
+    kinds = "gaussian masking salt-pepper"
+    names = "'Gaussian noise' 'masking' 'salt and pepper'"
+    do for [k = 1:3] {
+        kind = word(kinds, k)
+        set title word(names, k)
+        set xlabel (k == 1 ? "standard deviation" : "share of pixels spoilt")
+        set ylabel (k == 1 ? "squared error per image" : "")
+        here(column_name) = strcol("corruption") eq kind && column("level") > 0 ? column(column_name) : NaN
+        plot record."/dae_denoising.csv" using "level":(here("untouched")) with lines linecolor rgb grey dashtype 2 title "untouched", \
+             "" using "level":(here("plain")) with linespoints linetype 4 title "plain autoencoder", \
+             "" using "level":(here("masking")) with linespoints linetype 1 title "trained on masking 0.5", \
+             "" using "level":(here("gaussian")) with linespoints linetype 2 title "trained on Gaussian 0.5"
+    }
+    unset multiplot
+    unset bmargin
+    unset logscale y
+    set yrange [*:*]
+    set key outside below center horizontal
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+}
+
+if (there(record."/dae_log.csv")) {
+    set output out."/dae_loss.png"
+    set title "Denoising autoencoder: Gaussian noise of deviation 0.5 on every picture"
+    set xlabel "training step"
+    set ylabel "cross-entropy, nats per image"
+    set y2label "squared error per image"
+    set y2tics
+    set yrange [200:400]
+    set y2range [0:30]
+    set ytics nomirror
+    plot record."/dae_log.csv" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 title "training batches (left)", \
+         "" using "step":"validation_error" axes x1y2 with linespoints linetype 2 pointsize 0.6 title "error on validation, averaged weights (right)"
+    unset y2tics
+    unset y2label
+    set yrange [*:*]
+    set y2range [*:*]
+}
+
+if (there(record."/toy_score.csv")) {
+    set output out."/dae_toy_score.png"
+    set title "(r(x) - x) / sigma^2 against the exact score"
+    set xlabel "sigma of the noise"
+    set ylabel "relative error"
+    set logscale xy
+    set xrange [0.025:1.2]
+    set xtics (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
+    plot record."/toy_score.csv" using "sigma":"smoothed" with linespoints linetype 1 title "against grad log p_{sigma}", \
+         "" using "sigma":"data" with linespoints linetype 2 title "against grad log p", \
+         "" using "sigma":"blur" with lines linecolor rgb grey dashtype 2 title "p_{sigma} itself, without a network"
+    unset logscale
+    set xrange [*:*]
+    set xtics autofreq
+}
+
+if (there(record."/toy_arrows.csv") && there(record."/toy_chain.csv")) {
+    set output out."/dae_toy_arrows.png"
+    set terminal pngcairo size 1320,620 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,2
+    set size ratio -1
+    unset grid
+    unset xlabel
+    unset ylabel
+    set xrange [-2.2:2.2]
+    set yrange [-1.75:1.75]
+    short = 0.35
+    from(name) = record."/".name
+    set title "r(x) - x: where the network moves a point, sigma = 0.3"
+    plot from("toy_chain.csv") using "x":(strcol("what") eq "data" ? column("y") : NaN) with points pointtype 7 pointsize 0.3 linecolor rgb sky, \
+         from("toy_arrows.csv") using "x":"y":(short * column("u")):(short * column("v")) with vectors head size 0.06,20 filled linecolor rgb red linewidth 1.5
+    set title "sigma^2 grad log p_{sigma}: where the exact score does"
+    plot from("toy_chain.csv") using "x":(strcol("what") eq "data" ? column("y") : NaN) with points pointtype 7 pointsize 0.3 linecolor rgb sky, \
+         from("toy_arrows.csv") using "x":"y":(short * column("exact_u")):(short * column("exact_v")) with vectors head size 0.06,20 filled linecolor rgb "#000000" linewidth 1.5
+    unset multiplot
+}
+
+if (there(record."/toy_chain.csv")) {
+    set output out."/dae_toy_chain.png"
+    set terminal pngcairo size 1320,440 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,3 title "A thousand steps of the chain, sigma = 0.1, from one point in the middle"
+    set size ratio -1
+    set xrange [-2.2:2.2]
+    set yrange [-1.75:1.75]
+    unset xlabel
+    unset ylabel
+    what = "data chain without_resampling"
+    titles = "'data' 'corrupt, reconstruct, resample' 'corrupt, reconstruct'"
+    do for [k = 1:3] {
+        set title word(titles, k)
+        plot record."/toy_chain.csv" using "x":(strcol("what") eq word(what, k) ? column("y") : NaN) with points pointtype 7 pointsize 0.35 linecolor rgb (k == 1 ? sky : red)
+    }
+    unset multiplot
+    set size noratio
+    set xrange [*:*]
+    set yrange [*:*]
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+}
+
+# ---- part 2: masking ----
+
+if (there(record."/log.csv")) {
+    set output out."/loss.png"
+    set title "Masked autoencoder on Fashion-MNIST: error of the hidden patches"
+    set xlabel "training step"
+    set ylabel "mean squared error, pixels in [0,1]"
+    set logscale y
+    # the loss is on the scale [-1,1]
+    plot record."/log.csv" using "step":(column("loss") / 4) with lines linecolor rgb sky title "training batches, cropped and flipped", \
+         "" using "step":"validation_error" with linespoints linetype 2 pointsize 0.5 title "validation"
+    unset logscale
+}
+
+if (there(record."/mask_ratio.csv")) {
+    set output out."/mask_ratio.png"
+    set multiplot layout 1,2 title "How much to hide"
+    set xlabel "hidden, %"
+    set xrange [0:100]
+    set ylabel "test accuracy, %"
+    plot record."/mask_ratio.csv" using "ratio":(100 * column("probe")) with linespoints linetype 1 title "linear probe, all labels", \
+         "" using "ratio":(100 * column("finetuned")) with linespoints linetype 2 title "fine-tuned, 1,000 labels"
+    set ylabel "mean squared error of hidden pixels in [0,1]"
+    plot record."/mask_ratio.csv" using "ratio":"error" with linespoints linetype 3 title "reconstruction"
+    unset multiplot
+    set xrange [*:*]
+}
+
+if (there(record."/labels.csv")) {
+    set output out."/labels.png"
+    set title "Fine-tuned after pre-training, and trained from scratch: three seeds each"
+    set xlabel "labels"
+    set ylabel "test accuracy, %"
+    set logscale x
+    set xrange [60:100000]
+    plot record."/labels.csv" using "labels":(strcol("start") eq "pretrained" ? 100 * column("accuracy") : NaN) with points linetype 1 pointsize 1.5 title "pretrained", \
+         "" using "labels":(strcol("start") eq "scratch" ? 100 * column("accuracy") : NaN) with points linetype 2 pointsize 1.5 title "from scratch"
+    unset logscale
+    set xrange [*:*]
+}

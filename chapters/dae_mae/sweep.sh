@@ -1,0 +1,96 @@
+#!/bin/sh
+# sweep.sh [OUT] — the measurements that need more than one training run. What is there already is not made again.
+out=${1:-build/runs/dae_mae-sweep}
+dae_mae=${BUILD:-build}/dae_mae
+options=${OPTIONS:-}      # for every call, such as OPTIONS="--threads 1"
+mkdir -p "$out" || exit 1
+number() { sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\(-\{0,1\}[0-9.e+-]*\).*/\1/p" "$2"; }
+
+# ---- part 1: denoising ----
+# The convolutional network trained on Gaussian noise, on masks and on nothing, and the paper's with and without masks.
+denoiser() {   # NAME OPTIONS...: trains and measures unless that has been done
+    dir=$out/$1
+    shift
+    [ -s "$dir/metrics.json" ] && return
+    $dae_mae train -q $options "$@" --out "$dir" || exit 1
+    case $dir in
+    */dae | */dae-masking) plain=$out/dae-plain/weights.safetensors ;;
+    */vincent) plain=$out/vincent-plain/weights.safetensors ;;
+    *) plain= ;;
+    esac
+    $dae_mae sample -q $options --out "$dir" ${plain:+--plain "$plain"} &&
+        $dae_mae eval -q $options --out "$dir" ${plain:+--plain "$plain"} || exit 1
+}
+denoiser dae-plain --config dae --corruption none
+denoiser dae --config dae
+denoiser dae-masking --config dae --corruption masking
+denoiser vincent-plain --config vincent2008 --level 0
+denoiser vincent --config vincent2008
+# columns: what was spoilt and how much; error untouched, repaired by each of the three networks
+cut -d, -f4 "$out/dae-masking/denoising.csv" | sed 1s/denoising/masking/ > "$out/masking.column"
+sed 1s/denoising/gaussian/ "$out/dae/denoising.csv" | paste -d, - "$out/masking.column" > "$out/dae_denoising.csv"
+rm "$out/masking.column"
+
+# ---- part 2: masking ----
+# STEPS of pre-training for each network; TUNING steps for each classifier, three times as many with all labels (so
+# that each picture is seen once)
+steps=${STEPS:-1000} tuning=${TUNING:-300}
+
+pretrained() {   # DIR OPTIONS...: pre-trains and measures
+    into=$1
+    shift
+    [ -s "$into/metrics.json" ] && return
+    $dae_mae train -q $options --steps "$steps" --schedule "$steps" "$@" --out "$into" &&
+        $dae_mae eval -q $options --out "$into" || exit 1
+}
+
+tuned() {   # DIR STEPS OPTIONS...: trains a classifier
+    into=$1 tuning_steps=$2
+    shift 2
+    [ -s "$into/finetune.json" ] && return
+    $dae_mae finetune -q $options --batch 64 --finetune-steps "$tuning_steps" "$@" --out "$into" || exit 1
+}
+
+per_step() {   # DIR: seconds a step of its training took
+    awk -F, 'NR == 2 { from = $1; start = $2 } { to = $1; end = $2 } END { print (end - start) / (to - from) }' "$1/log.csv"
+}
+
+echo "ratio,error,probe,finetuned,seconds_per_step" > "$out/mask_ratio.csv.tmp"
+for percent in 10 25 50 75 85 95; do
+    dir=$out/ratio-$percent
+    pretrained "$dir" --mask-ratio "$(echo "$percent" | awk '{ print $1 / 100 }')"
+    tuned "$dir/tuned" "$tuning" --labels 1000 --weights "$dir/weights.safetensors"
+    m=$dir/metrics.json
+    echo "$percent,$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned/finetune.json"),$(per_step "$dir")" |
+        tee -a "$out/mask_ratio.csv.tmp"
+done
+mv "$out/mask_ratio.csv.tmp" "$out/mask_ratio.csv"
+
+# the encoder that sees visible patches only (of the sweep above), and the one that sees mask tokens, too
+echo "encoder,error,probe,finetuned,multiply_adds,seconds_per_step" > "$out/mask_tokens.csv.tmp"
+pretrained "$out/tokens" --mask-tokens-in-encoder
+tuned "$out/tokens/tuned" "$tuning" --labels 1000 --weights "$out/tokens/weights.safetensors"
+for row in visible:ratio-75 tokens:tokens; do
+    dir=$out/${row#*:} m=$out/${row#*:}/metrics.json
+    echo "${row%:*},$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned/finetune.json"),$(number encoder_multiply_adds "$m"),$(per_step "$dir")" |
+        tee -a "$out/mask_tokens.csv.tmp"
+done
+mv "$out/mask_tokens.csv.tmp" "$out/mask_tokens.csv"
+
+# few labels and many: from the reference run's weights if they are there (WEIGHTS), else from the sweep's own
+weights=${WEIGHTS:-$out/ratio-75/weights.safetensors}
+echo "labels,start,seed,accuracy" > "$out/labels.csv.tmp"
+for labels in 100 1000 0; do
+    for seed in 1 2 3; do
+        for start in pretrained scratch; do
+            dir=$out/labels-$labels-$start-$seed
+            enough=$tuning
+            [ $labels = 0 ] && enough=$((3 * tuning))
+            if [ $start = scratch ]; then tuned "$dir" $enough --scratch --labels $labels --seed $seed
+            else tuned "$dir" $enough --weights "$weights" --labels $labels --seed $seed; fi
+            j=$dir/finetune.json
+            echo "$(number labels "$j"),$start,$seed,$(number test_accuracy "$j")" | tee -a "$out/labels.csv.tmp"
+        done
+    done
+done
+mv "$out/labels.csv.tmp" "$out/labels.csv"
