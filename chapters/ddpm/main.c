@@ -22,13 +22,14 @@
 
 static struct {
     CommonOptions common;
-    int warmup, sampling_steps, pictures, samples, bound;
+    int warmup, preview, sampling_steps, pictures, samples, bound;
     double clip, ema;
     const char *predict, *variance;
 } o = {
     .common = {.seed = 1, .steps = 15000, .batch = 64, .lr = 5e-4, .config = "default",
                .out = "build/runs/ddpm"},
     .warmup = 500,
+    .preview = 50,
     .sampling_steps = 100,
     .pictures = 64,
     .samples = 1000,
@@ -49,6 +50,8 @@ static Option options[] = {
      .help = "largest norm of a gradient; 0: any"},
     {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "decay of the averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = TIMESTEPS, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
     {"steps", 0, .i = &o.sampling_steps, .min = 1, .max = TIMESTEPS, .meta = "N",
      .keep = KEEP_NOT, .only = "sample eval", .help = "of the 1000 steps back, so many"},
     {"variance", 'v', .s = &o.variance, .choices = "small|large", .keep = KEEP_NOT,
@@ -72,7 +75,7 @@ static Cli cli = {.program = "ddpm",
                   .options = options,
                   .presets = presets};
 
-enum { COLUMNS = 8, ROWS = 4, QUICK = 25, HELD_OUT = 256, MOMENTS = 10 };
+enum { COLUMNS = 8, ROWS = 4, HELD_OUT = 256, MOMENTS = 10 };
 
 /* ---- what all commands use ------------------------------------------------------------------- */
 
@@ -212,10 +215,10 @@ static double held_out_loss(const Training *m) {
     return sum / n;
 }
 
-/* a few pictures in a few steps, to see how far it is */
+/* a few pictures in a few steps, to see how far the training is */
 static void save_samples(const Training *m, char *path) {
     static real x[ROWS * COLUMNS * PIXELS], x0[ROWS * COLUMNS * PIXELS];
-    Schedule quick = schedule_strided(&m->schedule, QUICK);
+    Schedule quick = schedule_strided(&m->schedule, o.preview);
     Sampler sampler = sampler_of(&m->net, &quick);
     draw(&sampler, 0, ROWS * COLUMNS, x, x0, NULL);
     save_grid(path, x, ROWS * COLUMNS, COLUMNS);
@@ -264,7 +267,7 @@ static int train(void) {
             checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
             ema_swap(&m.ema, &m.params);
-            save_samples(&m, run_path(&run, "samples.png"));
+            if (o.preview) save_samples(&m, run_path(&run, "samples.png"));
             ema_swap(&m.ema, &m.params);
         }
     }
