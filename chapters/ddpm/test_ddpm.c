@@ -380,17 +380,21 @@ PROGRAM_SUITE(ddpm_program);
 
 /* Same seed, another number of threads: the same weights, bit for bit? */
 Test(ddpm_program, weights_do_not_depend_on_threads) {
-    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --threads 1 --out %s/one");
-    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --threads 2 --out %s/two");
-    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --seed 2 --out %s/other");
+    few_garments(400, 120);
+    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --threads 1 --data %s --out %s/one");
+    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --threads 2 --data %s --out %s/two");
+    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --seed 2 --data %s --out %s/other");
     cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"));
     cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"));
 }
 
 /* Does --resume go on with the same noise, times, averages and moments? */
 Test(ddpm_program, a_resumed_run_equals_one_that_was_never_stopped) {
-    RUN("ddpm", "train -q --preview 0 --steps 4 --batch 4 --predict mean --out %s/straight");
-    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --predict mean --out %s/resumed");
+    few_garments(400, 120);
+    RUN("ddpm", "train -q --preview 0 --steps 4 --batch 4 --predict mean --data %s "
+                "--out %s/straight");
+    RUN("ddpm", "train -q --preview 0 --steps 2 --batch 4 --predict mean --data %s "
+                "--out %s/resumed");
     RUN("ddpm", "train -q --steps 4 --resume --out %s/resumed");
     cr_assert(same_file("straight/checkpoint.safetensors", "resumed/checkpoint.safetensors"));
 }
@@ -408,7 +412,8 @@ static size_t pictures_in(const char *name) {
 
 /* Whoever stops the drawing keeps what was drawn, and whoever draws more gets the same first. */
 Test(ddpm_program, stopping_loses_nothing_that_was_drawn) {
-    RUN("ddpm", "train -q --preview 0 --steps 1 --batch 4 --out %s");
+    few_garments(400, 120);
+    RUN("ddpm", "train -q --preview 0 --steps 1 --batch 4 --data %s --out %s");
     char weights[200], out[200];
     snprintf(weights, sizeof weights, "%s/weights.safetensors", folder);
     snprintf(out, sizeof out, "%s/many", folder);
@@ -430,11 +435,11 @@ Test(ddpm_program, stopping_loses_nothing_that_was_drawn) {
 }
 
 Test(ddpm_program, trained_weights_give_pictures_and_scores) {
-    RUN("ddpm", "train -q --preview 1 --steps 1 --batch 4 --out %s");
+    few_garments(400, 120);
+    RUN("ddpm", "train -q --preview 1 --steps 1 --batch 4 --data %s --out %s");
     RUN("ddpm", "sample -q --steps 3 -n 5 --variance large --weights %s/weights.safetensors "
                 "--out %s/pictures");
     cr_expect_eq(pictures_in("pictures/samples.npy"), 5);
-    few_garments(400, 120);
     RUN("ddpm", "eval -q --steps 2 --samples 20 --bound 1 --data %s --out %s");
     static const char *const files[] = {"samples.png",       "log.csv",     "run.json",
                                         "metrics.json",      "bound.csv",   "classes.csv",

@@ -442,12 +442,14 @@ Test(iddpm, timesteps_are_drawn_by_how_much_they_matter) {
         for (int t = 0; t < T; t++) {
             timestep_probabilities(&s, p);
             if (i < HISTORY) cr_assert_float_eq(p[t], 0.2, 1e-12, "known after %d", i);
-            double loss = i < 15 ? 100 : (i % 2 ? 3.0 : 1.0) * (t + 1);
+            double loss = i < 15 ? 100 : i == 24 && t == 2 ? 0 : t + 1;
             loss_sampler_update(&s, 1, &t, &loss);
         }
     timestep_probabilities(&s, p);
-    for (int t = 0; t < T; t++)
-        cr_expect_float_eq(p[t], 0.999 * (t + 1) / 15 + 0.001 / T, 1e-6, "%d: %g", t, p[t]);
+    for (int t = 0; t < T; t++) {
+        double root = t == 2 ? 3 * sqrt(0.9) : t + 1, all = 12 + 3 * sqrt(0.9);
+        cr_expect_float_eq(p[t], 0.999 * root / all + 0.001 / T, 1e-6, "%d: %g", t, p[t]);
+    }
     Rng rng = rng_new(1, "times");
     for (int i = 0; i < DRAWS; i++) {
         int t;
