@@ -92,6 +92,12 @@ mutant chapters/dae_mae/mae.c dae_mae-double 'init_xavier_uniform(e.patch_embed.
 mutant chapters/dae_mae/augment.c dae_mae-double 'j : side - 1 - j' 'j : j'
 mutant chapters/dae_mae/probe.c dae_mae-double '(real)(1 / sqrt(variance + 1e-6))' '1'
 mutant chapters/dae_mae/mae_finetune.c dae_mae-double 'taken[class] < labels / CLASSES' 'n < labels'
+mutant common/nn/unet.c unet-double 'steps = sines_first ? half - 1 : half' 'steps = half'
+mutant common/nn/unet.c unet-double '        t_drop(a); ' '        '
+mutant chapters/ddpm/ddpm.c ddpm-double 'if (t > 0) k_axpy' 'k_axpy'
+mutant chapters/ddpm/ddpm.c ddpm-double 'sampling_noise(m->seed, first + i, t,' 'sampling_noise(m->seed, i, t,'
+mutant chapters/iddpm/iddpm.c iddpm-double 't_detach(predicted)' 'predicted'
+mutant chapters/iddpm/iddpm.c iddpm-double 'size = T / parts + (k < T % parts)' 'size = T / parts'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

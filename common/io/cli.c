@@ -231,6 +231,7 @@ enum { MAX_OPTIONS = 64, WORD = 1, FIRST = 256 };
 /* what the user wrote: option and value, in order; checked once the command is known */
 typedef struct {
     const char *value[MAX_OPTIONS];
+    bool letter[MAX_OPTIONS];            /* as -n, not --name */
     bool help;
 } Given;
 
@@ -240,7 +241,8 @@ static void build_tables(const Cli *c, struct option *longs, char *letters) {
     for (const Option *o = c->options; o->name; o++, n++) {
         if (n == MAX_OPTIONS - 1) die("cli: more than %d options", MAX_OPTIONS - 1);
         int argument = o->b ? no_argument : required_argument;
-        longs[n] = (struct option){o->name, argument, NULL, FIRST + n};
+        int first = (int)(find(c, o->name) - c->options);      /* of this name */
+        longs[n] = (struct option){o->name, argument, NULL, FIRST + first};
         if (o->letter) letters = stpcpy(letters, (char[]){o->letter, o->b ? 0 : ':', 0});
     }
     longs[n] = (struct option){"help", no_argument, NULL, 'h'};
@@ -304,15 +306,25 @@ static void read_words(Cli *c, int argc, char **argv, Given *given) {
         } else {
             int k = option_index(c, answer);
             given->value[k] = c->options[k].b ? "true" : optarg;
+            given->letter[k] = answer < FIRST;
         }
     }
     while (optind < argc) set_command(c, argv[optind++]);   /* after "--" */
 }
 
+/* The option that was meant: with this one's name or letter, for the command. */
+static Option *meant(const Cli *c, Option *o, bool letter) {
+    for (Option *p = c->options; p->name; p++) {
+        bool same = letter ? p->letter == o->letter : !strcmp(p->name, o->name);
+        if (same && applies(p, c->command)) return p;
+    }
+    return o;
+}
+
 static void set_given(Cli *c, const Given *given) {
     for (int k = 0; c->options[k].name; k++) {
-        Option *o = &c->options[k];
         if (!given->value[k]) continue;
+        Option *o = meant(c, &c->options[k], given->letter[k]);
         if (!applies(o, c->command)) {
             usage_error("--%s means nothing to %s %s, only to: %s", o->name, c->program, c->command,
                         o->only);

@@ -53,7 +53,9 @@ typedef struct {
     const char *choices;      /* "adam|sgd" */
     const char *meta;         /* "N" in "--steps N"; not needed with choices */
     const char *help;
-    const char *only;         /* commands it means something to, "sample eval"; NULL: all */
+    /* Commands it means something to, "sample eval"; NULL: all. Options for different commands may
+     * share a name or a letter; the first of a name is what a checkpoint remembers. */
+    const char *only;
     Keep keep;
     bool given;               /* filled: the user wrote it */
 } Option;

@@ -13,10 +13,14 @@
  *         golden_load(g);
  *         golden_output(g, "main", generator(&net, golden_input(g, "z"), NULL, true));
  *     }
- *     const GoldenModel golden_gan[] = {{"dcgan_g", names, run}, {0}};
+ *     const GoldenModel golden_gan[] = {{"dcgan_g", names, run, NULL, 0}, {0}};
  *
  * and a line to `chapters` in golden.c. The rest is done there: gradients, buffers, and a complaint
- * about whatever the file holds that nobody has looked at. */
+ * about whatever the file holds that nobody has looked at.
+ *
+ * A gradient too large for its file stands there as `gradrow.<official name>`, summed over all axes
+ * but the first. A file without networks (formulas alone) is read with golden_given and compared
+ * with golden_compare. */
 #ifndef GOLDEN_H
 #define GOLDEN_H
 
@@ -26,7 +30,8 @@
 /* A layer's name here and in the official code, with %d for numbers; `times` and `plus`: the
  * official first number is times * ours + plus (times 0: the same). The first row that fits counts;
  * a layer without a row is called the same there. The last part (w, gain, ...) and the layout
- * follow io/checkpoint.h. */
+ * follow io/checkpoint.h. A * in the official name: the file has three layers, with q, k and v in
+ * its place, whose outputs in ours stand side by side. */
 typedef struct {
     const char *ours, *official;
     int times, plus;
@@ -34,10 +39,21 @@ typedef struct {
 
 typedef struct Golden Golden;
 
+/* Where a layer of ours stands in the file, if rows of names cannot say it */
+typedef struct {
+    char layer[160];                     /* official name, as in a row */
+    /* not 0: so many heads, and the file has q, k and v of the first head, then of the second, ...;
+     * ours has all heads' q, then k, then v */
+    int heads;
+} GoldenPlace;
+
 typedef struct {
     const char *model;                   /* NULL ends a list */
     const GoldenName *names;
     void (*run)(Golden *g);
+    /* used before the rows of names: false if it does not know the layer */
+    bool (*locate)(const Golden *g, const char *ours, GoldenPlace *at);
+    double tolerance;                    /* 0: 1e-4 */
 } GoldenModel;
 
 enum { GOLDEN_INPUTS = 8 };
@@ -54,7 +70,7 @@ struct Golden {
     Tape tape;
     /* private */
     Safetensors file;
-    struct cJSON *config, *zero_gradients;
+    struct cJSON *config, *zero_gradients, *noise;
     bool *seen;                  /* (file.count): compared or used */
     Tensor *input[GOLDEN_INPUTS], *loss;
     const char *input_name[GOLDEN_INPUTS];
@@ -63,13 +79,26 @@ struct Golden {
     GoldenWorst outputs, gradients;
 };
 
-int  golden_int(const Golden *g, const char *key, int otherwise);     /* of the configuration */
+/* Of the configuration: numbers above 0, lists of them (at most `room`; returns how many). A number
+ * that is not there, null or -1 is `otherwise`. */
+int  golden_int(const Golden *g, const char *key, int otherwise);
 double golden_number(const Golden *g, const char *key, double otherwise);
 bool golden_flag(const Golden *g, const char *key, bool otherwise);
+int  golden_list(const Golden *g, const char *key, int room, int *list);
+/* fails if the configuration says anything but these: "ch ch_mult dropout" */
+void golden_only(const Golden *g, const char *keys);
 bool golden_holds(const Golden *g, const char *prefix);   /* does a tensor's name begin so? */
 void golden_load(Golden *g);                              /* weights and buffers into g->params */
 /* in.<name>, a variable on g->tape; images are turned to channels last */
 Tensor *golden_input(Golden *g, const char *name);
+/* in.<name> as it is, without a gradient that is compared; images are turned */
+Tensor *golden_given(Golden *g, const char *name);
+/* in.<name> or out.<name>, whole numbers or not, in the order of the file; at most `room` */
+int golden_numbers(Golden *g, const char *group, const char *name, int room, double *x);
+/* Compares with the tensor of this whole name ("out.q_sample", "grad.x"): n numbers, images turned.
+ * `scale`: what the difference is divided by; 0: the norm of theirs. A difference within the
+ * official code's own rounding, where the file states it ("float32_noise"), counts as none. */
+void golden_compare(Golden *g, const char *name, int n, const double *ours, double scale);
 /* compares with out.<name>, whose images are turned likewise, and makes it a part of L */
 void golden_output(Golden *g, const char *name, Tensor *y);
 /* compares with out.<name>, which holds whole numbers (I64): they must be the same */

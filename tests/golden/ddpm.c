@@ -1,0 +1,61 @@
+/* ddpm.c — the U-Net of DDPM, as pesser/pytorch_diffusion ported it from the authors' code. */
+#include "../../chapters/ddpm/ddpm.h"
+#include "golden.h"
+
+#define BLOCK(ours, official, times, plus)                                                    \
+    {ours ".norm1", official ".norm1", times, plus},                                          \
+    {ours ".conv1", official ".conv1", times, plus},                                          \
+    {ours ".told", official ".temb_proj", times, plus},                                       \
+    {ours ".norm2", official ".norm2", times, plus},                                          \
+    {ours ".conv2", official ".conv2", times, plus},                                          \
+    {ours ".skip", official ".nin_shortcut", times, plus}
+#define ATTENTION(ours, official)                                                             \
+    {ours ".norm", official ".norm", 0, 0}, {ours ".qkv", official ".*", 0, 0},               \
+    {ours ".out", official ".proj_out", 0, 0}
+
+static const GoldenName names[] = {
+    {"time.%d", "temb.dense.%d", 0, 0},
+    {"in", "conv_in", 0, 0},
+    BLOCK("down.%d.block.%d", "down.%d.block.%d", 0, 0),
+    ATTENTION("down.%d.attention.%d", "down.%d.attn.%d"),
+    {"down.%d.resample", "down.%d.downsample.conv", 0, 0},
+    BLOCK("middle.block.%d", "mid.block_%d", 1, 1),
+    ATTENTION("middle.attention", "mid.attn_1"),
+    BLOCK("up.%d.block.%d", "up.%d.block.%d", 0, 0),
+    ATTENTION("up.%d.attention.%d", "up.%d.attn.%d"),
+    {"up.%d.resample", "up.%d.upsample.conv", 0, 0},
+    {"norm_out", "norm_out", 0, 0},
+    {"out", "conv_out", 0, 0},
+    {0}};
+
+static UNetDesign design_of(const Golden *g) {
+    int side[UNET_LEVELS * 4];
+    UNetDesign d = unet_design("cifar10");
+    golden_only(g, "ch out_ch ch_mult num_res_blocks attn_resolutions dropout resamp_with_conv "
+                   "in_channels resolution groupnorm_groups");
+    d.in = golden_int(g, "in_channels", 3);
+    d.out = golden_int(g, "out_ch", 3);
+    d.width = golden_int(g, "ch", 128);
+    d.blocks = golden_int(g, "num_res_blocks", 2);
+    d.groups = golden_int(g, "groupnorm_groups", 32);
+    d.pool = !golden_flag(g, "resamp_with_conv", true);
+    d.levels = golden_list(g, "ch_mult", UNET_LEVELS, d.multiplier);
+    int n = golden_list(g, "attn_resolutions", UNET_LEVELS * 4, side);
+    for (int l = 0; l < d.levels; l++) {
+        d.attends[l] = false;
+        for (int i = 0; i < n; i++) d.attends[l] |= side[i] == golden_int(g, "resolution", 32) >> l;
+    }
+    return d;
+}
+
+static void run(Golden *g) {
+    double time[64];
+    UNet net = unet_new(&g->params, design_of(g));
+    golden_load(g);
+    Tensor *x = golden_input(g, "x");
+    golden_numbers(g, "in.", "t", 64, time);
+    golden_output(g, "main", unet(&net, x, (UNetTold){.time = time}));
+}
+
+const GoldenModel golden_ddpm[] = {
+    {"ddpm_unet", names, run, NULL, 0}, {"ddpm_unet_g32", names, run, NULL, 0}, {0}};

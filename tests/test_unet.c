@@ -1,0 +1,209 @@
+/* test_unet.c — the U-Net of the diffusion chapters: gradients of every dialect, what each option
+ * does, and what a step needs to remember. */
+#include "nn/unet.h"
+#include "testing.h"
+
+#include <math.h>
+#include <signal.h>
+
+SUITE(unet);
+
+/* small networks that together have every option, on 6x6 or 4x8 pictures */
+typedef struct {
+    const char *what;
+    UNetDesign d;
+    int height, width;
+} Case;
+
+static const Case cases[] = {
+    {"ddpm",
+     {.in = 2, .out = 2, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {false, true},
+      .blocks = 1, .heads = 1, .groups = 2, .eps = 1e-6, .sines_first = true,
+      .pad_far_sides = true, .glorot = true},
+     6, 6},
+    {"iddpm",
+     {.in = 1, .out = 2, .width = 8, .levels = 2, .multiplier = {1, 1}, .attends = {true, false},
+      .blocks = 2, .heads = 4, .groups = 4, .eps = 1e-5, .scale_shift = true, .classes = 3,
+      .dropout = 0.3},
+     4, 6},
+    {"three levels, pooled",
+     {.in = 1, .out = 3, .width = 6, .levels = 3, .multiplier = {1, 3, 2}, .blocks = 1, .heads = 2,
+      .groups = 3, .eps = 1e-5, .pool = true, .dropout = 0.2},
+     4, 8},
+    {"one level",
+     {.in = 3, .out = 1, .width = 4, .levels = 1, .multiplier = {2}, .blocks = 1, .heads = 2,
+      .groups = 2, .eps = 1e-5, .sines_first = true},
+     3, 5}};
+enum { CASES = sizeof cases / sizeof *cases, BATCH = 2 };
+
+/* away from the first values, of which many are 0 */
+static void move(Params *p) {
+    for (int k = 0; k < p->count; k++) {
+        Tensor *w = p->list[k];
+        real *noise = arena_get(&p->arena, w->len * sizeof *noise);
+        test_values(w->name, -0.3, 0.3, w->len, noise);
+        k_axpy(w->len, 1, noise, w->x, true);
+    }
+}
+
+static const double times[BATCH] = {3, 0.25};
+static const int labels[BATCH] = {2, 0};
+
+/* ---- gradients ------------------------------------------------------------------------------- */
+
+#ifdef REAL_DOUBLE
+typedef struct {
+    UNet net;
+    Tensor *x;                   /* a parameter, so that the picture's gradient is checked, too */
+} Subject;
+
+static Tensor *weighted_answer(Tape *t, void *context) {
+    const Subject *s = context;
+    Rng dropout = rng_new(5, "dropout");
+    UNetTold told = {.time = times, .label = labels, .dropout = &dropout};
+    Tensor *y = unet(&s->net, t_use(t, s->x), told);
+    Tensor *c = t_input(t, NULL, y->rank, y->shape);
+    test_values("cotangent", -1, 1, c->len, c->x);
+    return t_sum(t_mul(y, c));
+}
+
+Test(unet, gradients_of_every_dialect) {
+    for (int i = 0; i < CASES; i++) {
+        const Case *c = &cases[i];
+        Params p = {.seed = 2};
+        Subject s = {.net = unet_new(&p, c->d)};
+        s.x = param(scope(&p, "picture"), "x", INIT_NORMAL, 1,
+                    SHAPE(BATCH, c->height, c->width, c->d.in));
+        move(&p);
+        double error = gradient_error(&p, weighted_answer, &s, 5);
+        cr_expect(error <= 1e-6, "%s: relative error %g", c->what, error);
+        params_free(&p);
+    }
+}
+#endif
+
+/* ---- what it is told ------------------------------------------------------------------------- */
+
+static Tensor *answer(Tape *t, const UNet *net, const Case *c, UNetTold told) {
+    Tensor *x = t_input(t, NULL, SHAPE(BATCH, c->height, c->width, c->d.in));
+    test_values("x", -1, 1, x->len, x->x);
+    return unet(net, x, told);
+}
+
+/* Does the answer begin at 0, for all x, with pictures of the right shape? */
+Test(unet, an_untrained_network_answers_zero) {
+    for (int i = 0; i < CASES; i++) {
+        Params p = {.seed = 1};
+        Tape t = {.no_grad = true};
+        UNet net = unet_new(&p, cases[i].d);
+        Tensor *y = answer(&t, &net, &cases[i], (UNetTold){.time = times, .label = labels});
+        cr_expect(y->shape[1] == cases[i].height && y->shape[2] == cases[i].width &&
+                      y->shape[3] == cases[i].d.out, "%s: %s", cases[i].what, t_describe(y));
+        cr_expect_eq(k_sum_squares(y->len, y->x), 0, "%s", cases[i].what);
+        tape_free(&t);
+        params_free(&p);
+    }
+}
+
+/* Do time, class and dropout reach the answer, and only that of their own picture? */
+Test(unet, time_class_and_dropout_matter_to_their_own_picture) {
+    for (int i = 0; i < CASES; i++) {
+        const Case *c = &cases[i];
+        Params p = {.seed = 1};
+        Tape t = {.no_grad = true};
+        UNet net = unet_new(&p, c->d);
+        move(&p);
+        Rng rng = rng_new(1, "dropout");
+        static const double later[BATCH] = {3, 1};
+        static const int other[BATCH] = {2, 1};
+        Tensor *y = answer(&t, &net, c, (UNetTold){.time = times, .label = labels});
+        Tensor *told[3] = {
+            answer(&t, &net, c, (UNetTold){.time = later, .label = labels}),
+            answer(&t, &net, c, (UNetTold){.time = times, .label = other}),
+            answer(&t, &net, c, (UNetTold){.time = times, .label = labels, .dropout = &rng})};
+        bool matters[3] = {true, c->d.classes > 0, c->d.dropout > 0};
+        size_t half = y->len / 2;
+        for (int k = 0; k < 3; k++) {
+            double change = k_sum_squared_difference(half, y->x + half, told[k]->x + half);
+            cr_expect_eq(change > 1e-9, matters[k], "%s, %d: %g", c->what, k, change);
+            if (k < 2) cr_expect_arr_eq(y->x, told[k]->x, half * sizeof(real), "%s", c->what);
+        }
+        tape_free(&t);
+        params_free(&p);
+    }
+}
+
+/* frequencies 1 to 10000^-1, or to just before it; sines before cosines, or after */
+Test(unet, time_embedding_is_that_of_either_paper) {
+    enum { WIDTH = 8 };
+    Tape t = {.no_grad = true};
+    double time = 20.5;
+    const real *a = time_embedding(&t, &time, 1, WIDTH, true)->x;
+    const real *b = time_embedding(&t, &time, 1, WIDTH, false)->x;
+    static const double to_the_end[] = {1, 0.0464158883, 0.0021544347, 1e-4};
+    static const double before_it[] = {1, 0.1, 0.01, 0.001};
+    for (int i = 0; i < WIDTH / 2; i++) {
+        cr_expect_float_eq(a[i], sin(time * to_the_end[i]), 1e-6, "%d", i);
+        cr_expect_float_eq(a[i + 4], cos(time * to_the_end[i]), 1e-6, "%d", i);
+        cr_expect_float_eq(b[i], cos(time * before_it[i]), 1e-6, "%d", i);
+        cr_expect_float_eq(b[i + 4], sin(time * before_it[i]), 1e-6, "%d", i);
+    }
+    tape_free(&t);
+}
+
+/* With zeros at the far sides a picture's halving begins at its first pixel, with zeros all around
+ * one pixel before it: half a pixel of the small picture. */
+Test(unet, padding_at_the_far_sides_shifts_by_half_a_pixel) {
+    for (int far = 0; far < 2; far++) {
+        Params p = {.seed = 1};
+        Tape t = {.no_grad = true};
+        UNetDesign d = cases[0].d;
+        d.pad_far_sides = far;
+        Conv2d c = unet_new(&p, d).down[0].resample;
+        init_constant(c.w, 0), init_constant(c.b, 0);
+        c.w->x[0] = 1;                           /* the corner of channel 0 */
+        Tensor *x = t_input(&t, NULL, SHAPE(1, 6, 6, d.width));
+        for (size_t i = 0; i < x->len; i++) x->x[i] = (real)(i / (size_t)d.width);
+        Tensor *y = conv2d(&c, x);
+        cr_assert(y->shape[1] == 3 && y->shape[2] == 3);
+        cr_expect_float_eq(y->x[4 * d.width], far ? 14 : 7, 1e-6);
+        cr_expect_float_eq(y->x[0], 0, 1e-6);
+        tape_free(&t);
+        params_free(&p);
+    }
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* the memory of a training step's values */
+static size_t peak_of(const Case *c, double dropout) {
+    Params p = {.seed = 1};
+    Tape t = {0};
+    Rng rng = rng_new(1, "dropout");
+    UNetDesign d = c->d;
+    d.dropout = dropout;
+    UNet net = unet_new(&p, d);
+    UNetTold told = {.time = times, .label = labels, .dropout = &rng};
+    backward(t_sum(answer(&t, &net, c, told)));
+    cr_expect_eq(t.given_in_vain, 0, "%s: %d", c->what, t.given_in_vain);
+    size_t peak = t.values.peak;
+    tape_free(&t);
+    params_free(&p);
+    return peak;
+}
+
+/* Is whatever is given away or dropped really gone, so that dropout needs hardly any memory? */
+Test(unet, values_given_away_do_not_come_back) {
+    for (int i = 0; i < CASES; i++) {
+        double with = (double)peak_of(&cases[i], 0.3), without = (double)peak_of(&cases[i], 0);
+        cr_expect(with <= 1.15 * without, "%s: %g bytes, %g without dropout", cases[i].what, with,
+                  without);
+    }
+}
+
+Test(unet, a_design_that_cannot_be_is_refused, .signal = SIGABRT) {
+    Params p = {0};
+    UNetDesign d = cases[0].d;
+    d.levels = UNET_LEVELS + 1;
+    unet_new(&p, d);
+}
