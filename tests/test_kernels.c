@@ -867,6 +867,43 @@ Test(kernels, copies_give_the_same_bits_for_any_number_of_threads) {
     free(winner);
 }
 
+/* Random vectors, so that no two rows are equally near but by the copy that is put among them: of two
+ * equal rows the first is taken. */
+Test(kernels, the_nearest_row_is_found) {
+    for (int i = 0; i < SIZES; i++)
+        for (int j = 0; j < SIZES; j++) {
+            int d = sizes[i], rows = sizes[j], n = 67;
+            real *x = random_array((size_t)n * d), *table = random_array((size_t)rows * d);
+            memcpy(table + (size_t)(rows - 1) * d, table + (size_t)(rows / 2) * d, d * sizeof *x);
+            int got[67], want[67];
+            k_nearest_rows(n, d, rows, x, table, got);
+            k_nearest_rows_ref(n, d, rows, x, table, want);
+            for (int k = 0; k < n; k++)
+                cr_assert_eq(got[k], want[k], "d %d rows %d: vector %d", d, rows, k);
+            free_arrays();
+        }
+}
+
+/* more vectors than are compared at once; a row far away has a large norm, not a large product */
+Test(kernels, the_nearest_row_of_many_vectors_is_found) {
+    enum { N = 2500, D = 5, ROWS = 40 };
+    real *x = random_array(N * D), *table = random_array(ROWS * D);
+    for (int j = 0; j < D; j++) table[3 * D + j] = 100;
+    static int got[N], want[N];
+    k_nearest_rows(N, D, ROWS, x, table, got);
+    k_nearest_rows_ref(N, D, ROWS, x, table, want);
+    for (int k = 0; k < N; k++) {
+        cr_assert_eq(got[k], want[k], "vector %d", k);
+        cr_assert_neq(got[k], 3);
+    }
+    threads_set(1);
+    k_nearest_rows(N, D, ROWS, x, table, want);
+    threads_set(3);
+    k_nearest_rows(N, D, ROWS, x, table, got);
+    threads_set(2);
+    cr_assert_arr_eq(got, want, sizeof got);
+}
+
 /* ---- optimisers ------------------------------------------------------------------------------ */
 
 Test(kernels, adam_and_sgd_agree) {

@@ -20,6 +20,7 @@
  *     x.table  (count,dim)                x.weight        (count,dim)       embedding: as it is
  *     x.b  x.gain  x.shift                x.bias  x.weight  x.bias
  *     x.mean  x.var                       x.running_mean  x.running_var     batch normalisation
+ *     x.embed  x.embed_avg  (K,D)         as named         (D,K)             codebook of averages
  *     anything else                       as it is
  *
  * Metadata: "chapter", "option.NAME" for every option that is kept (see cli.h), "state.NAME" for
