@@ -15,9 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const GoldenModel golden_dae_mae[], golden_ddpm[], golden_gan[], golden_iddpm[];
+extern const GoldenModel golden_dae_mae[], golden_ddpm[], golden_gan[], golden_iddpm[],
+    golden_vqvae[];
 static const GoldenModel *const chapters[] = {golden_dae_mae, golden_ddpm, golden_gan,
-                                              golden_iddpm};
+                                              golden_iddpm, golden_vqvae};
 
 static double tolerance(const Golden *g) {
     return g->model->tolerance > 0 ? g->model->tolerance : 1e-4;

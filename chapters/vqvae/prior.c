@@ -1,0 +1,231 @@
+#include "prior.h"
+
+#include "tensor/error.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- network --------------------------------------------------------------------------------- */
+
+static int half_kernel(int layer) {
+    return (layer ? PRIOR_KERNEL : PRIOR_KERNEL_FIRST) / 2;
+}
+
+/* a convolution whose kernel is not square; starts as conv2d_new's do */
+static Conv2d kernel_new(Scope s, int height, int width, int in, int out) {
+    double bound = 1 / sqrt(height * width * in);
+    Conv2d l = {.pad = {.stride = 1}};
+    l.w = param(s, "w", INIT_UNIFORM, bound, SHAPE(height, width, in, out));
+    l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    return l;
+}
+
+static GatedLayer gated_layer_new(Scope s, int half, int C, int classes, uint64_t seed) {
+    GatedLayer l;
+    l.vertical = kernel_new(sub(s, "vertical"), half + 1, 2 * half + 1, C, 2 * C);
+    l.horizontal = kernel_new(sub(s, "horizontal"), 1, half + 1, C, 2 * C);
+    l.across = linear_new(sub(s, "across"), 2 * C, 2 * C, true);
+    l.out = linear_new(sub(s, "out"), C, C, true);
+    l.class = embedding_new(sub(s, "class"), classes, 2 * C);
+    init_normal(l.class.table, 0.1, seed);
+    l.vertical.pad.top = l.vertical.pad.left = l.vertical.pad.right = half;
+    l.horizontal.pad.left = half;
+    return l;
+}
+
+Prior prior_new(Params *p, PriorDesign d) {
+    Prior prior = {.design = d};
+    Scope s = scope(p, "%s", "");
+    if (d.layers < 1 || d.layers > PRIOR_LAYERS_MOST) die("prior: %d layers", d.layers);
+    prior.code = embedding_new(sub(s, "code"), d.codes, d.width);
+    for (int i = 0; i < d.layers; i++)
+        prior.layer[i] = gated_layer_new(sub(s, "layer.%d", i), half_kernel(i), d.width, d.classes,
+                                         p->seed);
+    prior.head = linear_new(sub(s, "head"), d.width, d.head, true);
+    prior.logits = linear_new(sub(s, "logits"), d.head, d.codes, true);
+    return prior;
+}
+
+/* tanh(a) sigmoid(b), where a | b (...,2C) is a sum of convolutions and of the class (eq. 4) */
+static Tensor *gated(const GatedLayer *l, Tensor *sum, const int *labels) {
+    Tensor *class = embedding(&l->class, sum->tape, labels, sum->shape[0]);
+    sum = t_add_channel(sum, class);
+    int C = sum->shape[3] / 2;
+    Tensor *a = t_tanh(t_slice(sum, 3, 0, C));
+    Tensor *b = t_sigmoid(t_slice(sum, 3, C, C));
+    return t_mul(a, b);
+}
+
+static Tensor *output(const Prior *p, Tensor *h) {
+    return linear(&p->logits, t_relu(linear(&p->head, t_relu(h))));
+}
+
+/* ---- all positions at once ------------------------------------------------------------------- */
+
+Tensor *prior_embed(const Prior *p, Tape *t, const int *codes, int B, int H, int W) {
+    return t_reshape(embedding(&p->code, t, codes, B * H * W), SHAPE(B, H, W, p->design.width));
+}
+
+/* one step down (axis 1) or right (axis 2); zeros come in, the last row or column goes */
+static Tensor *moved(Tensor *x, int axis) {
+    return t_slice(t_pad(x, axis, 1, 0), axis, 0, x->shape[axis]);
+}
+
+Tensor *prior_logits(const Prior *p, Tensor *embedded, const int *labels) {
+    Tensor *v = moved(embedded, 1), *h = moved(embedded, 2);
+    for (int i = 0; i < p->design.layers; i++) {
+        const GatedLayer *l = &p->layer[i];
+        Tensor *v_sum = conv2d(&l->vertical, v);
+        Tensor *h_sum = t_add(conv2d(&l->horizontal, h), linear(&l->across, v_sum));
+        Tensor *out = linear(&l->out, gated(l, h_sum, labels));
+        h = i ? t_add(h, out) : out;
+        if (i + 1 < p->design.layers) v = gated(l, v_sum, labels);
+    }
+    return output(p, h);
+}
+
+Tensor *prior_loss(Tensor *logits, const int *codes) {
+    int K = logits->shape[3];
+    return t_cross_entropy(t_reshape(logits, SHAPE((int)(logits->len / (size_t)K), K)), codes);
+}
+
+double prior_nats(const Prior *p, int n, int H, int W, const int *codes, const int *labels) {
+    enum { AT_ONCE = 256 };
+    Tape t = {.no_grad = true};
+    double sum = 0;
+    for (int i = 0; i < n; i += AT_ONCE) {
+        tape_reset(&t);
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        const int *maps = codes + (size_t)i * (size_t)(H * W);
+        Tensor *logits = prior_logits(p, prior_embed(p, &t, maps, B, H, W), labels + i);
+        sum += B * (double)prior_loss(logits, maps)->x[0];
+    }
+    tape_free(&t);
+    return sum / n;
+}
+
+/* ---- one position after the other ------------------------------------------------------------ */
+
+void prior_cache_start(PriorCache *c, const Prior *p, int n, int H, int W, const int *labels) {
+    *c = (PriorCache){.prior = p, .n = n, .H = H, .W = W, .labels = labels,
+                      .tape = {.no_grad = true}};
+    size_t C = (size_t)p->design.width, row = (size_t)n * (size_t)W * C, map = row * (size_t)H;
+    for (int i = 0; i <= p->design.layers; i++) {
+        c->v[i] = arena_get(&c->arena, map * sizeof(real));
+        c->h[i] = arena_get(&c->arena, map * sizeof(real));
+        k_fill(map, 0, c->v[i]);
+        k_fill(map, 0, c->h[i]);
+        if (i < p->design.layers) c->across[i] = arena_get(&c->arena, 2 * row * sizeof(real));
+    }
+}
+
+void prior_cache_free(PriorCache *c) {
+    arena_free(&c->arena);
+    tape_free(&c->tape);
+}
+
+/* places (i..i+rows-1, j..j+columns-1) of a cached map (n,H,W,C) as a tensor; zeros outside it */
+static Tensor *window(PriorCache *c, const real *map, int i, int j, int rows, int columns) {
+    size_t C = (size_t)c->prior->design.width;
+    Tensor *x = t_input(&c->tape, NULL, SHAPE(c->n, rows, columns, (int)C));
+    int first = j < 0 ? 0 : j, last = j + columns < c->W ? j + columns : c->W;
+    k_fill(x->len, 0, x->x);
+    for (int b = 0; b < c->n; b++)
+        for (int r = 0; r < rows; r++) {
+            if (i + r < 0) continue;
+            size_t from = ((size_t)b * (size_t)c->H + (size_t)(i + r)) * (size_t)c->W;
+            size_t to = ((size_t)b * (size_t)rows + (size_t)r) * (size_t)columns;
+            memcpy(x->x + (to + (size_t)(first - j)) * C, map + (from + (size_t)first) * C,
+                   (size_t)(last - first) * C * sizeof(real));
+        }
+    return x;
+}
+
+/* x (n,1,columns,C) into places (i, j..j+columns-1) of a cached map */
+static void keep(PriorCache *c, const Tensor *x, real *map, int i, int j) {
+    size_t C = (size_t)c->prior->design.width;
+    k_copy_rows((size_t)c->n, (size_t)x->shape[2] * C, x->x, (size_t)x->shape[2] * C,
+                map + ((size_t)i * (size_t)c->W + (size_t)j) * C,
+                (size_t)c->H * (size_t)c->W * C, false);
+}
+
+/* a layer's convolution where its window has been cut out with its surroundings */
+static Tensor *without_padding(const Conv2d *l, Tensor *x) {
+    return t_conv2d(x, l->w, l->b, (ConvPad){.stride = 1});
+}
+
+/* row i of the vertical stack, which depends on the rows before it alone */
+static void next_row(PriorCache *c, int i) {
+    const Prior *p = c->prior;
+    for (int k = 0; k < p->design.layers; k++) {
+        const GatedLayer *l = &p->layer[k];
+        int half = half_kernel(k);
+        Tensor *around = window(c, c->v[k], i - half, -half, half + 1, c->W + 2 * half);
+        Tensor *v_sum = without_padding(&l->vertical, around);
+        Tensor *across = linear(&l->across, v_sum);
+        memcpy(c->across[k], across->x, across->len * sizeof(real));
+        keep(c, gated(l, v_sum, c->labels), c->v[k + 1], i, 0);
+    }
+}
+
+/* place (i,j) of the horizontal stack: (n,1,1,C) */
+static Tensor *next_place(PriorCache *c, int i, int j) {
+    const Prior *p = c->prior;
+    Tensor *h = NULL;
+    for (int k = 0; k < p->design.layers; k++) {
+        const GatedLayer *l = &p->layer[k];
+        int half = half_kernel(k), C = p->design.width;
+        Tensor *left = window(c, c->h[k], i, j - half, 1, half + 1);
+        Tensor *row = t_input(&c->tape, c->across[k], SHAPE(c->n, 1, c->W, 2 * C));
+        Tensor *h_sum = t_add(without_padding(&l->horizontal, left), t_slice(row, 2, j, 1));
+        Tensor *out = linear(&l->out, gated(l, h_sum, c->labels));
+        h = k ? t_add(h, out) : out;
+        keep(c, h, c->h[k + 1], i, j);
+    }
+    return h;
+}
+
+/* the last code: below it for the vertical stack, to its right for the horizontal one */
+static void take_code(PriorCache *c, const int *last) {
+    int i = (c->next - 1) / c->W, j = (c->next - 1) % c->W;
+    Tensor *e = prior_embed(c->prior, &c->tape, last, c->n, 1, 1);
+    if (i + 1 < c->H) keep(c, e, c->v[0], i + 1, j);
+    if (j + 1 < c->W) keep(c, e, c->h[0], i, j + 1);
+}
+
+Tensor *prior_next(PriorCache *c, const int *last) {
+    if (c->next == c->H * c->W) die("prior_next: all %d codes of the map are there", c->next);
+    int i = c->next / c->W, j = c->next % c->W;
+    tape_reset(&c->tape);
+    if (c->next) take_code(c, last);
+    if (j == 0) next_row(c, i);
+    Tensor *logits = output(c->prior, next_place(c, i, j));
+    c->next++;
+    return t_reshape(logits, SHAPE(c->n, c->prior->design.codes));
+}
+
+/* ---- sampling -------------------------------------------------------------------------------- */
+
+/* k with probability p[k], where u is uniform in [0,1) */
+static int drawn(int K, const real *p, double u) {
+    int k = 0;
+    for (double sum = (double)p[0]; k < K - 1 && sum <= u; sum += (double)p[k]) k++;
+    return k;
+}
+
+void prior_sample(const Prior *p, int n, int H, int W, const int *labels, double temperature,
+                  Rng *rng, int *codes) {
+    PriorCache c;
+    prior_cache_start(&c, p, n, H, W, labels);
+    int *last = arena_get(&c.arena, (size_t)n * sizeof *last), K = p->design.codes;
+    real *u = arena_get(&c.arena, (size_t)n * sizeof *u);
+    for (int at = 0; at < H * W; at++) {
+        Tensor *probability = t_softmax(t_scale(prior_next(&c, last), 1 / temperature));
+        rng_uniform(rng, (size_t)n, u);
+        for (int b = 0; b < n; b++) {
+            last[b] = drawn(K, probability->x + (size_t)b * (size_t)K, (double)u[b]);
+            codes[(size_t)b * (size_t)(H * W) + (size_t)at] = last[b];
+        }
+    }
+    prior_cache_free(&c);
+}

@@ -1,0 +1,78 @@
+/* prior.h — the second half: p(codes | class), one code after the other in reading order.
+ *
+ * The gated PixelCNN of van den Oord et al. 2016, "Conditional Image Generation with PixelCNN
+ * Decoders" (section 2), on maps of code numbers. A first PixelCNN's masked 3x3 kernels never see
+ * a wedge of codes at the upper right, the blind spot; two stacks do: the vertical one sees all rows
+ * above, the horizontal one what is to the left and, through the vertical one, everything above.
+ *
+ * No kernel is masked. The vertical stack reads the map moved down by one row and the horizontal one
+ * the map moved right by one column; from there on, kernels may see the row (the place) that they
+ * stand on, and have no part that looks further.
+ *
+ * Interface:
+ *   - prior_new
+ *   - prior_embed, prior_logits, prior_loss, prior_nats     all positions at once, as in training
+ *   - PriorCache                    one position after the other, nothing computed twice
+ *   - prior_sample                  draws maps with it */
+#ifndef PRIOR_H
+#define PRIOR_H
+
+#include "nn/layers.h"
+
+enum { PRIOR_LAYERS_MOST = 32, PRIOR_KERNEL = 3, PRIOR_KERNEL_FIRST = 7 };
+
+typedef struct {
+    int codes, classes;          /* K; classes whose maps differ */
+    int width, layers, head;     /* channels C; gated layers; channels of the last hidden layer */
+} PriorDesign;
+
+typedef struct {
+    Conv2d vertical;             /* (k/2+1) x k, C -> 2C */
+    Conv2d horizontal;           /* 1 x (k/2+1), C -> 2C */
+    Linear across;               /* 2C -> 2C, from the vertical stack to the horizontal one */
+    Linear out;                  /* C -> C, of the horizontal stack */
+    Embedding class;             /* (classes,2C), added to both before the gate */
+} GatedLayer;
+
+typedef struct {
+    PriorDesign design;
+    Embedding code;              /* (K,C) */
+    GatedLayer layer[PRIOR_LAYERS_MOST];
+    Linear head, logits;         /* C -> head -> K */
+} Prior;
+
+Prior prior_new(Params *p, PriorDesign d);
+
+Tensor *prior_embed(const Prior *p, Tape *t, const int *codes, int B, int H, int W);  /* (B,H,W,C) */
+/* embedded codes (B,H,W,C), labels (B) -> (B,H,W,K): those at a position depend on the codes before
+ * it alone, and on the label. */
+Tensor *prior_logits(const Prior *p, Tensor *embedded, const int *labels);
+
+/* -ln p of the codes, nats per code: of logits (B,H,W,K), and of n maps without gradients */
+Tensor *prior_loss(Tensor *logits, const int *codes);
+double prior_nats(const Prior *p, int n, int H, int W, const int *codes, const int *labels);
+
+/* What the layers have computed for the codes so far. A row of the vertical stack is computed when
+ * its first code is asked for, one place of the horizontal stack with each code. */
+typedef struct {
+    const Prior *prior;
+    int n, H, W, next;           /* maps; their size; the position whose turn it is, in reading order */
+    const int *labels;           /* (n), must outlive the cache */
+    Arena arena;
+    Tape tape;
+    real *v[PRIOR_LAYERS_MOST + 1], *h[PRIOR_LAYERS_MOST + 1];   /* (n,H,W,C): what layer l reads */
+    real *across[PRIOR_LAYERS_MOST];                             /* (n,1,W,2C): of the present row */
+} PriorCache;
+
+void prior_cache_start(PriorCache *c, const Prior *p, int n, int H, int W, const int *labels);
+/* logits (n,K) of the next position, on the cache's tape: valid until the next call. `last` (n): the
+ * codes at the position before; not read for the first. */
+Tensor *prior_next(PriorCache *c, const int *last);
+void prior_cache_free(PriorCache *c);
+
+/* n maps (n,H,W) by their classes. Logits are divided by the temperature: below 1 likely codes
+ * become likelier. */
+void prior_sample(const Prior *p, int n, int H, int W, const int *labels, double temperature,
+                  Rng *rng, int *codes);
+
+#endif
