@@ -30,7 +30,7 @@ static struct {
     double decay, beta, revive, prior_lr, temperature;
     const char *stage, *codebook;
 } o = {
-    .common = {.seed = 1, .steps = 6000, .batch = 128, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 10000, .batch = 64, .lr = 1e-3, .config = "default",
                .out = "build/runs/vqvae"},
     .hidden = 64,
     .residual = 32,
@@ -39,7 +39,7 @@ static struct {
     .layers = 8,
     .width = 48,
     .head = 128,
-    .prior_steps = 6000,
+    .prior_steps = 4500,
     .samples = 10000,
     .decay = 0.99,
     .beta = 0.25,
