@@ -103,6 +103,11 @@ mutant chapters/ddpm/ddpm.c ddpm-double 'if (t > 0) k_axpy' 'k_axpy'
 mutant chapters/ddpm/ddpm.c ddpm-double 'sampling_noise(m->seed, first + i, t,' 'sampling_noise(m->seed, i, t,'
 mutant chapters/iddpm/iddpm.c iddpm-double 't_detach(predicted)' 'predicted'
 mutant chapters/iddpm/iddpm.c iddpm-double 'size = T / parts + (k < T % parts)' 'size = T / parts'
+mutant chapters/vqvae/prior.c vqvae-double 'Tensor *v = moved(embedded, 1)' 'Tensor *v = embedded'
+mutant chapters/vqvae/prior.c vqvae-double 't_add(conv2d(&l->horizontal, h), linear(&l->across, v_sum));' 'conv2d(&l->horizontal, h);'
+mutant chapters/vqvae/prior.c vqvae-double 'keep(c, gated(l, v_sum, c->labels), c->v[k + 1], i, 0);' ''
+mutant chapters/vqvae/vqvae.c vqvae-double 't_scale(q->commitment_loss, beta)' 'q->commitment_loss'
+mutant chapters/vqvae/vqvae.c vqvae-double 'inside = -log(-expm1(-1 / scale))' 'inside = 0'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

@@ -1,5 +1,5 @@
-/* test_codebook.c — vector quantisation: who is nearest, where gradients go, the averages against a
- * calculation by hand, codes that nobody uses. */
+/* test_codebook.c — vector quantisation: who is nearest, where gradients go, the averages against
+ * a calculation by hand, codes that nobody uses. */
 #include "nn/codebook.h"
 #include "nn/optim.h"
 #include "testing.h"
@@ -113,8 +113,9 @@ Test(codebook, averages_move_as_by_hand) {
         cr_expect(CLOSE(c.cluster_size->x[k], N[k]), "N[%d] %g", k, (double)c.cluster_size->x[k]);
     for (int i = 0; i < 8; i++) {
         double e = m[i] / ((N[i / 2] + 1e-5) / (3.9 + 4e-5) * 3.9);
-        cr_expect(CLOSE(c.embed_avg->x[i] / 10, m[i] / 10), "m[%d] %g", i, (double)c.embed_avg->x[i]);
-        cr_expect(CLOSE(c.table->x[i] / 10, e / 10), "e[%d] %g, not %g", i, (double)c.table->x[i], e);
+        double sum = (double)c.embed_avg->x[i], code = (double)c.table->x[i];
+        cr_expect(CLOSE(sum / 10, m[i] / 10), "m[%d] %g, not %g", i, sum, m[i]);
+        cr_expect(CLOSE(code / 10, e / 10), "e[%d] %g, not %g", i, code, e);
     }
     /* the codes that were looked up are the old ones */
     cr_expect_eq(q.codes->x[0], 0);
@@ -122,8 +123,8 @@ Test(codebook, averages_move_as_by_hand) {
     params_free(&p);
 }
 
-/* Smoothing must not creep into what is kept: after many steps N_k is the geometric sum exactly, and
- * a code nobody chooses, whose N_k and m_k vanish together, has not run away. */
+/* Smoothing must not creep into what is kept: after many steps N_k is the geometric sum exactly,
+ * and a code nobody chooses, whose N_k and m_k vanish together, has not run away. */
 Test(codebook, codes_that_nobody_uses_stay_finite) {
     Params p = {0};
     Codebook c = four_codes(&p, 0.9);
@@ -185,8 +186,8 @@ Test(codebook, more_codes_than_vectors_are_no_trouble) {
     params_free(&p);
 }
 
-/* Codes 1 and 3 are below the threshold after some steps without use; they must come back at vectors
- * of this batch with the mean N_k, the others must stay. */
+/* Codes 1 and 3 are below the threshold after some steps without use; they must come back at
+ * vectors of this batch with the mean N_k, the others must stay. */
 Test(codebook, codes_that_nobody_uses_are_revived) {
     Params p = {0};
     Tape t = {0};

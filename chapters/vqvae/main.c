@@ -1,7 +1,7 @@
 /* vqvae — train, sample from, evaluate a vector-quantised autoencoder and its prior on
  * Fashion-MNIST. Two stages, each a run of its own in the same folder:
  *   autoencoder   pictures to codes and back: autoencoder-log.csv, -checkpoint, -weights, ...
- *   prior         p(codes | class), on the codes of autoencoder-weights.safetensors: prior-log.csv, ...
+ *   prior         p(codes | class) on the codes of autoencoder-weights.safetensors: prior-log.csv
  * The second writes weights.safetensors, which holds both. */
 #include "codes.h"
 #include "data/batches.h"
@@ -94,7 +94,7 @@ static Cli cli = {.program = "vqvae",
                   .options = options,
                   .presets = presets};
 
-enum { COLUMNS = 10, ROWS = 6, HELD_OUT = 1000 };      /* of pictures; images looked at while training */
+enum { COLUMNS = 10, ROWS = 6, HELD_OUT = 1000 };    /* of pictures; images looked at in training */
 
 /* ---- what all commands use ------------------------------------------------------------------- */
 
@@ -182,7 +182,8 @@ static void picture_of_reconstructions(const Vqvae *v, const Images *set, char *
 
 /* everything that changes while training, but for the run's own state */
 typedef struct {
-    Params params, times;        /* times: one buffer, how often each code was chosen in this epoch */
+    Params params;
+    Params times;                /* one buffer: how often each code was chosen in this epoch */
     Vqvae net;
     Adam adam;
     Rng codebook;
@@ -557,8 +558,10 @@ static void save_codebook(Arena *arena, const Vqvae *v, const int *times, cJSON 
     fprintf(f.stream, "code,x,y,times,colour\n");
     for (size_t k = 0; k < K; k++) {
         int colour = 0;
-        for (size_t i = 0; i < 3; i++) colour = colour * 256 + (int)lround(255 * (double)rgb[3 * k + i]);
-        fprintf(f.stream, "%zu,%.5g,%.5g,%d,%d\n", k, plane[2 * k], plane[2 * k + 1], times[k], colour);
+        for (size_t i = 0; i < 3; i++)
+            colour = colour * 256 + (int)lround(255 * (double)rgb[3 * k + i]);
+        fprintf(f.stream, "%zu,%.5g,%.5g,%d,%d\n", k, plane[2 * k], plane[2 * k + 1], times[k],
+                colour);
     }
     file_commit(&f);
     free(path);
@@ -579,19 +582,21 @@ static void judge_autoencoder(Arena *arena, const Vqvae *v, const Fashion *data,
     save_codebook(arena, v, times, m);
 }
 
-/* -ln p(x) <= -ln P(x|z_q) - ln p(z_q|class), on test pictures; the observations' scale is fitted to
- * validation pictures */
+/* -ln p(x) <= -ln P(x|z_q) - ln p(z_q|class), on test pictures; the observations' scale is fitted
+ * to validation pictures */
 static void judge_likelihood(Arena *arena, const Model *model, const Fashion *data,
                              const Coded *test, cJSON *m) {
     Coded fit = code_first(arena, &model->autoencoder, &data->validation, HELD_OUT);
     Maps train = maps_of(arena, &model->autoencoder, &data->train);
     double scale = fit_scale((size_t)fit.n * PIXELS, fit.x, fit.rebuilt);
-    double pixels = observation_nats((size_t)test->n * PIXELS, test->x, test->rebuilt, scale) / test->n;
+    size_t all = (size_t)test->n * PIXELS;
+    double pixels = observation_nats(all, test->x, test->rebuilt, scale) / test->n;
     double nats = prior_nats(&model->prior, test->n, MAP, MAP, test->codes, test->labels);
     cJSON_AddNumberToObject(m, "observation_scale", scale);
     cJSON_AddNumberToObject(m, "observation_nats", pixels);
     cJSON_AddNumberToObject(m, "prior_nats_per_code", nats);
-    cJSON_AddNumberToObject(m, "prior_nats_per_code_train", first_nats(&model->prior, &train, test->n));
+    cJSON_AddNumberToObject(m, "prior_nats_per_code_train",
+                            first_nats(&model->prior, &train, test->n));
     cJSON_AddNumberToObject(m, "uniform_nats_per_code", log(o.codes));
     cJSON_AddNumberToObject(m, "bits_per_dimension",
                             bits_per_dimension(pixels + POSITIONS * nats, PIXELS));
@@ -627,7 +632,7 @@ static void print_numbers(const cJSON *m) {
 static int eval(void) {
     bool both = strcmp(o.stage, "autoencoder");
     if (!both && o.common.weights)
-        usage_error("--weights: --stage autoencoder reads autoencoder-weights.safetensors in --out");
+        usage_error("--weights: --stage autoencoder reads autoencoder-weights in --out");
     Model model = {0};
     if (both) model = load_model();
     else model.autoencoder = load_autoencoder(&model.of_autoencoder);

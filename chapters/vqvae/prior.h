@@ -2,10 +2,10 @@
  *
  * The gated PixelCNN of van den Oord et al. 2016, "Conditional Image Generation with PixelCNN
  * Decoders" (section 2), on maps of code numbers. A first PixelCNN's masked 3x3 kernels never see
- * a wedge of codes at the upper right, the blind spot; two stacks do: the vertical one sees all rows
- * above, the horizontal one what is to the left and, through the vertical one, everything above.
+ * a wedge of codes at the upper right, the blind spot; two stacks do: the vertical one sees all
+ * rows above, the horizontal one what is to the left and, through the vertical one, all above.
  *
- * No kernel is masked. The vertical stack reads the map moved down by one row and the horizontal one
+ * No kernel is masked. The vertical stack reads the map moved down by one row, the horizontal one
  * the map moved right by one column; from there on, kernels may see the row (the place) that they
  * stand on, and have no part that looks further.
  *
@@ -43,7 +43,7 @@ typedef struct {
 
 Prior prior_new(Params *p, PriorDesign d);
 
-Tensor *prior_embed(const Prior *p, Tape *t, const int *codes, int B, int H, int W);  /* (B,H,W,C) */
+Tensor *prior_embed(const Prior *p, Tape *t, const int *codes, int B, int H, int W); /* (B,H,W,C) */
 /* embedded codes (B,H,W,C), labels (B) -> (B,H,W,K): those at a position depend on the codes before
  * it alone, and on the label. */
 Tensor *prior_logits(const Prior *p, Tensor *embedded, const int *labels);
@@ -56,17 +56,17 @@ double prior_nats(const Prior *p, int n, int H, int W, const int *codes, const i
  * its first code is asked for, one place of the horizontal stack with each code. */
 typedef struct {
     const Prior *prior;
-    int n, H, W, next;           /* maps; their size; the position whose turn it is, in reading order */
+    int n, H, W, next;           /* maps; their size; whose turn it is, in reading order */
     const int *labels;           /* (n), must outlive the cache */
     Arena arena;
     Tape tape;
     real *v[PRIOR_LAYERS_MOST + 1], *h[PRIOR_LAYERS_MOST + 1];   /* (n,H,W,C): what layer l reads */
-    real *across[PRIOR_LAYERS_MOST];                             /* (n,1,W,2C): of the present row */
+    real *across[PRIOR_LAYERS_MOST];                        /* (n,1,W,2C): of the present row */
 } PriorCache;
 
 void prior_cache_start(PriorCache *c, const Prior *p, int n, int H, int W, const int *labels);
-/* logits (n,K) of the next position, on the cache's tape: valid until the next call. `last` (n): the
- * codes at the position before; not read for the first. */
+/* logits (n,K) of the next position, on the cache's tape: valid until the next call. `last` (n):
+ * the codes at the position before; not read for the first. */
 Tensor *prior_next(PriorCache *c, const int *last);
 void prior_cache_free(PriorCache *c);
 

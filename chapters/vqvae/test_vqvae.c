@@ -49,8 +49,9 @@ static Tensor *some_images(Tape *t, int n, int channels) {
 }
 
 #ifdef REAL_DOUBLE
-/* the whole loss but for the quantiser's jump: that straight-through is no derivative is its point,
- * so the decoder reads z_e + c, with c = z_q - z_e held at what it was */
+/* The loss, but where training passes the gradient straight through, the decoder reads z_e + c,
+ * with c = z_q - z_e held at what it was: a smooth function of the weights, as long as no vector
+ * chooses another code. */
 typedef struct {
     Vqvae v;
     real *jump;
@@ -64,9 +65,8 @@ static Tensor *held_loss(Tape *t, void *context) {
         h->jump = malloc(z->len * sizeof *h->jump);
         for (size_t i = 0; i < z->len; i++) h->jump[i] = q.codes->x[i] - z->x[i];
     }
-    q.codes = t_add(z, t_input(t, h->jump, z->rank, z->shape));
-    /* the losses of a fixed choice: e_k - z held in the one, z held in the other */
-    return vqvae_loss(x, decode(&h->v, q.codes), &q, 0.1, 0.25);
+    Tensor *z_q = t_add(z, t_input(t, h->jump, z->rank, z->shape));
+    return vqvae_loss(x, decode(&h->v, z_q), &q, 0.1, 0.25);
 }
 
 /* what training computes */
@@ -100,15 +100,7 @@ Test(vqvae, straight_through_is_the_gradient_at_the_decoders_input) {
     params_free(&p), params_free(&p2);
 }
 
-/* Are these gradients right? With the choice of codes and the jump held, the loss is a smooth
- * function of the weights but for sg[], whose two sides are tested on their own in test_codebook. */
-static Tensor *reconstruction_loss(Tape *t, void *context) {
-    Held *h = context;
-    Tensor *x = some_images(t, 2, 1), *z = encode(&h->v, x);
-    Tensor *z_q = t_add(z, t_input(t, h->jump, z->rank, z->shape));
-    return t_mse(decode(&h->v, z_q), x);
-}
-
+/* And are these gradients those of the loss, commitment included? */
 Test(vqvae, gradients_of_the_network) {
     Params p = {.seed = 4};
     Design d = small;
@@ -117,7 +109,7 @@ Test(vqvae, gradients_of_the_network) {
     move_params(&p, 0.2);
     Tape t = {0};
     held_loss(&t, &h);
-    double error = gradient_error_within(&p, reconstruction_loss, &h, 12, 1e-6);
+    double error = gradient_error_within(&p, held_loss, &h, 12, 1e-6);
     cr_expect(error <= 1e-6, "relative error %g", error);
     free(h.jump);
     tape_free(&t);
@@ -138,7 +130,7 @@ Test(vqvae, commitment_moves_the_encoder_a_quarter_of_what_both_sides_would) {
     Tape t = {0};
     params_zero_grad(&p);
     backward(latent_loss(&t, &v));
-    /* |z - e|^2 with no sg[] has the same gradient to both: there the encoder's is 4 times larger */
+    /* |z - e|^2 without sg[] pulls both: there the encoder's gradient is 4 times larger */
     Params p2 = {.seed = 4};
     Vqvae w = vqvae_new(&p2, small);
     move_params(&p2, 0.1);
@@ -232,7 +224,8 @@ Test(vqvae, the_scale_is_the_one_with_the_fewest_nats) {
 
 /* ---- the prior ------------------------------------------------------------------------------- */
 
-static const PriorDesign small_prior = {.codes = 5, .classes = 3, .width = 4, .layers = 4, .head = 6};
+static const PriorDesign small_prior = {.codes = 5, .classes = 3, .width = 4, .layers = 4,
+                                        .head = 6};
 static const int some_labels[3] = {2, 0, 1};
 
 static void some_codes(int n, int *codes) {
@@ -259,9 +252,9 @@ Test(vqvae, gradients_of_the_prior) {
 }
 #endif
 
-/* The logits at (i,j), weighed at random, as a function of all embedded codes: no gradient may reach
- * (i,j) or any later place, and some must reach every earlier one. The blind spot of the first
- * PixelCNN would be zeros at the upper right. */
+/* The logits at (i,j), weighed at random, as a function of all embedded codes: no gradient may
+ * reach (i,j) or any later place, and some must reach every earlier one. The blind spot of the
+ * first PixelCNN would be zeros at the upper right. */
 Test(vqvae, a_code_depends_on_all_codes_before_it_and_on_no_other) {
     enum { N = POSITIONS };
     Params p = {.seed = 4};
@@ -434,8 +427,8 @@ Test(vqvae, eight_images_are_learned_by_heart) {
 
 /* ---- codes to look at ------------------------------------------------------------------------ */
 
-/* codes on a line in space, one of them off it but never chosen: all variance is on one axis, places
- * are distances along it, and colours run with them */
+/* codes on a line in space, one of them off it but never chosen: all variance is on one axis,
+ * places are distances along it, and colours run with them */
 Test(vqvae, codes_are_projected_where_they_vary_most) {
     Params p = {0};
     Codebook c = codebook_new(scope(&p, "book"), 4, 3, 0);
@@ -472,7 +465,8 @@ Test(vqvae, maps_are_drawn_a_square_a_code) {
 #ifndef REAL_DOUBLE
 PROGRAM_SUITE(vqvae_program);
 
-#define SMALL "--hidden 8 --residual 4 --codes 16 --dim 4 --layers 4 --width 8 --head 8 --batch 16 " ONE
+#define SMALL \
+    "--hidden 8 --residual 4 --codes 16 --dim 4 --layers 4 --width 8 --head 8 --batch 16 " ONE
 #define ONE "--threads 1 "      /* networks so small are no faster on two */
 
 /* Same seed, another number of threads: the same weights of both stages, bit for bit? */
@@ -488,29 +482,30 @@ Test(vqvae_program, weights_do_not_depend_on_threads) {
     cr_expect(!same_file("one/weights.safetensors", "other/weights.safetensors"));
 }
 
-/* Does --resume go on as if nothing had happened: with the epoch's counts (200 pictures are 12 steps
- * and a half), with the codes' averages and revivals, with the prior's averaged weights? */
+/* Does --resume go on as if nothing had happened: with the epoch's counts (200 pictures are 12
+ * steps and a half), with the codes' averages and revivals, with the prior's averaged weights? */
 Test(vqvae_program, a_resumed_run_equals_one_that_was_never_stopped) {
     few_garments(200, 40);
-    RUN("vqvae", "train -q " SMALL "--steps 16 --prior-steps 6 --revive 5 --data %s --out %s/a");
-    RUN("vqvae", "train -q " SMALL "--steps 9 --prior-steps 6 --revive 5 --stage autoencoder --data %s "
-                 "--out %s/b");
+    RUN("vqvae", "train -q " SMALL "--steps 16 --prior-steps 6 --revive 20 --data %s --out %s/a");
+    RUN("vqvae", "train -q " SMALL "--steps 9 --prior-steps 6 --revive 20 --stage autoencoder "
+                 "--data %s --out %s/b");
     RUN("vqvae", "train -q " ONE "--steps 16 --stage autoencoder --resume --data %s --out %s/b");
     cr_expect(same_file("a/autoencoder-checkpoint.safetensors",
                         "b/autoencoder-checkpoint.safetensors"));
-    RUN("vqvae", "train -q " SMALL "--steps 16 --prior-steps 2 --revive 5 --stage prior --data %s "
+    RUN("vqvae", "train -q " SMALL "--steps 16 --prior-steps 2 --revive 20 --stage prior --data %s "
                  "--out %s/b");
     RUN("vqvae", "train -q " ONE "--steps 16 --prior-steps 6 --resume --data %s --out %s/b");
     cr_expect(same_file("a/prior-checkpoint.safetensors", "b/prior-checkpoint.safetensors"));
     cr_expect(same_file("a/weights.safetensors", "b/weights.safetensors"));
 }
 
-/* The committed weights' way: a codebook by averages and one by gradient, read back for pictures and
- * scores */
+/* The committed weights' way: a codebook by averages and one by gradient, read back for pictures
+ * and scores */
 Test(vqvae_program, trained_weights_give_pictures_and_scores) {
     few_garments(200, 40);
     RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --data %s --out %s");
-    RUN("vqvae", "sample -q " ONE "--weights %s/weights.safetensors --temperature 0.5 --out %s/pictures");
+    RUN("vqvae", "sample -q " ONE "--weights %s/weights.safetensors --temperature 0.5 "
+                 "--out %s/pictures");
     RUN("vqvae", "eval -q " ONE "--samples 20 --data %s --out %s");
     static const char *const files[] = {"autoencoder-log.csv",
                                         "autoencoder-run.json",

@@ -48,9 +48,9 @@ size_t vqvae_count(const Vqvae *v, const Params *p);
 Tensor *encode(const Vqvae *v, Tensor *x);            /* (B,28,28,c) -> z_e (B,7,7,D) */
 Tensor *decode(const Vqvae *v, Tensor *z_q);          /* (B,7,7,D) -> (B,28,28,c) */
 
-/* |x - rebuilt|^2 / variance + |sg[z_e] - e|^2 + beta |z_e - sg[e]|^2, all means (eq. 3); the middle
- * term only where the codebook learns by gradient. Divided by the data's variance, the first term
- * is the share of it that is lost, and the same beta suits any data. */
+/* |x - rebuilt|^2 / variance + |sg[z_e] - e|^2 + beta |z_e - sg[e]|^2, all means (eq. 3); the
+ * middle term only where the codebook learns by gradient. Divided by the data's variance, the first
+ * term is the share of it that is lost, and the same beta suits any data. */
 Tensor *vqvae_loss(Tensor *x, Tensor *rebuilt, const Quantised *q, double variance, double beta);
 
 /* of n bytes, as numbers in [0,1], around their mean */

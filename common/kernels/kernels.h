@@ -242,10 +242,6 @@ void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bo
 void k_gather_rows(int n, int d, const real *table, const int *index, real *y);
 void k_scatter_rows(int n, int d, int table_rows, const int *index, const real *dy, real *dtable,
                     bool add);
-/* nearest.c: index[i] = the row of table (rows,d) nearest to x[i,:] (n,d), the first of several equally
- * near. By |e|^2 - 2 x e, so what lies nearer together than rounding may be exchanged. rows >= 1. */
-void k_nearest_rows(int n, int d, int rows, const real *x, const real *table, int *index);
-void k_nearest_rows_ref(int n, int d, int rows, const real *x, const real *table, int *index);
 /* nearest-neighbour doubling (b,h,w,c) -> (b,2h,2w,c), and sums of 2x2 blocks back, scaled by a */
 void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, bool add);
 /* h,w of y */
@@ -254,6 +250,13 @@ void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, boo
 void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner);
 void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const real *dy, real *dx,
                       bool add);
+
+/* ---- nearest.c: a codebook's lookup ---------------------------------------------------------- */
+
+/* index[i] = the row of table (rows,d) nearest to x[i,:] (n,d), the first of several equally near.
+ * By |e|^2 - 2 x e: what lies nearer together than rounding may be exchanged. rows >= 1. */
+void k_nearest_rows(int n, int d, int rows, const real *x, const real *table, int *index);
+void k_nearest_rows_ref(int n, int d, int rows, const real *x, const real *table, int *index);
 
 /* ---- optimise.c: one pass over parameters ---------------------------------------------------- */
 

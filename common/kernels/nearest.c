@@ -34,8 +34,8 @@ void k_nearest_rows_ref(int n, int d, int rows, const real *x, const real *table
     }
 }
 
-/* |x - e|^2 = |x|^2 - 2 (x e - |e|^2/2): the nearest row has the largest x e - |e|^2/2, a product of
- * matrices with a bias. ROWS of x at a time, so that their scores stay in the cache. */
+/* |x - e|^2 = |x|^2 - 2 (x e - |e|^2/2): the nearest row has the largest x e - |e|^2/2, a product
+ * of matrices with a bias. ROWS of x at a time, so that their scores stay in the cache. */
 void k_nearest_rows(int n, int d, int rows, const real *x, const real *table, int *index) {
     enum { ROWS = 1024 };
     real *bias = scratch(SCRATCH_PARTIAL, (size_t)rows * (ROWS + 1)), *scores = bias + rows;

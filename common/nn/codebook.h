@@ -29,8 +29,8 @@ typedef struct {
 } Codebook;
 
 /* Codes start within +-sqrt(3/D), of variance 1/D; codebook_start puts them where the data are. By
- * averages N_k starts at 1 and m_k at e_k: from 0, a code that the first batch does not use would be
- * m_k/N_k = 0.99 e_k/0. */
+ * averages N_k starts at 1 and m_k at e_k: from 0, a code that the first batch does not use would
+ * be m_k/N_k = 0.99 e_k/0. */
 Codebook codebook_new(Scope s, int count, int dim, double decay);
 
 typedef struct {
@@ -43,17 +43,18 @@ typedef struct {
 } Quantised;
 Quantised quantise(const Codebook *c, Tensor *z);       /* z (...,D) */
 
-/* (...,D) of the given shape, from numbers of codes: what a decoder reads when a prior wrote them */
+/* (...,D) of the given shape from numbers of codes: what a decoder reads when a prior wrote them */
 Tensor *codebook_lookup(const Codebook *c, Tape *t, const int *index, int rank, const int *shape);
 
-/* Codes put at vectors of z (...,D), outputs for data: the first at random, each next one where the squared
- * distance to the codes before is a draw's probability (Arthur & Vassilvitskii 2007, k-means++), so
- * that equal vectors do not become equal codes, all but one of them dead. */
+/* Codes put at vectors of z (...,D), the encoder's output for some data: the first at random, each
+ * next one where the squared distance to the codes before is a draw's probability (Arthur &
+ * Vassilvitskii 2007, k-means++), so that equal vectors do not become equal codes, all but one of
+ * them dead. */
 void codebook_start(Codebook *c, const Tensor *z, Rng *rng);
 
-/* Appendix A.1: N_k and m_k move towards the number and sum of the vectors that chose k just now, by
- * 1 - decay; e_k = m_k / N_k. In the division N_k is smoothed to (N_k + eps) / (N + K eps) N with
- * N = sum N_k; what is kept is not. */
+/* Appendix A.1: N_k and m_k move towards the number and sum of the vectors that chose k just now,
+ * by 1 - decay; e_k = m_k / N_k. In the division N_k is smoothed to (N_k + eps) / (N + K eps) N
+ * with N = sum N_k; what is kept is not. */
 void codebook_update(Codebook *c, const Quantised *q);
 
 /* Codes whose N_k fell below `threshold` are put at random vectors of q->z; returns how many. They
@@ -61,7 +62,7 @@ void codebook_update(Codebook *c, const Quantised *q);
  * before they are moved again. Codes learned by gradient are left alone. */
 int codebook_revive(Codebook *c, const Quantised *q, double threshold, Rng *rng);
 
-/* ---- how a codebook is used: times each code was chosen, over an epoch or a test set ---------- */
+/* ---- how a codebook is used: times each code was chosen, over an epoch or a test set --------- */
 
 void   codebook_count(int n, const int *index, int *times);           /* adds n choices */
 int    codes_used(int count, const int *times);
