@@ -39,7 +39,7 @@ static struct {
     .layers = 8,
     .width = 48,
     .head = 128,
-    .prior_steps = 4500,
+    .prior_steps = 2500,
     .samples = 10000,
     .decay = 0.99,
     .beta = 0.25,

@@ -11,10 +11,12 @@ if (there(log)) {
     set xlabel "training step"
     set ylabel "mean squared error / variance"
     set logscale y
+    set yrange [0.02:1.5]
     plot log using "step":"nmse" with lines linecolor rgb sky title "training batches", \
          "" using "step":"validation_nmse" with linespoints linetype 2 pointsize 0.4 title "validation images", \
          0.06 with lines linecolor rgb grey dashtype 2 title "0.06"
     unset logscale
+    set yrange [*:*]
 
     set output out."/perplexity.png"
     set title "How many codes an epoch's vectors chose"
