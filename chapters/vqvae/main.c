@@ -605,10 +605,11 @@ static void judge_likelihood(Arena *arena, const Model *model, const Fashion *da
 }
 
 static void judge_samples(Arena *arena, const Model *model, const Fashion *data, int n, cJSON *m) {
-    real *x = new_images(arena, n);
-    int *labels = arena_get(arena, (size_t)n * sizeof *labels);
+    int most = n < 64 ? 64 : n;
+    real *x = new_images(arena, most);
+    int *labels = arena_get(arena, (size_t)most * sizeof *labels);
     double start = seconds_now();
-    draw_pictures(&model->autoencoder, &model->prior, o.common.seed, n < 64 ? n : 64, labels, x);
+    draw_pictures(&model->autoencoder, &model->prior, o.common.seed, 64, labels, x);
     cJSON_AddNumberToObject(m, "seconds_for_64", seconds_now() - start);
     draw_pictures(&model->autoencoder, &model->prior, o.common.seed, n, labels, x);
     Judge judge = judge_new(data, CLASSIFIER_WEIGHTS);
