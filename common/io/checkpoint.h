@@ -21,6 +21,8 @@
  *     x.b  x.gain  x.shift                x.bias  x.weight  x.bias
  *     x.mean  x.var                       x.running_mean  x.running_var     batch normalisation
  *     x.embed  x.embed_avg  (K,D)         as named         (D,K)             codebook of averages
+ *     x.wv  x.wg                          x.weight_v  x.weight_g            weight-normalised layer:
+ *                                                                           turned as a weight is
  *     anything else                       as it is
  *
  * Metadata: "chapter", "option.NAME" for every option that is kept (see cli.h), "state.NAME" for

@@ -9,7 +9,8 @@
 static const struct { const char *here, *file; bool turned; } endings[] = {
     {"w", "weight", true}, {"wt", "weight", true}, {"table", "weight", false}, {"b", "bias", false},
     {"gain", "weight", false}, {"shift", "bias", false}, {"mean", "running_mean", false},
-    {"var", "running_var", false}, {"embed", "embed", true}, {"embed_avg", "embed_avg", true}};
+    {"var", "running_var", false}, {"embed", "embed", true}, {"embed_avg", "embed_avg", true},
+    {"wv", "weight_v", true}, {"wg", "weight_g", true}};
 
 Entry entry_of(const char *prefix, Tensor *w) {
     const char *dot = strrchr(w->name, '.'), *last = dot ? dot + 1 : w->name, *ending = last;

@@ -50,12 +50,16 @@ bool golden_holds(const Golden *g, const char *prefix) {
     return false;
 }
 
+static int whole_number(const Golden *g, const char *key, const cJSON *value, int least) {
+    if (!cJSON_IsNumber(value) || value->valuedouble != value->valueint || value->valueint < least)
+        fail("%s: %s in its configuration is no whole number from %d on", g->path, key, least);
+    return value->valueint;
+}
+
 int golden_int(const Golden *g, const char *key, int otherwise) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(g->config, key);
     if (!value || cJSON_IsNull(value) || cJSON_GetNumberValue(value) == -1) return otherwise;
-    if (!cJSON_IsNumber(value) || value->valuedouble != value->valueint || value->valueint < 1)
-        fail("%s: %s in its configuration is no whole number above 0", g->path, key);
-    return value->valueint;
+    return whole_number(g, key, value, otherwise == 0 ? 0 : 1);
 }
 
 double golden_number(const Golden *g, const char *key, double otherwise) {
@@ -241,12 +245,16 @@ static void sizes_of(const StTensor *t, int shape[4]) {
     for (int i = 0; i < 4; i++) shape[i] = i < t->rank ? (int)t->shape[i] : 1;
 }
 
+static bool is_turned(const Golden *g, const StTensor *t) {
+    return t->rank == 4 && !g->model->channels_last;
+}
+
 /* numbers of t as ours: images turned */
 static real *get_turned(Golden *g, const StTensor *t) {
     real *x = arena_get(&g->tape.arena, t->len * sizeof *x);
     real *turned = arena_get(&g->tape.arena, t->len * sizeof *x);
     safetensors_get(t, x);
-    if (t->rank != 4) return x;
+    if (!is_turned(g, t)) return x;
     int shape[4];
     sizes_of(t, shape);
     k_permute(shape, to_last, x, turned, false);
@@ -260,7 +268,7 @@ static Tensor *leaf(Golden *g, const char *name,
         fail("%s: has no in.%s, which our %s needs", g->path, name, g->model->model);
     int shape[4], turned[4];
     sizes_of(t, shape);
-    for (int i = 0; i < 4; i++) turned[i] = shape[t->rank == 4 ? to_last[i] : i];
+    for (int i = 0; i < 4; i++) turned[i] = shape[is_turned(g, t) ? to_last[i] : i];
     return make(&g->tape, get_turned(g, t), t->rank, turned);
 }
 
@@ -294,6 +302,35 @@ int golden_numbers(Golden *g, const char *group, const char *name, int room, dou
              room, g->model->model);
     for (size_t i = 0; i < t->len; i++) x[i] = number(t, i);
     return (int)t->len;
+}
+
+void golden_sizes(const Golden *g, const char *name, int shape[4]) {
+    char *whole = text_format("in.%s", name);
+    const StTensor *t = safetensors_find(&g->file, whole);
+    free(whole);
+    if (!t || t->rank > 4) fail("%s: has no in.%s, which our %s needs", g->path, name, g->model->model);
+    sizes_of(t, shape);
+}
+
+static int64_t integer_at(const StTensor *t, size_t i) {
+    int64_t x;
+    memcpy(&x, t->data + i * sizeof x, sizeof x);
+    return x;
+}
+
+const int *golden_input_integers(Golden *g, const char *name, int B, int H, int W, int limit) {
+    size_t n = (size_t)B * (size_t)H * (size_t)W;
+    const StTensor *t = look(g, "in.", name);
+    if (!t || t->type != ST_I64 || t->len != n)
+        fail("%s: has no in.%s of %zu whole numbers, which our %s needs", g->path, name, n,
+             g->model->model);
+    int *x = arena_get(&g->tape.arena, n * sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (int)integer_at(t, i);
+        if (integer_at(t, i) < 0 || integer_at(t, i) >= limit)
+            fail("%s: in.%s holds a number that is not in 0..%d", g->path, name, limit - 1);
+    }
+    return x;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */

@@ -54,7 +54,10 @@ typedef struct {
     /* used before the rows of names: false if it does not know the layer */
     bool (*locate)(const Golden *g, const char *ours, GoldenPlace *at);
     double tolerance;                    /* 0: 1e-4 */
+    bool channels_last;                  /* what has four axes is so in the file already */
 } GoldenModel;
+
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"    /* rows leave fields out */
 
 enum { GOLDEN_INPUTS = 8 };
 
@@ -99,6 +102,10 @@ int golden_numbers(Golden *g, const char *group, const char *name, int room, dou
  * `scale`: what the difference is divided by; 0: the norm of theirs. A difference within the
  * official code's own rounding, where the file states it ("float32_noise"), counts as none. */
 void golden_compare(Golden *g, const char *name, int n, const double *ours, double scale);
+/* in.<name>, whole numbers (B,H,W) in 0..limit-1; on g->tape */
+const int *golden_input_integers(Golden *g, const char *name, int B, int H, int W, int limit);
+/* the sizes of in.<name>, whatever it holds */
+void golden_sizes(const Golden *g, const char *name, int shape[4]);
 /* compares with out.<name>, whose images are turned likewise, and makes it a part of L */
 void golden_output(Golden *g, const char *name, Tensor *y);
 /* compares with out.<name>, which holds whole numbers (I64): they must be the same */
