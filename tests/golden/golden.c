@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 extern const GoldenModel golden_dae_mae[], golden_ddpm[], golden_gan[], golden_iddpm[],
-    golden_vqvae[];
+    golden_vqvae[], golden_vqvae2[];
 static const GoldenModel *const chapters[] = {golden_dae_mae, golden_ddpm, golden_gan,
-                                              golden_iddpm, golden_vqvae};
+                                              golden_iddpm, golden_vqvae, golden_vqvae2};
 
 static double tolerance(const Golden *g) {
     return g->model->tolerance > 0 ? g->model->tolerance : 1e-4;

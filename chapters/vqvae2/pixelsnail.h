@@ -1,0 +1,126 @@
+/* pixelsnail.h — an autoregressive prior over a picture of codes: p(z) = prod_i p(z_i | z_<i).
+ *
+ * Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL"; this is the variant that goes with VQ-VAE-2
+ * in rosinality/vq-vae-2-pytorch, whose parameter names are kept. Codes are read row by row. Gated
+ * residual blocks of causal convolutions look near, attention over all earlier positions looks far.
+ * Every convolution is weight-normalised (Salimans & Kingma 2016): w = g v / |v|, one g an output.
+ *
+ * Interface:
+ *   - snail_new, snail_condition, snail     the network; all positions at once
+ *   - one_hot                               codes as the network takes them
+ *   - sampler_new, sampler_logits, sampler_put    one position after the other, from what the
+ *                                           earlier ones have left behind
+ *   - snail_sample                          codes drawn from the prior
+ *   - snail_nats                            -ln p of given codes, position by position */
+#ifndef PIXELSNAIL_H
+#define PIXELSNAIL_H
+
+#include "nn/layers.h"
+
+typedef struct {
+    int height, width, codes;         /* of the picture; K */
+    int channels, kernel;             /* kernel is odd */
+    int blocks, res_blocks;           /* blocks, and gated residual blocks in each */
+    int res_channels;                 /* inside a residual block */
+    int out_blocks;                   /* residual blocks of 1x1 convolutions at the end */
+    bool attention;                   /* at the end of each block; 8 heads */
+    double dropout;                   /* while training, inside residual blocks */
+    int condition_channels;           /* 0: no condition */
+    int condition_blocks;             /* > 0: conditioned on codes of half the height and width */
+    int condition_kernel, condition_codes;
+    int classes;                      /* > 0: conditioned on a class */
+    /* Position i's first features always see code i-1, also when it ends the row above. In the
+     * public code no kernel reaches it there, and attention, whose keys are features of earlier
+     * positions, does not either: nearly a whole row is written without it. */
+    bool previous;
+    /* The weights' masked places hold zeros already, and gradients go there as in the public code,
+     * which masks weights but not their gradients: for comparing with it */
+    bool masked_weights;
+} SnailConfig;
+
+/* A weight-normalised convolution, or a linear layer, whose v has rank 2 */
+typedef struct {
+    Tensor *v, *g, *b;                /* (kh,kw,in,out) or (in,out); (1,..,out); (out) or NULL */
+    ConvPad pad;
+    bool causal;                      /* sees rows above, and what is to the left */
+} WeightNorm;
+
+/* Gated residual block: x + a sigmoid(b), a | b = conv2(elu(conv1(elu(x)))) */
+typedef struct {
+    WeightNorm conv1, conv2;
+    WeightNorm aux, condition;        /* v is NULL: not there */
+} Gated;
+
+enum { SNAIL_BLOCKS = 8, SNAIL_RES = 8, SNAIL_HEADS = 8 };
+
+typedef struct {
+    Gated res[SNAIL_RES], key_res, query_res, out_res;
+    WeightNorm query, key, value;     /* linear layers */
+    WeightNorm join;                  /* without attention: 1x1 over features and coordinates */
+} SnailBlock;
+
+typedef struct {
+    SnailConfig c;
+    Tensor *background;               /* (1,2,H,W): each position's row and column, -1/2 .. 1/2 */
+    WeightNorm horizontal, vertical, previous;
+    SnailBlock block[SNAIL_BLOCKS];
+    WeightNorm condition_first, logits;
+    Gated condition_res[SNAIL_RES], out_res[SNAIL_RES];
+    Embedding class;                  /* (classes, condition_channels) */
+    uint8_t *earlier;                 /* (HW,HW): may i look at j? j < i */
+} Snail;
+
+Snail snail_new(Params *p, SnailConfig c);
+
+/* codes (B,H,W) in 0..K-1 -> (B,H,W,K) of zeros and ones */
+Tensor *one_hot(Tape *t, int B, int height, int width, int codes, const int *z);
+
+/* What a picture is conditioned on: (B,H,W,C), or (B,1,1,C) for a class alone, or NULL for nothing.
+ * top: one-hot codes (B,H/2,W/2,K'); classes (B). Each is NULL unless the network is told it. */
+Tensor *snail_condition(const Snail *s, Tape *t, int B, Tensor *top, const int *classes);
+
+/* z one-hot (B,H,W,K) -> logits (B,H,W,K); those of position i depend on codes before i alone.
+ * dropout: random numbers while training; NULL otherwise. */
+Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout);
+
+/* ---- one position after the other -------------------------------------------------------------- */
+
+/* What a layer has to keep of a position for later ones */
+typedef struct {
+    Tensor *w;                        /* g v / |v|, computed once, (kh kw in,out) */
+    real *seen;                       /* (B,H,W,in), 0 where nobody has been; NULL: 1x1 */
+} Memory;
+
+enum { SNAIL_MEMORIES = 256 };
+
+typedef struct {
+    const Snail *net;
+    int B, position;                  /* the next one to be computed */
+    int *codes;                       /* (B,H,W), those before `position` are there */
+    const real *condition;            /* (B,H,W,C), (B,C) or NULL */
+    bool condition_is_map;
+    /* private */
+    Params weights;
+    Arena arena;
+    Tape tape;
+    Memory memory[SNAIL_MEMORIES];
+    int next;                         /* memory of the layer that comes next in this pass */
+    real *attended[SNAIL_BLOCKS][2];  /* keys and values (HW,B,C/2) */
+} Sampler;
+
+/* B pictures at once. condition: from snail_condition, copied */
+void sampler_new(Sampler *s, const Snail *net, int B, const Tensor *condition);
+const real *sampler_logits(Sampler *s);             /* (B,K) of the next position, until the next call */
+void sampler_put(Sampler *s, const int *codes);     /* (B): the codes at that position are these */
+void sampler_free(Sampler *s);
+
+/* n pictures, drawn position by position from softmax(logits / temperature); top (n,H/2,W/2) and
+ * classes (n) as the network needs them. Temperature 0: always the likeliest code. */
+void snail_sample(const Snail *s, int n, const int *top, const int *classes, double temperature,
+                  Rng *rng, int *codes);
+
+/* -ln p(z_i | z_<i, condition), averaged over n pictures, for each position: nats (H W) */
+void snail_nats(const Snail *s, int n, const int *codes, const int *top, const int *classes,
+                double *nats);
+
+#endif

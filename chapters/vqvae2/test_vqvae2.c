@@ -1,0 +1,666 @@
+/* test_vqvae2.c — the published size, gradients, what each level and each position depends on, steps
+ * against full passes, the prior as a distribution, a few pictures by heart, the program. */
+#include "data/fashion.h"
+#include "nn/optim.h"
+#include "pictures.h"
+#include "pixelsnail.h"
+#include "programs.h"
+#include "vqvae2.h"
+
+#include <math.h>
+
+SUITE(vqvae2);
+
+/* ---- the autoencoder --------------------------------------------------------------------------- */
+
+static Vqvae2Config published = {.levels = 2, .channels = 3, .width = 128, .res_blocks = 2,
+                                 .res_channels = 32, .codes = 512, .dim = 64};
+static Vqvae2Config small = {.levels = 2, .channels = 2, .width = 6, .res_blocks = 1,
+                             .res_channels = 4, .codes = 9, .dim = 3};
+
+/* Is it the published network, to the last weight? */
+Test(vqvae2, the_published_network_has_the_published_number_of_parameters) {
+    Params p = {0}, grey = {0};
+    vqvae2_new(&p, published);
+    cr_expect_eq(params_count(&p), 1388867, "%zu", params_count(&p));
+    published.channels = 1;
+    vqvae2_new(&grey, published);
+    cr_expect_eq(params_count(&grey), 1384769, "%zu", params_count(&grey));
+    params_free(&p), params_free(&grey);
+}
+
+enum { BATCH = 2, SIDE = 16, LEN = SIDE * SIDE * 2 };
+
+static Tensor *pictures_on(Tape *t) {
+    Tensor *x = t_variable(t, NULL, SHAPE(BATCH, SIDE, SIDE, 2));
+    test_values("pictures", -1, 1, x->len, x->x);
+    return x;
+}
+
+/* weights and codes away from values so small that everything is one code */
+static Vqvae2 moved(Params *p, Vqvae2Config c) {
+    Vqvae2 v = vqvae2_new(p, c);
+    for (int i = 0; i < p->count; i++) {
+        Tensor *w = p->list[i];
+        if (!strcmp(w->op, "param")) k_axpy(w->len, (real)1.5, w->x, w->x, false);
+    }
+    Tape t = {.no_grad = true};
+    Rng rng = rng_new(1, "start");
+    vqvae2_start(&v, pictures_on(&t), &rng);
+    tape_free(&t);
+    return v;
+}
+
+/* sum of y times fixed random numbers */
+static Tensor *weighted(Tensor *y, const char *name) {
+    Tensor *c = t_input(y->tape, NULL, y->rank, y->shape);
+    test_values(name, -1, 1, c->len, c->x);
+    return t_sum(t_mul(y, c));
+}
+
+#ifdef REAL_DOUBLE
+/* Quantising has no gradient that differences could confirm: between two codes nothing changes. So
+ * the parts are checked: both commitment losses, whose codes are constants, and the decoder. */
+typedef struct {
+    const Vqvae2 *v;
+    int part;
+    Tensor *top, *bottom;
+} Checked;
+
+static Tensor *part_loss(Tape *t, void *context) {
+    const Checked *c = context;
+    if (c->part == 2) {
+        Tensor *x = decode(c->v, t_use(t, c->top), t_use(t, c->bottom));
+        return t_mse(x, pictures_on(t));
+    }
+    Encoding e = encode(c->v, pictures_on(t));
+    return c->part == 0 ? e.top.commitment_loss : e.bottom.commitment_loss;
+}
+
+static void freeze_except(Params *p, const char *prefixes) {
+    for (int i = 0; i < p->count; i++) {
+        char start[16] = "";
+        sscanf(p->list[i]->name, "%15[^.]", start);
+        bool is_param = !strcmp(p->list[i]->op, "param");
+        p->list[i]->wants_grad = is_param && strstr(prefixes, start);
+    }
+}
+
+Test(vqvae2, gradients_of_the_autoencoder) {
+    static const char *const trained[3] = {"enc_b enc_t quantize_conv_t", "dec_t quantize_conv_b",
+                                           "dec upsample_t codes"};
+    for (int part = 0; part < 3; part++) {
+        Params p = {.seed = 2};
+        Vqvae2 v = moved(&p, small);
+        Scope s = scope(&p, "codes");
+        Checked c = {&v, part, param(s, "top", INIT_NORMAL, 1, SHAPE(BATCH, 2, 2, 3)),
+                  param(s, "bottom", INIT_NORMAL, 1, SHAPE(BATCH, 4, 4, 3))};
+        freeze_except(&p, trained[part]);
+        double error = gradient_error_within(&p, part_loss, &c, 10, 1e-6);
+        cr_expect(error <= 1e-6, "part %d: relative error %g", part, error);
+        params_free(&p);
+    }
+    Params p = {.seed = 2};                     /* one level: no top, the rest likewise */
+    small.levels = 1;
+    Vqvae2 v = moved(&p, small);
+    Checked c = {.v = &v, .part = 1};
+    freeze_except(&p, "enc_b quantize_conv_b");
+    double error = gradient_error_within(&p, part_loss, &c, 10, 1e-6);
+    cr_expect(error <= 1e-6, "one level: relative error %g", error);
+    params_free(&p);
+}
+#endif
+
+static bool is_zero(size_t n, const real *x) {
+    return k_sum_squares(n, x) == 0;
+}
+
+/* Does each gradient arrive at the vectors before quantising as it leaves the codes after it, is it
+ * told to the encoder, and does the bottom's loss reach the top through the decoded top codes? */
+Test(vqvae2, gradients_pass_straight_through_both_codebooks) {
+    Params p = {.seed = 2};
+    Vqvae2 v = moved(&p, small);
+    Tape t = {0};
+    Encoding e = encode(&v, pictures_on(&t));
+    cr_assert(e.top.n == BATCH * 4 && e.bottom.n == BATCH * 16);
+    params_zero_grad(&p);
+    backward(weighted(e.bottom.codes, "cotangent"));
+    cr_expect(params_find(&p, "enc_b.blocks.0.w")->has_grad);
+    cr_expect(params_find(&p, "dec_t.blocks.0.w")->has_grad, "the bottom is not told the top");
+    cr_expect(params_find(&p, "enc_t.blocks.0.w")->has_grad, "nothing goes through the top's codes");
+    cr_expect(params_find(&p, "quantize_conv_t.w")->has_grad);
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* The top is quantised first: other top codes change what the bottom quantises, never the reverse. */
+Test(vqvae2, the_bottom_is_quantised_with_the_top_in_view) {
+    Params p = {.seed = 2};
+    Vqvae2 v = moved(&p, small);
+    Tape t = {.no_grad = true};
+    Encoding one = encode(&v, pictures_on(&t));
+    k_axpy(v.bottom.table->len, 2, v.bottom.table->x, v.bottom.table->x, false);
+    Encoding two = encode(&v, pictures_on(&t));
+    cr_expect_arr_eq(one.top.z->x, two.top.z->x, one.top.z->len * sizeof(real));
+    cr_expect_arr_eq(one.bottom.z->x, two.bottom.z->x, one.bottom.z->len * sizeof(real));
+    k_axpy(v.top.table->len, 2, v.top.table->x, v.top.table->x, false);
+    Encoding three = encode(&v, pictures_on(&t));
+    cr_expect_arr_eq(one.top.z->x, three.top.z->x, one.top.z->len * sizeof(real));
+    cr_expect(memcmp(one.bottom.z->x, three.bottom.z->x, one.bottom.z->len * sizeof(real)),
+              "the bottom does not see the top's codes");
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* Are pictures from numbers of codes the decoder's, and is a level that is left out the mean code? */
+Test(vqvae2, numbers_of_codes_give_the_decoders_pictures) {
+    Params p = {.seed = 2};
+    Vqvae2 v = moved(&p, small);
+    Tape t = {.no_grad = true};
+    static real x[BATCH * LEN], y[BATCH * LEN], only[BATCH * LEN];
+    int top[BATCH * 4], bottom[BATCH * 16];
+    test_values("pictures", -1, 1, BATCH * LEN, x);
+    Encoding e = encode(&v, pictures_on(&t));
+    encode_all(&v, BATCH, SIDE, SIDE, x, top, bottom);
+    cr_expect_arr_eq(top, e.top.index, sizeof top);
+    cr_expect_arr_eq(bottom, e.bottom.index, sizeof bottom);
+    decode_all(&v, BATCH, SIDE, SIDE, top, bottom, y);
+    Tensor *direct = decode(&v, e.top.codes, e.bottom.codes);
+    for (int i = 0; i < BATCH * LEN; i++) cr_assert_float_eq(y[i], direct->x[i], 1e-5);
+
+    k_fill(9, 0, v.bottom.cluster_size->x);
+    v.bottom.cluster_size->x[3] = 6, v.bottom.cluster_size->x[5] = 2;
+    Tensor *mean = t_input(&t, NULL, SHAPE(BATCH, 4, 4, 3));
+    for (size_t i = 0; i < mean->len; i++)
+        mean->x[i] = (real)0.75 * v.bottom.table->x[9 + i % 3] +
+                     (real)0.25 * v.bottom.table->x[15 + i % 3];
+    direct = decode(&v, e.top.codes, mean);
+    decode_all(&v, BATCH, SIDE, SIDE, top, NULL, only);
+    for (int i = 0; i < BATCH * LEN; i++) cr_assert_float_eq(only[i], direct->x[i], 1e-5);
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* Is the loss what vqvae2.h says, with both levels' commitment? */
+Test(vqvae2, the_loss_is_the_scaled_error_and_a_quarter_of_both_commitments) {
+    Params p = {.seed = 2};
+    Vqvae2 v = moved(&p, small);
+    Tape t = {.no_grad = true};
+    Tensor *x = pictures_on(&t);
+    Encoding e = encode(&v, x);
+    Tensor *y = decode(&v, e.top.codes, e.bottom.codes);
+    double error = k_sum_squared_difference(x->len, x->x, y->x) / (double)x->len, commitment = 0;
+    const Quantised *q[2] = {&e.top, &e.bottom};
+    for (int i = 0; i < 2; i++)
+        commitment += k_sum_squared_difference(q[i]->z->len, q[i]->z->x, q[i]->codes->x) /
+                      (double)q[i]->z->len;
+    double loss = (double)vqvae2_loss(&e, x, y, 0.5)->x[0];
+    cr_assert_float_eq(loss, 2 * error + 0.25 * commitment, 1e-5 * loss);
+    cr_assert(commitment > 1e-3);
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* ---- the prior --------------------------------------------------------------------------------- */
+
+static const SnailConfig tiny = {.height = 4, .width = 6, .codes = 5, .channels = 16, .kernel = 3,
+                                 .blocks = 2, .res_blocks = 1, .res_channels = 7, .out_blocks = 1,
+                                 .attention = true, .dropout = 0.1, .condition_channels = 3,
+                                 .condition_blocks = 1, .condition_kernel = 3,
+                                 .condition_codes = 4, .classes = 3, .previous = true};
+enum { N = 4 * 6 };
+static const int some_classes[3] = {2, 0, 1};
+
+static void some_codes(const char *name, int n, int K, int *z) {
+    real u[256];
+    test_values(name, 0, 1, (size_t)n, u);
+    for (int i = 0; i < n; i++) z[i] = (int)(u[i] * (real)K);
+}
+
+/* away from the first values, at which |v| = g; keys far apart, so that attention is not uniform */
+static Snail moved_snail(Params *p, SnailConfig c) {
+    p->seed = 3;
+    Snail s = snail_new(p, c);
+    for (int i = 0; i < p->count; i++) {
+        Tensor *w = p->list[i];
+        real noise[8192];
+        if (strcmp(w->op, "param")) continue;
+        cr_assert(w->len <= 8192);
+        test_values(w->name, -0.2, 0.2, w->len, noise);
+        k_axpy(w->len, 1, noise, w->x, true);
+        if (strstr(w->name, "attention") && strstr(w->name, ".wg"))
+            k_axpy(w->len, 4, w->x, w->x, false);
+    }
+    return s;
+}
+
+static Tensor *condition_on(const Snail *s, Tape *t, int B) {
+    int z[256], h = s->c.height / 2, w = s->c.width / 2;
+    Tensor *top = NULL;
+    some_codes("top", B * h * w, 4, z);
+    if (s->c.condition_blocks) top = one_hot(t, B, h, w, s->c.condition_codes, z);
+    return snail_condition(s, t, B, top, s->c.classes ? some_classes : NULL);
+}
+
+#ifdef REAL_DOUBLE
+static Tensor *code_loss(Tape *t, void *context) {
+    const Snail *s = context;
+    static int z[2 * N];
+    Rng dropout = rng_new(1, "dropout");
+    some_codes("codes", 2 * N, 5, z);
+    Tensor *logits = snail(s, one_hot(t, 2, 4, 6, 5, z), condition_on(s, t, 2), &dropout);
+    return t_cross_entropy(logits, z);
+}
+
+Test(vqvae2, gradients_of_the_priors) {
+    for (int i = 0; i < 4; i++) {
+        Params p = {0};
+        SnailConfig c = tiny;
+        c.attention = i != 1, c.previous = i != 2;
+        if (i == 3) c.condition_blocks = 0, c.out_blocks = 0;
+        Snail s = moved_snail(&p, c);
+        double error = gradient_error(&p, code_loss, &s, 4);
+        cr_expect(error <= 1e-6, "configuration %d: relative error %g", i, error);
+        params_free(&p);
+    }
+}
+#endif
+
+/* seen[i * N + j]: does the gradient of position i's logits reach code j of a picture of codes? */
+static void what_is_seen(SnailConfig c, bool *seen) {
+    Params p = {0};
+    Snail s = moved_snail(&p, c);
+    int z[N];
+    some_codes("codes", N, 5, z);
+    for (int i = 0; i < N; i++) {
+        Tape t = {0};
+        Tensor *hot = one_hot(&t, 1, 4, 6, 5, z);
+        Tensor *x = t_variable(&t, hot->x, SHAPE(1, 4, 6, 5));
+        Tensor *logits = t_reshape(snail(&s, x, condition_on(&s, &t, 1), NULL), SHAPE(N, 5));
+        backward(weighted(t_slice(logits, 0, i, 1), "cotangent"));
+        for (int j = 0; j < N; j++) seen[i * N + j] = !is_zero(5, x->g + 5 * j);
+        tape_free(&t);
+    }
+    params_free(&p);
+}
+
+/* With attention: no later code and not the position's own, but every earlier one? */
+Test(vqvae2, a_position_sees_every_earlier_code_and_no_other) {
+    bool seen[N * N];
+    what_is_seen(tiny, seen);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++)
+            cr_expect_eq(seen[i * N + j], j < i, "position %d, code %d", i, j);
+}
+
+/* to[i] gets whatever a causal kernel around position i sees in `from` */
+static void through_kernel(int kernel, bool from[N][N], bool to[N][N]) {
+    int k = kernel / 2;
+    memset(to, 0, N * N);
+    for (int i = 0; i < N; i++)
+        for (int m = 0; m < N; m++) {
+            int up = i / 6 - m / 6, right = m % 6 - i % 6;
+            bool inside = up >= 0 && up < kernel && abs(right) <= k && (up > 0 || right < 0);
+            for (int j = 0; inside && j < N; j++) to[i][j] |= from[m][j];
+        }
+}
+
+/* What the definition of the layers lets through, worked out on positions: which codes are in the
+ * features of each, with convolutions alone. A block's two kernels both leave out the middle, which only
+ * its shortcut passes on. */
+static void what_convolutions_reach(SnailConfig c, bool feature[N][N]) {
+    static bool one[N][N], two[N][N];
+    int k = c.kernel / 2;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            int up = i / 6 - j / 6, right = j % 6 - i % 6;
+            bool above = up >= 1 && up <= k && abs(right) <= k;
+            bool left = up >= 0 && up <= k && right < 0 && right >= -k;
+            feature[i][j] = above || left || (c.previous && j == i - 1);
+        }
+    for (int block = 0; block < c.blocks * c.res_blocks; block++) {
+        through_kernel(c.kernel, feature, one);
+        through_kernel(c.kernel, one, two);
+        for (int i = 0; i < N * N; i++) feature[i / N][i % N] |= two[i / N][i % N];
+    }
+}
+
+/* Without attention: exactly the cone that the kernels span, no more and no less. Codes to the upper
+ * right lie outside it: that is the blind spot which attention is for. */
+Test(vqvae2, convolutions_alone_see_the_cone_that_their_kernels_span) {
+    for (int previous = 0; previous < 2; previous++) {
+        bool seen[N * N], reach[N][N];
+        int blind = 0;
+        SnailConfig c = tiny;
+        c.attention = false, c.previous = previous;
+        what_is_seen(c, seen);
+        what_convolutions_reach(c, reach);
+        for (int i = 0; i < N * N; i++) {
+            cr_expect_eq(seen[i], reach[i / N][i % N], "position %d, code %d", i / N, i % N);
+            blind += i % N < i / N && !seen[i];
+        }
+        cr_expect(blind > 0);
+    }
+}
+
+/* The public code's keys hold features alone, and features of a position know codes before it. The
+ * last code of a row is in no feature until, in the next row, a kernel reaches it: to all positions
+ * before that it is unknown. */
+Test(vqvae2, without_previous_a_row_begins_without_the_last_code_of_the_one_above) {
+    bool seen[N * N];
+    SnailConfig c = tiny;
+    c.previous = false;
+    what_is_seen(c, seen);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            bool missed = j % 6 == 5 && i / 6 == j / 6 + 1 && i % 6 < 5 - c.kernel / 2;
+            cr_expect_eq(seen[i * N + j], j < i && !missed, "position %d, code %d", i, j);
+        }
+}
+
+/* Do all positions' logits depend on the top's codes and on the class? */
+Test(vqvae2, the_bottom_prior_depends_on_the_top_and_the_class) {
+    Params p = {0};
+    Snail s = moved_snail(&p, tiny);
+    int z[N], top[6];
+    some_codes("codes", N, 5, z), some_codes("top", 6, 4, top);
+    double all[N], other_top[N], other_class[N];
+    int class = 2;
+    snail_nats(&s, 1, z, top, &class, all);
+    class = 1;
+    snail_nats(&s, 1, z, top, &class, other_class);
+    class = 2;
+    for (int i = 0; i < 6; i++) top[i] = (top[i] + 1) % 4;
+    snail_nats(&s, 1, z, top, &class, other_top);
+    for (int i = 0; i < N; i++) {
+        cr_expect(fabs(all[i] - other_top[i]) > 1e-5, "position %d does not see the top", i);
+        cr_expect(fabs(all[i] - other_class[i]) > 1e-5, "position %d does not see the class", i);
+    }
+    params_free(&p);
+}
+
+static void expect_steps_equal_pass(SnailConfig c, const char *what) {
+    Params p = {0};
+    Snail s = moved_snail(&p, c);
+    Tape t = {.no_grad = true};
+    int z[3 * N], at[3];
+    some_codes("codes", 3 * N, 5, z);
+    Tensor *condition = condition_on(&s, &t, 3);
+    Tensor *full = snail(&s, one_hot(&t, 3, 4, 6, 5, z), condition, NULL);
+    Sampler sampler;
+    double worst = 0;
+    sampler_new(&sampler, &s, 3, condition);
+    for (int i = 0; i < N; i++) {
+        const real *logits = sampler_logits(&sampler);
+        for (int b = 0; b < 3; b++) {
+            for (int k = 0; k < 5; k++)
+                worst = fmax(worst, fabs((double)(logits[b * 5 + k] - full->x[(b * N + i) * 5 + k])));
+            at[b] = z[b * N + i];
+        }
+        sampler_put(&sampler, at);
+    }
+    cr_expect(worst < 1e-5, "%s: logits differ by %g", what, worst);
+    sampler_free(&sampler);
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* Position by position from what was kept, or all at once: the same logits, to 1e-5? */
+Test(vqvae2, sampling_step_by_step_equals_the_full_pass) {
+    expect_steps_equal_pass(tiny, "all options");
+    SnailConfig c = tiny;
+    c.attention = false, c.previous = false, c.kernel = 5;
+    expect_steps_equal_pass(c, "convolutions alone, 5x5");
+    c = tiny;
+    c.condition_blocks = 0, c.out_blocks = 0;
+    expect_steps_equal_pass(c, "a class alone");
+    c.classes = c.condition_channels = 0;
+    expect_steps_equal_pass(c, "no condition");
+}
+
+/* Do the probabilities of all 3^4 pictures of 2x2 codes sum to 1? */
+Test(vqvae2, the_prior_is_a_distribution_over_pictures_of_codes) {
+    enum { PICTURES = 81 };
+    Params p = {0};
+    SnailConfig c = tiny;
+    c.height = c.width = 2, c.codes = 3, c.condition_blocks = 0;
+    Snail s = moved_snail(&p, c);
+    double sum = 0;
+    int class = 1;
+    for (int i = 0; i < PICTURES; i++) {
+        int z[4] = {i % 3, i / 3 % 3, i / 9 % 3, i / 27};
+        double nats[4];
+        snail_nats(&s, 1, z, NULL, &class, nats);
+        sum += exp(-nats[0] - nats[1] - nats[2] - nats[3]);
+    }
+    cr_assert_float_eq(sum, 1, 1e-5);
+
+    /* and are samples from it? pictures drawn against their probabilities, at two temperatures */
+    enum { DRAWS = 4000 };
+    static int z[4 * DRAWS], classes[DRAWS], times[2][PICTURES];
+    Rng rng = rng_new(1, "draws");
+    for (int i = 0; i < DRAWS; i++) classes[i] = 1;
+    snail_sample(&s, DRAWS, NULL, classes, 1, &rng, z);
+    for (int i = 0; i < DRAWS; i++)
+        times[0][z[4 * i] + 3 * z[4 * i + 1] + 9 * z[4 * i + 2] + 27 * z[4 * i + 3]]++;
+    for (int i = 0; i < PICTURES; i++) {
+        int picture[4] = {i % 3, i / 3 % 3, i / 9 % 3, i / 27};
+        double nats[4];
+        snail_nats(&s, 1, picture, NULL, &class, nats);
+        double expected = DRAWS * exp(-nats[0] - nats[1] - nats[2] - nats[3]);
+        cr_expect(fabs(times[0][i] - expected) < 5 * sqrt(expected) + 5, "picture %d: %d times, %g",
+                  i, times[0][i], expected);
+    }
+    params_free(&p);
+}
+
+/* Temperature divides logits; 0 takes the likeliest. */
+Test(vqvae2, temperature_sharpens_the_draw) {
+    enum { DRAWS = 4000 };
+    Params p = {0};
+    SnailConfig c = tiny;
+    c.height = c.width = 2, c.codes = 3, c.condition_blocks = 0;
+    Snail s = moved_snail(&p, c);
+    static int z[4 * DRAWS], classes[DRAWS];
+    Sampler first;
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < DRAWS; i++) classes[i] = 1;
+    sampler_new(&first, &s, 1, snail_condition(&s, &t, 1, NULL, classes));
+    const real *logits = sampler_logits(&first);
+    static const double temperatures[] = {0, 0.5, 1, 3};
+    for (int i = 0; i < 4; i++) {
+        double T = temperatures[i], e[3], sum = 0;
+        int times[3] = {0}, likeliest = 0;
+        Rng rng = rng_new(1, "draws");
+        snail_sample(&s, DRAWS, NULL, classes, T, &rng, z);
+        for (int k = 0; k < DRAWS; k++) times[z[4 * k]]++;
+        for (int k = 1; k < 3; k++) likeliest = logits[k] > logits[likeliest] ? k : likeliest;
+        for (int k = 0; k < 3; k++)
+            sum += e[k] = T > 0 ? exp((double)logits[k] / T) : k == likeliest;
+        for (int k = 0; k < 3; k++)
+            cr_expect_float_eq((double)times[k] / DRAWS, e[k] / sum, 0.04, "temperature %g", T);
+    }
+    sampler_free(&first);
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------- */
+
+/* Does a garment survive its border, and does an error count 28x28 pixels? */
+Test(vqvae2, garments_stand_in_a_black_frame) {
+    static Pictures d;
+    pictures_load(&d, true, NULL);
+    real x[2 * 32 * 32], grey[2 * 28 * 28], plain[2 * 28 * 28];
+    int labels[2], expected[2], index[2] = {7, 3};
+    pictures_get(&d, d.test, 2, index, x, labels);
+    images_get(d.test, 2, index, 0, 1, plain, expected);
+    cr_expect_arr_eq(labels, expected, sizeof labels);
+    garments_of(&d, 2, x, grey);
+    for (int i = 0; i < 2 * 28 * 28; i++) cr_assert_float_eq(grey[i], plain[i], 1e-6);
+    for (int i = 0; i < 64; i++) cr_assert_eq(x[i], -1);
+    cr_expect(x[31 * 32 + 5] == -1 && x[15 * 32 + 1] == -1);
+    static real y[2 * 32 * 32];
+    k_affine(2 * 32 * 32, x, 1, (real)0.5, y);
+    cr_expect_float_eq(pictures_error(&d, 2, x, y), 2 * 0.25, 1e-5);
+    k_fill(64, 9, y);
+    cr_expect_float_eq(pictures_error(&d, 2, x, y), 2 * 0.25, 1e-5, "the border counts");
+    pictures_free(&d);
+}
+
+/* ---- learning ---------------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+/* Eight garments by heart: the autoencoder rebuilds them, and both priors know their codes. */
+Test(vqvae2, eight_garments_are_learned_by_heart) {
+    static Pictures d;
+    pictures_load(&d, true, NULL);
+    enum { G = 8, STEPS = 150 };
+    static real x[G * 32 * 32], y[G * 32 * 32];
+    int labels[G], top[G * 16], bottom[G * 64];
+    pictures_get(&d, d.train, G, NULL, x, labels);
+    Params p = {.seed = 1};
+    Vqvae2 v = vqvae2_new(&p, (Vqvae2Config){.levels = 2, .channels = 1, .width = 32,
+                                             .res_blocks = 1, .res_channels = 16, .codes = 64,
+                                             .dim = 16});
+    Tape t = {0};
+    Adam adam = {ADAM_DEFAULTS};
+    Rng rng = rng_new(1, "codebooks");
+    for (int step = 0; step < STEPS; step++) {
+        tape_reset(&t);
+        Tensor *images = t_input(&t, x, SHAPE(G, 32, 32, 1));
+        if (!step) vqvae2_start(&v, images, &rng);
+        Encoding e = encode(&v, images);
+        codebooks_update(&v, &e, 0.1, &rng);
+        params_zero_grad(&p);
+        backward(vqvae2_loss(&e, images, decode(&v, e.top.codes, e.bottom.codes), 0.5));
+        adam_step(&adam, &p, 2e-3, 1);
+    }
+    encode_all(&v, G, 32, 32, x, top, bottom);
+    decode_all(&v, G, 32, 32, top, bottom, y);
+    double error = pictures_error(&d, G, x, y) / G / pictures_variance(&d);
+    cr_expect(error < 0.1, "error / variance %g", error);
+
+    Params q = {.seed = 1};
+    Snail s = snail_new(&q, (SnailConfig){.height = 8, .width = 8, .codes = 64, .channels = 32,
+                                          .kernel = 3, .blocks = 1, .res_blocks = 2,
+                                          .res_channels = 32, .condition_channels = 16,
+                                          .condition_blocks = 1, .condition_kernel = 3,
+                                          .condition_codes = 64, .classes = 10, .previous = true});
+    Adam other = {ADAM_DEFAULTS};
+    double nats[64], sum = 0;
+    for (int step = 0; step < 130; step++) {
+        tape_reset(&t);
+        Tensor *condition = snail_condition(&s, &t, G, one_hot(&t, G, 4, 4, 64, top), labels);
+        params_zero_grad(&q);
+        backward(t_cross_entropy(snail(&s, one_hot(&t, G, 8, 8, 64, bottom), condition, NULL),
+                                 bottom));
+        adam_step(&other, &q, 3e-3, 1);
+    }
+    snail_nats(&s, G, bottom, top, labels, nats);
+    for (int i = 0; i < 64; i++) sum += nats[i] / 64;
+    cr_expect(sum < 0.1, "%g nats a code", sum);
+    tape_free(&t);
+    adam_free(&adam), adam_free(&other), params_free(&p), params_free(&q);
+    pictures_free(&d);
+}
+#endif
+
+/* ---- the program ------------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+PROGRAM_SUITE(vqvae2_program);
+
+#define TRAIN "train -q --batch 8 --prior-batch 4 --width 16 --codes 64 --prior-channels 16 "
+
+/* Same seed, another number of threads: the same weights, bit for bit, in every stage? */
+Test(vqvae2_program, weights_do_not_depend_on_threads) {
+    few_garments(200, 40);
+    RUN("vqvae2", TRAIN "--steps 2 --top-steps 2 --bottom-steps 2 --data %s --threads 1 --out %s/one");
+    RUN("vqvae2", TRAIN "--steps 2 --top-steps 2 --bottom-steps 2 --data %s --threads 2 --out %s/two");
+    RUN("vqvae2", TRAIN "--steps 2 --top-steps 1 --bottom-steps 1 --data %s --seed 2 --out %s/other");
+    cr_assert(same_file("one/weights.safetensors", "two/weights.safetensors"));
+    cr_assert(same_file("one/bottom-weights.safetensors", "two/bottom-weights.safetensors"));
+    cr_assert(!same_file("one/autoencoder-weights.safetensors",
+                         "other/autoencoder-weights.safetensors"), "the seed does nothing");
+}
+
+/* Each stage stopped and resumed: codebooks, moments, averages, dropout, order of pictures? */
+Test(vqvae2_program, a_resumed_run_equals_one_that_was_never_stopped) {
+    few_garments(200, 40);
+    RUN("vqvae2", TRAIN "--steps 4 --top-steps 4 --bottom-steps 4 --data %s --out %s/straight");
+    RUN("vqvae2", TRAIN "--steps 4 --top-steps 4 --bottom-steps 2 --data %s --out %s/resumed");
+    RUN("vqvae2", "train -q --stage bottom --bottom-steps 4 --resume --out %s/resumed");
+    cr_expect(same_file("straight/weights.safetensors", "resumed/weights.safetensors"));
+    RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/half");
+    RUN("vqvae2", "train -q --stage autoencoder --steps 4 --resume --out %s/half");
+    RUN("vqvae2", TRAIN "--stage top --top-steps 2 --data %s --out %s/half");
+    RUN("vqvae2", "train -q --top-steps 4 --bottom-steps 4 --resume --out %s/half");
+    cr_expect(same_file("straight/top-weights.safetensors", "half/top-weights.safetensors"));
+    cr_expect(same_file("straight/autoencoder-weights.safetensors",
+                        "half/autoencoder-weights.safetensors"));
+}
+
+Test(vqvae2_program, trained_weights_give_pictures_and_scores) {
+    few_garments(400, 120);
+    RUN("vqvae2", TRAIN "--steps 2 --top-steps 1 --bottom-steps 1 --data %s --out %s/a");
+    RUN("vqvae2", "sample -q --keep 0.5 --data %s --out %s/a");
+    RUN("vqvae2", "eval -q --samples 20 --keep 0.5 --data %s --out %s/a");
+    RUN("vqvae2", "sample -q --weights %s/a/weights.safetensors --out %s/b");
+    static const char *const files[] = {"a/autoencoder-reconstructions.png",
+                                        "a/top-samples.png",
+                                        "a/bottom-samples.png",
+                                        "a/autoencoder-log.csv",
+                                        "a/samples.png",
+                                        "b/samples.png",
+                                        "a/reconstructions.png",
+                                        "a/codes.png",
+                                        "a/uniform.png",
+                                        "a/bottoms.png",
+                                        "a/metrics.json",
+                                        "a/neighbours.png"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
+}
+
+/* Another prior for the same autoencoder, and one level alone */
+Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
+    few_garments(400, 120);
+    RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");
+    RUN("vqvae2", "train -q --stage top --top-steps 1 --attention none --prior-channels 16 "
+                  "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/b");
+    RUN("vqvae2", "train -q --stage bottom --bottom-steps 1 --attention none --prior-channels 16 "
+                  "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/b");
+    cr_expect(file_there("b/weights.safetensors"));
+    RUN("vqvae2", TRAIN "--levels 1 --steps 1 --bottom-steps 1 --data %s --out %s/one");
+    RUN("vqvae2", "eval -q --samples 20 --data %s --out %s/one");
+    RUN("vqvae2", "eval -q --stage autoencoder --data %s --out %s/a");
+    cr_expect(file_there("one/metrics.json") && file_there("a/metrics.json"));
+}
+
+Test(vqvae2_program, bad_input_gets_one_line_and_a_status) {
+    few_garments(200, 40);
+    RUN("vqvae2", TRAIN "--steps 1 --top-steps 1 --bottom-steps 1 --data %s --out %s/a");
+    static const struct {
+        const char *arguments;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"train --levels 3 --out %s/x", 2, "--levels"},
+        {"train --stage middle --out %s/x", 2, "middle"},
+        {"train --stage top --levels 1 --out %s/x", 2, "top"},
+        {"train --autoencoder x --out %s/x", 2, "--autoencoder"},
+        {"train --prior-channels 17 --out %s/x", 2, "--prior-channels"},
+        {"train --stage top --classes 3 --out %s/a", 1, "classes"},
+        {"train --stage top --codes 32 --data %s --out %s/a", 2, "--codes"},
+        {"train --stage bottom --data %s --out %s/nothing", 1, "autoencoder-weights"},
+        {"train --steps 1 --data %s/none --out %s/x", 1, "none"},
+        {"sample --temperature -1 --out %s/x", 2, "--temperature"},
+        {"eval --keep 0 --out %s/x", 2, "--keep"},
+        {"sample --attention both --data %s --out %s/a", 2, "--attention"},
+        {"sample --weights %s/stderr --out %s/x", 1, "stderr"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refusal("vqvae2", cases[i].arguments, cases[i].status, cases[i].says);
+}
+#endif
