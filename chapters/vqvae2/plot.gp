@@ -1,0 +1,69 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   autoencoder-log.csv -> autoencoder.png    top-log.csv, bottom-log.csv -> priors.png
+#   levels.csv -> levels.png    priors.csv -> ablation.png    trade.csv -> trade.png
+
+if (there(record."/autoencoder-log.csv")) {
+    set output out."/autoencoder.png"
+    set terminal pngcairo size 1100,460 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,2 title "The two-level autoencoder"
+    set xlabel "training step"
+    set title "squared error / variance of the data"
+    set logscale y
+    plot record."/autoencoder-log.csv" using "step":"error" with lines linecolor rgb sky title "training batches", \
+         "" using "step":"validation_error" with linespoints linetype 2 pointsize 0.4 title "validation"
+    unset logscale
+    set title "perplexity of the codes on validation pictures"
+    set yrange [0:*]
+    plot record."/autoencoder-log.csv" using "step":"perplexity_top" with linespoints linetype 1 pointsize 0.4 title "top", \
+         "" using "step":"perplexity_bottom" with linespoints linetype 4 pointsize 0.4 title "bottom"
+    unset multiplot
+    set yrange [*:*]
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+}
+
+if (there(record."/top-log.csv") && there(record."/bottom-log.csv")) {
+    set output out."/priors.png"
+    set title "What a code costs"
+    set xlabel "training step"
+    set ylabel "nats a code"
+    plot record."/top-log.csv" using "step":"loss" with lines linecolor rgb sky title "top, training batches (dropout)", \
+         "" using "step":"validation" with linespoints linetype 1 pointsize 0.4 title "top, validation, averaged weights", \
+         record."/bottom-log.csv" using "step":"loss" with lines linecolor rgb orange title "bottom, training batches (dropout)", \
+         "" using "step":"validation" with linespoints linetype 4 pointsize 0.4 title "bottom, validation, averaged weights"
+    unset ylabel
+}
+
+set style fill solid 0.9 noborder
+set style histogram clustered gap 1
+if (there(record."/levels.csv")) {
+    set output out."/levels.png"
+    set title "Rebuilt from what: squared error / variance, test pictures"
+    set style data histogram
+    set yrange [0:*]
+    unset xlabel
+    plot record."/levels.csv" using "test":xticlabels(sprintf("%s, %s", strcol("levels"), strcol("shown"))) linecolor rgb blue title "test", \
+         "" using "train" linecolor rgb sky title "train"
+}
+
+if (there(record."/priors.csv")) {
+    set output out."/ablation.png"
+    set title "Bits a picture's codes cost: attention in no, the top, both priors; one level"
+    set style data histogram
+    set yrange [0:*]
+    unset xlabel
+    plot record."/priors.csv" using (strcol("part") eq "train" ? column("bits") : NaN):xticlabels("prior") linecolor rgb sky title "train", \
+         "" using (strcol("part") eq "test" ? column("bits") : NaN) linecolor rgb blue title "test"
+}
+
+if (there(record."/trade.csv")) {
+    set output out."/trade.png"
+    set title "Quality against variety, 1,000 samples"
+    set style data linespoints
+    set xlabel "recall"
+    set ylabel "precision"
+    set yrange [*:*]
+    plot record."/trade.csv" using (column("keep") == 1 ? column("recall") : NaN):"precision":"temperature" with labels offset 0,1 notitle, \
+         "" using (column("keep") == 1 ? column("recall") : NaN):"precision" with points linetype 1 pointtype 7 title "temperature (its value above)", \
+         "" using (column("keep") < 1 ? column("recall") : NaN):"precision":"keep" with labels offset 0,1 notitle, \
+         "" using (column("keep") < 1 ? column("recall") : NaN):"precision" with points linetype 2 pointtype 7 title "rejection (share kept above)"
+}
