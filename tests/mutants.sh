@@ -108,6 +108,16 @@ mutant chapters/vqvae/prior.c vqvae-double 't_add(conv2d(&l->horizontal, h), lin
 mutant chapters/vqvae/prior.c vqvae-double 'keep(c, gated(l, v_sum, c->labels), c->v[k + 1], i, 0);' ''
 mutant chapters/vqvae/vqvae.c vqvae-double 't_scale(q->commitment_loss, beta)' 'q->commitment_loss'
 mutant chapters/vqvae/vqvae.c vqvae-double 'inside = -log(-expm1(-1 / scale))' 'inside = 0'
+mutant chapters/vqvae2/vqvae2.c vqvae2-double 'decoder(&v->dec_t, top)' 'decoder(&v->dec_t, t_detach(top))'
+mutant chapters/vqvae2/vqvae2.c vqvae2-double 'if (e->top.codes) commitment = t_add(commitment, e->top.commitment_loss);' ''
+mutant chapters/vqvae2/vqvae2.c vqvae2-double '(double)book->cluster_size->x[k] * (double)book' '(double)book'
+mutant chapters/vqvae2/pixelsnail.c vqvae2-double 'column < k / 2;' 'column <= k / 2;'
+mutant chapters/vqvae2/pixelsnail.c vqvae2-double 'i % N < i / N' 'i % N <= i / N'
+mutant chapters/vqvae2/pixelsnail.c vqvae2-double 't_pad(x, axis, 1, 0)' 't_pad(x, axis, 0, 1)'
+mutant chapters/vqvae2/pixelsnail.c vqvae2-double '(size_t)s->position * in, n * in, false)' '(size_t)(s->position / 2) * in, n * in, false)'
+mutant chapters/vqvae2/pixelsnail.c vqvae2-double '[best]) / temperature)' '[best]))'
+mutant chapters/vqvae2/pixelsnail.c vqvae2-double 'return y ? t_add_channel(y, class)' 'return y ? y'
+mutant chapters/vqvae2/pictures.c vqvae2-double '(i * side + border) * side + border' '(i * side + border) * side'
 
 echo "$killed mutants killed, $survived survived"
 [ $survived = 0 ]

@@ -1,4 +1,4 @@
-/* vqvae2 — train, sample from, evaluate the two-level autoencoder and the two priors over its codes. */
+/* vqvae2 — train, sample from, evaluate the two-level autoencoder and the priors over its codes. */
 #include "data/batches.h"
 #include "eval/scores.h"
 #include "io/checkpoint.h"
@@ -95,7 +95,7 @@ static Cli cli = {.program = "vqvae2",
 enum { AUTOENCODER, TOP, BOTTOM, STAGES };
 static const char *const stage_names[] = {"autoencoder", "top", "bottom"};
 
-/* ---- networks ---------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 static bool garments(void) {
     return !strcmp(o.common.config, "default");
@@ -118,14 +118,14 @@ static Vqvae2 new_autoencoder(Params *p) {
 static Snail new_prior(Params *p, int stage) {
     bool both = !strcmp(o.attention, "both"), top = stage == TOP;
     int size = side() / (top ? 8 : 4);
-    bool alone = o.levels == 1;                   /* then it takes the top's part */
+    bool first = top || o.levels == 1;            /* nothing above it to be told */
     return snail_new(p, (SnailConfig){.height = size, .width = size, .codes = o.codes,
                                       .channels = o.prior_channels, .kernel = 3,
                                       .blocks = 2, .res_blocks = top ? 2 : 3,
                                       .res_channels = o.prior_channels * 3 / 4,
-                                      .attention = top || alone ? strcmp(o.attention, "none") : both,
+                                      .attention = first ? strcmp(o.attention, "none") : both,
                                       .dropout = 0.1, .condition_channels = 32,
-                                      .condition_blocks = top || alone ? 0 : 2,
+                                      .condition_blocks = first ? 0 : 2,
                                       .condition_kernel = 3, .condition_codes = o.codes,
                                       .classes = o.classes, .previous = true});
 }
@@ -190,7 +190,7 @@ static void load_all(Models *m) {
     free(own);
 }
 
-/* ---- what all commands use --------------------------------------------------------------------- */
+/* ---- what all commands use ------------------------------------------------------------------- */
 
 static real *new_pictures(Arena *arena, const Pictures *d, int n) {
     return arena_get(arena, (size_t)n * (size_t)picture_len(d) * sizeof(real));
@@ -220,7 +220,8 @@ typedef struct {
     real *x;
 } Coded;
 
-static Coded code_first(Arena *arena, const Pictures *d, const Vqvae2 *v, const Images *set, int n) {
+static Coded code_first(Arena *arena, const Pictures *d, const Vqvae2 *v, const Images *set,
+                        int n) {
     n = n < set->count ? n : set->count;
     int N = bottom_codes(d);
     Coded c = {n, new_ints(arena, n), new_ints(arena, n * N / 4), new_ints(arena, n * N),
@@ -239,7 +240,7 @@ static void save_grid(char *path, const Pictures *d, const real *x, int rows, in
     free(path);
 }
 
-/* ---- reconstructions --------------------------------------------------------------------------- */
+/* ---- reconstructions ------------------------------------------------------------------------- */
 
 static const char *const kinds[] = {"both", "top_only", "bottom_only"};
 
@@ -267,7 +268,7 @@ static void picture_of_reconstructions(char *path, const Pictures *d, const Vqva
     arena_free(&arena);
 }
 
-/* ---- training the autoencoder ------------------------------------------------------------------ */
+/* ---- training the autoencoder ---------------------------------------------------------------- */
 
 /* how validation pictures are coded and rebuilt, into the log */
 static void validate_autoencoder(Run *run, const Pictures *d, const Vqvae2 *v, double variance) {
@@ -353,7 +354,7 @@ static int train_autoencoder(void) {
     return run_finish(&run);
 }
 
-/* ---- training a prior -------------------------------------------------------------------------- */
+/* ---- training a prior ------------------------------------------------------------------------ */
 
 /* the codes that a prior is about, and those it is told */
 static int *codes_of(const Coded *c, int stage) { return stage == TOP ? c->top : c->bottom; }
@@ -362,7 +363,8 @@ static int *told(const Coded *c, int stage) {
 }
 
 /* mean over all positions of the nats that n pictures' codes cost */
-static double mean_nats(const Snail *s, int n, const int *codes, const int *top, const int *labels) {
+static double mean_nats(const Snail *s, int n, const int *codes, const int *top,
+                        const int *labels) {
     int N = s->c.height * s->c.width;
     double nats[POSITIONS], sum = 0;
     snail_nats(s, n, codes, top, labels, nats);
@@ -410,8 +412,8 @@ static Tensor *prior_loss(const Snail *s, int stage, Tape *t, const Coded *c, in
     return t_cross_entropy(logits, z);
 }
 
-/* a picture of prior samples for the training of either: the top's with the bottom of its codes left
- * out, the bottom's with the top of validation pictures */
+/* what a prior in training writes: the top's with the bottom left out, the bottom's for the tops of
+ * validation pictures */
 static void picture_of_prior(char *path, const Pictures *d, Models *m, int stage, const Coded *c) {
     Arena arena = {0};
     int n = c->n < 4 * COLUMNS ? c->n / COLUMNS * COLUMNS : 4 * COLUMNS, N = bottom_codes(d);
@@ -508,7 +510,7 @@ static int train(void) {
     return 0;
 }
 
-/* ---- pictures from the priors ------------------------------------------------------------------ */
+/* ---- pictures from the priors ---------------------------------------------------------------- */
 
 /* n pictures, classes 0, 1, ..., 0, 1, ... or as given: top, then bottom, then pixels */
 static void draw(const Pictures *d, const Models *m, int n, const int *labels, Rng *rng, real *x) {
@@ -523,8 +525,9 @@ static void draw(const Pictures *d, const Models *m, int n, const int *labels, R
     arena_free(&arena);
 }
 
-/* Rejection (Razavi et al. 2019, section 3.3): of the n / keep pictures drawn for a class, the ones whose class
- * the classifier is surest of. x (n, ...), in the order of `labels`. */
+/* Rejection (Razavi et al. 2019, section 3.3): of the pictures drawn for a class, 1 / keep times as
+ * many as are wanted, those whose class the classifier is surest of. x (n, ...), in the order of
+ * `labels`. */
 static void draw_best(const Pictures *d, const Models *m, const Judge *judge, int n,
                       const int *labels, Rng *rng, real *x) {
     int tries = (int)ceil(1 / o.keep);
@@ -587,8 +590,8 @@ static void picture_of_uniform_codes(const Pictures *d, const Models *m) {
     arena_free(&arena);
 }
 
-/* Each row: a test picture, rebuilt, and then with bottoms that the prior draws for its top: what the
- * top has fixed stays, the rest changes. */
+/* Each row: a test picture, rebuilt, and then with bottoms that the prior draws for its top: what
+ * the top has fixed stays, the rest changes. */
 static void picture_of_bottoms(const Pictures *d, const Models *m) {
     enum { ROWS = 6 };
     Arena arena = {0};
@@ -614,10 +617,12 @@ static void picture_of_bottoms(const Pictures *d, const Models *m) {
 }
 
 /* a code as a colour: three numbers of its vector, so that codes near each other look alike */
-static void paint_codes(const Pictures *d, const Codebook *book, const int *z, int size, real *rgb) {
+static void paint_codes(const Pictures *d, const Codebook *book, const int *z, int size,
+                        real *rgb) {
     int side = d->side, D = book->dim;
     for (int i = 0; i < side * side; i++) {
-        const real *e = book->table->x + z[i / side * size / side * size + i % side * size / side] * D;
+        int row = i / side * size / side, column = i % side * size / side;
+        const real *e = book->table->x + z[row * size + column] * D;
         for (int k = 0; k < 3; k++) rgb[3 * i + k] = e[k * (D - 1) / 2];
     }
 }
@@ -644,7 +649,8 @@ static void picture_of_codes(const Pictures *d, const Models *m) {
 
 static void check_keep(void) {
     if (o.keep < 1 && !garments())
-        usage_error("--keep: the classifier knows garments alone, not --config %s", o.common.config);
+        usage_error("--keep: the classifier knows garments alone; not --config %s",
+                    o.common.config);
 }
 
 static int sample(void) {
@@ -667,9 +673,9 @@ static int sample(void) {
     return 0;
 }
 
-/* ---- eval -------------------------------------------------------------------------------------- */
+/* ---- eval ------------------------------------------------------------------------------------ */
 
-enum { MEASURED = 2000 };         /* pictures of each part that errors and likelihoods are means of */
+enum { MEASURED = 2000 };    /* pictures of each part that errors and likelihoods are means of */
 
 static const char *const part_names[] = {"train", "validation", "test"};
 static const Images *part(const Pictures *d, int k) {
@@ -757,7 +763,8 @@ static void measure_priors(const Pictures *d, const Models *models, cJSON *m) {
 static void measure_samples(const Pictures *d, const Models *models, cJSON *m) {
     Arena arena = {0};
     int n = o.samples < d->test->count ? o.samples : d->test->count, *labels = new_ints(&arena, n);
-    real *x = new_pictures(&arena, d, n), *grey = arena_get(&arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
+    real *x = new_pictures(&arena, d, n);
+    real *grey = arena_get(&arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
     Rng rng = rng_new(o.common.seed, "samples");
     for (int i = 0; i < n; i++) labels[i] = i % d->classes;
     Judge judge = judge_new(&d->fashion, CLASSIFIER_WEIGHTS);
@@ -804,14 +811,15 @@ static int eval(void) {
     return 0;
 }
 
-/* ---- info -------------------------------------------------------------------------------------- */
+/* ---- info ------------------------------------------------------------------------------------ */
 
 static int info(void) {
     Models m = {0};
     for (int s = 0; s < STAGES; s++) {
         if (!has_stage(s)) continue;
         build(&m, s);
-        for (int i = 0; i < m.params[s].count; i++) printf("%s\n", t_describe(m.params[s].list[i]));
+        const Params *p = &m.params[s];
+        for (int i = 0; i < p->count; i++) printf("%s\n", t_describe(p->list[i]));
     }
     for (int s = 0; s < STAGES; s++)
         if (has_stage(s))

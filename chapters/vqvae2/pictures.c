@@ -72,7 +72,7 @@ void garments_of(const Pictures *d, int n, const real *x, real *garments) {
     k_clamp(len, garments, 0, 1, garments);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 double pictures_variance(const Pictures *d) {
     enum { MOST = 2000 };

@@ -1,7 +1,7 @@
 /* pictures.h — the pictures of this chapter: garments with a black border, or colour emoji.
  *
- *   - garments: Fashion-MNIST's 28x28 pixels in the middle of 32x32, so that they can be halved three
- *     times; grey; classes are Fashion-MNIST's
+ *   - garments: Fashion-MNIST's 28x28 pixels in the middle of 32x32, so that they can be halved
+ *     three times; grey; classes are Fashion-MNIST's
  *   - emoji: 64x64, colour; classes are Unicode's groups. Or a user's own folder, with its classes
  *
  * Networks see values in [-1,1]. */
@@ -22,7 +22,7 @@ typedef struct {
     Captioned captioned;
 } Pictures;
 
-/* folder NULL: the Debian packages' data. Fills *d, which must stay where it is. Fails with one line. */
+/* folder NULL: the Debian packages' data. *d must stay where it is. Fails with one line. */
 void pictures_load(Pictures *d, bool garments, const char *folder);
 void pictures_free(Pictures *d);
 

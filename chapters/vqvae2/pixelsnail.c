@@ -1,5 +1,5 @@
 /* pixelsnail.c — the prior: one network, run over all positions at once to be trained, and position
- * by position to draw codes. Both ways go through the same functions: a layer asks `pass->at`. */
+ * by position to draw codes. Both ways use the same functions: a layer asks `pass->at`. */
 #include "pixelsnail.h"
 
 #include "tensor/error.h"
@@ -14,7 +14,7 @@ typedef struct {
     Tensor *condition;                /* (B,H,W,C), (B,1,1,C) or NULL */
 } Pass;
 
-/* ---- weight normalisation ---------------------------------------------------------------------- */
+/* ---- weight normalisation -------------------------------------------------------------------- */
 
 /* 1 where a causal kernel (k,k) may look: its last row is the position's own, whose middle is the
  * position itself */
@@ -92,7 +92,7 @@ static Tensor *weight_of(const WeightNorm *l, Tape *t) {
     return t_mul(v, t_div(t_reshape(t_use(t, l->g), SHAPE(1, out)), norm));
 }
 
-/* ---- what a position leaves behind -------------------------------------------------------------- */
+/* ---- what a position leaves behind ----------------------------------------------------------- */
 
 /* the memory of this layer: layers are always passed in the same order */
 static Memory *memory_of(Sampler *s, const WeightNorm *l) {
@@ -147,7 +147,7 @@ static Tensor *weight_norm(const WeightNorm *l, Tensor *x, const Pass *p) {
     return t_conv2d(x, t_reshape(w, l->v->rank, l->v->shape), l->b, l->pad);
 }
 
-/* ---- construction ------------------------------------------------------------------------------ */
+/* ---- construction ---------------------------------------------------------------------------- */
 
 typedef enum { SAME, CAUSAL } Kernels;
 
@@ -185,8 +185,8 @@ static SnailBlock block_new(Scope s, const SnailConfig *c) {
     return b;
 }
 
-/* Position (i,j) sees rows above by what `horizontal` makes for (i-1,j), and its own row and those above,
- * to the left, by what `vertical` makes for (i,j-1). */
+/* Position (i,j) sees rows above by what `horizontal` makes for (i-1,j), and what is to the left,
+ * in its own row and above, by what `vertical` makes for (i,j-1). */
 static void first_layers_new(Snail *s, Scope top) {
     int K = s->c.codes, C = s->c.channels, k = s->c.kernel;
     s->horizontal = kernel_new(sub(top, "horizontal.conv.conv"), K, C, k / 2, k, true);
@@ -255,7 +255,7 @@ Snail snail_new(Params *p, SnailConfig c) {
     return s;
 }
 
-/* ---- the network ------------------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 Tensor *one_hot(Tape *t, int B, int height, int width, int codes, const int *z) {
     Tensor *y = t_input(t, NULL, SHAPE(B, height, width, codes));
@@ -384,7 +384,7 @@ Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout) {
     return body(s, first_features(s, z, &p), &p);
 }
 
-/* ---- one position after the other -------------------------------------------------------------- */
+/* ---- one position after the other ------------------------------------------------------------ */
 
 void sampler_new(Sampler *s, const Snail *net, int B, const Tensor *condition) {
     size_t N = (size_t)(net->c.height * net->c.width);
@@ -460,7 +460,7 @@ void sampler_free(Sampler *s) {
     tape_free(&s->tape), params_free(&s->weights), arena_free(&s->arena);
 }
 
-/* ---- many pictures ----------------------------------------------------------------------------- */
+/* ---- many pictures --------------------------------------------------------------------------- */
 
 enum { AT_ONCE = 64 };
 

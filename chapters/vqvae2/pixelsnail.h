@@ -1,7 +1,7 @@
 /* pixelsnail.h — an autoregressive prior over a picture of codes: p(z) = prod_i p(z_i | z_<i).
  *
- * Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL"; this is the variant that goes with VQ-VAE-2
- * in rosinality/vq-vae-2-pytorch, whose parameter names are kept. Codes are read row by row. Gated
+ * Chen, Mishra, Rohaninejad & Abbeel 2018, "PixelSNAIL"; this is the variant of VQ-VAE-2 in
+ * rosinality/vq-vae-2-pytorch, whose parameter names are kept. Codes are read row by row. Gated
  * residual blocks of causal convolutions look near, attention over all earlier positions looks far.
  * Every convolution is weight-normalised (Salimans & Kingma 2016): w = g v / |v|, one g an output.
  *
@@ -83,7 +83,7 @@ Tensor *snail_condition(const Snail *s, Tape *t, int B, Tensor *top, const int *
  * dropout: random numbers while training; NULL otherwise. */
 Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout);
 
-/* ---- one position after the other -------------------------------------------------------------- */
+/* ---- one position after the other ------------------------------------------------------------ */
 
 /* What a layer has to keep of a position for later ones */
 typedef struct {
@@ -110,7 +110,8 @@ typedef struct {
 
 /* B pictures at once. condition: from snail_condition, copied */
 void sampler_new(Sampler *s, const Snail *net, int B, const Tensor *condition);
-const real *sampler_logits(Sampler *s);             /* (B,K) of the next position, until the next call */
+/* (B,K) of the next position, until the next call */
+const real *sampler_logits(Sampler *s);
 void sampler_put(Sampler *s, const int *codes);     /* (B): the codes at that position are these */
 void sampler_free(Sampler *s);
 

@@ -1,4 +1,4 @@
-/* test_vqvae2.c — the published size, gradients, what each level and each position depends on, steps
+/* test_vqvae2.c — the published size, gradients, what each level and position depends on, steps
  * against full passes, the prior as a distribution, a few pictures by heart, the program. */
 #include "data/fashion.h"
 #include "nn/optim.h"
@@ -11,7 +11,7 @@
 
 SUITE(vqvae2);
 
-/* ---- the autoencoder --------------------------------------------------------------------------- */
+/* ---- the autoencoder ------------------------------------------------------------------------- */
 
 static Vqvae2Config published = {.levels = 2, .channels = 3, .width = 128, .res_blocks = 2,
                                  .res_channels = 32, .codes = 512, .dim = 64};
@@ -115,8 +115,8 @@ static bool is_zero(size_t n, const real *x) {
     return k_sum_squares(n, x) == 0;
 }
 
-/* Does each gradient arrive at the vectors before quantising as it leaves the codes after it, is it
- * told to the encoder, and does the bottom's loss reach the top through the decoded top codes? */
+/* Does a gradient go through both lookups to both encoders: from the bottom's codes, through the
+ * decoded top codes it was quantised beside, to the top? */
 Test(vqvae2, gradients_pass_straight_through_both_codebooks) {
     Params p = {.seed = 2};
     Vqvae2 v = moved(&p, small);
@@ -127,13 +127,13 @@ Test(vqvae2, gradients_pass_straight_through_both_codebooks) {
     backward(weighted(e.bottom.codes, "cotangent"));
     cr_expect(params_find(&p, "enc_b.blocks.0.w")->has_grad);
     cr_expect(params_find(&p, "dec_t.blocks.0.w")->has_grad, "the bottom is not told the top");
-    cr_expect(params_find(&p, "enc_t.blocks.0.w")->has_grad, "nothing goes through the top's codes");
+    cr_expect(params_find(&p, "enc_t.blocks.0.w")->has_grad, "nothing passes the top's codes");
     cr_expect(params_find(&p, "quantize_conv_t.w")->has_grad);
     tape_free(&t);
     params_free(&p);
 }
 
-/* The top is quantised first: other top codes change what the bottom quantises, never the reverse. */
+/* The top is quantised first: other top codes change what the bottom quantises, not the reverse. */
 Test(vqvae2, the_bottom_is_quantised_with_the_top_in_view) {
     Params p = {.seed = 2};
     Vqvae2 v = moved(&p, small);
@@ -152,7 +152,7 @@ Test(vqvae2, the_bottom_is_quantised_with_the_top_in_view) {
     params_free(&p);
 }
 
-/* Are pictures from numbers of codes the decoder's, and is a level that is left out the mean code? */
+/* Are pictures from numbers of codes the decoder's, and is a level left out the mean code? */
 Test(vqvae2, numbers_of_codes_give_the_decoders_pictures) {
     Params p = {.seed = 2};
     Vqvae2 v = moved(&p, small);
@@ -201,7 +201,7 @@ Test(vqvae2, the_loss_is_the_scaled_error_and_a_quarter_of_both_commitments) {
     params_free(&p);
 }
 
-/* ---- the prior --------------------------------------------------------------------------------- */
+/* ---- the prior ------------------------------------------------------------------------------- */
 
 static const SnailConfig tiny = {.height = 4, .width = 6, .codes = 5, .channels = 16, .kernel = 3,
                                  .blocks = 2, .res_blocks = 1, .res_channels = 7, .out_blocks = 1,
@@ -306,8 +306,8 @@ static void through_kernel(int kernel, bool from[N][N], bool to[N][N]) {
 }
 
 /* What the definition of the layers lets through, worked out on positions: which codes are in the
- * features of each, with convolutions alone. A block's two kernels both leave out the middle, which only
- * its shortcut passes on. */
+ * features of each, with convolutions alone. A block's two kernels both leave out the middle, which
+ * only its shortcut passes on. */
 static void what_convolutions_reach(SnailConfig c, bool feature[N][N]) {
     static bool one[N][N], two[N][N];
     int k = c.kernel / 2;
@@ -325,8 +325,8 @@ static void what_convolutions_reach(SnailConfig c, bool feature[N][N]) {
     }
 }
 
-/* Without attention: exactly the cone that the kernels span, no more and no less. Codes to the upper
- * right lie outside it: that is the blind spot which attention is for. */
+/* Without attention: exactly the cone that the kernels span, no more and no less. Codes to the
+ * upper right lie outside it: that is the blind spot which attention is for. */
 Test(vqvae2, convolutions_alone_see_the_cone_that_their_kernels_span) {
     for (int previous = 0; previous < 2; previous++) {
         bool seen[N * N], reach[N][N];
@@ -393,8 +393,9 @@ static void expect_steps_equal_pass(SnailConfig c, const char *what) {
     for (int i = 0; i < N; i++) {
         const real *logits = sampler_logits(&sampler);
         for (int b = 0; b < 3; b++) {
+            const real *expected = full->x + (b * N + i) * 5;
             for (int k = 0; k < 5; k++)
-                worst = fmax(worst, fabs((double)(logits[b * 5 + k] - full->x[(b * N + i) * 5 + k])));
+                worst = fmax(worst, fabs((double)(logits[b * 5 + k] - expected[k])));
             at[b] = z[b * N + i];
         }
         sampler_put(&sampler, at);
@@ -485,7 +486,7 @@ Test(vqvae2, temperature_sharpens_the_draw) {
     params_free(&p);
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures -------------------------------------------------------------------------------- */
 
 /* Does a garment survive its border, and does an error count 28x28 pixels? */
 Test(vqvae2, garments_stand_in_a_black_frame) {
@@ -508,7 +509,7 @@ Test(vqvae2, garments_stand_in_a_black_frame) {
     pictures_free(&d);
 }
 
-/* ---- learning ---------------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
 /* Eight garments by heart: the autoencoder rebuilds them, and both priors know their codes. */
@@ -566,19 +567,21 @@ Test(vqvae2, eight_garments_are_learned_by_heart) {
 }
 #endif
 
-/* ---- the program ------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
 PROGRAM_SUITE(vqvae2_program);
 
 #define TRAIN "train -q --batch 8 --prior-batch 4 --width 16 --codes 64 --prior-channels 16 "
+#define TWO_EACH TRAIN "--steps 2 --top-steps 2 --bottom-steps 2 "
+#define ONE_EACH TRAIN "--steps 1 --top-steps 1 --bottom-steps 1 "
 
 /* Same seed, another number of threads: the same weights, bit for bit, in every stage? */
 Test(vqvae2_program, weights_do_not_depend_on_threads) {
     few_garments(200, 40);
-    RUN("vqvae2", TRAIN "--steps 2 --top-steps 2 --bottom-steps 2 --data %s --threads 1 --out %s/one");
-    RUN("vqvae2", TRAIN "--steps 2 --top-steps 2 --bottom-steps 2 --data %s --threads 2 --out %s/two");
-    RUN("vqvae2", TRAIN "--steps 2 --top-steps 1 --bottom-steps 1 --data %s --seed 2 --out %s/other");
+    RUN("vqvae2", TWO_EACH "--data %s --threads 1 --out %s/one");
+    RUN("vqvae2", TWO_EACH "--data %s --threads 2 --out %s/two");
+    RUN("vqvae2", TWO_EACH "--data %s --seed 2 --out %s/other");
     cr_assert(same_file("one/weights.safetensors", "two/weights.safetensors"));
     cr_assert(same_file("one/bottom-weights.safetensors", "two/bottom-weights.safetensors"));
     cr_assert(!same_file("one/autoencoder-weights.safetensors",
@@ -640,7 +643,7 @@ Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
 
 Test(vqvae2_program, bad_input_gets_one_line_and_a_status) {
     few_garments(200, 40);
-    RUN("vqvae2", TRAIN "--steps 1 --top-steps 1 --bottom-steps 1 --data %s --out %s/a");
+    RUN("vqvae2", ONE_EACH "--data %s --out %s/a");
     static const struct {
         const char *arguments;
         int status;

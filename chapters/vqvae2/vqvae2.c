@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- construction ------------------------------------------------------------------------------ */
+/* ---- construction ---------------------------------------------------------------------------- */
 
 /* Layers bear the numbers they have in the public code, where activations are counted too. */
 static void residuals_new(Residual *r, Scope s, int first, int blocks, int width, int inside) {
@@ -65,7 +65,7 @@ Vqvae2 vqvae2_new(Params *p, Vqvae2Config c) {
     return v;
 }
 
-/* ---- the networks ------------------------------------------------------------------------------ */
+/* ---- the networks ---------------------------------------------------------------------------- */
 
 static Tensor *residuals(const Residual *r, int blocks, Tensor *x) {
     for (int i = 0; i < blocks; i++) {
@@ -88,7 +88,7 @@ static Tensor *decoder(const Decoder *d, Tensor *x) {
     return x;
 }
 
-/* what the bottom codebook quantises: the features beside the decoded top, which it need not repeat */
+/* what the bottom codebook quantises: features beside the decoded top, which it need not repeat */
 static Tensor *bottom_vectors(const Vqvae2 *v, Tensor *features, Tensor *top) {
     if (top) features = t_concat(decoder(&v->dec_t, top), features, -1);
     return conv2d(&v->to_bottom, features);
@@ -117,7 +117,7 @@ Tensor *vqvae2_loss(const Encoding *e, Tensor *x, Tensor *decoded, double varian
     return t_add(t_scale(t_mse(decoded, x), 1 / variance), t_scale(commitment, 0.25));
 }
 
-/* ---- codebooks --------------------------------------------------------------------------------- */
+/* ---- codebooks ------------------------------------------------------------------------------- */
 
 void vqvae2_start(Vqvae2 *v, Tensor *x, Rng *rng) {
     Tensor *features = encoder(&v->enc_b, x), *top = NULL;
@@ -139,7 +139,7 @@ int codebooks_update(Vqvae2 *v, const Encoding *e, double threshold, Rng *rng) {
     return revived + codebook_revive(&v->bottom, &e->bottom, threshold, rng);
 }
 
-/* ---- many pictures, no gradients --------------------------------------------------------------- */
+/* ---- many pictures, no gradients ------------------------------------------------------------- */
 
 enum { AT_ONCE = 32 };
 

@@ -1,4 +1,4 @@
-/* vqvae2.h — a picture as two pictures of codes: a coarse one for what it shows, a finer one for how.
+/* vqvae2.h — a picture as two pictures of codes: a coarse one for the whole, a finer for detail.
  *
  * Razavi, van den Oord & Vinyals 2019, "Generating Diverse High-Fidelity Images with VQ-VAE-2",
  * section 3.1; networks and parameter names are those of rosinality/vq-vae-2-pytorch.
@@ -63,10 +63,10 @@ Vqvae2 vqvae2_new(Params *p, Vqvae2Config c);
 
 /* What one pass makes of x (B,H,W,C), H and W multiples of 8 (of 4, for one level) */
 typedef struct {
-    Quantised top, bottom;            /* (B,H/8,W/8,D); (B,H/4,W/4,D). One level: top.codes is NULL */
+    Quantised top, bottom;      /* (B,H/8,W/8,D); (B,H/4,W/4,D). One level: top.codes is NULL */
 } Encoding;
 Encoding encode(const Vqvae2 *v, Tensor *x);
-Tensor *decode(const Vqvae2 *v, Tensor *top, Tensor *bottom);      /* -> (B,H,W,C); top NULL: none */
+Tensor *decode(const Vqvae2 *v, Tensor *top, Tensor *bottom);    /* -> (B,H,W,C); top NULL: none */
 
 /* mean (x' - x)^2 / variance + 0.25 (the two commitment losses). The variance is the data's: with
  * it 0.25 weighs the same whatever the pictures are. (The public code leaves it out.) */
@@ -74,11 +74,11 @@ Tensor *vqvae2_loss(const Encoding *e, Tensor *x, Tensor *decoded, double varian
 
 /* Before the first step: both codebooks at outputs for x. */
 void vqvae2_start(Vqvae2 *v, Tensor *x, Rng *rng);
-/* After encode, once a step. Codes that fewer than `threshold` vectors a step chose on average begin
- * anew at some vector of this step; returns how many. */
+/* After encode, once a step. Codes that fewer than `threshold` vectors a step chose on average
+ * begin anew at some vector of this step; returns how many. */
 int codebooks_update(Vqvae2 *v, const Encoding *e, double threshold, Rng *rng);
 
-/* ---- n pictures (n,H,W,C) in plain arrays -------------------------------------------------------- */
+/* ---- n pictures (n,H,W,C) in plain arrays ---------------------------------------------------- */
 
 /* top (n,H/8,W/8) and bottom (n,H/4,W/4): numbers of codes */
 void encode_all(const Vqvae2 *v, int n, int height, int width, const real *x, int *top,

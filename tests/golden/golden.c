@@ -308,7 +308,8 @@ void golden_sizes(const Golden *g, const char *name, int shape[4]) {
     char *whole = text_format("in.%s", name);
     const StTensor *t = safetensors_find(&g->file, whole);
     free(whole);
-    if (!t || t->rank > 4) fail("%s: has no in.%s, which our %s needs", g->path, name, g->model->model);
+    if (!t || t->rank > 4)
+        fail("%s: has no in.%s, which our %s needs", g->path, name, g->model->model);
     sizes_of(t, shape);
 }
 

@@ -1,4 +1,4 @@
-/* vqvae2.c — the two-level network, its quantiser and the two priors of rosinality/vq-vae-2-pytorch.
+/* vqvae2.c — the two-level network, its quantiser and the priors of rosinality/vq-vae-2-pytorch.
  * Our parameters bear the official names. */
 #include "../../chapters/vqvae2/pixelsnail.h"
 #include "../../chapters/vqvae2/vqvae2.h"
@@ -12,13 +12,14 @@ static bool training(const Golden *g) {
 }
 
 static void run_vqvae2(Golden *g) {
-    Vqvae2 net = vqvae2_new(&g->params, (Vqvae2Config){.levels = 2,
-                                                       .channels = golden_int(g, "in_channel", 3),
-                                                       .width = golden_int(g, "channel", 128),
-                                                       .res_blocks = golden_int(g, "n_res_block", 2),
-                                                       .res_channels = golden_int(g, "n_res_channel", 32),
-                                                       .dim = golden_int(g, "embed_dim", 64),
-                                                       .codes = golden_int(g, "n_embed", 512)});
+    Vqvae2Config c = {.levels = 2,
+                      .channels = golden_int(g, "in_channel", 3),
+                      .width = golden_int(g, "channel", 128),
+                      .res_blocks = golden_int(g, "n_res_block", 2),
+                      .res_channels = golden_int(g, "n_res_channel", 32),
+                      .dim = golden_int(g, "embed_dim", 64),
+                      .codes = golden_int(g, "n_embed", 512)};
+    Vqvae2 net = vqvae2_new(&g->params, c);
     golden_load(g);
     Encoding e = encode(&net, golden_input(g, "input"));
     golden_integers(g, "id_t", e.top.index, (size_t)e.top.n);
