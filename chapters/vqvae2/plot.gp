@@ -29,7 +29,7 @@ if (there(record."/top-log.csv") && there(record."/bottom-log.csv")) {
     plot record."/top-log.csv" using "step":"loss" with lines linecolor rgb sky title "top, training batches (dropout)", \
          "" using "step":"validation" with linespoints linetype 1 pointsize 0.4 title "top, validation, averaged weights", \
          record."/bottom-log.csv" using "step":"loss" with lines linecolor rgb orange title "bottom, training batches (dropout)", \
-         "" using "step":"validation" with linespoints linetype 4 pointsize 0.4 title "bottom, validation, averaged weights"
+         "" using "step":"validation" with linespoints linecolor rgb red pointtype 7 pointsize 0.4 title "bottom, validation, averaged weights"
     unset ylabel
 }
 
@@ -37,7 +37,8 @@ set style fill solid 0.9 noborder
 set style histogram clustered gap 1
 if (there(record."/levels.csv")) {
     set output out."/levels.png"
-    set title "Rebuilt from what: squared error / variance, test pictures"
+    set title "Rebuilt from what: squared error / variance"
+    set xtics noenhanced
     set style data histogram
     set yrange [0:*]
     unset xlabel
@@ -51,8 +52,9 @@ if (there(record."/priors.csv")) {
     set style data histogram
     set yrange [0:*]
     unset xlabel
-    plot record."/priors.csv" using (strcol("part") eq "train" ? column("bits") : NaN):xticlabels("prior") linecolor rgb sky title "train", \
-         "" using (strcol("part") eq "test" ? column("bits") : NaN) linecolor rgb blue title "test"
+    plot record."/priors.csv" using "train":xticlabels(1) linecolor rgb sky title "train", \
+         "" using "validation" linecolor rgb green title "validation", \
+         "" using "test" linecolor rgb blue title "test"
 }
 
 if (there(record."/trade.csv")) {

@@ -7,7 +7,9 @@
 out=${1:-build/runs/vqvae2-sweep} steps=${2:-3000}
 vqvae2=${BUILD:-build}/vqvae2 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
-of() { tr -d '\n\t ' <"$3" | sed "s/.*\"$1\":{\([^}]*\)}.*/\1/; s/.*\"$2\":\([-0-9.e+]*\).*/\1/"; }
+# of OBJECT KEY FILE: a number in an object of metrics.json; outer KEY FILE: one beside the objects
+of() { tr -d '\n\t ' <"$3" | sed -n "s/.*\"$1\":{\([^}]*\)}.*/\1/; s/.*\"$2\":\([-0-9.e+]*\).*/\1/p"; }
+outer() { tr -d '\n\t ' <"$2" | sed -n "s/.*\"$1\":\([-0-9.e+]*\).*/\1/p"; }
 
 trained() {   # DIR STAGE FILE OPTIONS...: trains a stage unless its weights are there
     dir=$1 stage=$2
@@ -32,19 +34,20 @@ for levels in two one; do
     m=$out/$levels-rebuilt/metrics.json shown="both top_only bottom_only"
     [ $levels = one ] && shown=both
     for s in $shown; do
-        echo "$levels,$s,$(of '[a-z_]*' bits_per_picture "$m"),$(of train "$s" "$m"),$(of validation "$s" "$m"),$(of test "$s" "$m")"
+        echo "$levels,$s,$(outer bits_per_picture "$m"),$(of train "$s" "$m"),$(of validation "$s" "$m"),$(of test "$s" "$m")"
     done
 done >>"$out/levels.csv.tmp"
 mv "$out/levels.csv.tmp" "$out/levels.csv"
 
-echo "prior,part,top,bottom,other_top,bits" >"$out/priors.csv.tmp"
+# bits a picture, and nats a code
+echo "prior,train,validation,test,top_train,top_test,bottom_train,bottom_test,bottom_other_top" >"$out/priors.csv.tmp"
 for kind in none top both one; do
-    [ -s "$out/$kind/metrics.json" ] || $vqvae2 eval -q $threads --out "$out/$kind" || exit 1
-    for part in train validation test; do
-        m=$out/$kind/metrics.json top=$(of $part nats_top "$m") other=$(of $part nats_bottom_of_another_top "$m")
-        [ $kind = one ] && top=nan other=nan
-        echo "$kind,$part,$top,$(of $part nats_bottom "$m"),$other,$(of $part code_bits_per_picture "$m")"
-    done
+    m=$out/$kind/metrics.json
+    [ -s "$m" ] || $vqvae2 eval -q $threads --out "$out/$kind" || exit 1
+    row=$kind
+    for part in train validation test; do row=$row,$(of $part code_bits_per_picture "$m"); done
+    row=$row,$(of train nats_top "$m"),$(of test nats_top "$m"),$(of train nats_bottom "$m")
+    echo "$row,$(of test nats_bottom "$m"),$(of test nats_bottom_of_another_top "$m")"
 done >>"$out/priors.csv.tmp"
 mv "$out/priors.csv.tmp" "$out/priors.csv"
 
@@ -53,6 +56,6 @@ for setting in 0.5:1 0.7:1 0.85:1 1:1 1.2:1 1:0.5 1:0.25 1:0.1; do
     t=${setting%:*} k=${setting#*:} m=$out/trade-$t-$k/metrics.json
     [ -s "$m" ] || $vqvae2 eval -q $threads --samples 1000 --temperature "$t" --keep "$k" \
         --weights "$out/top/weights.safetensors" --out "$out/trade-$t-$k" || exit 1
-    echo "$t,$k,$(of samples frechet_distance "$m"),$(of samples precision "$m"),$(of samples recall "$m"),$(of samples coverage "$m"),$(of samples accuracy "$m")"
+    echo "$t,$k,$(of samples frechet_distance "$m"),$(of samples precision "$m"),$(of samples recall "$m"),$(of samples coverage "$m"),$(of samples intended_class_accuracy "$m")"
 done >>"$out/trade.csv.tmp"
 mv "$out/trade.csv.tmp" "$out/trade.csv"
