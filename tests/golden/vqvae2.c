@@ -3,6 +3,7 @@
 #include "../../chapters/vqvae2/pixelsnail.h"
 #include "../../chapters/vqvae2/vqvae2.h"
 #include "golden.h"
+#include "tensor/error.h"
 
 static const GoldenName same[] = {{0}};
 
@@ -81,7 +82,7 @@ static void run_pixelsnail(Golden *g) {
 
 const GoldenModel golden_vqvae2[] = {
     {"vqvae2", same, run_vqvae2, false},
-    {"vqvae2_quantize", same, run_quantize, true},
+    {"vqvae2_quantize", same, run_quantize, .channels_last = true},
     {"pixelsnail", same, run_pixelsnail, false},
     {"pixelsnail_cond", same, run_pixelsnail, false},
     {0}};
