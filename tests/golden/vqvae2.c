@@ -81,8 +81,8 @@ static void run_pixelsnail(Golden *g) {
 }
 
 const GoldenModel golden_vqvae2[] = {
-    {"vqvae2", same, run_vqvae2, false},
+    {"vqvae2", same, run_vqvae2},
     {"vqvae2_quantize", same, run_quantize, .channels_last = true},
-    {"pixelsnail", same, run_pixelsnail, false},
-    {"pixelsnail_cond", same, run_pixelsnail, false},
+    {"pixelsnail", same, run_pixelsnail},
+    {"pixelsnail_cond", same, run_pixelsnail},
     {0}};
