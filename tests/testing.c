@@ -78,3 +78,26 @@ double gradient_error_within(Params *p, Tensor *(*loss)(Tape *, void *), void *c
     tape_free(&values);
     return worst;
 }
+
+double log_normal_density(double x, double mean, double variance) {
+    return -(x - mean) * (x - mean) / (2 * variance) - 0.5 * log(2 * M_PI * variance);
+}
+
+void posterior_by_bayes(double beta, double alpha_bar_before, double x0, double xt, double *mean,
+                        double *variance) {
+    enum { N = 200000 };
+    static double logs[N + 1];
+    double most = -INFINITY, sum = 0, sum1 = 0, sum2 = 0;
+    for (int i = 0; i <= N; i++) {
+        double x = -8 + 16.0 * i / N;
+        logs[i] = log_normal_density(xt, sqrt(1 - beta) * x, beta) +
+                  log_normal_density(x, sqrt(alpha_bar_before) * x0, 1 - alpha_bar_before);
+        most = fmax(most, logs[i]);
+    }
+    for (int i = 0; i <= N; i++) {
+        double x = -8 + 16.0 * i / N, p = exp(logs[i] - most);
+        sum += p, sum1 += p * x, sum2 += p * x * x;
+    }
+    *mean = sum1 / sum;
+    *variance = sum2 / sum - *mean * *mean;
+}

@@ -31,4 +31,11 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *
 double gradient_error_within(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
                              int samples, double h);
 
+/* log N(x; mean, variance) */
+double log_normal_density(double x, double mean, double variance);
+/* Bayes' rule on a grid, for the posterior of a diffusion: mean and variance of
+ * q(x_{t-1}|x_t,x0) ~ q(x_t|x_{t-1}) q(x_{t-1}|x0), with beta of step t and alpha_bar of t-1 */
+void posterior_by_bayes(double beta, double alpha_bar_before, double x0, double xt, double *mean,
+                        double *variance);
+
 #endif

@@ -7,6 +7,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "nn/optim.h"
 #include "pca.h"
@@ -190,12 +191,11 @@ static int train(void) {
 
 /* the network that --weights (or the run in --out) holds */
 static Autoencoder load_network(Params *params) {
-    char *own = path_join(o.common.out, "weights.safetensors");
-    const char *path = o.common.weights ? o.common.weights : own;
+    char *path = weights_path(&o.common);
     checkpoint_options(path, &cli, false);
     Autoencoder a = autoencoder_new(params, architecture_named(o.common.config), o.code);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
-    free(own);
+    free(path);
     return a;
 }
 
@@ -208,8 +208,7 @@ static real *codes_of(Arena *arena, const Autoencoder *a, int n, const real *x) 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
 static void save_picture(const char *name, const real *images, int rows) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
+    char *path = announced(&o.common, name);
     save_grid(path, images, rows);
 }
 

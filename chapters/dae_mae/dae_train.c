@@ -6,6 +6,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "nn/optim.h"
 #include "probe.h"
@@ -199,7 +200,7 @@ typedef struct {
 } Trained;
 
 static void trained_load(Trained *t) {
-    char *own = weights_path();
+    char *own = weights_path(&o.common);
     const char *paths[2] = {own, o.plain};
     for (t->count = 0; t->count < 2 && paths[t->count]; t->count++) {
         Params *p = &t->params[t->count];
@@ -249,7 +250,7 @@ static void picture_of_denoising(const Trained *t, const real *x) {
             for (int s = 0; s < SPOILINGS; s++) captions[cell + s] = k ? "plain" : "denoising";
         }
     }
-    char *path = announced("denoising.png");
+    char *path = announced(&o.common, "denoising.png");
     picture_save(path, pictures,
                  (Grid){.count = cell, .height = GARMENT_SIDE, .width = GARMENT_SIDE, .channels = 1,
                         .columns = SPOILINGS, .enlarge = 3, .low = 0, .high = 1,
@@ -275,7 +276,7 @@ static void picture_of_chains(const Dae *d, Corruption c, int n, const real *x) 
             memcpy(film + (i * COLUMNS + step / EVERY) * GARMENT_PIXELS, r + i * GARMENT_PIXELS,
                    bytes);
     }
-    save_grid(announced("chain.png"), film, CHAINS, COLUMNS);
+    save_grid(announced(&o.common, "chain.png"), film, CHAINS, COLUMNS);
 }
 
 int dae_sample(void) {
@@ -290,7 +291,8 @@ int dae_sample(void) {
     picture_of_denoising(&t, x);
     Corruption c = chosen_corruption();
     if (c.kind != CORRUPT_NONE) picture_of_chains(&t.net[0], c, n, x);
-    if (t.net[0].architecture == VINCENT_2008) save_filters(&t.net[0], announced("filters.png"));
+    if (t.net[0].architecture == VINCENT_2008)
+        save_filters(&t.net[0], announced(&o.common, "filters.png"));
     fashion_free(&data);
     arena_free(&arena);
     trained_free(&t);
@@ -303,7 +305,7 @@ int dae_sample(void) {
 static void save_denoising_errors(const Trained *t, int n, const real *x) {
     static const char *const kinds[] = {"gaussian", "masking", "salt-pepper"};
     static const double levels[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
-    char *path = announced("denoising.csv");
+    char *path = announced(&o.common, "denoising.csv");
     AtomicFile f = file_create(path);
     fprintf(f.stream, "corruption,level,untouched,denoising,plain\n");
     Arena arena = {0};
@@ -400,7 +402,7 @@ int dae_eval(void) {
         cJSON_AddItemToObject(m, "probe_plain", probe("plain autoencoder", &t.net[1], &data));
     cJSON_AddItemToObject(m, "probe_untrained", probe_untrained(&data));
     cJSON_AddItemToObject(m, "probe_pixels", probe("pixels", NULL, &data));
-    char *path = announced("metrics.json");
+    char *path = announced(&o.common, "metrics.json");
     json_save(path, m);
     free(path);
     cJSON_Delete(m);

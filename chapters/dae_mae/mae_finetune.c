@@ -6,6 +6,7 @@
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/results.h"
 #include "nn/optim.h"
 #include "settings.h"
 #include "tensor/error.h"
@@ -89,7 +90,7 @@ double classifier_accuracy(const MaeClassifier *c, const Images *set) {
 /* what a file of a whole masked autoencoder holds of the encoder */
 static void load_encoder(Params *classifier, MaeShape shape) {
     Params all = {0};
-    char *path = weights_path();
+    char *path = weights_path(&o.common);
     mae_new(&all, shape);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &all}}});
     for (int i = 0; i < all.count; i++) {
@@ -111,7 +112,7 @@ static void save_result(const FineTuning *how, int labels, double validation, do
     cJSON_AddNumberToObject(m, "lr", how->lr);
     cJSON_AddNumberToObject(m, "validation_accuracy", validation);
     cJSON_AddNumberToObject(m, "test_accuracy", test);
-    char *path = announced("finetune.json");
+    char *path = announced(&o.common, "finetune.json");
     json_save(path, m);
     cJSON_Delete(m);
     free(path);

@@ -4,6 +4,7 @@
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "mae.h"
 #include "nn/optim.h"
@@ -167,7 +168,7 @@ int mae_train(void) {
 /* ---- a trained network ----------------------------------------------------------------------- */
 
 static Mae load_network(Params *params) {
-    char *path = weights_path();
+    char *path = weights_path(&o.common);
     Mae net = mae_new(params, shape_for_garments());
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
     free(path);
@@ -187,7 +188,7 @@ int mae_sample(void) {
     folder_create(o.common.out);
     for (int i = 0; i < 3; i++) {
         char *name = text_format("repairs-%d.png", percent[i]);
-        picture_of_repairs(&net, test, percent[i] / 100.0, announced(name));
+        picture_of_repairs(&net, test, percent[i] / 100.0, announced(&o.common, name));
         free(name);
     }
     fashion_free(&data);
@@ -272,7 +273,7 @@ int mae_eval(void) {
     cJSON_AddNumberToObject(m, "encoder_multiply_adds", encoder_multiply_adds(&net.shape, seen));
     measure_repairs(&arena, &net, &data.test, m);
     measure_features(&arena, &net.encoder, &data, m);
-    char *path = announced("metrics.json");
+    char *path = announced(&o.common, "metrics.json");
     json_save(path, m);
     cJSON_Delete(m);
     free(path);

@@ -1,3 +1,4 @@
+#include "io/results.h"
 #include "settings.h"
 
 #include "io/checkpoint.h"
@@ -93,7 +94,7 @@ static bool reads_weights(void) {
 
 void settle_settings(void) {
     if (reads_weights()) {
-        char *path = weights_path();
+        char *path = weights_path(&o.common);
         checkpoint_options(path, &cli, false);
         free(path);
     } else if (o.common.resume) {
@@ -118,21 +119,10 @@ Fashion load_data(void) {
     return data;
 }
 
-char *weights_path(void) {
-    if (o.common.weights) return text_format("%s", o.common.weights);
-    return path_join(o.common.out, "weights.safetensors");
-}
-
 void save_grid(char *path, const real *pictures, int rows, int columns) {
     picture_save(path, pictures,
                  (Grid){.count = rows * columns, .height = 28, .width = 28, .channels = 1,
                         .columns = columns, .enlarge = 2, .low = 0, .high = 1},
                  cli.line);
     free(path);
-}
-
-char *announced(const char *name) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
-    return path;
 }

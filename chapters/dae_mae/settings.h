@@ -2,7 +2,7 @@
  *
  *   - o, cli            options as they were given; settings.c holds their table and the presets
  *   - denoising         does --config name one of part 1's networks?
- *   - load_data, weights_path, save_grid, announced       small things of all commands */
+ *   - load_data, save_grid       small things of all commands */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
@@ -29,11 +29,7 @@ bool denoising(void);
 void settle_settings(void);
 
 Fashion load_data(void);
-/* --weights, or the file that training left in --out; the caller frees it */
-char *weights_path(void);
 /* rows of `columns` grey 28x28 pictures in [0,1]; `path` is freed */
 void save_grid(char *path, const real *pictures, int rows, int columns);
-/* a file in --out, which the user is told of; the caller frees it */
-char *announced(const char *name);
 
 #endif

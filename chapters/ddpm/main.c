@@ -11,6 +11,7 @@
 #include "io/npy.h"
 #include "io/picture.h"
 #include "io/progress.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "nn/optim.h"
 #include "tensor/error.h"
@@ -283,23 +284,15 @@ static int train(void) {
 
 /* the one that --weights (or the run in --out) holds */
 static UNet load_network(Params *params) {
-    char *own = path_join(o.common.out, "weights.safetensors");
-    const char *path = o.common.weights ? o.common.weights : own;
+    char *path = weights_path(&o.common);
     checkpoint_options(path, &cli, false);
     UNet net = unet_new(params, chosen_design());
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
-    free(own);
+    free(path);
     return net;
 }
 
 /* ---- sample ---------------------------------------------------------------------------------- */
-
-/* a file in --out, which the user is told of */
-static char *announced(const char *name) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
-    return path;
-}
 
 /* all pictures so far, as a picture and as numbers in [0,1] */
 static void save_pictures(int n, const real *x, const char *picture, const char *array) {
@@ -343,7 +336,7 @@ static void picture_of_progress(Sampler *m) {
         memcpy(grid + (moments + k) * PIXELS, x0, sizeof x0);
         k++;
     }
-    save_grid(announced("progress.png"), grid, 2 * moments, moments);
+    save_grid(announced(&o.common, "progress.png"), grid, 2 * moments, moments);
 }
 
 static int sample(void) {
@@ -353,7 +346,7 @@ static int sample(void) {
     Schedule all = paper_schedule(), s = schedule_strided(&all, o.sampling_steps);
     Sampler m = sampler_of(&net, &s);
     folder_create(o.common.out);
-    free(announced("samples.png")), free(announced("samples.npy"));
+    free(announced(&o.common, "samples.png")), free(announced(&o.common, "samples.npy"));
     draw_pictures(&m, o.pictures, new_images(&arena, o.pictures), 16, true);
     picture_of_progress(&m);
     tape_free(&m.tape);
@@ -452,7 +445,7 @@ static int eval(void) {
                    o.variance);
     }
     score_samples(&m, &data, n, metrics);
-    char *path = announced("metrics.json");
+    char *path = announced(&o.common, "metrics.json");
     json_save(path, metrics);
     cJSON_Delete(metrics);
     free(path);

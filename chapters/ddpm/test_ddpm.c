@@ -87,29 +87,6 @@ Test(ddpm, q_sample_is_what_the_single_steps_come_to) {
     schedule_free(&s);
 }
 
-static double log_normal_density(double x, double mean, double variance) {
-    return -(x - mean) * (x - mean) / (2 * variance) - 0.5 * log(2 * M_PI * variance);
-}
-
-/* Bayes' rule on a grid: q(x_{t-1}|x_t,x0) ~ q(x_t|x_{t-1}) q(x_{t-1}|x0), its mean and variance */
-static void bayes(const Schedule *s, int t, double x0, double xt, double *mean, double *variance) {
-    enum { N = 200000 };
-    static double logs[N + 1];
-    double before = s->alpha_bar_before[t], most = -INFINITY, sum = 0, sum1 = 0, sum2 = 0;
-    for (int i = 0; i <= N; i++) {
-        double x = -8 + 16.0 * i / N;
-        logs[i] = log_normal_density(xt, sqrt(1 - s->beta[t]) * x, s->beta[t]) +
-                  log_normal_density(x, sqrt(before) * x0, 1 - before);
-        most = fmax(most, logs[i]);
-    }
-    for (int i = 0; i <= N; i++) {
-        double x = -8 + 16.0 * i / N, p = exp(logs[i] - most);
-        sum += p, sum1 += p * x, sum2 += p * x * x;
-    }
-    *mean = sum1 / sum;
-    *variance = sum2 / sum - *mean * *mean;
-}
-
 Test(ddpm, the_posterior_is_what_bayes_rule_gives) {
     Schedule all = paper(), s = schedule_strided(&all, 10);
     const struct { const Schedule *s; int t; } at[] = {
@@ -117,7 +94,8 @@ Test(ddpm, the_posterior_is_what_bayes_rule_gives) {
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         real x0 = (real)0.7, xt = (real)-0.4, got;
         double mean, variance;
-        bayes(at[i].s, at[i].t, 0.7, -0.4, &mean, &variance);
+        posterior_by_bayes(at[i].s->beta[at[i].t], at[i].s->alpha_bar_before[at[i].t], 0.7,
+                           -0.4, &mean, &variance);
         posterior_mean(at[i].s, at[i].t, 1, &x0, &xt, &got);
         cr_expect_float_eq(got, mean, 2e-6, "mean at %d: %.8f, Bayes %.8f", at[i].t, (double)got,
                            mean);

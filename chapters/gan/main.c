@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "nn/optim.h"
 #include "parzen.h"
@@ -336,20 +337,18 @@ static int train(void) {
 
 /* the one that --weights (or the run in --out) holds */
 static Generator load_generator(Params *params) {
-    char *own = path_join(o.common.out, "weights.safetensors");
-    const char *path = o.common.weights ? o.common.weights : own;
+    char *path = weights_path(&o.common);
     checkpoint_options(path, &cli, false);
     Generator g = generator_new(params, chosen_design());
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
-    free(own);
+    free(path);
     return g;
 }
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
 static void save_picture(const char *name, const real *garments, int rows, int columns) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
+    char *path = announced(&o.common, name);
     save_grid(path, garments, rows, columns);
 }
 

@@ -106,29 +106,6 @@ Test(iddpm, a_respaced_chain_passes_through_the_same_noise) {
     diffusion_free(&all), diffusion_free(&d), diffusion_free(&same);
 }
 
-static double log_normal_density(double x, double mean, double variance) {
-    return -(x - mean) * (x - mean) / (2 * variance) - 0.5 * log(2 * M_PI * variance);
-}
-
-/* Bayes' rule on a grid: q(x_{t-1}|x_t,x0) ~ q(x_t|x_{t-1}) q(x_{t-1}|x0), its mean and variance */
-static void bayes(const Diffusion *d, int t, double x0, double xt, double *mean, double *variance) {
-    enum { N = 200000 };
-    static double logs[N + 1];
-    double before = d->alpha_bar_before[t], most = -INFINITY, sum = 0, sum1 = 0, sum2 = 0;
-    for (int i = 0; i <= N; i++) {
-        double x = -8 + 16.0 * i / N;
-        logs[i] = log_normal_density(xt, sqrt(1 - d->beta[t]) * x, d->beta[t]) +
-                  log_normal_density(x, sqrt(before) * x0, 1 - before);
-        most = fmax(most, logs[i]);
-    }
-    for (int i = 0; i <= N; i++) {
-        double x = -8 + 16.0 * i / N, p = exp(logs[i] - most);
-        sum += p, sum1 += p * x, sum2 += p * x * x;
-    }
-    *mean = sum1 / sum;
-    *variance = sum2 / sum - *mean * *mean;
-}
-
 Test(iddpm, the_posterior_is_what_bayes_rule_gives) {
     int steps[1000], n = space_timesteps(1000, "10", steps);
     Diffusion all = diffusion_cosine(1000), d = diffusion_respaced(&all, n, steps);
@@ -137,7 +114,8 @@ Test(iddpm, the_posterior_is_what_bayes_rule_gives) {
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         real x0 = (real)0.7, xt = (real)-0.4, got;
         double mean, variance;
-        bayes(at[i].d, at[i].t, 0.7, -0.4, &mean, &variance);
+        posterior_by_bayes(at[i].d->beta[at[i].t], at[i].d->alpha_bar_before[at[i].t], 0.7,
+                           -0.4, &mean, &variance);
         posterior_mean(at[i].d, at[i].t, 1, &x0, &xt, &got);
         cr_expect_float_eq(got, mean, 2e-6, "mean at %d: %.8f, Bayes %.8f", at[i].t, (double)got,
                            mean);

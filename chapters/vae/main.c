@@ -7,6 +7,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "nn/optim.h"
 #include "tensor/error.h"
@@ -213,23 +214,15 @@ static int train(void) {
 
 /* the network that --weights (or the run in --out) holds */
 static Vae load_network(Params *params) {
-    char *own = path_join(o.common.out, "weights.safetensors");
-    const char *path = o.common.weights ? o.common.weights : own;
+    char *path = weights_path(&o.common);
     checkpoint_options(path, &cli, false);
     Vae v = new_network(params);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
-    free(own);
+    free(path);
     return v;
 }
 
 /* ---- sample ---------------------------------------------------------------------------------- */
-
-/* a file in --out, which the user is told of */
-static char *announced(const char *name) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
-    return path;
-}
 
 /* test images; what the network sees of them; decoded from the mean of their posterior */
 static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observed *d) {
@@ -238,7 +231,7 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
     memcpy(grid + COLUMNS * PIXELS, d->x, COLUMNS * PIXELS * sizeof *grid);
     encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
     decode_all(v, COLUMNS, mu, d->labels, grid + 2 * COLUMNS * PIXELS);
-    save_grid(announced("reconstructions.png"), grid, 3, COLUMNS);
+    save_grid(announced(&o.common, "reconstructions.png"), grid, 3, COLUMNS);
 }
 
 /* each row: from one test image's mean code to the next one's in a straight line */
@@ -254,7 +247,7 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
             labels[i * COLUMNS + j] = d->labels[2 * i + (2 * j >= COLUMNS)];
     }
     decode_all(v, ROWS * COLUMNS, path, labels, grid);
-    save_grid(announced("interpolation.png"), grid, ROWS, COLUMNS);
+    save_grid(announced(&o.common, "interpolation.png"), grid, ROWS, COLUMNS);
 }
 
 /* two dimensions: all of the latent space at once */
@@ -263,7 +256,7 @@ static void picture_of_manifold(Arena *arena, const Vae *v) {
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    save_grid(announced("manifold.png"), grid, SIDE, SIDE);
+    save_grid(announced(&o.common, "manifold.png"), grid, SIDE, SIDE);
 }
 
 static int sample(void) {
@@ -273,7 +266,7 @@ static int sample(void) {
     Fashion data = load_data();
     folder_create(o.common.out);
     Observed test = observe_first(&arena, &v, &data.test, 2 * ROWS);
-    picture_of_samples(&v, announced("samples.png"));
+    picture_of_samples(&v, announced(&o.common, "samples.png"));
     picture_of_reconstructions(&arena, &v, &test);
     picture_of_interpolation(&arena, &v, &test);
     if (v.code == 2) picture_of_manifold(&arena, &v);

@@ -13,6 +13,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "io/run.h"
 #include "nn/optim.h"
 #include "prior.h"
@@ -148,13 +149,6 @@ static Coded code_first(Arena *arena, const Vqvae *v, const Images *set, int n) 
 static double squared_error(const Coded *c) {
     size_t n = (size_t)c->n * PIXELS;
     return k_sum_squared_difference(n, c->x, c->rebuilt) / (double)n;
-}
-
-/* a file in --out, which the user is told of; free it */
-static char *announced(const char *name) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
-    return path;
 }
 
 /* rows of ten images; `path` is freed */
@@ -489,15 +483,14 @@ typedef struct {
 /* the one that --weights (or the run in --out) holds */
 static Model load_model(void) {
     Model m = {0};
-    char *own = path_join(o.common.out, "weights.safetensors");
-    const char *path = o.common.weights ? o.common.weights : own;
+    char *path = weights_path(&o.common);
     checkpoint_options(path, &cli, false);
     m.autoencoder = new_autoencoder(&m.of_autoencoder);
     m.prior = new_prior(&m.of_prior);
     checkpoint_load(path, &(Checkpoint){.cli = &cli,
                                         .params = {{"autoencoder.", &m.of_autoencoder},
                                                    {"prior.", &m.of_prior}}});
-    free(own);
+    free(path);
     return m;
 }
 
@@ -524,7 +517,7 @@ static void picture_of_codes(Arena *arena, const Vqvae *v, const Coded *c) {
     in_colour(COLUMNS * PIXELS, c->x, grid);
     draw_maps(COLUMNS, c->codes, colours, grid + row);
     in_colour(COLUMNS * PIXELS, c->rebuilt, grid + 2 * row);
-    save_grid(announced("codes.png"), grid, 3, 3);
+    save_grid(announced(&o.common, "codes.png"), grid, 3, 3);
 }
 
 static int sample(void) {
@@ -533,9 +526,10 @@ static int sample(void) {
     Fashion data = load_data();
     folder_create(o.common.out);
     Coded test = code_first(&arena, &m.autoencoder, &data.test, HELD_OUT);
-    picture_of_samples(&m.autoencoder, &m.prior, announced("samples.png"));
-    picture_of_samples(&m.autoencoder, NULL, announced("uniform.png"));
-    picture_of_reconstructions(&m.autoencoder, &data.test, announced("reconstructions.png"));
+    picture_of_samples(&m.autoencoder, &m.prior, announced(&o.common, "samples.png"));
+    picture_of_samples(&m.autoencoder, NULL, announced(&o.common, "uniform.png"));
+    picture_of_reconstructions(&m.autoencoder, &data.test,
+                               announced(&o.common, "reconstructions.png"));
     picture_of_codes(&arena, &m.autoencoder, &test);
     fashion_free(&data);
     arena_free(&arena);

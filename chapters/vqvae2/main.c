@@ -6,6 +6,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "nn/optim.h"
 #include "pictures.h"
 #include "pixelsnail.h"
@@ -555,13 +556,6 @@ static void draw_best(const Pictures *d, const Models *m, const Judge *judge, in
     arena_free(&arena);
 }
 
-/* a file in --out, which the user is told of */
-static char *announced(const char *name) {
-    char *path = path_join(o.common.out, name);
-    if (!o.common.quiet) printf("%s\n", path);
-    return path;
-}
-
 static void picture_of_samples(const Pictures *d, const Models *m, const Judge *judge) {
     enum { ROWS = 8 };
     Arena arena = {0};
@@ -572,7 +566,7 @@ static void picture_of_samples(const Pictures *d, const Models *m, const Judge *
     for (int i = 0; i < n; i++) labels[i] = i % columns;
     if (judge) draw_best(d, m, judge, n, labels, &rng, x);
     else draw(d, m, n, labels, &rng, x);
-    save_grid(announced("samples.png"), d, x, ROWS, columns);
+    save_grid(announced(&o.common, "samples.png"), d, x, ROWS, columns);
     arena_free(&arena);
 }
 
@@ -586,7 +580,7 @@ static void picture_of_uniform_codes(const Pictures *d, const Models *m) {
     for (int i = 0; i < n * N / 4; i++) top[i] = (int)rng_below(&rng, (uint32_t)o.codes);
     for (int i = 0; i < n * N; i++) bottom[i] = (int)rng_below(&rng, (uint32_t)o.codes);
     rebuild(d, &m->autoencoder, 0, n, top, bottom, x);
-    save_grid(announced("uniform.png"), d, x, 2, COLUMNS);
+    save_grid(announced(&o.common, "uniform.png"), d, x, 2, COLUMNS);
     arena_free(&arena);
 }
 
@@ -612,7 +606,7 @@ static void picture_of_bottoms(const Pictures *d, const Models *m) {
         rebuild(d, &m->autoencoder, 0, 1, c.top + i * N / 4, c.bottom + i * N, row + len);
         rebuild(d, &m->autoencoder, 0, draws, top, bottom, row + 2 * len);
     }
-    save_grid(announced("bottoms.png"), d, grid, c.n, COLUMNS);
+    save_grid(announced(&o.common, "bottoms.png"), d, grid, c.n, COLUMNS);
     arena_free(&arena);
 }
 
@@ -643,7 +637,7 @@ static void picture_of_codes(const Pictures *d, const Models *m) {
             paint_codes(d, &m->autoencoder.top, c.top + i * N / 4, size / 2, below);
     }
     Pictures colour = {.side = d->side, .channels = 3};
-    save_grid(announced("codes.png"), &colour, rgb, rows, c.n);
+    save_grid(announced(&o.common, "codes.png"), &colour, rgb, rows, c.n);
     arena_free(&arena);
 }
 
@@ -664,7 +658,8 @@ static int sample(void) {
     bool judged = o.keep < 1;
     if (judged) judge = judge_new(&d.fashion, CLASSIFIER_WEIGHTS);
     picture_of_samples(&d, &m, judged ? &judge : NULL);
-    picture_of_reconstructions(announced("reconstructions.png"), &d, &m.autoencoder, d.test);
+    picture_of_reconstructions(announced(&o.common, "reconstructions.png"), &d, &m.autoencoder,
+                               d.test);
     picture_of_codes(&d, &m);
     picture_of_uniform_codes(&d, &m);
     if (o.levels == 2) picture_of_bottoms(&d, &m);
