@@ -32,8 +32,7 @@ sed 1s/denoising/gaussian/ "$out/dae/denoising.csv" | paste -d, - "$out/masking.
 rm "$out/masking.column"
 
 # ---- part 2: masking ----
-# STEPS of pre-training for each network; TUNING steps for each classifier, three times as many with all labels (so
-# that each picture is seen once)
+# STEPS of pre-training for each network, TUNING steps for its classifier; LABEL_STEPS in the comparison of starts
 steps=${STEPS:-1000} tuning=${TUNING:-300}
 
 pretrained() {   # DIR OPTIONS...: pre-trains and measures
@@ -77,20 +76,32 @@ for row in visible:ratio-75 tokens:tokens; do
 done
 mv "$out/mask_tokens.csv.tmp" "$out/mask_tokens.csv"
 
-# few labels and many: from the reference run's weights if they are there (WEIGHTS), else from the sweep's own
+# targets normalised patch by patch (compare with the row 75 of the first table)
+pretrained "$out/norm-targets" --norm-targets
+tuned "$out/norm-targets/tuned" "$tuning" --labels 1000 --weights "$out/norm-targets/weights.safetensors"
+$dae_mae sample -q $options --out "$out/norm-targets" || exit 1
+
+# Few labels and many: from the reference run's weights if they are there (WEIGHTS), else from the sweep's own. The
+# learning rate is chosen for each start and number of labels: the one with which seed 1 does best on validation images.
 weights=${WEIGHTS:-$out/ratio-75/weights.safetensors}
-echo "labels,start,seed,accuracy" > "$out/labels.csv.tmp"
+label_run() {   # LABELS START LR SEED: trains, and prints its line of the table
+    dir=$out/labels-$1-$2-$3-$4 how=--scratch
+    [ "$2" = scratch ] || how="--weights $weights"
+    label_steps=${LABEL_STEPS:-1000}
+    [ "$1" != 100 ] || label_steps=$(((label_steps * 3 + 9) / 10))     # 192 passes over a hundred pictures are enough
+    tuned "$dir" "$label_steps" $how --labels "$1" --finetune-lr "$3" --seed "$4"
+    j=$dir/finetune.json
+    echo "$(number labels "$j"),$2,$3,$4,$(number validation_accuracy "$j"),$(number test_accuracy "$j")"
+}
+echo "labels,start,lr,seed,validation,accuracy" > "$out/labels.csv.tmp"
 for labels in 100 1000 0; do
-    for seed in 1 2 3; do
-        for start in pretrained scratch; do
-            dir=$out/labels-$labels-$start-$seed
-            enough=$tuning
-            [ $labels = 0 ] && enough=$((3 * tuning))
-            if [ $start = scratch ]; then tuned "$dir" $enough --scratch --labels $labels --seed $seed
-            else tuned "$dir" $enough --weights "$weights" --labels $labels --seed $seed; fi
-            j=$dir/finetune.json
-            echo "$(number labels "$j"),$start,$seed,$(number test_accuracy "$j")" | tee -a "$out/labels.csv.tmp"
-        done
+    for start in pretrained scratch; do
+        : > "$out/rates.tmp"
+        for lr in 0.0005 0.001 0.002; do label_run $labels $start $lr 1 >> "$out/rates.tmp" || exit 1; done
+        best=$(sort -t, -k5,5gr "$out/rates.tmp" | head -n 1 | cut -d, -f3)
+        cat "$out/rates.tmp" >> "$out/labels.csv.tmp"
+        for seed in 2 3; do label_run $labels $start "$best" $seed >> "$out/labels.csv.tmp" || exit 1; done
     done
 done
+rm "$out/rates.tmp"
 mv "$out/labels.csv.tmp" "$out/labels.csv"

@@ -202,6 +202,7 @@ static int *new_ints(Arena *arena, int n) {
 }
 
 enum { POSITIONS = 256,                   /* of codes, at most */
+       HELD_OUT = 500,                    /* pictures that the log's means are over */
        COLUMNS = 12 };                    /* of pictures */
 
 static int bottom_codes(const Pictures *d) { return d->side * d->side / 16; }
@@ -276,7 +277,7 @@ static void validate_autoencoder(Run *run, const Pictures *d, const Vqvae2 *v, d
     Arena arena = {0};
     int *times[2] = {new_ints(&arena, o.codes), new_ints(&arena, o.codes)}, N = bottom_codes(d);
     for (int k = 0; k < o.codes; k++) times[0][k] = times[1][k] = 0;
-    Coded c = code_first(&arena, d, v, d->validation, 500);
+    Coded c = code_first(&arena, d, v, d->validation, HELD_OUT);
     real *y = new_pictures(&arena, d, c.n);
     decode_all(v, c.n, d->side, d->side, c.top, c.bottom, y);
     run_value(run, "validation_error", pictures_error(d, c.n, c.x, y) / c.n / variance);
@@ -373,6 +374,10 @@ static double mean_nats(const Snail *s, int n, const int *codes, const int *top,
     return sum;
 }
 
+static double nats_of(const Snail *s, int stage, const Coded *c) {
+    return mean_nats(s, c->n, codes_of(c, stage), told(c, stage), c->labels);
+}
+
 /* every network's weights in one file, once there are all */
 static void save_together(Models *m, int stage) {
     char *all = weights_of("");
@@ -430,7 +435,7 @@ static void picture_of_prior(char *path, const Pictures *d, Models *m, int stage
 
 static int train_prior(int stage) {
     Run run = {.name = stage_names[stage], .steps = stage == TOP ? &o.top_steps : &o.bottom_steps,
-               .log_every = 10, .columns = "loss,validation"};
+               .log_every = 10, .columns = "loss,training,validation"};
     run_start(&run, &cli, &o.common);
     Models m = {.params = {[TOP] = {.seed = o.common.seed}, [BOTTOM] = {.seed = o.common.seed}}};
     load_autoencoder(&m, o.autoencoder);
@@ -442,7 +447,9 @@ static int train_prior(int stage) {
     Arena arena = {0};
     int B = o.prior_batch, *index = new_ints(&arena, B);
     Coded codes = code_first(&arena, &d, &m.autoencoder, d.train, d.train->count);
-    Coded held_out = code_first(&arena, &d, &m.autoencoder, d.validation, 500);
+    Coded held_out = code_first(&arena, &d, &m.autoencoder, d.validation, HELD_OUT);
+    Coded learned = codes;
+    learned.n = codes.n < HELD_OUT ? codes.n : HELD_OUT;
     Batches batches = batches_new(codes.n, o.common.seed);
     Rng dropout = rng_new(o.common.seed, "dropout");
     Adam adam = {ADAM_DEFAULTS};
@@ -476,9 +483,8 @@ static int train_prior(int stage) {
         bool validate = run_due(&run, 250), save;
         if (validate) {
             ema_swap(&ema, params);
-            run_value(&run, "validation", mean_nats(&m.prior[stage], held_out.n,
-                                                    codes_of(&held_out, stage),
-                                                    told(&held_out, stage), held_out.labels));
+            run_value(&run, "training", nats_of(&m.prior[stage], stage, &learned));
+            run_value(&run, "validation", nats_of(&m.prior[stage], stage, &held_out));
             ema_swap(&ema, params);
         }
         run_step(&run);
@@ -734,14 +740,14 @@ static void measure_priors(const Pictures *d, const Models *models, cJSON *m) {
         Coded c = code_first(&arena, d, &models->autoencoder, part(d, k), MEASURED);
         cJSON *row = cJSON_GetObjectItem(m, part_names[k]);
         const Snail *bottom = &models->prior[BOTTOM];
-        double of_bottom = mean_nats(bottom, c.n, c.bottom, told(&c, BOTTOM), c.labels);
+        double of_bottom = nats_of(bottom, BOTTOM, &c);
         double total = N * of_bottom;
         cJSON_AddNumberToObject(row, "nats_bottom", of_bottom);
         if (!o.common.quiet) printf("%-10s  bottom %.3f", part_names[k], of_bottom);
         if (o.levels == 2) {
             int *other = new_ints(&arena, c.n * N / 4);
             exchange_tops(&c, N, other);
-            double of_top = mean_nats(&models->prior[TOP], c.n, c.top, NULL, c.labels);
+            double of_top = nats_of(&models->prior[TOP], TOP, &c);
             double exchanged = mean_nats(bottom, c.n, c.bottom, other, c.labels);
             total += N / 4 * of_top;
             cJSON_AddNumberToObject(row, "nats_top", of_top);

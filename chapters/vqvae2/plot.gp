@@ -26,10 +26,10 @@ if (there(record."/top-log.csv") && there(record."/bottom-log.csv")) {
     set title "What a code costs"
     set xlabel "training step"
     set ylabel "nats a code"
-    plot record."/top-log.csv" using "step":"loss" with lines linecolor rgb sky title "top, training batches (dropout)", \
-         "" using "step":"validation" with linespoints linetype 1 pointsize 0.4 title "top, validation, averaged weights", \
-         record."/bottom-log.csv" using "step":"loss" with lines linecolor rgb orange title "bottom, training batches (dropout)", \
-         "" using "step":"validation" with linespoints linecolor rgb red pointtype 7 pointsize 0.4 title "bottom, validation, averaged weights"
+    plot record."/top-log.csv" using "step":"training" with linespoints linecolor rgb sky pointtype 6 pointsize 0.4 title "top, training pictures", \
+         "" using "step":"validation" with linespoints linetype 1 pointsize 0.4 title "top, validation", \
+         record."/bottom-log.csv" using "step":"training" with linespoints linecolor rgb orange pointtype 6 pointsize 0.4 title "bottom, training pictures", \
+         "" using "step":"validation" with linespoints linecolor rgb red pointtype 7 pointsize 0.4 title "bottom, validation"
     unset ylabel
 }
 
