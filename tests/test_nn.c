@@ -393,6 +393,15 @@ Test(nn, moments_of_another_network_stop_the_program, .signal = SIGABRT) {
     adam_step(&adam, &q.params, 0.1, 1);
 }
 
+/* Does an Adam whose constants were forgotten say so, instead of training badly? */
+Test(nn, an_adam_without_its_constants_stops_the_program, .signal = SIGABRT) {
+    Pair q = pair_new();
+    pair_start(&q);
+    Adam adam = {.weight_decay = 0.5};
+    pair_gradients(&q, 1, 2, true);
+    adam_step(&adam, &q.params, 0.1, 1);
+}
+
 /* ---- schedules ----------------------------------------------------------------------------- */
 
 /* Is the first step above 0, the end of the warm-up 1, the end 0, and nothing below it later? */

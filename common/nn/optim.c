@@ -1,5 +1,6 @@
 /* optim.c — SGD, Adam and AdamW, clipping. One pass over the parameters per step, in kernels. */
 #include "nn/optim.h"
+#include "tensor/error.h"
 
 #include <math.h>
 
@@ -33,6 +34,7 @@ static real bias_correction(double beta, int64_t step) {
 }
 
 void adam_step(Adam *o, Params *p, double lr, double grad_scale) {
+    if (!(o->eps > 0 && o->beta2 > 0)) die("adam_step: beta2 or eps is 0; ADAM_DEFAULTS sets them");
     params_like(&o->m, p, 0);
     params_like(&o->v, p, 0);
     o->step++;
