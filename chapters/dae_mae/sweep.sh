@@ -82,7 +82,8 @@ tuned "$out/norm-targets/tuned" "$tuning" --labels 1000 --weights "$out/norm-tar
 $dae_mae sample -q $options --out "$out/norm-targets" || exit 1
 
 # Few labels and many: from the reference run's weights if they are there (WEIGHTS), else from the sweep's own. The
-# learning rate is chosen for each start and number of labels: the one with which seed 1 does best on validation images.
+# learning rate from scratch is chosen for each number of labels: the one with which seed 1 does best on validation
+# images. The pretrained encoder has no such help.
 weights=${WEIGHTS:-$out/ratio-75/weights.safetensors}
 label_run() {   # LABELS START LR SEED: trains, and prints its line of the table
     dir=$out/labels-$1-$2-$3-$4 how=--scratch
@@ -96,8 +97,10 @@ label_run() {   # LABELS START LR SEED: trains, and prints its line of the table
 echo "labels,start,lr,seed,validation,accuracy" > "$out/labels.csv.tmp"
 for labels in 100 1000 0; do
     for start in pretrained scratch; do
+        rates=0.0005
+        [ $start = pretrained ] || rates="0.0005 0.001 0.002"
         : > "$out/rates.tmp"
-        for lr in 0.0005 0.001 0.002; do label_run $labels $start $lr 1 >> "$out/rates.tmp" || exit 1; done
+        for lr in $rates; do label_run $labels $start $lr 1 >> "$out/rates.tmp" || exit 1; done
         best=$(sort -t, -k5,5gr "$out/rates.tmp" | head -n 1 | cut -d, -f3)
         cat "$out/rates.tmp" >> "$out/labels.csv.tmp"
         for seed in 2 3; do label_run $labels $start "$best" $seed >> "$out/labels.csv.tmp" || exit 1; done
