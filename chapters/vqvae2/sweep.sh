@@ -2,7 +2,7 @@
 # sweep.sh [OUT [STEPS]] — what each part of VQ-VAE-2 is worth, on Fashion-MNIST. Writes
 #   OUT/levels.csv     reconstructions: two levels (both, the top alone, the bottom alone), one level at the same rate
 #   OUT/priors.csv     nats a code on training and held-out codes: attention in no, the top, both priors; no hierarchy
-#   OUT/trade.csv      temperature and rejection against the scores
+#   OUT/trade.csv      temperature and rejection against the scores, of WEIGHTS if given (the reference run's, say)
 # and trains what is not there yet: STEPS steps of each autoencoder and of each prior.
 out=${1:-build/runs/vqvae2-sweep} steps=${2:-3000}
 vqvae2=${BUILD:-build}/vqvae2 threads=${THREADS:+--threads $THREADS}
@@ -55,7 +55,7 @@ echo "temperature,keep,frechet_distance,precision,recall,coverage,accuracy" >"$o
 for setting in 0.5:1 0.7:1 0.85:1 1:1 1.2:1 1:0.5 1:0.25 1:0.1; do
     t=${setting%:*} k=${setting#*:} m=$out/trade-$t-$k/metrics.json
     [ -s "$m" ] || $vqvae2 eval -q $threads --samples 1000 --temperature "$t" --keep "$k" \
-        --weights "$out/top/weights.safetensors" --out "$out/trade-$t-$k" || exit 1
+        --weights "${WEIGHTS:-$out/top/weights.safetensors}" --out "$out/trade-$t-$k" || exit 1
     echo "$t,$k,$(of samples frechet_distance "$m"),$(of samples precision "$m"),$(of samples recall "$m"),$(of samples coverage "$m"),$(of samples intended_class_accuracy "$m")"
 done >>"$out/trade.csv.tmp"
 mv "$out/trade.csv.tmp" "$out/trade.csv"
