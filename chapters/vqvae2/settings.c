@@ -91,5 +91,6 @@ Cli autoencoder_cli(void) {
     rows[n] = (Option){0};
     Cli c = cli;
     c.options = rows;
+    c.presets = NULL;          /* they speak of the other rows, too; the file says what they set */
     return c;
 }

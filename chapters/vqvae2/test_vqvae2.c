@@ -652,6 +652,15 @@ Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
     cr_expect(file_there("one/metrics.json") && file_there("a/metrics.json"));
 }
 
+/* Colour, the other preset; does the autoencoder's file, which knows nothing of priors, open? */
+Test(vqvae2_program, emoji_are_learned_rebuilt_and_drawn) {
+    RUN("vqvae2", "train -q --config emoji --batch 2 --width 16 --codes 32 --prior-channels 16 "
+                  "--prior-batch 1 --steps 1 --top-steps 1 --bottom-steps 1 --out %s/a");
+    RUN("vqvae2", "eval -q --stage autoencoder --out %s/a");
+    RUN("vqvae2", "sample -q --out %s/a");
+    cr_expect(file_there("a/metrics.json") && file_there("a/samples.png"));
+}
+
 Test(vqvae2_program, bad_input_gets_one_line_and_a_status) {
     few_garments(200, 40);
     RUN("vqvae2", ONE_EACH "--data %s --out %s/a");
