@@ -322,8 +322,6 @@ Test(io, pictures_in_colour_fill_the_last_row) {
     stbi_image_free(p);
 }
 
-/* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All
- * chunks are walked. */
 /* black pixels of row y between left and right */
 static int ink(const uint8_t *p, int w, int y, int left, int right) {
     int n = 0;
@@ -364,6 +362,8 @@ Test(io, pictures_have_captions) {
     free(png);
 }
 
+/* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All
+ * chunks are walked. */
 Test(io, pictures_carry_the_command_line) {
     real x = 0;
     Grid g = {.count = 1, .height = 1, .width = 1, .channels = 1, .low = 0, .high = 1};
@@ -386,6 +386,100 @@ Test(io, pictures_carry_the_command_line) {
     }
     cr_assert(found == 1 && chunks == 4, "IHDR, tEXt, IDAT, IEND: %d chunks", chunks);
     free(png);
+}
+
+/* ---- films ------------------------------------------------------------------------------------ */
+
+/* The chunk at *at: its type, data and length; moves on to the next. The CRC must be right. */
+static const uint8_t *next_chunk(const uint8_t *png, size_t n, size_t *at, char type[5],
+                                 size_t *length) {
+    cr_assert_leq(*at + 12, n);
+    const uint8_t *chunk = png + *at;
+    *length = big_endian(chunk);
+    cr_assert_leq(*at + 12 + *length, n);
+    memcpy(type, chunk + 4, 4), type[4] = 0;
+    cr_assert_eq(big_endian(chunk + 8 + *length),
+                 crc32(0, chunk + 4, (unsigned)*length + 4), "CRC of %s", type);
+    *at += 12 + *length;
+    return chunk + 8;
+}
+
+/* a still picture of `head` (signature and IHDR) and these compressed pixels must be `want` */
+static void same_pixels(const uint8_t *head, const uint8_t *data, size_t n, const uint8_t *want,
+                        size_t want_n) {
+    static uint8_t png[20000];
+    static const uint8_t end[] = {0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
+    int w, h, c, want_w, want_h, want_c;
+    cr_assert_lt(n + 100, sizeof png);
+    memcpy(png, head, 33);
+    for (int i = 0; i < 4; i++) png[33 + i] = (uint8_t)(n >> (24 - 8 * i));
+    memcpy(png + 37, "IDAT", 4), memcpy(png + 41, data, n), memset(png + 41 + n, 0, 4);
+    memcpy(png + 45 + n, end, sizeof end);      /* stb does not look at CRCs; next_chunk did */
+    uint8_t *p = stbi_load_from_memory(png, (int)(57 + n), &w, &h, &c, 0);
+    uint8_t *q = stbi_load_from_memory(want, (int)want_n, &want_w, &want_h, &want_c, 0);
+    cr_assert(p && q && w == want_w && h == want_h && c == want_c, "%s", stbi_failure_reason());
+    cr_assert_arr_eq(p, q, (size_t)(w * h * c));
+    stbi_image_free(p), stbi_image_free(q);
+}
+
+/* Is a film an animated PNG as the specification has it: acTL before the pixels, one fcTL to a
+ * frame, all numbered in turn, and every frame the picture that is meant, for the time meant? */
+Test(io, films_are_animated_pngs) {
+    enum { FRAMES = 3, SIZE = 2 * 5 * 4 };
+    real x[FRAMES * SIZE];
+    for (int i = 0; i < FRAMES * SIZE; i++) x[i] = (real)(i * 37 % 101) / 100;
+    Grid g = {.count = 2, .height = 5, .width = 4, .channels = 1, .columns = 2, .enlarge = 2,
+              .low = 0, .high = 1};
+    size_t n, length, at = 8;
+    uint8_t *film = film_encode(x, g, (Film){FRAMES, 0.08, 1.5}, "ddpm sample", &n);
+    uint32_t number = 0;
+    int frame = -1;
+    char type[5], order[200] = "";
+    while (at < n) {
+        const uint8_t *data = next_chunk(film, n, &at, type, &length);
+        strcat(strcat(order, type), " ");
+        if (!strcmp(type, "acTL")) {
+            cr_expect(length == 8 && big_endian(data) == FRAMES && big_endian(data + 4) == 0);
+        } else if (!strcmp(type, "fcTL")) {
+            static const uint8_t rest[] = {0, 0};
+            unsigned delay = (unsigned)(data[20] << 8 | data[21]);
+            frame++;
+            cr_expect(length == 26 && big_endian(data) == number++);
+            cr_expect_arr_eq(data + 4, film + 16, 8, "frame %d has another size", frame);
+            cr_expect(big_endian(data + 12) == 0 && big_endian(data + 16) == 0);
+            cr_expect_eq(delay, frame < FRAMES - 1 ? 80 : 1500, "frame %d: %u ms", frame, delay);
+            cr_expect_eq(data[22] << 8 | data[23], 1000);
+            cr_expect_arr_eq(data + 24, rest, 2);
+        } else if (!strcmp(type, "IDAT") || !strcmp(type, "fdAT")) {
+            size_t want_n, skip = frame ? 4 : 0;
+            if (frame) cr_expect_eq(big_endian(data), number++);
+            uint8_t *want = picture_encode(x + frame * SIZE, g, NULL, &want_n);
+            same_pixels(film, data + skip, length - skip, want, want_n);
+            free(want);
+        }
+    }
+    cr_expect_str_eq(order, "IHDR tEXt acTL fcTL IDAT fcTL fdAT fcTL fdAT IEND ");
+    free(film);
+}
+
+/* Does who does not know of animation see the first frame? */
+Test(io, a_film_is_a_picture_too) {
+    real x[2 * 4] = {0, 1, 1, 0, 1, 1, 1, 1};
+    Grid g = {.count = 1, .height = 2, .width = 2, .channels = 1, .low = 0, .high = 1};
+    const char *path = place("film.png");
+    int w, h, c;
+    film_save(path, x, g, (Film){2, 0.1, 0.1}, NULL);
+    uint8_t *p = stbi_load(path, &w, &h, &c, 0);
+    cr_assert(p && w == 2 && h == 2 && c == 1);
+    cr_assert_arr_eq(p, ((uint8_t[]){0, 255, 255, 0}), 4);
+    stbi_image_free(p);
+}
+
+Test(io, a_film_without_frames_is_refused, .signal = SIGABRT) {
+    real x = 0;
+    size_t n;
+    film_encode(&x, (Grid){.count = 1, .height = 1, .width = 1, .channels = 1, .high = 1},
+                (Film){0, 1, 1}, NULL, &n);
 }
 
 /* is an .npy file laid out as version 1.0 asks? */

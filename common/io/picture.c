@@ -81,10 +81,38 @@ static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
     return pixels;
 }
 
-/* ---- the text chunk -------------------------------------------------------------------------- */
+/* ---- chunks ----------------------------------------------------------------------------------- */
 
-static void put_big_endian(uint8_t *p, uint32_t value) {
-    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(value >> (24 - 8 * i));
+/* A file as it grows: the signature, then chunks. */
+typedef struct {
+    uint8_t *bytes;
+    size_t length;
+} Png;
+
+static void put(Png *p, const void *bytes, size_t n) {
+    p->bytes = realloc(p->bytes, p->length + n);
+    if (!p->bytes) fail("out of memory: a picture of %zu bytes", p->length + n);
+    memcpy(p->bytes + p->length, bytes, n);
+    p->length += n;
+}
+
+static void put_big_endian(Png *p, int size, uint32_t value) {
+    for (int i = size - 1; i >= 0; i--) put(p, &(uint8_t){(uint8_t)(value >> (8 * i))}, 1);
+}
+
+/* A chunk: length of its data, its type, the data, CRC of type and data. Between chunk_start and
+ * chunk_end the data are put. */
+static size_t chunk_start(Png *p, const char *type) {
+    size_t at = p->length;
+    put_big_endian(p, 4, 0);
+    put(p, type, 4);
+    return at;
+}
+
+static void chunk_end(Png *p, size_t at) {
+    size_t n = p->length - at - 8;
+    for (int i = 0; i < 4; i++) p->bytes[at + (size_t)i] = (uint8_t)(n >> (24 - 8 * i));
+    put_big_endian(p, 4, (uint32_t)crc32(0, p->bytes + at + 4, (unsigned)n + 4));
 }
 
 /* Next character of UTF-8 text; a byte that is not UTF-8 stands for itself. */
@@ -103,66 +131,121 @@ static uint32_t next_character(const uint8_t **text) {
     return c;
 }
 
-/* PNG wants Latin-1: what it has not is written as \u{hex}. Returns the length: at most 10 times
- * that of the text. */
-static size_t to_latin1(const char *text, uint8_t *out) {
-    size_t n = 0;
-    for (const uint8_t *p = (const uint8_t *)text; *p; ) {
-        uint32_t c = next_character(&p);
+/* PNG wants Latin-1: what it has not is written as \u{hex}. */
+static void put_latin1(Png *p, const char *text) {
+    for (const uint8_t *at = (const uint8_t *)text; *at; ) {
+        uint32_t c = next_character(&at);
         bool printable = (c >= 32 && c < 127) || (c >= 160 && c < 256) || c == '\n';
-        if (printable) out[n++] = (uint8_t)c;
-        else n += (size_t)sprintf((char *)out + n, "\\u{%x}", (unsigned)c);
+        char escaped[16];
+        if (printable) put_big_endian(p, 1, c);
+        else put(p, escaped, (size_t)sprintf(escaped, "\\u{%x}", (unsigned)c));
     }
-    return n;
 }
 
-/* The chunk: length of its data, "tEXt", keyword, 0, text, CRC of all but the length. To be freed. */
-static uint8_t *text_chunk(const char *text, size_t *length) {
-    static const char head[] = "tEXtparameters";        /* its final 0 ends the keyword */
-    uint8_t *chunk = malloc(4 + sizeof head + 10 * strlen(text) + 4);
-    if (!chunk) fail("out of memory");
-    memcpy(chunk + 4, head, sizeof head);
-    size_t n = sizeof head + to_latin1(text, chunk + 4 + sizeof head);
-    put_big_endian(chunk, (uint32_t)(n - 4));
-    put_big_endian(chunk + 4 + n, (uint32_t)crc32(0, chunk + 4, (unsigned)n));
-    *length = n + 8;
-    return chunk;
+static void put_text(Png *p, const char *text) {
+    size_t at = chunk_start(p, "tEXt");
+    put(p, "parameters", sizeof "parameters");          /* its final 0 ends the keyword */
+    put_latin1(p, text);
+    chunk_end(p, at);
 }
 
-/* ---- the file -------------------------------------------------------------------------------- */
+/* ---- a still picture --------------------------------------------------------------------------- */
 
-uint8_t *picture_encode(const real *images, Grid g, const char *parameters, size_t *length) {
+enum { IHDR_END = 33 };         /* 8 bytes of signature, 25 of IHDR */
+
+/* one grid as stb writes it: signature, IHDR, one IDAT, IEND; to be freed */
+static uint8_t *encode(const real *images, Grid g, size_t *length) {
+    Layout l = layout(g);
+    uint8_t *pixels = grid_pixels(images, g, l);
+    int n;
+    uint8_t *png = stbi_write_png_to_mem(pixels, l.width * g.channels, l.width, l.height,
+                                         g.channels, &n);
+    free(pixels);
+    if (!png) fail("out of memory: a picture of %dx%d pixels", l.width, l.height);
+    *length = (size_t)n;
+    return png;
+}
+
+static Grid checked(Grid g) {
     if (!g.enlarge) g.enlarge = 1;
     if (g.count < 1 || (g.channels != 1 && g.channels != 3) || !(g.low < g.high)) {
         die("picture: %d images of %d channels in the range %g to %g", g.count, g.channels, g.low,
             g.high);
     }
-    Layout l = layout(g);
-    uint8_t *pixels = grid_pixels(images, g, l);
-    int png_length;
-    uint8_t *png = stbi_write_png_to_mem(pixels, l.width * g.channels, l.width, l.height,
-                                         g.channels, &png_length);
-    free(pixels);
-    if (!png) fail("out of memory: a picture of %dx%d pixels", l.width, l.height);
-    *length = (size_t)png_length;
-    if (!parameters) return png;
+    return g;
+}
 
-    enum { AFTER_IHDR = 33 };       /* 8 bytes of signature, 25 of IHDR */
+uint8_t *picture_encode(const real *images, Grid g, const char *parameters, size_t *length) {
+    Png p = {0};
     size_t n;
-    uint8_t *chunk = text_chunk(parameters, &n), *all = malloc(*length + n);
-    if (!all) fail("out of memory");
-    memcpy(all, png, AFTER_IHDR);
-    memcpy(all + AFTER_IHDR, chunk, n);
-    memcpy(all + AFTER_IHDR + n, png + AFTER_IHDR, *length - AFTER_IHDR);
+    uint8_t *png = encode(images, checked(g), &n);
+    put(&p, png, IHDR_END);
+    if (parameters) put_text(&p, parameters);
+    put(&p, png + IHDR_END, n - IHDR_END);
     free(png);
-    free(chunk);
-    *length += n;
-    return all;
+    *length = p.length;
+    return p.bytes;
+}
+
+static void save(const char *path, uint8_t *png, size_t length) {
+    file_write(path, png, length);
+    free(png);
 }
 
 void picture_save(const char *path, const real *images, Grid g, const char *parameters) {
     size_t length;
     uint8_t *png = picture_encode(images, g, parameters, &length);
-    file_write(path, png, length);
-    free(png);
+    save(path, png, length);
+}
+
+/* ---- a moving one ------------------------------------------------------------------------------ */
+
+/* fcTL: what comes is a frame as large as the whole, shown so long, in place of the one before */
+static void put_frame_control(Png *p, uint32_t number, const uint8_t *size, double seconds) {
+    size_t at = chunk_start(p, "fcTL");
+    put_big_endian(p, 4, number);
+    put(p, size, 8);                                    /* width and height, as in IHDR */
+    put(p, (uint8_t[8]){0}, 8);                         /* its place: the upper left corner */
+    put_big_endian(p, 2, (uint32_t)(1000 * seconds + 0.5));
+    put_big_endian(p, 2, 1000);
+    put(p, (uint8_t[2]){0}, 2);                         /* nothing to dispose of, no blending */
+    chunk_end(p, at);
+}
+
+/* The first frame's pixels are the still picture's IDAT, so that who does not know of animation
+ * shows it; the others' are fdAT, the same behind a number. fcTL and fdAT are counted together. */
+uint8_t *film_encode(const real *images, Grid g, Film f, const char *parameters, size_t *length) {
+    enum { CHUNK_HEAD = 8, SIZE_AT = 16, IDAT = IHDR_END + CHUNK_HEAD, CRC_AND_IEND = 4 + 12 };
+    if (f.frames < 1 || !(f.seconds >= 0 && f.seconds < 65) || !(f.last >= 0 && f.last < 65))
+        die("film: %d frames of %g seconds, the last %g", f.frames, f.seconds, f.last);
+    g = checked(g);
+    Png p = {0};
+    uint32_t number = 0;
+    for (int i = 0; i < f.frames; i++) {
+        size_t n, at, image = (size_t)g.height * (size_t)g.width * (size_t)g.channels;
+        uint8_t *png = encode(images + (size_t)i * (size_t)g.count * image, g, &n);
+        if (i == 0) {
+            put(&p, png, IHDR_END);
+            if (parameters) put_text(&p, parameters);
+            at = chunk_start(&p, "acTL");
+            put_big_endian(&p, 4, (uint32_t)f.frames);
+            put_big_endian(&p, 4, 0);                   /* plays for ever */
+            chunk_end(&p, at);
+        }
+        put_frame_control(&p, number++, png + SIZE_AT, i < f.frames - 1 ? f.seconds : f.last);
+        at = chunk_start(&p, i ? "fdAT" : "IDAT");
+        if (i) put_big_endian(&p, 4, number++);
+        put(&p, png + IDAT, n - IDAT - CRC_AND_IEND);
+        chunk_end(&p, at);
+        free(png);
+    }
+    chunk_end(&p, chunk_start(&p, "IEND"));
+    *length = p.length;
+    return p.bytes;
+}
+
+void film_save(const char *path, const real *images, Grid g, Film f, const char *parameters) {
+    size_t length;
+    uint8_t *png = film_encode(images, g, f, parameters, &length);
+    save(path, png, length);
 }

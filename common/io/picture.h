@@ -1,4 +1,5 @@
-/* picture.h — images as PNG files: a grid of rows and columns with a small gap.
+/* picture.h — images as PNG files: a grid of rows and columns with a small gap; or several such
+ * grids one after the other, a film.
  *
  * The command line that made it stands in the file, as a tEXt chunk "parameters" that image tools
  * show. */
@@ -21,5 +22,16 @@ void picture_save(const char *path, const real *images, Grid g, const char *para
 
 /* The same in memory, for tests: bytes of the PNG, to be freed */
 uint8_t *picture_encode(const real *images, Grid g, const char *parameters, size_t *length);
+
+typedef struct {
+    int frames;
+    double seconds, last;                 /* how long each frame is shown; how long the last; < 65 */
+} Film;
+
+/* The same of `frames` grids, images (frames, g.count, height, width, channels): an animated PNG,
+ * which browsers play over and over (PNG specification, third edition). Captions are those of
+ * g in every frame. */
+void film_save(const char *path, const real *images, Grid g, Film f, const char *parameters);
+uint8_t *film_encode(const real *images, Grid g, Film f, const char *parameters, size_t *length);
 
 #endif
