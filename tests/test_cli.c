@@ -82,6 +82,33 @@ Test(cli, reads_every_type_and_form) {
     cr_assert(o.common.quiet && cli_given(&cli, "lr") && cli_given(&cli, "quiet"));
 }
 
+/* A letter may be one option in training and another in sampling, and so may a name. Do both arrive,
+ * in either order and on either side of the command, and does the last of two values count? */
+Test(cli, a_letter_and_a_name_mean_what_the_command_knows_them_as) {
+    static const char *const lines[] = {"sample --steps 25 -n 16", "sample -n 16 --steps 25",
+                                        "-n 16 --steps 25 sample", "--steps 25 sample -n16",
+                                        "sample -n 3 --steps 25 --pictures 16"};
+    int pictures, sampling_steps;
+    Option table[] = {COMMON_OPTIONS(o.common, "default"),
+                      {"steps", 0, .i = &sampling_steps, .min = 1, .max = 100, .meta = "N",
+                       .only = "sample eval", .help = "of the way back"},
+                      {"pictures", 'n', .i = &pictures, .min = 1, .max = 100, .meta = "N",
+                       .only = "sample", .help = "how many"},
+                      {0}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char copy[100], *argv[8] = {"build/ddpm"};
+        int argc = 1;
+        pictures = sampling_steps = 0;
+        o.common.steps = 3000;
+        cli = (Cli){.program = "ddpm", .options = table};
+        strcpy(copy, lines[i]);
+        for (char *w = strtok(copy, " "); w; w = strtok(NULL, " ")) argv[argc++] = w;
+        cli_parse(&cli, argc, argv);
+        cr_expect(pictures == 16 && sampling_steps == 25 && o.common.steps == 3000,
+                  "%s: %d pictures, %d steps", lines[i], pictures, sampling_steps);
+    }
+}
+
 /* does every command line that makes no sense end with status 2 and one line that says why? */
 Test(cli, refuses_what_makes_no_sense_with_status_2) {
     refused("", "no command given; see build/ae --help");

@@ -228,10 +228,17 @@ static _Noreturn void print_help(const Cli *c) {
 /* getopt_long answers 1 for a word, FIRST + index for a long option, else a letter */
 enum { MAX_OPTIONS = 64, WORD = 1, FIRST = 256 };
 
-/* what the user wrote: option and value, in order; checked once the command is known */
+/* What the user wrote, in order. Which option is meant is known once the command is: -n and --steps
+ * may be one option in train and two in sample. */
 typedef struct {
-    const char *value[MAX_OPTIONS];
-    bool letter[MAX_OPTIONS];            /* as -n, not --name */
+    int index;                           /* of the first option of this name or letter */
+    bool letter;                         /* as -n, not --name */
+    const char *value;
+} Word;
+
+typedef struct {
+    Word *words;
+    int count;
     bool help;
 } Given;
 
@@ -305,8 +312,8 @@ static void read_words(Cli *c, int argc, char **argv, Given *given) {
             set_command(c, optarg);
         } else {
             int k = option_index(c, answer);
-            given->value[k] = c->options[k].b ? "true" : optarg;
-            given->letter[k] = answer < FIRST;
+            given->words[given->count++] =
+                (Word){k, answer < FIRST, c->options[k].b ? "true" : optarg};
         }
     }
     while (optind < argc) set_command(c, argv[optind++]);   /* after "--" */
@@ -322,14 +329,13 @@ static Option *meant(const Cli *c, Option *o, bool letter) {
 }
 
 static void set_given(Cli *c, const Given *given) {
-    for (int k = 0; c->options[k].name; k++) {
-        if (!given->value[k]) continue;
-        Option *o = meant(c, &c->options[k], given->letter[k]);
+    for (const Word *w = given->words; w < given->words + given->count; w++) {
+        Option *o = meant(c, &c->options[w->index], w->letter);
         if (!applies(o, c->command)) {
             usage_error("--%s means nothing to %s %s, only to: %s", o->name, c->program, c->command,
                         o->only);
         }
-        char *error = set_value(o, given->value[k]);
+        char *error = set_value(o, w->value);
         if (error) usage_error("--%s: %s", o->name, error);
         o->given = true;
     }
@@ -341,7 +347,8 @@ void cli_parse(Cli *c, int argc, char **argv) {
     c->command = NULL;
     c->line = keep_text(quoted_line(argc, argv));
     for (Option *o = c->options; o->name; o++) o->given = false;
-    Given given = {0};
+    Given given = {.words = malloc(((size_t)argc + strlen(c->line)) * sizeof *given.words)};
+    if (!given.words) fail("out of memory");
     read_words(c, argc, argv, &given);
     if (given.help) print_help(c);
     if (!c->command) {
