@@ -268,3 +268,21 @@ void sample_step(Sampler *m, int t, int first, int n, real *x, real *x0) {
         p_sample(m->schedule, m->variance, t, size, x0 + at, z, x + at);
     }
 }
+
+void interpolate(Sampler *m, int t, int n, const real *a, const real *b, double lambda, real *y,
+                 real *x0) {
+    enum { NOISE_OF_A = 1 << 15, NOISE_OF_B };      /* steps that no schedule has */
+    size_t size = picture_size(m);
+    tape_reset(&m->tape);
+    real *eps = arena_get(&m->tape.arena, size * sizeof *eps);
+    real *b_t = arena_get(&m->tape.arena, size * sizeof *b_t);
+    for (int i = 0; i < n; i++) {
+        size_t at = (size_t)i * size;
+        sampling_noise(m->seed, i, NOISE_OF_A, size, eps);
+        q_sample(m->schedule, t, size, a + at, eps, y + at);
+        sampling_noise(m->seed, i, NOISE_OF_B, size, eps);
+        q_sample(m->schedule, t, size, b + at, eps, b_t);
+        mix(size, 1 - lambda, y + at, lambda, b_t, y + at);
+    }
+    for (; t >= 0; t--) sample_step(m, t, 0, n, y, x0);
+}

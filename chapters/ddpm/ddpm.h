@@ -14,6 +14,7 @@
  *   - reverse_log_variance, p_sample           the reverse process
  *   - bound_term, prior_term                   the likelihood's bound, term by term
  *   - predict, sample_step                     the reverse process, with a network
+ *   - interpolate                              between two pictures, by way of noise
  *
  * Functions of "n numbers" take those of one picture or of several at the same t. */
 #ifndef DDPM_H
@@ -131,5 +132,11 @@ void sampling_noise(uint64_t seed, int number, int step, size_t n, real *z);
 /* n pictures, the first of them number `first`, from index t to t - 1; x0 (n,side,side,C): what
  * they were predicted to become */
 void sample_step(Sampler *m, int t, int first, int n, real *x, real *x0);
+
+/* Between n pictures a and n others b (section 4.3): both are brought to index t with noise of their
+ * own, (1 - lambda) a_t + lambda b_t goes the way back and is y. All noise depends on the seed and
+ * the picture's place alone: y moves with lambda, and with nothing else. x0 (n,side,side,C): space. */
+void interpolate(Sampler *m, int t, int n, const real *a, const real *b, double lambda, real *y,
+                 real *x0);
 
 #endif

@@ -6,6 +6,7 @@
 #include "io/npy.h"
 #include "nn/optim.h"
 #include "programs.h"
+#include "settings.h"
 
 #include <math.h>
 #include <signal.h>
@@ -309,6 +310,80 @@ Test(ddpm, a_picture_depends_on_its_number_alone) {
     schedule_free(&all), schedule_free(&s);
 }
 
+/* A network that answers 0 everywhere: eps = 0, so that all of the way back is linear in x_t. */
+static Sampler sampler_of_nothing(const UNet *net, const Schedule *s) {
+    return (Sampler){.net = net, .schedule = s, .side = 4, .seed = 5, .tape = {.no_grad = true}};
+}
+
+/* Do mixtures lie on the line between the two ends, which they do only if nothing but lambda
+ * changes, and is either end what becomes of its own picture alone? */
+Test(ddpm, interpolation_moves_with_lambda_alone) {
+    enum { N = 2, SIZE = 16, ALL = N * SIZE, T = 10 };
+    Schedule s = schedule_linear(T, 1e-4, 1e-3);        /* too little noise to be clipped */
+    Params p = {.seed = 1};
+    UNetDesign d = unet_design("bench");
+    d.width = 4, d.groups = 2, d.blocks = 1, d.levels = 2;
+    UNet net = unet_new(&p, d);
+    Sampler m = sampler_of_nothing(&net, &s);
+    real a[ALL], b[ALL], other[ALL], y[5][ALL], x0[ALL];
+    test_values("a", -0.2, 0.2, ALL, a), test_values("b", -0.2, 0.2, ALL, b);
+    test_values("other", -0.2, 0.2, ALL, other);
+    interpolate(&m, 6, N, a, b, 0, y[0], x0);
+    interpolate(&m, 6, N, a, b, 0.25, y[1], x0);
+    interpolate(&m, 6, N, a, b, 1, y[2], x0);
+    interpolate(&m, 6, N, a, other, 0, y[3], x0);
+    interpolate(&m, 6, N, other, b, 1, y[4], x0);
+    for (int i = 0; i < ALL; i++) {
+        double mixture = 0.75 * (double)y[0][i] + 0.25 * (double)y[2][i];
+        cr_assert_float_eq(y[1][i], mixture, 1e-6, "%g, not %g", (double)y[1][i], mixture);
+        cr_assert(y[3][i] == y[0][i] && y[4][i] == y[2][i], "the other end is seen");
+        cr_assert_float_eq(y[0][i], a[i], 0.3, "far from what it began with");
+        cr_assert(y[0][i] != a[i] && y[0][i] != y[2][i]);
+    }
+    cr_expect(fabs((double)(y[0][0] - a[0]) - (double)(y[2][0] - b[0])) > 1e-6,
+              "both ends have the same noise");
+    cr_expect(fabs((double)(y[0][0] - a[0]) - (double)(y[0][SIZE] - a[SIZE])) > 1e-6,
+              "both pictures have the same noise");
+    tape_free(&m.tape);
+    params_free(&p);
+    schedule_free(&s);
+}
+
+/* Does a recorder keep the pictures as they pass, in order, up to the end? And does drawing in
+ * three times as many steps take no more memory? */
+Test(ddpm, what_is_recorded_on_the_way) {
+    enum { N = 3, COLUMNS = 2, FRAMES = 4 };
+    Schedule all = paper(), short_way = schedule_strided(&all, 4);
+    Schedule long_way = schedule_strided(&all, 12);
+    Params p = {.seed = 1};
+    UNetDesign d = unet_design("bench");
+    d.width = 4, d.groups = 2, d.blocks = 1;
+    UNet net = unet_new(&p, d);
+    Sampler m = sampler_of(&net, &short_way), longer = sampler_of(&net, &long_way);
+    static real x[N * PIXELS], x0[N * PIXELS], by_hand[N * PIXELS];
+    static real frames[FRAMES * 2 * COLUMNS * PIXELS];
+    Recorder r = {.frames = FRAMES, .columns = COLUMNS, .images = frames};
+    draw(&m, 0, N, x, x0, NULL, &r);
+    cr_assert_eq(r.taken, FRAMES);
+    for (int i = 0; i < N; i++) sampling_noise(m.seed, i, TIMESTEPS, PIXELS, by_hand + i * PIXELS);
+    for (int t = 3; t >= 0; t--) {
+        const real *frame = frames + (3 - t) * 2 * COLUMNS * PIXELS;
+        sample_step(&m, t, 0, N, by_hand, x0);
+        cr_expect_arr_eq(frame, by_hand, COLUMNS * PIXELS * sizeof(real), "x at %d", t);
+        cr_expect_arr_eq(frame + COLUMNS * PIXELS, x0, COLUMNS * PIXELS * sizeof(real), "x0");
+    }
+    cr_expect_arr_eq(x, by_hand, sizeof x);
+    r.taken = 0;
+    draw(&longer, 0, N, x, x0, NULL, &r);
+    cr_expect_eq(r.taken, FRAMES, "%d moments of 12 steps", r.taken);
+    cr_expect_arr_eq(frames + (FRAMES - 1) * 2 * COLUMNS * PIXELS, x,
+                     COLUMNS * PIXELS * sizeof(real));
+    cr_expect_eq(tape_peak(&m.tape), tape_peak(&longer.tape), "memory grows with the steps");
+    tape_free(&m.tape), tape_free(&longer.tape);
+    params_free(&p);
+    schedule_free(&all), schedule_free(&short_way), schedule_free(&long_way);
+}
+
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
@@ -412,6 +487,40 @@ Test(ddpm_program, stopping_loses_nothing_that_was_drawn) {
     cr_assert(file_there("many/samples.png"));
 }
 
+/* the number behind "key": in metrics.json */
+static double metric(const char *key) {
+    char path[200], text[20000];
+    snprintf(path, sizeof path, "%s/metrics.json", folder);
+    FILE *f = fopen(path, "r");
+    cr_assert_not_null(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    const char *at = strstr(text, key);
+    cr_assert_not_null(at, "%s", key);
+    return atof(strchr(at, ':') + 1);
+}
+
+/* Are the bounds in metrics.json the sums of bound.csv's columns and the prior? */
+static void bound_is_the_sum_of_its_terms(void) {
+    char path[200], line[200];
+    double small = 0, large = 0;
+    int rows = 0;
+    snprintf(path, sizeof path, "%s/bound.csv", folder);
+    FILE *f = fopen(path, "r");
+    cr_assert(f && fgets(line, sizeof line, f));
+    cr_assert_str_eq(line, "t,small,large,start_mse\n");
+    for (double t, a, b, mse; fscanf(f, "%lf,%lf,%lf,%lf", &t, &a, &b, &mse) == 4; rows++) {
+        cr_assert_eq(t, TIMESTEPS - 1 - rows);
+        small += a, large += b;
+    }
+    fclose(f);
+    cr_expect_eq(rows, TIMESTEPS);
+    cr_expect_float_eq(small + metric("prior_bits"), metric("bits_small"), 1e-3 * small);
+    cr_expect_float_eq(large + metric("prior_bits"), metric("bits_large"), 1e-3 * large);
+    cr_expect(fabs(small - large) > 1e-3 * small);
+}
+
 Test(ddpm_program, trained_weights_give_pictures_and_scores) {
     few_garments(400, 120);
     RUN("ddpm", "train -q --preview 1 --steps 1 --batch 4 --data %s --out %s");
@@ -422,9 +531,49 @@ Test(ddpm_program, trained_weights_give_pictures_and_scores) {
     static const char *const files[] = {"samples.png",       "log.csv",     "run.json",
                                         "metrics.json",      "bound.csv",   "classes.csv",
                                         "neighbours.png",    "pictures/samples.png",
-                                        "pictures/progress.png"};
+                                        "pictures/progress.png", "pictures/film.png",
+                                        "pictures/forward.png", "pictures/interpolation.png",
+                                        "schedule.csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
+    bound_is_the_sum_of_its_terms();
+}
+
+/* largest distance between the pixels of two sample runs */
+static double farthest(const char *a, const char *b) {
+    char path[2][200];
+    double most = 0;
+    snprintf(path[0], sizeof path[0], "%s/%s/samples.npy", folder, a);
+    snprintf(path[1], sizeof path[1], "%s/%s/samples.npy", folder, b);
+    Npy x = npy_open(path[0]), y = npy_open(path[1]);
+    cr_assert(x.len == y.len && x.len);
+    for (size_t i = 0; i < x.len; i++) most = fmax(most, fabs(npy_number(&x, i) - npy_number(&y, i)));
+    npy_close(&x), npy_close(&y);
+    return most;
+}
+
+/* Does --raw draw from the weights as trained: those of the average if it forgets at once (up to the
+ * half precision in which it is passed on), others if it remembers? */
+Test(ddpm_program, raw_weights_are_those_as_trained) {
+    few_garments(400, 120);
+    static const char *const runs[] = {"forgets", "remembers"};
+    for (int i = 0; i < 2; i++) {
+        char line[300];
+        snprintf(line, sizeof line, "train -q --preview 0 --steps 3 --batch 4 --warmup 0 --lr 0.01 "
+                 "--ema %s --data %%s --out %%s/%s", i ? "0.999999" : "0", runs[i]);
+        RUN("ddpm", line);
+        snprintf(line, sizeof line, "sample -q --steps 2 -n 1 --weights %%s/%s/weights.safetensors "
+                 "--out %%s/%s-average", runs[i], runs[i]);
+        RUN("ddpm", line);
+        snprintf(line, sizeof line, "sample -q --steps 2 -n 1 --raw --weights "
+                 "%%s/%s/checkpoint.safetensors --out %%s/%s-raw", runs[i], runs[i]);
+        RUN("ddpm", line);
+    }
+    double same = farthest("forgets-average", "forgets-raw");
+    double other = farthest("remembers-average", "remembers-raw");
+    cr_expect(same < 0.05 && other > 0.1, "%g and %g apart", same, other);
+    expect_refusal("ddpm", "sample --raw --weights %s/forgets/weights.safetensors --out %s/x", 1,
+                   "--raw");
 }
 
 Test(ddpm_program, bad_input_gets_one_line_and_a_status) {

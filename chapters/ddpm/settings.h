@@ -1,0 +1,61 @@
+/* settings.h — the command line of this chapter's program, and what its commands share.
+ *
+ *   - o, cli                           options as they were given; settings.c has their table
+ *   - train, sample, eval              the commands: train.c, sample.c, evaluate.c
+ *   - load_data, load_network          what they read
+ *   - paper_schedule, sampler_of, draw   the way from noise to pictures
+ *   - garments, save_garments          pictures in [-1,1] as a grid */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "data/fashion.h"
+#include "ddpm.h"
+#include "io/cli.h"
+#include "io/picture.h"
+#include "io/progress.h"
+
+typedef struct {
+    CommonOptions common;
+    int warmup, preview, sampling_steps, pictures, samples, bound;
+    double clip, ema;
+    const char *predict, *variance;
+    bool raw;
+} Settings;
+
+extern Settings o;
+extern Cli cli;
+
+int train(void);
+int sample(void);
+int eval(void);
+
+Fashion load_data(void);
+/* the network that --config names; refuses those that 28x28 grey pictures do not fit */
+UNetDesign chosen_design(void);
+/* the weights in --weights, or in the folder --out; with --raw those of a checkpoint */
+UNet load_network(Params *params);
+
+Schedule paper_schedule(void);
+/* draws from `net` by --predict, --variance and --seed */
+Sampler sampler_of(const UNet *net, const Schedule *s);
+real *new_images(Arena *arena, int n);
+
+/* What is kept of pictures on their way: at `frames` moments, the last of them the end, of the
+ * first `columns` pictures x_t and then the x0 that was predicted. */
+typedef struct {
+    int frames, columns, taken;
+    real *images;               /* (frames,2,columns,28,28) */
+} Recorder;
+
+/* n pictures from noise, the first of them number `first`; x0: space for as many. progress,
+ * recorder: NULL for none. */
+void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress, Recorder *recorder);
+/* the same for many, `at_once` of them at a time; after each of these parts `save` is called, unless
+ * it is NULL, with the number of pictures that are drawn */
+void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, const real *x),
+               Recorder *recorder);
+
+Grid garments(int count, int columns);
+void save_garments(char *path, const real *x, int count, int columns);   /* frees `path` */
+
+#endif
