@@ -28,7 +28,7 @@ static void save_schedule(const Schedule *s) {
 
 /* ---- the bound ------------------------------------------------------------------------------- */
 
-/* of n pictures: the sum of all terms under each variance, and the prior's, in bits per dimension */
+/* of n pictures: the sum of all terms under each variance, and the prior's; bits per dimension */
 typedef struct {
     double bits[2], prior;      /* bits[FIXED_SMALL], bits[FIXED_LARGE] */
 } Bound;

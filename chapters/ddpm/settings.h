@@ -50,8 +50,8 @@ typedef struct {
 /* n pictures from noise, the first of them number `first`; x0: space for as many. progress,
  * recorder: NULL for none. */
 void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress, Recorder *recorder);
-/* the same for many, `at_once` of them at a time; after each of these parts `save` is called, unless
- * it is NULL, with the number of pictures that are drawn */
+/* the same for many, `at_once` of them at a time; after each of these parts `save` is called,
+ * unless it is NULL, with the number of pictures that are drawn */
 void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, const real *x),
                Recorder *recorder);
 

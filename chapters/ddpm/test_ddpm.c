@@ -547,13 +547,14 @@ static double farthest(const char *a, const char *b) {
     snprintf(path[1], sizeof path[1], "%s/%s/samples.npy", folder, b);
     Npy x = npy_open(path[0]), y = npy_open(path[1]);
     cr_assert(x.len == y.len && x.len);
-    for (size_t i = 0; i < x.len; i++) most = fmax(most, fabs(npy_number(&x, i) - npy_number(&y, i)));
+    for (size_t i = 0; i < x.len; i++)
+        most = fmax(most, fabs(npy_number(&x, i) - npy_number(&y, i)));
     npy_close(&x), npy_close(&y);
     return most;
 }
 
-/* Does --raw draw from the weights as trained: those of the average if it forgets at once (up to the
- * half precision in which it is passed on), others if it remembers? */
+/* Does --raw draw from the weights as trained: those of the average if it forgets at once (up to
+ * the half precision in which it is passed on), others if it remembers? */
 Test(ddpm_program, raw_weights_are_those_as_trained) {
     few_garments(400, 120);
     static const char *const runs[] = {"forgets", "remembers"};

@@ -94,7 +94,7 @@ static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
     return pixels;
 }
 
-/* ---- chunks ----------------------------------------------------------------------------------- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 /* A file as it grows: the signature, then chunks. */
 typedef struct {
@@ -162,7 +162,7 @@ static void put_text(Png *p, const char *text) {
     chunk_end(p, at);
 }
 
-/* ---- a still picture --------------------------------------------------------------------------- */
+/* ---- a still picture ------------------------------------------------------------------------- */
 
 enum { IHDR_END = 33 };         /* 8 bytes of signature, 25 of IHDR */
 
@@ -211,7 +211,7 @@ void picture_save(const char *path, const real *images, Grid g, const char *para
     save(path, png, length);
 }
 
-/* ---- a moving one ------------------------------------------------------------------------------ */
+/* ---- a moving one ---------------------------------------------------------------------------- */
 
 /* fcTL: what comes is a frame as large as the whole, shown so long, in place of the one before */
 static void put_frame_control(Png *p, uint32_t number, const uint8_t *size, double seconds) {

@@ -25,7 +25,7 @@ uint8_t *picture_encode(const real *images, Grid g, const char *parameters, size
 
 typedef struct {
     int frames;
-    double seconds, last;                 /* how long each frame is shown; how long the last; < 65 */
+    double seconds, last;                /* how long each frame is shown; how long the last; < 65 */
 } Film;
 
 /* The same of `frames` grids, images (frames, g.count, height, width, channels): an animated PNG,
