@@ -191,6 +191,11 @@ void noise_from_start(const Diffusion *d, int t, size_t n, const real *xt, const
 
 /* ---- reverse --------------------------------------------------------------------------------- */
 
+Variance variance_named(const char *name) {
+    if (!strcmp(name, "small")) return FIXED_SMALL;
+    return !strcmp(name, "large") ? FIXED_LARGE : LEARNED;
+}
+
 /* log of the largest variance that p(x_{t-1}|x_t) may have: beta's. LEARNED goes to log beta at
  * t = 0, too; FIXED_LARGE there takes beta~ of t = 1. */
 static double fixed_log_variance(const Diffusion *d, Variance v, int t) {
@@ -335,7 +340,7 @@ Losses training_losses(const Diffusion *d, Objective o, Variance v, Tensor *answ
     int C = x0->shape[3];
     Losses l = {0};
     Tensor *predicted = t_slice(answer, 3, 0, C), *sigma = t_slice(answer, 3, C, C);
-    if (o != VLB) l.mse = mean_of_each(t_square(t_sub(predicted, eps)));
+    l.mse = mean_of_each(t_square(t_sub(predicted, eps)));
     if (o == HYBRID) l.bits = bits_of(d, v, t_detach(predicted), sigma, x0, xt, t);
     if (o == VLB) l.bits = bits_of(d, v, predicted, sigma, x0, xt, t);
     switch (o) {
@@ -439,4 +444,20 @@ void loss_sampler_update(LossSampler *s, int B, const int *t, const double *loss
         history[HISTORY - 1] = (real)loss[b];
         if (s->seen->x[t[b]] < HISTORY) s->seen->x[t[b]] += 1;
     }
+}
+
+void early_timesteps(int T, int n, int *t, double *weight) {
+    double sum = 0, before = 0;
+    for (int k = 1; k <= T; k++) sum += 1.0 / k;
+    for (int i = 0, k = 0; i < n; i++) {
+        double u = (i + 0.5) / n;
+        while (k < T - 1 && before + 1 / (sum * (k + 1)) <= u) before += 1 / (sum * ++k);
+        t[i] = k;
+        weight[i] = sum * (k + 1) / T;
+    }
+}
+
+GradientNoise gradient_noise(int b, double square, int B, double square_of_all) {
+    return (GradientNoise){.signal = (B * square_of_all - b * square) / (B - b),
+                           .noise = (square - square_of_all) / (1.0 / b - 1.0 / B)};
 }

@@ -17,6 +17,7 @@
  *   - training_losses                                 L_simple, L_hybrid, L_vlb, for each picture
  *   - prior_term, bound_term                          the bound, term by term
  *   - LossSampler                                     timesteps drawn by how much they matter
+ *   - early_timesteps, gradient_noise                 for validation; how noisy gradients are
  *
  * Functions of "n numbers" take those of one picture or of several at the same t. */
 #ifndef IDDPM_H
@@ -73,6 +74,7 @@ void noise_from_start(const Diffusion *d, int t, size_t n, const real *xt, const
 /* ---- reverse --------------------------------------------------------------------------------- */
 
 typedef enum { LEARNED, FIXED_SMALL, FIXED_LARGE } Variance;
+Variance variance_named(const char *name);           /* "learned", "small", "large" */
 
 /* p(x_{t-1}|x_t), of n numbers each */
 typedef struct {
@@ -103,8 +105,9 @@ Objective objective_named(const char *name);         /* "simple", "hybrid", "vlb
 
 typedef struct {
     Tensor *each;               /* (B,1): what is minimised */
-    Tensor *mse, *bits;         /* (B,1): its parts; the term in bits per dimension, before any
-                                   factor; NULL if not needed */
+    Tensor *mse;                /* (B,1): of eps, also where it is not minimised */
+    Tensor *bits;               /* (B,1): the bound's term in bits per dimension, before any factor;
+                                   NULL with SIMPLE */
 } Losses;
 
 /* answer (B,H,W,2C); x0, xt, eps (B,H,W,C); t (B) */
@@ -138,5 +141,19 @@ void loss_sampler_free(LossSampler *s);
 void timestep_probabilities(const LossSampler *s, double *p);
 void draw_timesteps(const LossSampler *s, Rng *rng, int B, int *t, double *weight);
 void loss_sampler_update(LossSampler *s, int B, const int *t, const double *loss);
+
+/* Without knowing the losses, and without drawing: n timesteps in rising order, as many of each as
+ * if p ~ 1 / (t + 1), about as the bound's terms fall; weight as above. For validation. */
+void early_timesteps(int T, int n, int *t, double *weight);
+
+/* A gradient over b pictures is the true one and noise of variance S / b (the variances of all its
+ * numbers added up). Squared norms of two gradients, over b pictures and over B > b, give what the
+ * true one's is and S, both right on average (McCandlish et al. 2018, appendix A.1). Their quotient, the
+ * noise scale, is how many pictures a batch needs before noise and signal are alike. */
+typedef struct {
+    double signal, noise;
+} GradientNoise;
+
+GradientNoise gradient_noise(int b, double square, int B, double square_of_all);
 
 #endif

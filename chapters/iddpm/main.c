@@ -1,28 +1,13 @@
-/* iddpm — improved denoising diffusion models: their networks. */
-#include "iddpm.h"
-#include "io/cli.h"
+/* iddpm — train, sample from, evaluate improved denoising diffusion models on Fashion-MNIST. */
+#include "commands.h"
+#include "settings.h"
 
 #include <stdio.h>
-
-static struct {
-    const char *config;
-} o = {.config = "default"};
-
-static Option options[] = {
-    {"config", 'c', .s = &o.config, .choices = "default|cifar10|imagenet64|imagenet64-cond|lsun",
-     .help = "network"},
-    {0}};
-
-static const Command commands[] = {{"info", "print the network and its number of parameters"}, {0}};
-
-static Cli cli = {.program = "iddpm",
-                  .about = "Improved denoising diffusion: a learned variance, fewer steps.",
-                  .commands = commands,
-                  .options = options};
+#include <string.h>
 
 static int info(void) {
     Params params = {0};
-    unet_new(&params, unet_design(o.config));
+    unet_new(&params, named_design());
     for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
     printf("%zu parameters\n", params_count(&params));
     params_free(&params);
@@ -32,5 +17,9 @@ static int info(void) {
 int main(int argc, char **argv) {
     threads_sleep_when_waiting(argv);
     cli_parse(&cli, argc, argv);
+    if (o.common.threads) threads_set(o.common.threads);
+    if (!strcmp(cli.command, "train")) return train();
+    if (!strcmp(cli.command, "sample")) return sample();
+    if (!strcmp(cli.command, "eval")) return eval();
     return info();
 }

@@ -1,8 +1,9 @@
 /* test_iddpm.c — the published networks and constants, respacing, the learned variance, the three
- * losses and their gradients, DDIM, timesteps by importance, the program. */
+ * losses and their gradients, DDIM, timesteps by importance. The chapter's networks and its
+ * program: test_program.c. */
 #include "eval/likelihood.h"
 #include "iddpm.h"
-#include "programs.h"
+#include "testing.h"
 
 #include <math.h>
 
@@ -442,15 +443,49 @@ Test(iddpm, timesteps_are_drawn_by_how_much_they_matter) {
     loss_sampler_free(&s);
 }
 
-/* ---- the program ----------------------------------------------------------------------------- */
-
-#ifndef REAL_DOUBLE
-PROGRAM_SUITE(iddpm_program);
-
-Test(iddpm_program, says_what_its_network_is_and_refuses_the_rest) {
-    RUN("iddpm", "info");
-    RUN("iddpm", "info --config cifar10");
-    expect_refusal("iddpm", "info --config sd1", 2, "sd1");
-    expect_refusal("iddpm", "paint", 2, "paint");
+/* Where a term is what early_timesteps supposes, c / (t + 1), any number of them gives the mean
+ * over all t; where it is not, nearly. Both ends are among them. */
+Test(iddpm, early_timesteps_keep_the_mean) {
+    enum { MOST = 256 };
+    int t[MOST];
+    double weight[MOST];
+    static const struct { int T, n; double tolerance; } cases[] = {
+        {1000, MOST, 0.02}, {4000, 64, 0.06}, {3, 200, 0.02}, {1, 5, 1e-12}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        int T = cases[k].T, n = cases[k].n;
+        double harmonic = 0, mean = 0, all = 0;
+        early_timesteps(T, n, t, weight);
+        for (int i = 1; i <= T; i++) harmonic += 1.0 / i;
+        for (int i = 0; i < n; i++) {
+            mean += weight[i] / (t[i] + 1) / n, all += weight[i] / n;
+            cr_assert(t[i] >= 0 && t[i] < T && (i == 0 || t[i] >= t[i - 1]));
+        }
+        near(mean, harmonic / T, 1e-12, "mean of 1 / (t + 1)");
+        near(all, 1, cases[k].tolerance, "mean of 1");
+        cr_expect(t[0] == 0 && t[n - 1] >= 0.9 * (T - 1), "from %d to %d of %d", t[0], t[n - 1], T);
+    }
 }
-#endif
+
+/* From gradients made of a known vector and known noise */
+Test(iddpm, gradient_noise_is_told_from_the_gradient) {
+    enum { N_ = 50, DRAWS = 4000, b = 3, B_ = 8 };
+    Rng rng = rng_new(1, "gradient");
+    double signal = 0, noise = 0;
+    for (int k = 0; k < DRAWS; k++) {
+        double square = 0, square_of_all = 0;
+        for (int i = 0; i < N_; i++) {
+            real z[B_];
+            rng_normal(&rng, B_, z);
+            double part = 0, all = 0;
+            for (int p = 0; p < B_; p++) {
+                double g = 0.3 + 2 * (double)z[p];
+                part += p < b ? g / b : 0, all += g / B_;
+            }
+            square += part * part, square_of_all += all * all;
+        }
+        GradientNoise g = gradient_noise(b, square, B_, square_of_all);
+        signal += g.signal / DRAWS, noise += g.noise / DRAWS;
+    }
+    near(signal, N_ * 0.09, 0.1, "signal");
+    near(noise, N_ * 4, 0.02, "noise");
+}

@@ -1,0 +1,73 @@
+#include "draw.h"
+
+#include "io/checkpoint.h"
+#include "io/file.h"
+#include "io/npy.h"
+#include "io/progress.h"
+#include "io/results.h"
+#include "settings.h"
+#include "tensor/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { COLUMNS = 8 };
+
+UNet load_network(Params *params) {
+    char *path = weights_path(&o.common);
+    checkpoint_options(path, &cli, false);
+    if (o.class >= o.classes && cli_given(&cli, "class"))
+        usage_error("--class %d: %s is told one of %d classes", o.class, path, o.classes);
+    UNet net = unet_new(params, chosen_design());
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
+    free(path);
+    return net;
+}
+
+Sampler new_sampler(const UNet *net, const Diffusion *chain) {
+    bool ddim = !strcmp(o.sampler, "ddim");
+    if (cli_given(&cli, "eta") && !ddim) usage_error("--eta is for --sampler ddim");
+    const char *variance = ddim || !strcmp(o.sampler, "ddpm") ? o.variance : o.sampler;
+    return (Sampler){.net = net, .chain = chain, .variance = variance_named(variance),
+                     .ddim = ddim, .eta = o.eta, .side = SIDE, .seed = o.common.seed,
+                     .tape = {.no_grad = true}};
+}
+
+const int *wanted_classes(Arena *arena, int n) {
+    if (!o.classes) return NULL;
+    int *label = arena_get(arena, (size_t)n * sizeof *label);
+    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % o.classes;
+    return label;
+}
+
+/* all pictures so far, as a picture and as numbers in [0,1] */
+static void save_pictures(int n, const real *x) {
+    Arena arena = {0};
+    real *grey = new_images(&arena, n);
+    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, grey);
+    int columns = o.classes && o.class < 0 ? o.classes : COLUMNS;      /* a class a column */
+    save_grid(path_join(o.common.out, "samples.png"), x, n, columns);
+    char *path = path_join(o.common.out, "samples.npy");
+    npy_save(path, grey, SHAPE(n, SIDE, SIDE, 1));
+    free(path);
+    arena_free(&arena);
+}
+
+void draw_pictures(Sampler *m, int n, const int *label, int at_once, bool saved, bool quiet,
+                   real *x) {
+    Progress progress;
+    int T = m->chain->T, groups = (n + at_once - 1) / at_once;
+    progress_start(&progress, "sample", 0, (int64_t)groups * T, quiet);
+    for (int first = 0; first < n; first += at_once) {
+        int count = n - first < at_once ? n - first : at_once;
+        real *group = x + (size_t)first * PIXELS;
+        for (int i = 0; i < count; i++)
+            sampling_noise(m->seed, first + i, X_T, PIXELS, group + (size_t)i * PIXELS);
+        for (int t = T - 1; t >= 0; t--) {
+            sample_step(m, t, first, count, label ? label + first : NULL, group);
+            progress_update(&progress, progress.last_step + 1, "");
+        }
+        if (saved) save_pictures(first + count, x);
+    }
+    progress_end(&progress, (int64_t)groups * T, "");
+}

@@ -1,0 +1,174 @@
+#include "commands.h"
+#include "draw.h"
+#include "eval/likelihood.h"
+#include "eval/scores.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "io/progress.h"
+#include "io/results.h"
+#include "settings.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- schedules ------------------------------------------------------------------------------- */
+
+/* schedule.csv: what is left of the picture's variance, and how far beta~ is from beta, for chains
+ * of several lengths */
+static void save_schedules(void) {
+    char *path = path_join(o.common.out, "schedule.csv");
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "schedule,T,t,alpha_bar,variance_ratio\n");
+    for (int cosine = 0; cosine < 2; cosine++) {
+        for (int T = 10; T <= 1000; T *= 10) {
+            Diffusion d = cosine ? diffusion_cosine(T) : diffusion_linear(T);
+            for (int t = 0; t < T; t++)
+                fprintf(f.stream, "%s,%d,%d,%.6g,%.6g\n", cosine ? "cosine" : "linear", T, t,
+                        d.alpha_bar[t], d.posterior_variance[t] / d.beta[t]);
+            diffusion_free(&d);
+        }
+    }
+    file_commit(&f);
+    free(path);
+}
+
+/* forward.png: a garment on its way to noise, the same noise each time; linear above, cosine below */
+static void picture_of_forward(const Images *set) {
+    enum { MOMENTS = 10 };
+    static real x0[PIXELS], eps[PIXELS], grid[2 * MOMENTS * PIXELS];
+    images_get(set, 1, NULL, -1, 1, x0, NULL);
+    sampling_noise(1, 0, X_T, PIXELS, eps);
+    for (int cosine = 0; cosine < 2; cosine++) {
+        Diffusion d = cosine ? diffusion_cosine(o.timesteps) : diffusion_linear(o.timesteps);
+        for (int k = 0; k < MOMENTS; k++)
+            q_sample(&d, (int)((int64_t)(d.T - 1) * k / (MOMENTS - 1)), PIXELS, x0, eps,
+                     grid + (cosine * MOMENTS + k) * PIXELS);
+        diffusion_free(&d);
+    }
+    save_grid(path_join(o.common.out, "forward.png"), grid, 2 * MOMENTS, MOMENTS);
+}
+
+/* ---- the bound ------------------------------------------------------------------------------- */
+
+/* n test images, and space for what happens to them */
+typedef struct {
+    int n;
+    const int *label;
+    real *x0, *xt;
+} Bounded;
+
+/* mean over the images of the term at t in nats, and of the squared error of the predicted x0 */
+static double term_at(Sampler *m, int t, const Bounded *b, double *mse) {
+    const Diffusion *d = m->chain;
+    real eps[PIXELS];
+    double nats = 0;
+    for (int i = 0; i < b->n; i++) {
+        size_t at = (size_t)i * PIXELS;
+        sampling_noise(m->seed + 1, i, d->step[t], PIXELS, eps);
+        q_sample(d, t, PIXELS, b->x0 + at, eps, b->xt + at);
+    }
+    Reverse p = predict(m, t, b->n, b->xt, b->label);
+    for (int i = 0; i < b->n; i++) {
+        size_t at = (size_t)i * PIXELS;
+        Reverse one = {p.start + at, p.mean + at, p.log_variance + at};
+        nats += bound_term(d, t, PIXELS, b->x0 + at, b->xt + at, &one) / b->n;
+    }
+    size_t size = (size_t)b->n * PIXELS;
+    *mse = k_sum_squared_difference(size, p.start, b->x0) / (double)size;
+    return nats;
+}
+
+/* The bound's terms in bits per dimension, and how well x0 is predicted: bound.csv. Fills the sum
+ * of all terms and the prior's. */
+static void evaluate_bound(Sampler *m, const Images *set, int n, double *bits, double *prior) {
+    Arena arena = {0};
+    Progress progress;
+    const Diffusion *d = m->chain;
+    int *label = arena_get(&arena, (size_t)n * sizeof *label);
+    Bounded b = {.n = n, .label = o.classes ? label : NULL, .x0 = new_images(&arena, n),
+                 .xt = new_images(&arena, n)};
+    images_get(set, n, NULL, -1, 1, b.x0, label);
+    double nats = prior_term(d, (size_t)n * PIXELS, b.x0) / n;
+    *prior = *bits = bits_per_dimension(nats, PIXELS);
+    char *path = path_join(o.common.out, "bound.csv");
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "t,bits_per_dimension,start_mse\n");
+    progress_start(&progress, "bound", 0, d->T, o.common.quiet);
+    for (int t = d->T - 1; t >= 0; t--) {
+        double mse, term = bits_per_dimension(term_at(m, t, &b, &mse), PIXELS);
+        fprintf(f.stream, "%d,%.6g,%.6g\n", d->step[t], term, mse);
+        *bits += term;
+        progress_update(&progress, d->T - t, "");
+    }
+    progress_end(&progress, d->T, "");
+    file_commit(&f);
+    free(path);
+    arena_free(&arena);
+}
+
+static void measure_bound(Sampler *m, const Fashion *data, cJSON *metrics) {
+    double bits, prior;
+    int n = o.bound < data->test.count ? o.bound : data->test.count;
+    evaluate_bound(m, &data->test, n, &bits, &prior);
+    cJSON_AddNumberToObject(metrics, "bound_images", n);
+    cJSON_AddNumberToObject(metrics, "bound_steps", m->chain->T);
+    cJSON_AddNumberToObject(metrics, "bits_per_dimension", bits);
+    cJSON_AddNumberToObject(metrics, "prior_bits_per_dimension", prior);
+    if (!o.common.quiet)
+        printf("at most %.3f bits per dimension, %d test images, %d steps\n", bits, n,
+               m->chain->T);
+}
+
+/* ---- samples --------------------------------------------------------------------------------- */
+
+static void measure_samples(Sampler *m, const Fashion *data, cJSON *metrics) {
+    Arena arena = {0};
+    int n = o.samples < data->test.count ? o.samples : data->test.count;
+    const int *label = wanted_classes(&arena, n);
+    real *x = new_images(&arena, n);
+    Judge judge = judge_new(data, CLASSIFIER_WEIGHTS);
+    draw_pictures(m, n, label, 64, false, o.common.quiet, x);
+    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
+    ScoreSheet sheet = score_sheet(&judge, n, x, label, o.common.seed);
+    if (!o.common.quiet) score_sheet_print(&sheet);
+    cJSON_AddNumberToObject(metrics, "sampling_steps", m->chain->T);
+    cJSON_AddStringToObject(metrics, "sampler", o.sampler);
+    cJSON_AddNumberToObject(metrics, "eta", o.eta);
+    cJSON_AddItemToObject(metrics, "scores", score_sheet_json(&sheet));
+    char *path = path_join(o.common.out, "classes.csv");
+    score_sheet_classes(&sheet, path);
+    free(path);
+    path = path_join(o.common.out, "neighbours.png");
+    neighbours_picture(&judge, 10, x, path, cli.line);
+    free(path);
+    judge_free(&judge);
+    arena_free(&arena);
+}
+
+int eval(void) {
+    Params params = {0};
+    UNet net = load_network(&params);
+    Fashion data = load_data();
+    Diffusion all = chosen_chain(), chain = respaced_chain(&all, "respace", sampling_steps());
+    Diffusion bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
+    Sampler drawing = new_sampler(&net, &chain), bounding = new_sampler(&net, &bounded);
+    folder_create(o.common.out);
+    cJSON *metrics = cJSON_CreateObject();
+    cJSON_AddStringToObject(metrics, "command", cli.line);
+    cJSON_AddNumberToObject(metrics, "parameters", (double)params_count(&params));
+    save_schedules();
+    picture_of_forward(&data.test);
+    if (o.bound) measure_bound(&bounding, &data, metrics);
+    measure_samples(&drawing, &data, metrics);
+    char *path = announced(&o.common, "metrics.json");
+    json_save(path, metrics);
+    cJSON_Delete(metrics);
+    free(path);
+    tape_free(&drawing.tape), tape_free(&bounding.tape);
+    diffusion_free(&all), diffusion_free(&chain), diffusion_free(&bounded);
+    fashion_free(&data);
+    params_free(&params);
+    return 0;
+}

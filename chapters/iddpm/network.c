@@ -1,0 +1,54 @@
+#include "network.h"
+
+Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
+                      const int *label, const int *t, Rng *noise, Rng *dropout) {
+    Tape *tape = x0->tape;
+    int B = x0->shape[0];
+    size_t n = x0->len / (size_t)B;
+    Tensor *xt = t_input(tape, NULL, x0->rank, x0->shape);
+    Tensor *eps = t_input(tape, NULL, x0->rank, x0->shape);
+    double *time = arena_get(&tape->arena, (size_t)B * sizeof *time);
+    rng_normal(noise, eps->len, eps->x);
+    for (int b = 0; b < B; b++) {
+        size_t at = (size_t)b * n;
+        time[b] = model_time(d, t[b]);
+        q_sample(d, t[b], n, x0->x + at, eps->x + at, xt->x + at);
+    }
+    UNetTold told = {.time = time, .label = label, .dropout = dropout};
+    return training_losses(d, o, v, unet(net, xt, told), x0, xt, eps, t);
+}
+
+Reverse predict(Sampler *m, int t, int n, const real *x, const int *label) {
+    int C = m->net->design.in;
+    tape_reset(&m->tape);
+    Tensor *xt = t_input(&m->tape, x, SHAPE(n, m->side, m->side, C));
+    double *time = arena_get(&m->tape.arena, (size_t)n * sizeof *time);
+    for (int i = 0; i < n; i++) time[i] = model_time(m->chain, t);
+    Tensor *answer = unet(m->net, xt, (UNetTold){.time = time, .label = label});
+    size_t bytes = xt->len * sizeof(real);
+    Reverse p = {.start = arena_get(&m->tape.arena, bytes),
+                 .mean = arena_get(&m->tape.arena, bytes),
+                 .log_variance = arena_get(&m->tape.arena, bytes)};
+    p_mean_variance(m->chain, m->variance, t, xt->len / (size_t)C, C, true, x, answer->x, p);
+    return p;
+}
+
+void sampling_noise(uint64_t seed, int number, int step, size_t n, real *z) {
+    Rng rng = rng_new(seed, "sampling");
+    rng.next = ((uint64_t)number * (X_T + 1) + (uint64_t)step) * (n + n % 2);
+    rng_normal(&rng, n, z);
+}
+
+Reverse sample_step(Sampler *m, int t, int first, int n, const int *label, real *x) {
+    size_t size = (size_t)(m->side * m->side * m->net->design.in);
+    Reverse p = predict(m, t, n, x, label);
+    real *z = arena_get(&m->tape.arena, size * sizeof *z);
+    for (int i = 0; i < n; i++) {
+        size_t at = (size_t)i * size;
+        Reverse one = {p.start + at, p.mean + at, p.log_variance + at};
+        sampling_noise(m->seed, first + i, m->chain->step[t], size, z);
+        if (m->ddim) ddim_sample(m->chain, t, size, m->eta, one.start, z, x + at);
+        else p_sample(t, size, &one, z, x + at);
+    }
+    return p;
+}

@@ -1,0 +1,49 @@
+/* settings.h — the chapter's command line, and what its commands make of it.
+ *
+ *   - o, cli                          options as they were given; settings.c holds their table
+ *   - named_design, chosen_design     the network of --config
+ *   - chosen_chain, sampling_steps, respaced_chain     --schedule, --timesteps; some of its steps
+ *   - load_data, save_grid            small things of all commands */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "data/fashion.h"
+#include "iddpm.h"
+#include "io/cli.h"
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE };
+
+typedef struct {
+    CommonOptions common;
+    /* the model */
+    const char *schedule, *variance;
+    int timesteps, classes;
+    /* its training */
+    const char *objective, *times;
+    int warmup, preview;
+    double clip, ema;
+    /* its use */
+    const char *respace, *sampler, *bound_respace;
+    double eta;
+    int pictures, class, samples, bound;
+} Settings;
+
+extern Settings o;
+extern Cli cli;
+
+UNetDesign named_design(void);
+/* the same; ends the program with one line if it is not for this chapter's pictures */
+UNetDesign chosen_design(void);
+
+Diffusion chosen_chain(void);
+const char *sampling_steps(void);       /* --respace; without it 100, or NULL: all */
+/* Those of its steps that `sections` names (space_timesteps); NULL: all. Ends the program with one
+ * line if it has no such steps; `option` is where the user said it. */
+Diffusion respaced_chain(const Diffusion *all, const char *option, const char *sections);
+
+Fashion load_data(void);
+real   *new_images(Arena *arena, int n);             /* (n,28,28,1) */
+/* pixels in [-1,1]; `path` is freed */
+void    save_grid(char *path, const real *images, int count, int columns);
+
+#endif
