@@ -46,7 +46,7 @@ static void save_pictures(int n, const real *x) {
     real *grey = new_images(&arena, n);
     k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, grey);
     int columns = o.classes && o.class < 0 ? o.classes : COLUMNS;      /* a class a column */
-    save_grid(path_join(o.common.out, "samples.png"), x, n, columns);
+    save_garments(path_join(o.common.out, "samples.png"), x, n, columns);
     char *path = path_join(o.common.out, "samples.npy");
     npy_save(path, grey, SHAPE(n, SIDE, SIDE, 1));
     free(path);

@@ -34,7 +34,7 @@ static void save_schedules(void) {
     free(path);
 }
 
-/* forward.png: a garment on its way to noise, the same noise each time; linear above, cosine below */
+/* forward.png: a garment on its way to noise, always the same noise; linear above, cosine below */
 static void picture_of_forward(const Images *set) {
     enum { MOMENTS = 10 };
     static real x0[PIXELS], eps[PIXELS], grid[2 * MOMENTS * PIXELS];
@@ -47,7 +47,7 @@ static void picture_of_forward(const Images *set) {
                      grid + (cosine * MOMENTS + k) * PIXELS);
         diffusion_free(&d);
     }
-    save_grid(path_join(o.common.out, "forward.png"), grid, 2 * MOMENTS, MOMENTS);
+    save_garments(path_join(o.common.out, "forward.png"), grid, 2 * MOMENTS, MOMENTS);
 }
 
 /* ---- the bound ------------------------------------------------------------------------------- */
@@ -59,66 +59,86 @@ typedef struct {
     real *x0, *xt;
 } Bounded;
 
-/* mean over the images of the term at t in nats, and of the squared error of the predicted x0 */
-static double term_at(Sampler *m, int t, const Bounded *b, double *mse) {
-    const Diffusion *d = m->chain;
-    real eps[PIXELS];
+/* a term of the bound, or its sum, in bits per dimension; the squared error of the predicted x0 */
+enum { MODEL, SMALL, LARGE, BOUNDS };
+typedef struct {
+    double bits[BOUNDS];        /* with the model's variance, with beta~, with beta */
+    double mse;
+} Term;
+
+/* mean over the images of the terms of p(x_{t-1}|x_t), bits per dimension */
+static double mean_bits(const Diffusion *d, int t, const Bounded *b, const Reverse *p) {
     double nats = 0;
+    for (int i = 0; i < b->n; i++) {
+        size_t at = (size_t)i * PIXELS;
+        Reverse one = {p->start + at, p->mean + at, p->log_variance + at};
+        nats += bound_term(d, t, PIXELS, b->x0 + at, b->xt + at, &one) / b->n;
+    }
+    return bits_per_dimension(nats, PIXELS);
+}
+
+static Term term_at(Sampler *m, int t, const Bounded *b) {
+    static const Variance fixed[BOUNDS] = {LEARNED, FIXED_SMALL, FIXED_LARGE};
+    const Diffusion *d = m->chain;
+    size_t size = (size_t)b->n * PIXELS;
+    real eps[PIXELS];
     for (int i = 0; i < b->n; i++) {
         size_t at = (size_t)i * PIXELS;
         sampling_noise(m->seed + 1, i, d->step[t], PIXELS, eps);
         q_sample(d, t, PIXELS, b->x0 + at, eps, b->xt + at);
     }
     Reverse p = predict(m, t, b->n, b->xt, b->label);
-    for (int i = 0; i < b->n; i++) {
-        size_t at = (size_t)i * PIXELS;
-        Reverse one = {p.start + at, p.mean + at, p.log_variance + at};
-        nats += bound_term(d, t, PIXELS, b->x0 + at, b->xt + at, &one) / b->n;
+    Term term = {.mse = k_sum_squared_difference(size, p.start, b->x0) / (double)size};
+    for (int k = MODEL; k < BOUNDS; k++) {
+        if (k > MODEL) k_fill(size, (real)fixed_log_variance(d, fixed[k], t), p.log_variance);
+        term.bits[k] = mean_bits(d, t, b, &p);
     }
-    size_t size = (size_t)b->n * PIXELS;
-    *mse = k_sum_squared_difference(size, p.start, b->x0) / (double)size;
-    return nats;
+    return term;
 }
 
-/* The bound's terms in bits per dimension, and how well x0 is predicted: bound.csv. Fills the sum
- * of all terms and the prior's. */
-static void evaluate_bound(Sampler *m, const Images *set, int n, double *bits, double *prior) {
-    Arena arena = {0};
+/* The bound's terms in bits per dimension, under three variances of one prediction, and how well x0
+ * is predicted: bound.csv. Returns the sum of all terms; *prior, a part of it, is the last one. */
+static Term evaluate_bound(Sampler *m, const Bounded *b, double *prior) {
     Progress progress;
     const Diffusion *d = m->chain;
-    int *label = arena_get(&arena, (size_t)n * sizeof *label);
-    Bounded b = {.n = n, .label = o.classes ? label : NULL, .x0 = new_images(&arena, n),
-                 .xt = new_images(&arena, n)};
-    images_get(set, n, NULL, -1, 1, b.x0, label);
-    double nats = prior_term(d, (size_t)n * PIXELS, b.x0) / n;
-    *prior = *bits = bits_per_dimension(nats, PIXELS);
+    double nats = prior_term(d, (size_t)b->n * PIXELS, b->x0) / b->n;
+    *prior = bits_per_dimension(nats, PIXELS);
+    Term sum = {.bits = {*prior, *prior, *prior}};
     char *path = path_join(o.common.out, "bound.csv");
     AtomicFile f = file_create(path);
-    fprintf(f.stream, "t,bits_per_dimension,start_mse\n");
+    fprintf(f.stream, "t,model,small,large,start_mse\n");
     progress_start(&progress, "bound", 0, d->T, o.common.quiet);
     for (int t = d->T - 1; t >= 0; t--) {
-        double mse, term = bits_per_dimension(term_at(m, t, &b, &mse), PIXELS);
-        fprintf(f.stream, "%d,%.6g,%.6g\n", d->step[t], term, mse);
-        *bits += term;
+        Term term = term_at(m, t, b);
+        fprintf(f.stream, "%d,%.6g,%.6g,%.6g,%.6g\n", d->step[t], term.bits[MODEL],
+                term.bits[SMALL], term.bits[LARGE], term.mse);
+        for (int k = MODEL; k < BOUNDS; k++) sum.bits[k] += term.bits[k];
         progress_update(&progress, d->T - t, "");
     }
     progress_end(&progress, d->T, "");
     file_commit(&f);
     free(path);
-    arena_free(&arena);
+    return sum;
 }
 
 static void measure_bound(Sampler *m, const Fashion *data, cJSON *metrics) {
-    double bits, prior;
+    static const char *const names[BOUNDS] = {"bits_per_dimension", "bits_small", "bits_large"};
+    Arena arena = {0};
+    double prior;
     int n = o.bound < data->test.count ? o.bound : data->test.count;
-    evaluate_bound(m, &data->test, n, &bits, &prior);
+    int *label = arena_get(&arena, (size_t)n * sizeof *label);
+    Bounded b = {.n = n, .label = o.classes ? label : NULL, .x0 = new_images(&arena, n),
+                 .xt = new_images(&arena, n)};
+    images_get(&data->test, n, NULL, -1, 1, b.x0, label);
+    Term sum = evaluate_bound(m, &b, &prior);
     cJSON_AddNumberToObject(metrics, "bound_images", n);
     cJSON_AddNumberToObject(metrics, "bound_steps", m->chain->T);
-    cJSON_AddNumberToObject(metrics, "bits_per_dimension", bits);
+    for (int k = MODEL; k < BOUNDS; k++) cJSON_AddNumberToObject(metrics, names[k], sum.bits[k]);
     cJSON_AddNumberToObject(metrics, "prior_bits_per_dimension", prior);
     if (!o.common.quiet)
-        printf("at most %.3f bits per dimension, %d test images, %d steps\n", bits, n,
-               m->chain->T);
+        printf("at most %.3f bits per dimension (with beta~ %.3f, with beta %.3f), %d test images, "
+               "%d steps\n", sum.bits[MODEL], sum.bits[SMALL], sum.bits[LARGE], n, m->chain->T);
+    arena_free(&arena);
 }
 
 /* ---- samples --------------------------------------------------------------------------------- */
@@ -154,6 +174,7 @@ int eval(void) {
     Diffusion all = chosen_chain(), chain = respaced_chain(&all, "respace", sampling_steps());
     Diffusion bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
     Sampler drawing = new_sampler(&net, &chain), bounding = new_sampler(&net, &bounded);
+    bounding.variance = variance_named(o.variance);
     folder_create(o.common.out);
     cJSON *metrics = cJSON_CreateObject();
     cJSON_AddStringToObject(metrics, "command", cli.line);

@@ -196,9 +196,7 @@ Variance variance_named(const char *name) {
     return !strcmp(name, "large") ? FIXED_LARGE : LEARNED;
 }
 
-/* log of the largest variance that p(x_{t-1}|x_t) may have: beta's. LEARNED goes to log beta at
- * t = 0, too; FIXED_LARGE there takes beta~ of t = 1. */
-static double fixed_log_variance(const Diffusion *d, Variance v, int t) {
+double fixed_log_variance(const Diffusion *d, Variance v, int t) {
     return v == FIXED_LARGE && t > 0 ? log(d->beta[t]) : d->posterior_log_variance[t];
 }
 

@@ -76,6 +76,10 @@ void noise_from_start(const Diffusion *d, int t, size_t n, const real *xt, const
 typedef enum { LEARNED, FIXED_SMALL, FIXED_LARGE } Variance;
 Variance variance_named(const char *name);           /* "learned", "small", "large" */
 
+/* log beta~, or for FIXED_LARGE log beta; at t = 0, where beta~ is 0, both take beta~ of t = 1.
+ * (What is learned reaches up to log beta at t = 0, too.) */
+double fixed_log_variance(const Diffusion *d, Variance v, int t);
+
 /* p(x_{t-1}|x_t), of n numbers each */
 typedef struct {
     real *start;                /* the x0 that is predicted */

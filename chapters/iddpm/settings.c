@@ -1,7 +1,6 @@
 #include "settings.h"
 
 #include "eval/scores.h"
-#include "io/picture.h"
 #include "tensor/error.h"
 
 #include <stdlib.h>
@@ -125,10 +124,12 @@ real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
 }
 
-void save_grid(char *path, const real *images, int count, int columns) {
-    picture_save(path, images,
-                 (Grid){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
-                        .columns = columns, .enlarge = 2, .low = -1, .high = 1},
-                 cli.line);
+Grid garments(int count, int columns) {
+    return (Grid){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
+                  .columns = columns, .enlarge = 2, .low = -1, .high = 1};
+}
+
+void save_garments(char *path, const real *images, int count, int columns) {
+    picture_save(path, images, garments(count, columns), cli.line);
     free(path);
 }

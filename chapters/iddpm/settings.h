@@ -3,13 +3,14 @@
  *   - o, cli                          options as they were given; settings.c holds their table
  *   - named_design, chosen_design     the network of --config
  *   - chosen_chain, sampling_steps, respaced_chain     --schedule, --timesteps; some of its steps
- *   - load_data, save_grid            small things of all commands */
+ *   - load_data, garments, ...        small things of all commands */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
 #include "data/fashion.h"
 #include "iddpm.h"
 #include "io/cli.h"
+#include "io/picture.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE };
 
@@ -43,7 +44,7 @@ Diffusion respaced_chain(const Diffusion *all, const char *option, const char *s
 
 Fashion load_data(void);
 real   *new_images(Arena *arena, int n);             /* (n,28,28,1) */
-/* pixels in [-1,1]; `path` is freed */
-void    save_grid(char *path, const real *images, int count, int columns);
+Grid    garments(int count, int columns);            /* pixels in [-1,1] */
+void    save_garments(char *path, const real *images, int count, int columns);  /* frees path */
 
 #endif

@@ -313,7 +313,8 @@ Test(iddpm_program, trained_weights_give_pictures_and_scores) {
     cr_expect_eq(last, 19);
     static const char *const files[] = {
         "samples.png",  "log.csv",      "run.json",    "metrics.json",     "classes.csv",
-        "schedule.csv", "forward.png",  "neighbours.png", "ddpm/progress.png", "ddpm/samples.png"};
+        "schedule.csv", "forward.png",  "neighbours.png", "ddpm/progress.png", "ddpm/samples.png",
+        "ddpm/film.png"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }

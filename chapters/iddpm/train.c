@@ -209,7 +209,7 @@ static void save_samples(Training *m, char *path) {
     ema_swap(&m->ema, &m->params);
     draw_pictures(&sampler, n, wanted_classes(&arena, n), n, false, true, x);
     ema_swap(&m->ema, &m->params);
-    save_grid(path, x, n, n / ROWS);
+    save_garments(path, x, n, n / ROWS);
     tape_free(&sampler.tape);
     diffusion_free(&few);
     arena_free(&arena);
