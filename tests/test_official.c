@@ -100,6 +100,41 @@ Test(official, whatever_is_wrong_is_noticed) {
     }
 }
 
+/* the entry `row` of a tensor of one number a picture times `factor`, in a copy of the file */
+static void write_with_other_row(const char *from, const char *path, const char *tensor, int row,
+                                 float factor) {
+    Safetensors s = safetensors_open(from);
+    const StTensor *t = safetensors_find(&s, tensor);
+    cr_assert(t && t->type == ST_F32 && t->len > (size_t)row, "%s", tensor);
+    uint8_t *bytes = malloc(s.length);
+    memcpy(bytes, s.bytes, s.length);
+    uint8_t *at = bytes + (t->data - s.bytes) + 4 * row;
+    float x;
+    memcpy(&x, at, 4), x *= factor, memcpy(at, &x, 4);
+    FILE *f = fopen(path, "wb");
+    cr_assert(f && fwrite(bytes, 1, s.length, f) == s.length);
+    fclose(f);
+    free(bytes);
+    safetensors_close(&s);
+}
+
+/* A picture's term of the bound a hundredth off, in tensors whose other pictures have terms up to ten
+ * thousand times larger: noticed, too? */
+Test(official, every_picture_counts) {
+    static const char *const tensors[] = {"out.cosine4000.learned_range.rescaled_mse.vb",
+                                          "out.linear1000.learned_range.rescaled_kl.loss",
+                                          "out.linear1000.prior_bpd"};
+    for (int k = 0; k < 3; k++)
+        for (int row = 0; row < 4; row++) {
+            char message[2000], path[100];
+            snprintf(path, sizeof path, "%s/damaged.safetensors", folder);
+            write_with_other_row("tests/golden/iddpm_diffusion.safetensors", path, tensors[k], row,
+                                 1.01f);
+            cr_expect_eq(run_program("golden", path, message), 1, "%s, picture %d", tensors[k],
+                         row);
+        }
+}
+
 /* Several files: does a bad one in the middle count, and are the others looked at? */
 Test(official, one_bad_file_among_others_counts) {
     char message[2000], arguments[300];

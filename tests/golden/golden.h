@@ -99,8 +99,9 @@ Tensor *golden_given(Golden *g, const char *name);
 /* in.<name> or out.<name>, whole numbers or not, in the order of the file; at most `room` */
 int golden_numbers(Golden *g, const char *group, const char *name, int room, double *x);
 /* Compares with the tensor of this whole name ("out.q_sample", "grad.x"): n numbers, images turned.
- * `scale`: what the difference is divided by; 0: the norm of theirs. A difference within the
- * official code's own rounding, where the file states it ("float32_noise"), counts as none. */
+ * `scale`: what the difference is divided by; 0: the norm of theirs, and then each picture or entry
+ * must also agree by itself, to 1e-3. Larger differences than the tolerance are forgiven where the
+ * file states that the official code's own rounding ("float32_noise") is larger, and up to it. */
 void golden_compare(Golden *g, const char *name, int n, const double *ours, double scale);
 /* in.<name>, whole numbers (B,H,W) in 0..limit-1; on g->tape */
 const int *golden_input_integers(Golden *g, const char *name, int B, int H, int W, int limit);

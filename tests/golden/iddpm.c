@@ -213,7 +213,8 @@ static void compare_forward(Chain *c) {
     expect(c, "out.", "posterior_mean", c->result, c->xt->len);
     expect_doubles(c, "out.", "posterior_variance", c->B, variance, 0);
     expect_doubles(c, "out.", "posterior_log_variance", c->B, log_variance, 0);
-    expect_doubles(c, "out.", "prior_bpd", c->B, prior, 1);
+    /* about 1e-5 bits for linear chains; for cosine ones 1e-10, of which float32 knows nothing */
+    expect_doubles(c, "out.", "prior_bpd", c->B, prior, 1e-3);
     expect_doubles(c, "out.", "model_timesteps", c->B, time, 0);
 }
 
