@@ -18,11 +18,13 @@
 /* schedule.csv: what is left of the picture's variance, and how far beta~ is from beta, for chains
  * of several lengths */
 static void save_schedules(void) {
+    static const int lengths[] = {30, 100, 1000};
     char *path = path_join(o.common.out, "schedule.csv");
     AtomicFile f = file_create(path);
     fprintf(f.stream, "schedule,T,t,alpha_bar,variance_ratio\n");
     for (int cosine = 0; cosine < 2; cosine++) {
-        for (int T = 10; T <= 1000; T *= 10) {
+        for (int k = 0; k < 3; k++) {
+            int T = lengths[k];
             Diffusion d = cosine ? diffusion_cosine(T) : diffusion_linear(T);
             for (int t = 0; t < T; t++)
                 fprintf(f.stream, "%s,%d,%d,%.6g,%.6g\n", cosine ? "cosine" : "linear", T, t,
@@ -41,9 +43,9 @@ static void picture_of_forward(const Images *set) {
     images_get(set, 1, NULL, -1, 1, x0, NULL);
     sampling_noise(1, 0, X_T, PIXELS, eps);
     for (int cosine = 0; cosine < 2; cosine++) {
-        Diffusion d = cosine ? diffusion_cosine(o.timesteps) : diffusion_linear(o.timesteps);
+        Diffusion d = cosine ? diffusion_cosine(1000) : diffusion_linear(1000);
         for (int k = 0; k < MOMENTS; k++)
-            q_sample(&d, (int)((int64_t)(d.T - 1) * k / (MOMENTS - 1)), PIXELS, x0, eps,
+            q_sample(&d, (d.T - 1) * k / (MOMENTS - 1), PIXELS, x0, eps,
                      grid + (cosine * MOMENTS + k) * PIXELS);
         diffusion_free(&d);
     }
@@ -149,13 +151,16 @@ static void measure_samples(Sampler *m, const Fashion *data, cJSON *metrics) {
     const int *label = wanted_classes(&arena, n);
     real *x = new_images(&arena, n);
     Judge judge = judge_new(data, CLASSIFIER_WEIGHTS);
+    double start = seconds_now();
     draw_pictures(m, n, label, 64, false, o.common.quiet, x);
+    double seconds = (seconds_now() - start) / n;
     k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
     ScoreSheet sheet = score_sheet(&judge, n, x, label, o.common.seed);
     if (!o.common.quiet) score_sheet_print(&sheet);
     cJSON_AddNumberToObject(metrics, "sampling_steps", m->chain->T);
     cJSON_AddStringToObject(metrics, "sampler", o.sampler);
     cJSON_AddNumberToObject(metrics, "eta", o.eta);
+    cJSON_AddNumberToObject(metrics, "seconds_a_picture", seconds);
     cJSON_AddItemToObject(metrics, "scores", score_sheet_json(&sheet));
     char *path = path_join(o.common.out, "classes.csv");
     score_sheet_classes(&sheet, path);

@@ -90,6 +90,9 @@ UNetDesign chosen_design(void) {
 
 Diffusion chosen_chain(void) {
     bool cosine = !strcmp(o.schedule, "cosine");
+    if (!cosine && o.timesteps <= 20)
+        usage_error("--timesteps %d: too few for --schedule linear, whose last beta is 20 / T",
+                    o.timesteps);
     Diffusion d = cosine ? diffusion_cosine(o.timesteps) : diffusion_linear(o.timesteps);
     diffusion_rescale_time(&d);
     return d;

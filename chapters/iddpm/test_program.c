@@ -92,6 +92,31 @@ Test(iddpm_network, respacing_asks_the_network_what_it_was_trained_for) {
     diffusion_free(&all), diffusion_free(&d);
 }
 
+/* A loss is of what the network says of x_t, told the time on its own scale and the class. */
+Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
+    Diffusion d = few_steps("100");
+    Params params = {.seed = 1};
+    UNet net = small_network(&params);
+    Tape tape = {.no_grad = true};
+    static const int label = 2, t = 40;
+    Rng noise = rng_new(1, "noise"), again = rng_new(1, "noise");
+    Tensor *x0 = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
+    Tensor *eps = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
+    Tensor *xt = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
+    test_values("x0", -1, 1, SIZE, x0->x);
+    rng_normal(&again, SIZE, eps->x);
+    q_sample(&d, t, SIZE, x0->x, eps->x, xt->x);
+    double time = 40 * 10;                       /* 100 steps on a scale of 1000 */
+    Tensor *answer = unet(&net, xt, (UNetTold){.time = &time, .label = &label});
+    Losses want = training_losses(&d, HYBRID, LEARNED, answer, x0, xt, eps, &t);
+    Losses got = network_losses(&net, &d, HYBRID, LEARNED, x0, &label, &t, &noise, NULL);
+    cr_expect_eq(got.each->x[0], want.each->x[0]);
+    cr_expect_eq(got.mse->x[0], want.mse->x[0]);
+    tape_free(&tape);
+    params_free(&params);
+    diffusion_free(&d);
+}
+
 /* Losses of a batch are its pictures' own: whoever is beside it, a picture with its noise, time and
  * class has its loss. */
 Test(iddpm_network, losses_belong_to_their_pictures) {
@@ -331,6 +356,7 @@ Test(iddpm_program, bad_input_gets_one_line_and_a_status) {
         {"train --objective simple --out %s/x", 2, "--variance"},
         {"train --variance small --out %s/x", 2, "hybrid"},
         {"train --timesteps 1 --out %s/x", 2, "--timesteps"},
+        {"train --timesteps 20 --schedule linear --out %s/x", 2, "linear"},
         {"train --times sometimes --out %s/x", 2, "sometimes"},
         {"train --pictures 3 --out %s/x", 2, "--pictures"},
         {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},

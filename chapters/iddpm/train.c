@@ -46,6 +46,8 @@ typedef struct {
 /* Ends the program with one line where options contradict each other. */
 static void check_settings(void) {
     bool simple = !strcmp(o.objective, "simple"), learned = !strcmp(o.variance, "learned");
+    Diffusion d = chosen_chain();
+    diffusion_free(&d);
     chosen_design();
     if (simple && learned)
         usage_error("--objective simple trains no variance: it needs --variance small or large");

@@ -1,0 +1,136 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   log.csv -> loss.png         schedule.csv -> schedule.png    bound.csv -> bound.png    classes.csv -> classes.png
+#   steps.csv -> steps.png      ablation.csv -> ablation.png    curves.csv, noise.csv -> objectives.png
+# with the curves of chapter ddpm, where its record stands beside this one's.
+ddpm = record.(record =~ "-sweep$" ? "/../ddpm-sweep" : "/../ddpm")
+wide = 'set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"'
+plain = 'unset multiplot; unset logscale; unset title; unset ylabel; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
+# rows of a csv file whose first, or another, column is this
+rows(file, column, value) = sprintf("< awk -F, 'NR == 1 || $%d == \"%s\"' '%s/%s'", column, value, record, file)
+
+if (there(record."/log.csv")) {
+    set output out."/loss.png"
+    set terminal pngcairo size 1500,540 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,3 title "Both parts of the loss while training"
+    set xlabel "training step" offset 0,0.6
+    set key outside below center vertical
+    set xtics rotate by -45
+    set logscale y
+    set title "squared error of the noise, by quarter of the timesteps"
+    plot record."/log.csv" using "step":"quarter_1" with lines linetype 1 linewidth 1 title "first: nearly the picture", \
+         "" using "step":"quarter_2" with lines linetype 4 linewidth 1 title "second", \
+         "" using "step":"quarter_3" with lines linetype 3 linewidth 1 title "third", \
+         "" using "step":"quarter_4" with lines linetype 2 linewidth 1 title "last: nearly noise"
+    set title "over all timesteps, validation, averaged weights"
+    if (there(ddpm."/log.csv")) {
+        plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter (its own schedule)", \
+             ddpm."/log.csv" using "step":"validation" with linespoints linetype 4 pointsize 0.4 title "ddpm (linear schedule)"
+    } else {
+        plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter (its own schedule)"
+    }
+    set title "the bound, bits per dimension"
+    plot record."/log.csv" using "step":"bits" with lines linecolor rgb sky title "training batches, timesteps as drawn", \
+         "" using "step":"validation_bits" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
+    @plain
+    set key outside below center horizontal
+}
+
+if (there(record."/schedule.csv")) {
+    set output out."/schedule.png"
+    @wide
+    set multiplot layout 1,2 title "Two schedules"
+    set xlabel "t / T" offset 0,0.6
+    set title "ᾱ: what remains of the picture's variance"
+    plot for [s in "linear cosine"] rows("schedule.csv", 1, s) using (column("T") == 1000 ? column("t") / 1000 : NaN):"alpha_bar" \
+         with lines linetype (s eq "linear" ? 1 : 2) title s
+    set title "β̃ / β: how far the two fixed variances are apart (cosine)"
+    plot for [k=1:3] rows("schedule.csv", 1, "cosine") using \
+         (column("T") == word("30 100 1000", k) + 0 ? column("t") / column("T") : NaN):"variance_ratio" \
+         with lines linetype k title "T = ".word("30 100 1000", k)
+    @plain
+}
+
+if (there(record."/bound.csv")) {
+    set output out."/bound.png"
+    @wide
+    set multiplot layout 1,2 title "The terms of the bound on test images, bits per dimension"
+    set xlabel "t" offset 0,0.6
+    set logscale xy
+    set format y "10^{%T}"
+    set title "at the same weights, three variances"
+    plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned", \
+         "" using (column("t") + 1):"small" with lines linetype 3 linewidth 1 title "β̃", \
+         "" using (column("t") + 1):"large" with lines linetype 2 linewidth 1 title "β"
+    set title "this chapter and ddpm"
+    if (there(ddpm."/bound.csv")) {
+        plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned, this chapter's schedule", \
+             ddpm."/bound.csv" using (column("t") + 1):"small" with lines linetype 3 linewidth 1 title "ddpm, β̃", \
+             "" using (column("t") + 1):"large" with lines linetype 2 linewidth 1 title "ddpm, β"
+    } else {
+        plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned, this chapter's schedule"
+    }
+    @plain
+}
+
+if (there(record."/steps.csv")) {
+    set output out."/steps.png"
+    set title "Samples in fewer steps"
+    set xlabel "steps of the way back"
+    set ylabel "Fréchet distance (lower is better)"
+    set logscale xy
+    set xtics (10, 25, 50, 100, 250, 1000)
+    set xrange [9:1100]
+    names = "'learned variance' 'DDIM, no noise' 'β̃ in its place' 'β in its place'"
+    if (there(ddpm."/steps.csv")) {
+        plot for [k=1:4] rows("steps.csv", 2, word("ddpm ddim small large", k)) using "steps":"frechet_distance" \
+             with linespoints linetype k title word(names, k), \
+             for [k=1:2] sprintf("< awk -F, 'NR == 1 || $2 == \"%s\"' '%s/steps.csv'", word("small large", k), ddpm) \
+             using "steps":"frechet_distance" with linespoints linetype 4 + k dashtype 2 title "chapter ddpm, ".word("β̃ β", k)
+    } else {
+        plot for [k=1:4] rows("steps.csv", 2, word("ddpm ddim small large", k)) using "steps":"frechet_distance" \
+             with linespoints linetype k title word(names, k)
+    }
+    @plain
+}
+
+if (there(record."/ablation.csv")) {
+    set output out."/ablation.png"
+    @wide
+    set multiplot layout 1,2 title "Schedules and objectives, runs of equal length"
+    set style data histogram
+    set style histogram clustered gap 1
+    set style fill solid 0.9 noborder
+    set xtics rotate by -30
+    set yrange [0:*]
+    unset xlabel
+    label = 'sprintf("%s, %s%s", strcol("schedule"), strcol("objective"), strcol("objective") eq "vlb" ? ", ".strcol("times") : "")'
+    set title "the bound on test images, bits per dimension"
+    plot record."/ablation.csv" using "bits":xticlabels(@label) linecolor rgb blue title "the model's variance (without one: β̃)", \
+         "" using "bits_large" linecolor rgb sky title "β in its place"
+    set title "samples: Fréchet distance"
+    plot record."/ablation.csv" using "frechet_distance":xticlabels(@label) linecolor rgb green notitle
+    set style data points
+    @plain
+}
+
+if (there(record."/curves.csv") && there(record."/noise.csv")) {
+    set output out."/objectives.png"
+    @wide
+    set multiplot layout 1,2 title "Objectives"
+    set xlabel "training step" offset 0,0.6
+    set title "the bound on validation images, bits per dimension"
+    runs = "linear-simple-uniform cosine-simple-uniform linear-hybrid-uniform cosine-hybrid-uniform cosine-vlb-uniform cosine-vlb-importance"
+    plot for [k=1:6] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
+         with linespoints linetype k pointsize 0.6 title word(runs, k)
+    # a running mean of either, then their quotient; where the gradient is lost in noise, its estimate may be negative
+    set title "noise scale of the gradient, pictures"
+    set logscale y
+    signal = 0; noise = 0; last = 0
+    scale(step, s, n) = (keep = step < last ? 0 : 0.9, last = step, signal = keep * signal + s, noise = keep * noise + n, \
+                         signal > 0 && noise > 0 ? noise / signal : NaN)
+    plot for [k in "4 5 6"] rows("noise.csv", 1, word(runs, k + 0)) using "step":(scale(column("step"), column("signal"), column("noise"))) \
+         with lines linetype k + 0 title word(runs, k + 0)
+    @plain
+}
+
+if (there(record."/classes.csv")) { load "plots/classes.gp" }

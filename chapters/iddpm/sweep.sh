@@ -1,0 +1,76 @@
+#!/bin/sh
+# sweep.sh [OUT] — what each improvement is worth, on Fashion-MNIST. Writes
+#   OUT/steps.csv      steps,sampler,samples,frechet_distance,kernel_distance,precision,recall,coverage,sharpness,
+#                      seconds_a_picture: samples of WEIGHTS against the number of steps back, drawn with the learned
+#                      variance (ddpm) and without noise (ddim); up to 50 steps also with beta~ (small), beta (large)
+#   OUT/ablation.csv   schedule,objective,times,steps,bits,bits_small,bits_large,frechet_distance,precision,recall,
+#                      coverage: networks of their own (the paper's tables 1 and 2); `bits` per dimension are the
+#                      bound's with the model's variance, with beta~, with beta; `steps` those of training
+#   OUT/curves.csv     run,step,validation,validation_bits: squared error of eps and the bound while they were trained
+#   OUT/noise.csv      run,step,signal,noise: squared norm of the true gradient, and of one picture's noise (section 3.3);
+#                      means over a hundredth of the run
+# and draws or trains what is not there yet. From the environment:
+#   WEIGHTS   trained by the chapter's default (build/runs/iddpm/weights.safetensors)
+#   SAMPLES   pictures to score in each row (1000)     LENGTHS   numbers of steps ("10 25 50 100 250 1000")
+#   STEPS     training steps of each network for ablation.csv (2000)     BATCH   its batch (64)
+#   BOUND     test images for its bound (16)           RESPACE   steps in which its samples are drawn (100)
+#   TIMESTEPS of its chain (1000)
+#   THREADS   of the program (all processors)          BUILD     where the program is (build)
+out=${1:-build/runs/iddpm-sweep} samples=${SAMPLES:-1000} steps=${STEPS:-2000}
+weights=${WEIGHTS:-build/runs/iddpm/weights.safetensors}
+iddpm=${BUILD:-build}/iddpm threads=${THREADS:+--threads $THREADS}
+training="--steps $steps --batch ${BATCH:-64} --timesteps ${TIMESTEPS:-1000} --preview 0"
+mkdir -p "$out" || exit 1
+# of OBJECT KEY FILE: a number in an object of metrics.json; outer KEY FILE: one beside the objects
+of() { tr -d '\n\t ' <"$3" | sed -n "s/.*\"$1\":{\([^}]*\)}.*/\1/p" | sed -n "s/.*\"$2\":\([-0-9.e+]*\).*/\1/p"; }
+outer() { tr -d '\n\t ' <"$2" | sed -n "s/.*\"$1\":\([-0-9.e+]*\).*/\1/p"; }
+
+echo "steps,sampler,samples,frechet_distance,kernel_distance,precision,recall,coverage,sharpness,seconds_a_picture" >"$out/steps.csv.tmp"
+for n in ${LENGTHS:-10 25 50 100 250 1000}; do
+    for sampler in ddpm ddim small large; do
+        case $sampler in small|large) [ "$n" -le 50 ] || continue ;; esac
+        dir=$out/steps-$n-$sampler-$samples m=$out/steps-$n-$sampler-$samples/metrics.json respace=$n
+        [ $sampler = ddim ] && respace=ddim$n
+        [ -s "$m" ] || $iddpm eval -q $threads --weights "$weights" --respace $respace --sampler $sampler \
+            --samples "$samples" --bound 0 --out "$dir" || exit 1
+        row=$n,$sampler,$samples
+        for key in frechet_distance kernel_distance precision recall coverage sharpness; do row=$row,$(of samples $key "$m"); done
+        echo "$row,$(outer seconds_a_picture "$m")"
+    done
+done >>"$out/steps.csv.tmp"
+mv "$out/steps.csv.tmp" "$out/steps.csv"
+
+# a run's name says its options: schedule, objective, how timesteps are drawn
+rm -f "$out"/*.csv.new
+runs="linear-simple-uniform cosine-simple-uniform linear-hybrid-uniform cosine-hybrid-uniform cosine-vlb-uniform
+      cosine-vlb-importance"
+for run in $runs; do
+    dir=$out/$run-$steps variance=learned
+    IFS=- read -r schedule objective times <<END
+$run
+END
+    [ $objective = simple ] && variance=small
+    if ! grep -q '"finished"' "$dir/run.json" 2>/dev/null; then
+        resume=
+        [ -s "$dir/checkpoint.safetensors" ] && resume=--resume
+        $iddpm train -q $threads $training --schedule $schedule --objective $objective --times $times \
+            --variance $variance $resume --out "$dir" || exit 1
+    fi
+    m=$dir/scores-$samples/metrics.json
+    [ -s "$m" ] || $iddpm eval -q $threads --weights "$dir/weights.safetensors" --samples "$samples" \
+        --bound "${BOUND:-16}" --respace "${RESPACE:-100}" --out "$dir/scores-$samples" || exit 1
+    row=$schedule,$objective,$times,$steps
+    for key in bits_per_dimension bits_small bits_large; do row=$row,$(outer $key "$m"); done
+    for key in frechet_distance precision recall coverage; do row=$row,$(of samples $key "$m"); done
+    echo "$row" >>"$out/ablation.csv.new"
+    # log.csv: step,seconds,loss,bits,4 quarters,gradient,signal,noise,validation,validation_bits
+    awk -F, -v run=$run 'NR > 1 && $13 != "" { print run "," $1 "," $12 "," $13 }' "$dir/log.csv" >>"$out/curves.csv.new"
+    awk -F, -v run=$run -v every=$((steps / 100)) '
+        NR > 1 { signal += $10; noise += $11; n++ }
+        NR > 1 && $1 - last >= every { print run "," $1 "," signal / n "," noise / n; signal = noise = n = 0; last = $1 }
+    ' "$dir/log.csv" >>"$out/noise.csv.new"
+done
+finish() { { echo "$2"; cat "$out/$1.csv.new"; } >"$out/$1.csv.tmp" && mv "$out/$1.csv.tmp" "$out/$1.csv" && rm "$out/$1.csv.new"; }
+finish ablation schedule,objective,times,steps,bits,bits_small,bits_large,frechet_distance,precision,recall,coverage
+finish curves run,step,validation,validation_bits
+finish noise run,step,signal,noise
