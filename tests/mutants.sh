@@ -112,6 +112,7 @@ mutant chapters/iddpm/network.c iddpm-double 'time[b] = model_time(d, t[b])' 'ti
 mutant chapters/iddpm/network.c iddpm-double 'time[i] = model_time(m->chain, t)' 'time[i] = t'
 mutant chapters/iddpm/network.c iddpm-double 'sampling_noise(m->seed, first + i,' 'sampling_noise(m->seed, i,'
 mutant chapters/iddpm/network.c iddpm-double 'C, true, x, answer' 'C, false, x, answer'
+mutant chapters/iddpm/network.c iddpm-double 'C, true, xt, answer' 'C, false, xt, answer'
 mutant chapters/vqvae/prior.c vqvae-double 'Tensor *v = moved(embedded, 1)' 'Tensor *v = embedded'
 mutant chapters/vqvae/prior.c vqvae-double 't_add(conv2d(&l->horizontal, h), linear(&l->across, v_sum));' 'conv2d(&l->horizontal, h);'
 mutant chapters/vqvae/prior.c vqvae-double 'keep(c, gated(l, v_sum, c->labels), c->v[k + 1], i, 0);' ''

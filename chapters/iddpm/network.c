@@ -1,21 +1,49 @@
 #include "network.h"
 
-Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
-                      const int *label, const int *t, Rng *noise, Rng *dropout) {
+#include "eval/likelihood.h"
+
+/* what the network says of x_t = q_sample(x0, eps) at the pictures' times */
+typedef struct {
+    Tensor *xt, *eps, *answer;
+} Asked;
+
+static Asked ask(const UNet *net, const Diffusion *d, Tensor *x0, const int *label, const int *t,
+                 Rng *noise, Rng *dropout) {
     Tape *tape = x0->tape;
     int B = x0->shape[0];
     size_t n = x0->len / (size_t)B;
-    Tensor *xt = t_input(tape, NULL, x0->rank, x0->shape);
-    Tensor *eps = t_input(tape, NULL, x0->rank, x0->shape);
+    Asked a = {.xt = t_input(tape, NULL, x0->rank, x0->shape),
+               .eps = t_input(tape, NULL, x0->rank, x0->shape)};
     double *time = arena_get(&tape->arena, (size_t)B * sizeof *time);
-    rng_normal(noise, eps->len, eps->x);
+    rng_normal(noise, a.eps->len, a.eps->x);
     for (int b = 0; b < B; b++) {
         size_t at = (size_t)b * n;
         time[b] = model_time(d, t[b]);
-        q_sample(d, t[b], n, x0->x + at, eps->x + at, xt->x + at);
+        q_sample(d, t[b], n, x0->x + at, a.eps->x + at, a.xt->x + at);
     }
-    UNetTold told = {.time = time, .label = label, .dropout = dropout};
-    return training_losses(d, o, v, unet(net, xt, told), x0, xt, eps, t);
+    a.answer = unet(net, a.xt, (UNetTold){.time = time, .label = label, .dropout = dropout});
+    return a;
+}
+
+Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
+                      const int *label, const int *t, Rng *noise, Rng *dropout) {
+    Asked a = ask(net, d, x0, label, t, noise, dropout);
+    return training_losses(d, o, v, a.answer, x0, a.xt, a.eps, t);
+}
+
+void network_bound(const UNet *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
+                   const int *t, Rng *noise, double *bits) {
+    Asked a = ask(net, d, x0, label, t, noise, NULL);
+    int B = x0->shape[0], C = x0->shape[3];
+    size_t n = x0->len / (size_t)B;
+    real *space = arena_get(&x0->tape->arena, 3 * n * sizeof *space);
+    Reverse p = {space, space + n, space + 2 * n};
+    for (int b = 0; b < B; b++) {
+        const real *xt = a.xt->x + (size_t)b * n, *answer = a.answer->x + 2 * (size_t)b * n;
+        p_mean_variance(d, v, t[b], n / (size_t)C, C, true, xt, answer, p);
+        double nats = bound_term(d, t[b], n, x0->x + (size_t)b * n, xt, &p);
+        bits[b] = bits_per_dimension(nats, (int)n);
+    }
 }
 
 Reverse predict(Sampler *m, int t, int n, const real *x, const int *label) {

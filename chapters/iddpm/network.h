@@ -2,6 +2,7 @@
  * process.
  *
  *   - network_losses            for training
+ *   - network_bound             for validation
  *   - predict, sample_step      p(x_{t-1}|x_t) as the network has it; a step back
  *   - sampling_noise            of which picture, at which step */
 #ifndef NETWORK_H
@@ -13,6 +14,12 @@
  * dropout NULL: none is done. */
 Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
                       const int *label, const int *t, Rng *noise, Rng *dropout);
+
+/* The bound's term of each picture, bits (B), in bits per dimension. The predicted x0 is clipped, as
+ * when pictures are drawn, and not in the losses: the last steps of a cosine chain multiply an
+ * error of eps by thousands. */
+void network_bound(const UNet *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
+                   const int *t, Rng *noise, double *bits);
 
 typedef struct {
     const UNet *net;

@@ -2,7 +2,7 @@
 #   log.csv -> loss.png         schedule.csv -> schedule.png    bound.csv -> bound.png    classes.csv -> classes.png
 #   steps.csv -> steps.png      ablation.csv -> ablation.png    curves.csv, noise.csv -> objectives.png
 # with the curves of chapter ddpm, where its record stands beside this one's.
-ddpm = record.(record =~ "-sweep$" ? "/../ddpm-sweep" : "/../ddpm")
+ddpm = record.(strstrt(record, "-sweep") ? "/../ddpm-sweep" : "/../ddpm")
 wide = 'set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"'
 plain = 'unset multiplot; unset logscale; unset title; unset ylabel; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
 # rows of a csv file whose first, or another, column is this
@@ -31,13 +31,13 @@ if (there(record."/log.csv")) {
     set title "the bound, bits per dimension"
     plot record."/log.csv" using "step":"bits" with lines linecolor rgb sky title "training batches, timesteps as drawn", \
          "" using "step":"validation_bits" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
-    @plain
+    eval plain
     set key outside below center horizontal
 }
 
 if (there(record."/schedule.csv")) {
     set output out."/schedule.png"
-    @wide
+    eval wide
     set multiplot layout 1,2 title "Two schedules"
     set xlabel "t / T" offset 0,0.6
     set title "ᾱ: what remains of the picture's variance"
@@ -47,12 +47,12 @@ if (there(record."/schedule.csv")) {
     plot for [k=1:3] rows("schedule.csv", 1, "cosine") using \
          (column("T") == word("30 100 1000", k) + 0 ? column("t") / column("T") : NaN):"variance_ratio" \
          with lines linetype k title "T = ".word("30 100 1000", k)
-    @plain
+    eval plain
 }
 
 if (there(record."/bound.csv")) {
     set output out."/bound.png"
-    @wide
+    eval wide
     set multiplot layout 1,2 title "The terms of the bound on test images, bits per dimension"
     set xlabel "t" offset 0,0.6
     set logscale xy
@@ -69,7 +69,7 @@ if (there(record."/bound.csv")) {
     } else {
         plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned, this chapter's schedule"
     }
-    @plain
+    eval plain
 }
 
 if (there(record."/steps.csv")) {
@@ -90,32 +90,34 @@ if (there(record."/steps.csv")) {
         plot for [k=1:4] rows("steps.csv", 2, word("ddpm ddim small large", k)) using "steps":"frechet_distance" \
              with linespoints linetype k title word(names, k)
     }
-    @plain
+    eval plain
 }
 
 if (there(record."/ablation.csv")) {
     set output out."/ablation.png"
-    @wide
+    eval wide
     set multiplot layout 1,2 title "Schedules and objectives, runs of equal length"
     set style data histogram
     set style histogram clustered gap 1
     set style fill solid 0.9 noborder
-    set xtics rotate by -30
+    set xtics rotate by -45
+    set rmargin 12
     set yrange [0:*]
     unset xlabel
-    label = 'sprintf("%s, %s%s", strcol("schedule"), strcol("objective"), strcol("objective") eq "vlb" ? ", ".strcol("times") : "")'
+    label(schedule, objective, times) = schedule.", ".objective.(objective eq "vlb" ? ", ".times : "")
     set title "the bound on test images, bits per dimension"
-    plot record."/ablation.csv" using "bits":xticlabels(@label) linecolor rgb blue title "the model's variance (without one: β̃)", \
+    plot record."/ablation.csv" using "bits":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"))) linecolor rgb blue title "the model's variance (without one: β̃)", \
          "" using "bits_large" linecolor rgb sky title "β in its place"
     set title "samples: Fréchet distance"
-    plot record."/ablation.csv" using "frechet_distance":xticlabels(@label) linecolor rgb green notitle
+    plot record."/ablation.csv" using "frechet_distance":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"))) linecolor rgb green notitle
     set style data points
-    @plain
+    unset rmargin
+    eval plain
 }
 
 if (there(record."/curves.csv") && there(record."/noise.csv")) {
     set output out."/objectives.png"
-    @wide
+    eval wide
     set multiplot layout 1,2 title "Objectives"
     set xlabel "training step" offset 0,0.6
     set title "the bound on validation images, bits per dimension"
@@ -130,7 +132,7 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
                          signal > 0 && noise > 0 ? noise / signal : NaN)
     plot for [k in "4 5 6"] rows("noise.csv", 1, word(runs, k + 0)) using "step":(scale(column("step"), column("signal"), column("noise"))) \
          with lines linetype k + 0 title word(runs, k + 0)
-    @plain
+    eval plain
 }
 
 if (there(record."/classes.csv")) { load "plots/classes.gp" }

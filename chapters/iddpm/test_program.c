@@ -1,5 +1,6 @@
 /* test_program.c — iddpm's networks at work, learning by heart, and the program. */
 #include "data/images.h"
+#include "eval/likelihood.h"
 #include "io/npy.h"
 #include "network.h"
 #include "nn/optim.h"
@@ -112,7 +113,15 @@ Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     Losses got = network_losses(&net, &d, HYBRID, LEARNED, x0, &label, &t, &noise, NULL);
     cr_expect_eq(got.each->x[0], want.each->x[0]);
     cr_expect_eq(got.mse->x[0], want.mse->x[0]);
-    tape_free(&tape);
+    double bits;
+    again = rng_new(1, "noise");
+    network_bound(&net, &d, LEARNED, x0, &label, &t, &again, &bits);
+    Sampler m = {.net = &net, .chain = &d, .side = SIDE, .tape = {.no_grad = true}};
+    Reverse p = predict(&m, t, 1, xt->x, &label);              /* clips, as the bound does */
+    double nats = bound_term(&d, t, SIZE, x0->x, xt->x, &p);
+    cr_expect_float_eq(bits, bits_per_dimension(nats, SIZE), 1e-6 * fabs(bits), "%g, %g", bits,
+                       bits_per_dimension(nats, SIZE));
+    tape_free(&tape), tape_free(&m.tape);
     params_free(&params);
     diffusion_free(&d);
 }

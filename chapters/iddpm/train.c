@@ -170,32 +170,49 @@ static void training_step(Training *m, Tape *tape, Run *run) {
 
 /* ---- on the way ------------------------------------------------------------------------------ */
 
-/* mean weighted loss of the validation images, with the same noise each time; weight NULL: 1 */
-static double held_out_loss(const Training *m, Objective objective, const int *t,
-                            const double *weight) {
-    enum { AT_ONCE = 64 };
-    const HeldOut *h = &m->held_out;
+enum { AT_ONCE = 64 };
+
+static Tensor *held_out_part(const HeldOut *h, Tape *tape, int first) {
+    int B = h->n - first < AT_ONCE ? h->n - first : AT_ONCE;
+    tape_reset(tape);
+    return t_input(tape, h->x0 + (size_t)first * PIXELS, SHAPE(B, SIDE, SIDE, 1));
+}
+
+/* mean squared error of eps, with the same noise each time */
+static double held_out_error(const Training *m, const HeldOut *h) {
     Tape tape = {.no_grad = true};
     Rng noise = rng_new(1, "validation");
     double sum = 0;
     for (int i = 0; i < h->n; i += AT_ONCE) {
-        int B = h->n - i < AT_ONCE ? h->n - i : AT_ONCE;
-        tape_reset(&tape);
-        Tensor *x0 = t_input(&tape, h->x0 + (size_t)i * PIXELS, SHAPE(B, SIDE, SIDE, 1));
-        Losses l = network_losses(&m->net, &m->chain, objective, m->variance, x0,
-                                  o.classes ? h->label + i : NULL, t + i, &noise, NULL);
-        for (int b = 0; b < B; b++) sum += (weight ? weight[i + b] : 1) * (double)l.each->x[b];
+        Tensor *x0 = held_out_part(h, &tape, i);
+        Losses l = network_losses(&m->net, &m->chain, SIMPLE, m->variance, x0,
+                                  o.classes ? h->label + i : NULL, h->even + i, &noise, NULL);
+        sum += k_sum(l.mse->len, l.mse->x);
     }
     tape_free(&tape);
     return sum / h->n;
 }
 
-/* of the averaged weights: squared error of eps, and the bound in bits per dimension */
+/* the bound without the prior, likewise */
+static double held_out_bits(const Training *m, const HeldOut *h) {
+    Tape tape = {.no_grad = true};
+    Rng noise = rng_new(1, "validation");
+    double sum = 0, bits[AT_ONCE];
+    for (int i = 0; i < h->n; i += AT_ONCE) {
+        Tensor *x0 = held_out_part(h, &tape, i);
+        network_bound(&m->net, &m->chain, m->variance, x0, o.classes ? h->label + i : NULL,
+                      h->early + i, &noise, bits);
+        for (int b = 0; b < x0->shape[0]; b++) sum += h->weight[i + b] * bits[b];
+    }
+    tape_free(&tape);
+    return sum / h->n * o.timesteps;
+}
+
+/* of the averaged weights */
 static void validate(Training *m, Run *run) {
-    const HeldOut *h = &m->held_out;
     ema_swap(&m->ema, &m->params);
-    run_value(run, "validation", held_out_loss(m, SIMPLE, h->even, NULL));
-    run_value(run, "validation_bits", held_out_loss(m, VLB, h->early, h->weight));
+    run_value(run, "validation", held_out_error(m, &m->held_out));
+    run_value(run, "validation_bits", held_out_bits(m, &m->held_out));
     ema_swap(&m->ema, &m->params);
 }
 
@@ -249,7 +266,7 @@ int train(void) {
     Tape tape = {0};
     while (run_next(&run)) {
         training_step(&m, &tape, &run);
-        if (run_due(&run, 500)) validate(&m, &run);
+        if (run_due(&run, 250)) validate(&m, &run);
         run_step(&run);
         if (run_save_due(&run)) {
             checkpoint_save(run.checkpoint, &everything);
