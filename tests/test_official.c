@@ -118,8 +118,8 @@ static void write_with_other_row(const char *from, const char *path, const char 
     safetensors_close(&s);
 }
 
-/* A picture's term of the bound a hundredth off, in tensors whose other pictures have terms up to ten
- * thousand times larger: noticed, too? */
+/* A picture's term of the bound a hundredth off, in tensors whose other pictures have terms up to
+ * ten thousand times larger: noticed, too? */
 Test(official, every_picture_counts) {
     static const char *const tensors[] = {"out.cosine4000.learned_range.rescaled_mse.vb",
                                           "out.linear1000.learned_range.rescaled_kl.loss",

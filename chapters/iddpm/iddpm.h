@@ -152,8 +152,9 @@ void early_timesteps(int T, int n, int *t, double *weight);
 
 /* A gradient over b pictures is the true one and noise of variance S / b (the variances of all its
  * numbers added up). Squared norms of two gradients, over b pictures and over B > b, give what the
- * true one's is and S, both right on average (McCandlish et al. 2018, appendix A.1). Their quotient, the
- * noise scale, is how many pictures a batch needs before noise and signal are alike. */
+ * true one's is and S, both right on average (McCandlish et al. 2018, appendix A.1). Their
+ * quotient, the noise scale, is how many pictures a batch needs before noise and signal are
+ * alike. */
 typedef struct {
     double signal, noise;
 } GradientNoise;

@@ -15,8 +15,8 @@
 Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
                       const int *label, const int *t, Rng *noise, Rng *dropout);
 
-/* The bound's term of each picture, bits (B), in bits per dimension. The predicted x0 is clipped, as
- * when pictures are drawn, and not in the losses: the last steps of a cosine chain multiply an
+/* The bound's term of each picture, bits (B), in bits per dimension. The predicted x0 is clipped,
+ * as when pictures are drawn, and not in the losses: the last steps of a cosine chain multiply an
  * error of eps by thousands. */
 void network_bound(const UNet *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
                    const int *t, Rng *noise, double *bits);

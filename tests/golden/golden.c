@@ -400,9 +400,9 @@ static double row_error(const StTensor *t, int n, const double *ours, double who
 
 /* Two limits. The whole tensor's error is at most the tolerance, or the rounding that the file
  * states of it, if that is larger: for four gradients of the bound it is, a few 1e-5, since the
- * official float32 code subtracts nearly equal numbers there. That alone would hide much: one tensor
- * holds terms of the bound whose sizes differ by four orders of magnitude, and the whole's norm sees
- * the largest. So each row also agrees by itself, to a thousandth: rounding is below that, a wrong
+ * official float32 code subtracts nearly equal numbers there. That alone would hide much: one
+ * tensor holds terms of the bound whose sizes differ by four orders of magnitude, and the whole's
+ * norm sees the largest. So each row also agrees by itself, to a thousandth: rounding is below that, a wrong
  * formula is not. */
 void golden_compare(Golden *g, const char *name, int n, const double *ours, double scale) {
     const double row_tolerance = 1e-3;
