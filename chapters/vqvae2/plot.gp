@@ -8,15 +8,17 @@ if (there(record."/autoencoder-log.csv")) {
     set multiplot layout 1,2 title "The two-level autoencoder"
     set xlabel "training step"
     set title "squared error / variance of the data"
+    set key vertical
     set logscale y
-    plot record."/autoencoder-log.csv" using "step":"error" with lines linecolor rgb sky title "training batches", \
-         "" using "step":"validation_error" with linespoints linetype 2 pointsize 0.4 title "validation"
+    plot record."/autoencoder-log.csv" using "step":"error" with lines linecolor rgb sky title "training batches, black frame included", \
+         "" using "step":"validation_error" with linespoints linetype 2 pointsize 0.4 title "validation, without it"
     unset logscale
     set title "perplexity of the codes on validation pictures"
     set yrange [0:*]
     plot record."/autoencoder-log.csv" using "step":"perplexity_top" with linespoints linetype 1 pointsize 0.4 title "top", \
          "" using "step":"perplexity_bottom" with linespoints linetype 4 pointsize 0.4 title "bottom"
     unset multiplot
+    set key horizontal
     set yrange [*:*]
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
