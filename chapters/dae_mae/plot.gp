@@ -127,27 +127,38 @@ if (there(record."/log.csv")) {
 
 if (there(record."/mask_ratio.csv")) {
     set output out."/mask_ratio.png"
-    set multiplot layout 1,2 title "How much to hide"
+    set terminal pngcairo size 1100,480 font "DejaVu Sans,13" background rgb "#ffffff"
+    set bmargin 6
+    set multiplot layout 1,2 title "How much to hide: 1,000 steps of pre-training each"
+    unset title
     set xlabel "hidden, %"
     set xrange [0:100]
+    set yrange [60:90]
     set ylabel "test accuracy, %"
     plot record."/mask_ratio.csv" using "ratio":(100 * column("probe")) with linespoints linetype 1 title "linear probe, all labels", \
          "" using "ratio":(100 * column("finetuned")) with linespoints linetype 2 title "fine-tuned, 1,000 labels"
-    set ylabel "mean squared error of hidden pixels in [0,1]"
-    plot record."/mask_ratio.csv" using "ratio":"error" with linespoints linetype 3 title "reconstruction"
+    set yrange [0:*]
+    set ylabel "error of hidden pixels"
+    plot record."/mask_ratio.csv" using "ratio":"error" with linespoints linetype 3 title "reconstruction, at the ratio of training"
     unset multiplot
+    unset bmargin
     set xrange [*:*]
+    set yrange [*:*]
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 
 if (there(record."/labels.csv")) {
     set output out."/labels.png"
-    set title "Fine-tuned after pre-training, and trained from scratch: three seeds each"
+    set title "Fine-tuned after pre-training, and trained from scratch: three lots of labels each"
     set xlabel "labels"
     set ylabel "test accuracy, %"
     set logscale x
-    set xrange [60:100000]
-    plot record."/labels.csv" using "labels":(strcol("start") eq "pretrained" ? 100 * column("accuracy") : NaN) with points linetype 1 pointsize 1.5 title "pretrained", \
-         "" using "labels":(strcol("start") eq "scratch" ? 100 * column("accuracy") : NaN) with points linetype 2 pointsize 1.5 title "from scratch"
+    set xrange [60:200000]
+    set yrange [50:100]
+    of(start, aside) = strcol("start") eq start ? column("labels") * aside : NaN
+    plot record."/labels.csv" using (of("pretrained", 0.93)):(100 * column("accuracy")) with points linetype 1 pointsize 1.5 title "pretrained", \
+         "" using (of("scratch", 1.07)):(100 * column("accuracy")) with points linetype 2 pointsize 1.5 title "from scratch, at each learning rate tried"
     unset logscale
     set xrange [*:*]
+    set yrange [*:*]
 }

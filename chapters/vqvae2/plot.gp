@@ -42,10 +42,12 @@ if (there(record."/levels.csv")) {
     set title "Rebuilt from what: squared error / variance"
     set xtics noenhanced
     set style data histogram
-    set yrange [0:*]
+    set logscale y
+    set yrange [0.02:1]
     unset xlabel
     plot record."/levels.csv" using "test":xticlabels(sprintf("%s, %s", strcol("levels"), strcol("shown"))) linecolor rgb blue title "test", \
          "" using "train" linecolor rgb sky title "train"
+    unset logscale y
 }
 
 if (there(record."/priors.csv")) {
@@ -65,7 +67,8 @@ if (there(record."/trade.csv")) {
     set style data linespoints
     set xlabel "recall"
     set ylabel "precision"
-    set yrange [*:*]
+    set xrange [0.2:0.5]
+    set yrange [0.8:1]
     plot record."/trade.csv" using (column("keep") == 1 ? column("recall") : NaN):"precision":"temperature" with labels offset 0,1 notitle, \
          "" using (column("keep") == 1 ? column("recall") : NaN):"precision" with points linetype 1 pointtype 7 title "temperature (its value above)", \
          "" using (column("keep") < 1 ? column("recall") : NaN):"precision":"keep" with labels offset 0,1 notitle, \
