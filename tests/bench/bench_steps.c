@@ -1,9 +1,11 @@
-/* bench_steps.c — whole training steps (forward, backward, Adam) against PyTorch's.
+/* bench_steps.c — whole training steps (forward, backward, Adam) and a sampling step (forward
+ * without gradients, and the sampler's arithmetic) against PyTorch's.
  *
  *   bench_steps [time] [--net NAME] [--threads 1,2] [--rounds 5] [--peak GFLOPS] [--csv FILE]
  *               [--memory FILE] [--python PROGRAM] [--twin SCRIPT]
  *   bench_steps check [--net NAME]    same weights and batch on both sides: same losses and
- *                                     gradient norms for four steps?
+ *                                     gradient norms for four steps? (when sampling, same sums of
+ *                                     squares of x, which take the losses' place)
  *   bench_steps worker NAME THREADS   used by `time`
  *
  * For each network and number of threads, `time` starts one process of this program and one of
@@ -14,7 +16,7 @@
  * Each worker runs one network only, so its peak of resident memory is that network's.
  *
  * A step's floating-point operations are two per multiply-add of its matrix products, convolutions
- * and attentions: forward, and again for each operand that takes a gradient. */
+ * and attentions: forward, and again for each operand that takes a gradient (none in sampling). */
 #define _GNU_SOURCE            /* pipe2 */
 #include "io/checkpoint.h"
 #include "nets.h"
@@ -344,8 +346,8 @@ static bool compare(Training *t, FILE *twin) {
     }
     bool same = params == training_count(t) && worst_loss < tolerance &&
                 worst_norm < 10 * tolerance;
-    printf("%-8s %9zu parameters (PyTorch %9zu), loss %.6f -> %.6f: off by %.1e, gradient norms by "
-           "%.1e: %s\n", t->kind->name, training_count(t), params, first, last, worst_loss,
+    printf("%-11s %9zu parameters (PyTorch %9zu), loss %.6f -> %.6f: off by %.1e, gradient norms "
+           "by %.1e: %s\n", t->kind->name, training_count(t), params, first, last, worst_loss,
            worst_norm, same ? "same" : "DIFFERENT");
     return same;
 }
@@ -368,7 +370,7 @@ static bool check_network(const NetKind *k, const char *layout) {
     training_free(&t);
     if (WIFEXITED(status) && (WEXITSTATUS(status) == NO_TORCH || WEXITSTATUS(status) == NO_PYTHON))
         fail("bench_steps: PyTorch is missing from %s: nothing to compare with", o.python);
-    if (!same) printf("%-8s NOT CONFIRMED against PyTorch's %s\n", k->name, layout);
+    if (!same) printf("%-11s NOT CONFIRMED against PyTorch's %s\n", k->name, layout);
     return same;
 }
 

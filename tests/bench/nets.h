@@ -1,5 +1,5 @@
-/* nets.h — the networks whose training steps are timed against PyTorch (torch_steps.py has their
- * twins, layer by layer under the same names).
+/* nets.h — the networks whose steps are timed against PyTorch (torch_steps.py has their twins,
+ * layer by layer under the same names). A step trains, or samples: then there are no gradients.
  *
  * A Training owns everything a step needs: weights, optimiser, tape, and one batch with its noise.
  * Batch and noise are drawn once: both sides time the same arithmetic, not their random numbers.
@@ -21,7 +21,8 @@ typedef struct {
     int batch;                    /* at which it is timed */
     bool convolutional;           /* PyTorch then has two memory layouts to choose from */
     void (*build)(Training *);    /* weights, batch, optimisers' settings; layers go to t->net */
-    double (*step)(Training *);   /* one step; the loss (the sum of both for a GAN) */
+    double (*step)(Training *);   /* one step; the loss (the sum of both for a GAN), or another
+                                     number that tells whether both sides computed the same */
 } NetKind;
 
 struct Training {
@@ -33,18 +34,18 @@ struct Training {
     Tape tape;
     void *net;                    /* lives in params[0]'s arena */
     double macs;                  /* multiply-adds of the last step's matrix products */
-    const Tensor *counted;        /* the newest tensor that is in macs */
 };
 
 extern const NetKind *const net_kinds[];                 /* NULL ends the list */
-extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_gpt;
+extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_unet_sample,
+                     net_gpt;
 const NetKind *net_find(const char *name);               /* NULL: no such network */
 
 void   training_start(Training *t, const NetKind *kind, int batch);   /* t must not move: tensors
                                                             know the arenas that they live in */
 double training_step(Training *t);
 size_t training_count(const Training *t);                /* numbers that are trained */
-double training_grad_norm(const Training *t);            /* of the last step's gradients */
+double training_grad_norm(const Training *t);            /* of the last step's gradients; 0: none */
 void   training_free(Training *t);
 
 /* ---- for the networks ------------------------------------------------------------------------ */

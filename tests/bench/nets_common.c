@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-const NetKind *const net_kinds[] = {&net_vae,  &net_dcgan, &net_vqvae, &net_mae,
-                                    &net_unet, &net_gpt,   NULL};
+const NetKind *const net_kinds[] = {&net_vae,  &net_dcgan,       &net_vqvae, &net_mae,
+                                    &net_unet, &net_unet_sample, &net_gpt,   NULL};
 
 const NetKind *net_find(const char *name) {
     for (const NetKind *const *k = net_kinds; *k; k++)
@@ -22,11 +22,36 @@ void training_start(Training *t, const NetKind *kind, int batch) {
     kind->build(t);
 }
 
+/* Multiply-adds of one forward pass through an op; padding counts as if it were data. Only matrix
+ * products are counted: everything else is a few operations per number. */
+static double forward_macs(const Tensor *y) {
+    const Tensor *x = y->in[0], *w = y->in[1];
+    double n = x && x->rank > 1 ? x->shape[1] : 0;
+    if (!strcmp(y->op, "linear")) return (double)y->len * w->shape[0];
+    if (!strcmp(y->op, "matmul")) return (double)y->len * x->shape[2];
+    if (!strcmp(y->op, "conv2d"))
+        return (double)y->len * w->shape[0] * w->shape[1] * w->shape[2];
+    if (!strcmp(y->op, "conv_transpose2d"))
+        return (double)x->len * w->shape[0] * w->shape[1] * w->shape[2];
+    if (!strcmp(y->op, "self_attention"))      /* scores and their use; half of them if causal */
+        return (double)y->len * 2 * (y->iarg[7] & 1 ? (n + 1) / 2 : n);
+    return 0;
+}
+
+/* The backward pass costs as much again for each operand that wanted a gradient. */
+static double step_macs(const Tensor *y) {
+    double forward = forward_macs(y);
+    if (forward == 0 || !y->back) return forward;
+    if (!y->in[1]) return 3 * forward;
+    return forward * (1 + (y->grads & 1) + (y->grads >> 1 & 1));
+}
+
 double training_step(Training *t) {
     tape_reset(&t->tape);
+    double loss = t->kind->step(t);
     t->macs = 0;
-    t->counted = NULL;
-    return t->kind->step(t);
+    for (const Tensor *y = t->tape.last; y; y = y->prev) t->macs += step_macs(y);
+    return loss;
 }
 
 size_t training_count(const Training *t) {
@@ -81,37 +106,11 @@ const int *input_index(Training *t, const char *name, int below, int n) {
     return index;
 }
 
-/* ---- one step -------------------------------------------------------------------------------- */
-
-/* Multiply-adds of one forward pass through an op; padding counts as if it were data. Only matrix
- * products are counted: everything else is a few operations per number. */
-static double forward_macs(const Tensor *y) {
-    const Tensor *x = y->in[0], *w = y->in[1];
-    double n = x && x->rank > 1 ? x->shape[1] : 0;
-    if (!strcmp(y->op, "linear")) return (double)y->len * w->shape[0];
-    if (!strcmp(y->op, "matmul")) return (double)y->len * x->shape[2];
-    if (!strcmp(y->op, "conv2d"))
-        return (double)y->len * w->shape[0] * w->shape[1] * w->shape[2];
-    if (!strcmp(y->op, "conv_transpose2d"))
-        return (double)x->len * w->shape[0] * w->shape[1] * w->shape[2];
-    if (!strcmp(y->op, "self_attention"))      /* scores and their use; half of them if causal */
-        return (double)y->len * 2 * (y->iarg[7] & 1 ? (n + 1) / 2 : n);
-    return 0;
-}
-
-/* The backward pass costs as much again for each operand that wants a gradient. */
-static double step_macs(const Tensor *y) {
-    double forward = forward_macs(y);
-    if (forward == 0 || !y->back) return forward;
-    if (!y->in[1]) return 3 * forward;
-    return forward * (1 + y->in[0]->wants_grad + y->in[1]->wants_grad);
-}
+/* ---- descent --------------------------------------------------------------------------------- */
 
 double descend(Training *t, int which, Tensor *loss, double lr) {
     params_zero_grad(&t->params[which]);
     backward(loss);
-    for (const Tensor *y = t->tape.last; y && y != t->counted; y = y->prev) t->macs += step_macs(y);
-    t->counted = t->tape.last;
     adam_step(&t->adam[which], &t->params[which], lr, 1);
     return (double)loss->x[0];
 }

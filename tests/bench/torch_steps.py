@@ -405,20 +405,20 @@ class ResBlock(nn.Module):
         super().__init__()
         self.norm1 = group_norm(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 1, 1)
-        self.temb_proj = nn.Linear(128, channels_out)
+        self.told = nn.Linear(128, channels_out)
         self.norm2 = group_norm(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1)
         if channels_in != channels_out:
-            self.nin_shortcut = nn.Conv2d(channels_in, channels_out, 1)
+            self.skip = nn.Conv2d(channels_in, channels_out, 1)
 
-    def forward(self, x, temb):
+    def forward(self, x, emb):
         h = self.conv1(F.silu(self.norm1(x)))
-        h = h + self.temb_proj(temb)[:, :, None, None]
+        h = h + self.told(emb)[:, :, None, None]
         h = self.conv2(F.silu(self.norm2(h)))
-        return h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
+        return h + (self.skip(x) if hasattr(self, "skip") else x)
 
 
-class AttnBlock(nn.Module):
+class AttentionBlock(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.norm = group_norm(channels)
@@ -434,76 +434,74 @@ class AttnBlock(nn.Module):
 
 
 class Level(nn.Module):
-    pass
+    """Residual blocks, from channels_in[i] to channels_out each, with or without attention"""
+
+    def __init__(self, channels_in, channels_out, attends):
+        super().__init__()
+        self.block = nn.ModuleList([ResBlock(c, channels_out) for c in channels_in])
+        self.attention = nn.ModuleList(
+            [AttentionBlock(channels_out) for _ in channels_in] if attends else [])
+
+    def run(self, i, h, emb):
+        h = self.block[i](h, emb)
+        return self.attention[i](h) if len(self.attention) else h
 
 
 class UNet(nn.Module):
     def __init__(self, multipliers=(1, 2, 2), attends=(False, True, False), blocks=2):
         super().__init__()
         last = len(multipliers) - 1
-        self.temb = nn.ModuleDict(
-            {"dense": nn.ModuleList([nn.Linear(32, 128), nn.Linear(128, 128)])})
-        self.conv_in = nn.Conv2d(1, 32, 3, 1, 1)
-        self.down, self.up = nn.ModuleList(), nn.ModuleList([Level() for _ in multipliers])
+        self.time = nn.ModuleList([nn.Linear(32, 128), nn.Linear(128, 128)])
+        self.add_module("in", nn.Conv2d(1, 32, 3, 1, 1))
+        self.down = nn.ModuleList()
         skips, c = [32], 32
         for i, m in enumerate(multipliers):
-            level = Level()
-            level.block, level.attn = nn.ModuleList(), nn.ModuleList()
-            for _ in range(blocks):
-                level.block.append(ResBlock(c, 32 * m))
-                c = 32 * m
-                if attends[i]:
-                    level.attn.append(AttnBlock(c))
-                skips.append(c)
+            level = Level([c] + [32 * m] * (blocks - 1), 32 * m, attends[i])
+            c = 32 * m
+            skips += [c] * blocks
             if i < last:
-                level.downsample = nn.ModuleDict({"conv": nn.Conv2d(c, c, 3, 2, 0)})
+                level.resample = nn.Conv2d(c, c, 3, 2, 0)
                 skips.append(c)
             self.down.append(level)
-        self.mid = nn.ModuleDict(
-            {"block_1": ResBlock(c, c), "attn_1": AttnBlock(c), "block_2": ResBlock(c, c)})
+        self.middle = nn.ModuleDict({"block": nn.ModuleList([ResBlock(c, c), ResBlock(c, c)]),
+                                     "attention": AttentionBlock(c)})
+        up = []
         for i, m in reversed(list(enumerate(multipliers))):
-            level = self.up[i]
-            level.block, level.attn = nn.ModuleList(), nn.ModuleList()
-            for _ in range(blocks + 1):
-                level.block.append(ResBlock(c + skips.pop(), 32 * m))
-                c = 32 * m
-                if attends[i]:
-                    level.attn.append(AttnBlock(c))
+            before = [c] + [32 * m] * blocks
+            level = Level([n + skips.pop() for n in before], 32 * m, attends[i])
+            c = 32 * m
             if i > 0:
-                level.upsample = nn.ModuleDict({"conv": nn.Conv2d(c, c, 3, 1, 1)})
+                level.resample = nn.Conv2d(c, c, 3, 1, 1)
+            up.insert(0, level)
+        self.up = nn.ModuleList(up)
         self.norm_out = group_norm(32)
-        self.conv_out = nn.Conv2d(32, 1, 3, 1, 1)
+        self.out = nn.Conv2d(32, 1, 3, 1, 1)
 
-    def time_embedding(self, time):
+    def embed(self, time):
         frequency = torch.exp(torch.arange(16) * (-math.log(1e4) / 15))
         angle = time[:, None].float() * frequency
         e = torch.cat([angle.sin(), angle.cos()], 1)
-        e = self.temb["dense"][1](F.silu(self.temb["dense"][0](e)))
-        return F.silu(e)
+        return F.silu(self.time[1](F.silu(self.time[0](e))))
 
     def forward(self, x, time):
-        temb = self.time_embedding(time)
-        h = self.conv_in(x)
+        emb = self.embed(time)
+        h = getattr(self, "in")(x)
         skips = [h]
         for level in self.down:
-            for i, block in enumerate(level.block):
-                h = block(h, temb)
-                if len(level.attn):
-                    h = level.attn[i](h)
+            for i in range(len(level.block)):
+                h = level.run(i, h, emb)
                 skips.append(h)
-            if hasattr(level, "downsample"):
-                h = level.downsample["conv"](F.pad(h, (0, 1, 0, 1)))
+            if hasattr(level, "resample"):
+                h = level.resample(F.pad(h, (0, 1, 0, 1)))
                 skips.append(h)
-        h = self.mid["attn_1"](self.mid["block_1"](h, temb))
-        h = self.mid["block_2"](h, temb)
+        h = self.middle["attention"](self.middle["block"][0](h, emb))
+        h = self.middle["block"][1](h, emb)
         for level in reversed(self.up):
-            for i, block in enumerate(level.block):
-                h = block(torch.cat([h, skips.pop()], 1), temb)
-                if len(level.attn):
-                    h = level.attn[i](h)
-            if hasattr(level, "upsample"):
-                h = level.upsample["conv"](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        return self.conv_out(F.silu(self.norm_out(h)))
+            for i in range(len(level.block)):
+                h = level.run(i, torch.cat([h, skips.pop()], 1), emb)
+            if hasattr(level, "resample"):
+                h = level.resample(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        return self.out(F.silu(self.norm_out(h)))
 
 
 class UNetTraining:
@@ -521,10 +519,36 @@ class UNetTraining:
         return descend(self.optimizer, F.mse_loss(self.net(xt, self.time), self.noise))
 
 
+class UNetSampling:
+    """Ten steps back (Ho et al. 2020, eq. 4 and 7), then again from the first t"""
+
+    def __init__(self, batch, data):
+        self.net = UNet().eval()
+        self.x = data.normal("x", batch, 1, 28, 28).contiguous(memory_format=data.layout)
+        self.z = data.normal("z", batch, 1, 28, 28).contiguous(memory_format=data.layout)
+        self.beta = [0.01 + 0.19 * t / 9 for t in range(10)]
+        self.t = 0
+
+    @torch.inference_mode()
+    def step(self):
+        self.t = (self.t or 10) - 1
+        beta = self.beta[self.t]
+        before = math.prod(1 - b for b in self.beta[:self.t])
+        after = before * (1 - beta)
+        time = torch.full((self.x.shape[0],), self.t * 100)
+        eps = self.net(self.x, time)
+        x0 = (self.x - math.sqrt(1 - after) * eps) / math.sqrt(after)
+        x0 = x0.clamp_(-1, 1)
+        mean = (beta * math.sqrt(before) / (1 - after) * x0 +
+                (1 - before) * math.sqrt(1 - beta) / (1 - after) * self.x)
+        self.x = mean + math.sqrt(beta) * self.z if self.t else mean
+        return self.x.square().sum()
+
+
 # ---- check, worker --------------------------------------------------------------------------
 
 NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
-        "unet": UNetTraining, "gpt": GptTraining}
+        "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -584,7 +608,8 @@ def check(name, batch, path, steps, eps, layout):
     print("params", count(training))
     for _ in range(int(steps)):
         loss = training.step()
-        squares = sum(float((p.grad.double() ** 2).sum()) for p in training.net.parameters())
+        grads = [p.grad for p in training.net.parameters() if p.grad is not None]
+        squares = sum(float((g.double() ** 2).sum()) for g in grads)
         print("loss %.9g norm %.9g" % (float(loss), math.sqrt(squares)))
 
 
