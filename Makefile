@@ -213,7 +213,7 @@ plot-%: setup
 	@sh plots/plot.sh $* notebooks-data/$* plots/$*
 
 .PHONY: plots demo
-plots: $(addprefix plot-,$(notdir $(patsubst %/plot.gp,%,$(wildcard chapters/*/plot.gp common/*/*/plot.gp))))
+plots: $(addprefix plot-,$(filter $(notdir $(wildcard notebooks-data/*)),$(notdir $(patsubst %/plot.gp,%,$(wildcard chapters/*/plot.gp common/*/*/plot.gp)))))
 
 demo: setup
 	@$(MAKE) --no-print-directory -s -j2 $(BUILD)/ae
