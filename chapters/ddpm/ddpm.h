@@ -20,6 +20,7 @@
 #ifndef DDPM_H
 #define DDPM_H
 
+#include "eval/likelihood.h"
 #include "nn/unet.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, TIMESTEPS = 1000 };
@@ -97,11 +98,6 @@ void p_sample(const Schedule *s, Variance v, int t, size_t n, const real *x0, co
  * -log p(x0) <= L_T + sum over t of L_t (eq. 5). All in nats, summed over the n numbers of a
  * picture; bits_per_dimension of eval/likelihood.h turns them into bits. */
 
-/* KL between two normals given by mean and log variance */
-double normal_kl(double mean1, double log_variance1, double mean2, double log_variance2);
-/* log of the probability that N(mean, exp(log_scale)^2) gives to the byte that x in [-1,1] stands
- * for: its bin is x +- 1/255, open at both ends of the scale (eq. 13) */
-double discretized_log_likelihood(double x, double mean, double log_scale);
 /* L_T: what the end of the chain still says of the picture */
 double prior_term(const Schedule *s, size_t n, const real *x0);
 /* L_t for t > 0: KL(q(x_{t-1}|x_t,x0) || p(x_{t-1}|x_t)); at t = 0 -log p(x0|x_1). `start`: the x0

@@ -23,6 +23,7 @@
 #ifndef IDDPM_H
 #define IDDPM_H
 
+#include "eval/likelihood.h"
 #include "nn/unet.h"
 
 /* "default", "cifar10", "imagenet64", "imagenet64-cond", "lsun" */
@@ -120,9 +121,6 @@ Losses training_losses(const Diffusion *d, Objective o, Variance v, Tensor *answ
 
 /* ---- the bound: nats, summed over the n numbers of a picture --------------------------------- */
 
-double normal_kl(double mean1, double log_variance1, double mean2, double log_variance2);
-/* log probability of the byte that x in [-1,1] stands for under N(mean, exp(log_scale)^2) */
-double discretized_log_likelihood(double x, double mean, double log_scale);
 double prior_term(const Diffusion *d, size_t n, const real *x0);
 double bound_term(const Diffusion *d, int t, size_t n, const real *x0, const real *xt,
                   const Reverse *p);
