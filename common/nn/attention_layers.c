@@ -11,7 +11,8 @@ SelfAttention self_attention_new(Scope s, int channels, int heads, bool qkv_bias
 
 Tensor *self_attention(const SelfAttention *l, Tensor *x, Attention a) {
     a.heads = l->heads;
-    return linear(&l->out, t_self_attention(linear(&l->qkv, x), a));
+    Tensor *y = t_self_attention(t_last_use(linear(&l->qkv, x)), a);
+    return linear(&l->out, t_last_use(y));
 }
 
 /* q, k and v apart: k and v of one projection would have to be copied out of each other's rows */

@@ -91,7 +91,7 @@ static AttentionBlock attention_new(const UNetDesign *d, Scope s, int channels) 
 static Tensor *attend(const AttentionBlock *a, Tensor *x) {
     Tensor *h = t_reshape(group_norm(&a->norm, x), SHAPE(x->shape[0], -1, x->shape[3]));
     h = self_attention(&a->attention, t_brief(h), (Attention){0});
-    return t_add(x, t_reshape(t_give(h), x->rank, x->shape));
+    return t_add(t_last_use(x), t_reshape(t_give(h), x->rank, x->shape));
 }
 
 /* ---- between levels -------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ static Tensor *halve(const UNetLevel *level, Tensor *x) {
 }
 
 static Tensor *twice(const UNetLevel *level, Tensor *x) {
-    Tensor *large = t_upsample2(x);
+    Tensor *large = t_upsample2(t_last_use(x));
     return level->resample.w ? conv2d(&level->resample, t_brief(large)) : large;
 }
 
@@ -218,15 +218,16 @@ Tensor *unet(const UNet *u, Tensor *x, UNetTold told) {
         if (l < d->levels - 1) skips[n++] = h = halve(&u->down[l], h);
     }
     h = resblock(d, &u->middle[0], h, emb, told.dropout);
-    h = attend(&u->middle_attention, h);
-    h = resblock(d, &u->middle[1], h, emb, told.dropout);
+    Tensor *seen = attend(&u->middle_attention, h);
+    h = resblock(d, &u->middle[1], seen, emb, told.dropout);
+    if (x->tape->no_grad) t_drop(seen);
     for (int l = d->levels - 1; l >= 0; l--) {
         for (int i = 0; i <= d->blocks; i++) {
-            Tensor *wide = t_concat(h, skips[--n], -1);
+            Tensor *wide = t_concat(t_last_use(h), t_last_use(skips[--n]), -1);
             h = block(u, &u->up[l], l, i, wide, emb, told.dropout);
             t_drop(wide);        /* the skip is kept anyway: put together again for the gradients */
         }
         if (l) h = twice(&u->up[l], h);
     }
-    return conv2d(&u->out, t_brief(group_norm_silu(&u->norm_out, h)));
+    return conv2d(&u->out, t_brief(group_norm_silu(&u->norm_out, t_last_use(h))));
 }

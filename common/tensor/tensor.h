@@ -116,6 +116,8 @@ void backward(Tensor *loss);
  * x for the op that uses it last: h = t_relu(t_give(h)). The op computes in its memory, or its
  * memory is free after the op, unless a backward pass reads x. */
 Tensor *t_give(Tensor *x);
+/* t_give where a backward pass, if there is one, reads x anyway: gives x only under no_grad */
+Tensor *t_last_use(Tensor *x);
 /* The same even if a backward pass reads x: that computes x again (Chen et al. 2016). For ops that
  * are cheap beside the next: conv2d(&l, t_brief(group_norm(&n, x))). */
 Tensor *t_brief(Tensor *x);

@@ -112,6 +112,10 @@ Tensor *t_give(Tensor *x) {
     return handle(x, false);
 }
 
+Tensor *t_last_use(Tensor *x) {
+    return x->tape && x->tape->no_grad ? t_give(x) : x;
+}
+
 Tensor *t_brief(Tensor *x) {
     return handle(x, true);
 }
