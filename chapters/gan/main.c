@@ -23,7 +23,7 @@
 static struct {
     CommonOptions common;
     double lr_d;
-    int d_steps;
+    int d_steps, samples;
     const char *loss, *norm;
     bool conditional, unconditional;
 } o = {
@@ -31,6 +31,7 @@ static struct {
                .out = "build/runs/gan"},
     .lr_d = 4e-4,
     .d_steps = 1,
+    .samples = 10000,
     .loss = "hinge",
     .norm = "spectral",
 };
@@ -49,6 +50,8 @@ static Option options[] = {
      .help = "tell both networks the class (default and dcgan28)"},
     {"unconditional", 0, .b = &o.unconditional, .keep = KEEP_MODEL,
      .help = "do not, where the configuration does (dcgan28)"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
     {0}};
 
 static const Preset presets[] = {
@@ -420,7 +423,7 @@ static int eval(void) {
     Arena arena = {0};
     Fashion data = load_data();
     folder_create(o.common.out);
-    int n = data.test.count;
+    int n = o.samples < data.test.count ? o.samples : data.test.count;
     Noise f = fixed_noise(&arena, &g.design, n, CLASSES);
     real *samples = new_images(&arena, n);
     generate(&g, n, f.z, f.labels, samples);
