@@ -200,6 +200,24 @@ Test(tensor, a_given_tensor_is_computed_over_unless_it_is_read) {
     tape_free(&t);
 }
 
+/* Where gradients are recorded a last use leaves alone what they read; else it gives. */
+Test(tensor, a_last_use_gives_where_no_gradient_is_recorded) {
+    for (int no_grad = 0; no_grad < 2; no_grad++) {
+        Tape t = {.no_grad = no_grad};
+        Tensor *h = t_add_scalar(t_variable(&t, (real[]){-1, 2}, SHAPE(2)), 1);
+        const real *memory = h->x;
+        Tensor *y = t_exp(t_last_use(h));
+        cr_expect_eq(y->x == memory, no_grad);
+        cr_expect_eq(!h->x, no_grad);
+        cr_expect_eq(t.given_in_vain, 0);
+        tape_free(&t);
+    }
+    Params p = {.seed = 1};
+    Tensor *w = param(scope(&p, "w"), "w", INIT_NORMAL, 1, SHAPE(2));
+    cr_expect_eq(t_last_use(w), w, "a parameter is nobody's to give");
+    params_free(&p);
+}
+
 /* C may evaluate either argument first. */
 Test(tensor, a_tensor_may_be_given_to_the_sum_that_another_operand_was_made_from) {
     Tape t = {0};

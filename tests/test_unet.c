@@ -201,6 +201,26 @@ Test(unet, values_given_away_do_not_come_back) {
     }
 }
 
+/* Sampling gives values back that training keeps for gradients: the same bits, in less memory? */
+Test(unet, without_gradients_the_answer_is_the_same_and_needs_less_memory) {
+    for (int i = 0; i < CASES; i++) {
+        Params p = {.seed = 1};
+        UNet net = unet_new(&p, cases[i].d);
+        move(&p);
+        Tape recording = {0}, sampling = {.no_grad = true};
+        UNetTold told = {.time = times, .label = labels};
+        Tensor *a = answer(&recording, &net, &cases[i], told);
+        Tensor *b = answer(&sampling, &net, &cases[i], told);
+        cr_expect_gt(k_sum_squares(a->len, a->x), 0);
+        cr_expect_eq(memcmp(a->x, b->x, a->len * sizeof *a->x), 0, "%s", cases[i].what);
+        cr_expect_eq(sampling.given_in_vain, 0, "%s", cases[i].what);
+        cr_expect_lt(sampling.values.peak, 0.75 * (double)recording.values.peak, "%s: %zu bytes, %zu",
+                     cases[i].what, sampling.values.peak, recording.values.peak);
+        tape_free(&recording), tape_free(&sampling);
+        params_free(&p);
+    }
+}
+
 Test(unet, a_design_that_cannot_be_is_refused, .signal = SIGABRT) {
     Params p = {0};
     UNetDesign d = cases[0].d;
