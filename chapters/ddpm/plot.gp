@@ -7,6 +7,7 @@ if (there(record."/log.csv")) {
     set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,2 title "L_{simple}: mean squared error of the predicted noise"
     set xlabel "training step" offset 0,0.6
+    set format x "%.0s%c"
     set logscale y
     set title "over all timesteps"
     plot record."/log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
@@ -19,6 +20,7 @@ if (there(record."/log.csv")) {
     unset multiplot
     unset logscale
     unset title
+    set format x
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 
