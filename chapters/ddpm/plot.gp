@@ -59,7 +59,7 @@ if (there(record."/bound.csv")) {
     set format y
     # the rows go from noise to picture: what x_t has cost so far are the terms above it
     paid = 0
-    set title "told step by step (variance β̃): how far is the predicted picture?"
+    set title "told step by step: how far is the predicted picture?"
     set xlabel "bits per dimension told so far" offset 0,0.6
     set ylabel "root mean square error, of 255"
     plot record."/bound.csv" using (before = paid, paid = paid + column("small"), before):(127.5 * sqrt(column("start_mse"))) \

@@ -4,7 +4,7 @@
 # with the curves of chapter ddpm, where its record stands beside this one's.
 ddpm = record.(strstrt(record, "-sweep") ? "/../ddpm-sweep" : "/../ddpm")
 wide = 'set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"'
-plain = 'unset multiplot; unset logscale; unset title; unset ylabel; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
+plain = 'unset multiplot; unset logscale; unset title; unset ylabel; set format x; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
 # rows of a csv file whose first, or another, column is this
 rows(file, column, value) = sprintf("< awk -F, 'NR == 1 || $%d == \"%s\"' '%s/%s'", column, value, record, file)
 
@@ -14,7 +14,7 @@ if (there(record."/log.csv")) {
     set multiplot layout 1,3 title "Both parts of the loss while training"
     set xlabel "training step" offset 0,0.6
     set key outside below center vertical
-    set xtics rotate by -45
+    set format x "%.0s%c"
     set logscale y
     set title "squared error of the noise, by quarter of the timesteps"
     plot record."/log.csv" using "step":"quarter_1" with lines linetype 1 linewidth 1 title "first: nearly the picture", \
@@ -29,6 +29,7 @@ if (there(record."/log.csv")) {
         plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter (its own schedule)"
     }
     set title "the bound, bits per dimension"
+    set yrange [1:100]
     plot record."/log.csv" using "step":"bits" with lines linecolor rgb sky title "training batches, timesteps as drawn", \
          "" using "step":"validation_bits" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
     eval plain
