@@ -46,7 +46,7 @@ static Option *find(const Cli *c, const char *name) {
     return NULL;
 }
 
-static bool applies(const Option *o, const char *command) {
+bool cli_applies(const Option *o, const char *command) {
     return !o->only || !command || in_list(o->only, command, ' ');
 }
 
@@ -213,7 +213,7 @@ static _Noreturn void print_help(const Cli *c) {
     }
     printf("\noptions%s%s:\n", command ? " of " : "", command ? command : "");
     for (const Option *o = c->options; o->name; o++) {
-        if (applies(o, command)) print_option(o);
+        if (cli_applies(o, command)) print_option(o);
     }
     print_option(&(Option){.name = "help", .letter = 'h', .b = &(bool){0}, .help = "this text"});
     for (const Preset *p = c->presets; p && p->config; p++) {
@@ -323,7 +323,7 @@ static void read_words(Cli *c, int argc, char **argv, Given *given) {
 static Option *meant(const Cli *c, Option *o, bool letter) {
     for (Option *p = c->options; p->name; p++) {
         bool same = letter ? p->letter == o->letter : !strcmp(p->name, o->name);
-        if (same && applies(p, c->command)) return p;
+        if (same && cli_applies(p, c->command)) return p;
     }
     return o;
 }
@@ -331,7 +331,7 @@ static Option *meant(const Cli *c, Option *o, bool letter) {
 static void set_given(Cli *c, const Given *given) {
     for (const Word *w = given->words; w < given->words + given->count; w++) {
         Option *o = meant(c, &c->options[w->index], w->letter);
-        if (!applies(o, c->command)) {
+        if (!cli_applies(o, c->command)) {
             usage_error("--%s means nothing to %s %s, only to: %s", o->name, c->program, c->command,
                         o->only);
         }
@@ -361,7 +361,7 @@ void cli_parse(Cli *c, int argc, char **argv) {
 /* ---- checkpoints ----------------------------------------------------------------------------- */
 
 bool cli_kept(const Cli *c, const Option *o) {
-    return o->keep != KEEP_NOT && applies(o, c->command);
+    return o->keep != KEEP_NOT && cli_applies(o, c->command);
 }
 
 bool cli_given(const Cli *c, const char *name) {

@@ -21,6 +21,7 @@
  *   - cli_parse       fills the fields; a command line that makes no sense ends the program with
  *                     one line and status 2, --help prints and ends it with status 0
  *   - cli_given       did the user write this option?
+ *   - cli_applies     is it one of this command's?
  *   - cli_text        an option's value as text
  *   - cli_kept, cli_adopt   what a checkpoint remembers, and taking it over
  *
@@ -114,6 +115,7 @@ typedef struct {
 
 void cli_parse(Cli *c, int argc, char **argv);
 bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */
+bool cli_applies(const Option *o, const char *command);     /* does the option mean something to it? */
 
 /* The value in a form that cli_adopt and a preset read back: "0.001", "true", "default"; NULL for a
  * text option that has none. Numbers are written with as few digits as give the same number again.

@@ -49,27 +49,28 @@ static void draw(Progress *p, int64_t done, const char *note, double now) {
     fflush(stderr);
     p->line_open = p->terminal;
     p->last_drawn = now;
-    p->last_step = done;
+    p->last_shown = done;
 }
 
 void progress_start(Progress *p, const char *what, int64_t first, int64_t total, bool quiet) {
     double now = seconds_now();
     *p = (Progress){.what = what, .first = first, .total = total, .quiet = quiet,
-                    .last_step = first, .terminal = isatty(STDERR_FILENO),
+                    .done = first, .last_shown = first, .terminal = isatty(STDERR_FILENO),
                     .start = now, .last_drawn = now};
 }
 
 void progress_update(Progress *p, int64_t done, const char *note) {
+    p->done = done;
     if (p->quiet) return;
     double now = seconds_now(), since = now - p->last_drawn;
-    bool twentieth = 20 * (done - p->last_step) >= p->total;
+    bool twentieth = 20 * (done - p->last_shown) >= p->total;
     bool due = p->terminal ? since > 0.1 : since > 10 || (since > 1 && twentieth);
     if (due) draw(p, done, note, now);
 }
 
 void progress_end(Progress *p, int64_t done, const char *note) {
     if (p->quiet) return;
-    if (p->terminal || done != p->last_step) draw(p, done, note, seconds_now());
+    if (p->terminal || done != p->last_shown) draw(p, done, note, seconds_now());
     if (p->line_open) fputc('\n', stderr);
     p->line_open = false;
 }

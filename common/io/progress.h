@@ -14,7 +14,8 @@ typedef struct {
     int64_t first, total;        /* in steps */
     bool quiet, terminal, line_open;
     double start, last_drawn;    /* seconds, monotonic clock */
-    int64_t last_step;
+    int64_t done;                /* as of the last update */
+    int64_t last_shown;
 } Progress;
 
 void progress_start(Progress *p, const char *what, int64_t first, int64_t total, bool quiet);

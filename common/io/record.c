@@ -66,7 +66,8 @@ cJSON *record_new(const Cli *cli) {
     cJSON_AddStringToObject(record, "chapter", cli->program);
     cJSON_AddStringToObject(record, "command", cli->line);
     cJSON *options = cJSON_AddObjectToObject(record, "options");
-    for (const Option *o = cli->options; o->name; o++) add_option(options, o);
+    for (const Option *o = cli->options; o->name; o++)
+        if (cli_applies(o, cli->command)) add_option(options, o);
     add_time(record);
     cJSON_AddStringToObject(record, "compiler", COMPILER);
     cJSON_AddStringToObject(record, "real", sizeof(real) == 8 ? "double" : "float");
