@@ -173,8 +173,8 @@ int dae_train(void) {
         }
         run_step(&run);
         if (run_save_due(&run)) {
-            checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
+            checkpoint_save(run.checkpoint, &everything);
             swap_averages(&t);
             save_samples(&t, &run, validation);
             if (!averaged) save_filters(&t.net, run_path(&run, "filters.png"));

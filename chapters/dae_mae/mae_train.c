@@ -153,8 +153,8 @@ int mae_train(void) {
                       o.mask_ratio, 1, o.norm_targets, NULL, NULL));
         run_step(&run);
         if (!run_save_due(&run)) continue;
-        checkpoint_save(run.checkpoint, &everything);
         checkpoint_save_half(run.weights, &weights);
+        checkpoint_save(run.checkpoint, &everything);
         picture_of_repairs(&t.net, test, o.mask_ratio, run_path(&run, "repairs.png"));
     }
     run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));

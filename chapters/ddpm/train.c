@@ -140,8 +140,8 @@ int train(void) {
         }
         run_step(&run);
         if (run_save_due(&run)) {
-            checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
+            checkpoint_save(run.checkpoint, &everything);
             ema_swap(&m.ema, &m.params);
             if (o.preview) save_samples(&m, run_path(&run, "samples.png"));
             ema_swap(&m.ema, &m.params);

@@ -128,8 +128,8 @@ static int train_autoencoder(void) {
         if (run_due(&run, 250)) run_value(&run, "validation_nmse", held_out_nmse(&s, &data));
         run_step(&run);
         if (!run_save_due(&run)) continue;
-        checkpoint_save(run.checkpoint, &everything);
         checkpoint_save_half(run.weights, &(Checkpoint){.cli = &cli, .params = {{"", &s.params}}});
+        checkpoint_save(run.checkpoint, &everything);
         picture_of_reconstructions(&s.net, &data.validation,
                                    run_path(&run, "reconstructions.png"));
     }
@@ -200,15 +200,18 @@ static void compare_likelihoods(Stage2 *s, Run *run) {
     ema_swap(&s->ema, &s->params);
 }
 
-static void save_prior(Stage2 *s, const Run *run) {
+static void save_weights(const Stage2 *s) {
     char *path = path_join(o.common.out, "weights.safetensors");
     checkpoint_save_half(path, &(Checkpoint){.cli = &cli,
                                              .params = {{"autoencoder.", &s->of_autoencoder},
                                                         {"prior.", &s->ema.average}}});
+    free(path);
+}
+
+static void save_samples(Stage2 *s, const Run *run) {
     ema_swap(&s->ema, &s->params);
     picture_of_samples(&s->autoencoder, &s->prior, run_path(run, "samples.png"));
     ema_swap(&s->ema, &s->params);
-    free(path);
 }
 
 static int train_prior(void) {
@@ -240,8 +243,9 @@ static int train_prior(void) {
         if (run_due(&run, 250)) compare_likelihoods(&s, &run);
         run_step(&run);
         if (!run_save_due(&run)) continue;
+        save_weights(&s);
         checkpoint_save(run.checkpoint, &everything);
-        save_prior(&s, &run);
+        save_samples(&s, &run);
     }
     run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));
     tape_free(&tape);

@@ -83,8 +83,8 @@ static int train_autoencoder(void) {
         if (run_due(&run, 250)) validate_autoencoder(&run, &d, v, variance);
         run_step(&run);
         if (run_save_due(&run)) {
-            checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
+            checkpoint_save(run.checkpoint, &everything);
             picture_of_reconstructions(run_path(&run, "reconstructions.png"), &d, v, d.validation);
         }
     }
@@ -209,11 +209,13 @@ static int train_prior(int stage) {
         run_step(&run);
         save = run_save_due(&run);
         if (!save) continue;
-        checkpoint_save(run.checkpoint, &everything);
         checkpoint_save_half(run.weights, &weights);
         ema_swap(&ema, params);
-        picture_of_prior(run_path(&run, "samples.png"), &d, &m, stage, &held_out);
         save_together(&m, stage);
+        ema_swap(&ema, params);
+        checkpoint_save(run.checkpoint, &everything);
+        ema_swap(&ema, params);
+        picture_of_prior(run_path(&run, "samples.png"), &d, &m, stage, &held_out);
         ema_swap(&ema, params);
     }
     run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));

@@ -8,7 +8,10 @@
  *         ... one step ...
  *         run_value(&run, "loss", loss->x[0]);
  *         run_step(&run);
- *         if (run_save_due(&run)) checkpoint_save(run.checkpoint, &all);
+ *         if (run_save_due(&run)) {
+ *             checkpoint_save_half(run.weights, &weights);      // first: a run is as far as its
+ *             checkpoint_save(run.checkpoint, &all);            // checkpoint says, weights and all
+ *         }
  *     }
  *     return run_finish(&run);
  *

@@ -131,8 +131,8 @@ static int train(void) {
         }
         run_step(&run);
         if (run_save_due(&run)) {
-            checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
+            checkpoint_save(run.checkpoint, &everything);
         }
     }
     tape_free(&tape);
