@@ -325,8 +325,8 @@ static int train(void) {
         if (moment) save_moment(&t, &run, &fixed);
         if (save) save_samples(&t, &run, &fixed);
         ema_swap(&t.ema, g);
-        if (save) checkpoint_save(run.checkpoint, &everything);
         if (save) checkpoint_save_half(run.weights, &weights);
+        if (save) checkpoint_save(run.checkpoint, &everything);
     }
     run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));
     tape_free(&tape);
@@ -423,7 +423,7 @@ static int eval(void) {
     Arena arena = {0};
     Fashion data = load_data();
     folder_create(o.common.out);
-    int n = o.samples < data.test.count ? o.samples : data.test.count;
+    int n = score_count(&data, o.samples);
     Noise f = fixed_noise(&arena, &g.design, n, CLASSES);
     real *samples = new_images(&arena, n);
     generate(&g, n, f.z, f.labels, samples);

@@ -194,8 +194,8 @@ static int train(void) {
         }
         run_step(&run);
         if (run_save_due(&run)) {
-            checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
+            checkpoint_save(run.checkpoint, &everything);
             ema_swap(&ema, &params);
             picture_of_samples(&net, run_path(&run, "samples.png"));
             ema_swap(&ema, &params);
@@ -346,7 +346,7 @@ static int eval(void) {
     cJSON_AddNumberToObject(m, "importance_weighted", bound);
     if (v.likelihood == GAUSSIAN)
         cJSON_AddNumberToObject(m, "sigma", exp((double)v.log_sigma->x[0]));
-    score_samples(&arena, &v, &data, o.samples < test.n ? o.samples : test.n, m);
+    score_samples(&arena, &v, &data, score_count(&data, o.samples), m);
     char *path = path_join(o.common.out, "metrics.json");
     json_save(path, m);
     if (!o.common.quiet) {

@@ -119,7 +119,7 @@ int eval(void) {
     if (both) {
         cJSON_AddNumberToObject(m, "prior_parameters", (double)params_count(&model.of_prior));
         judge_likelihood(&arena, &model, &data, &test, m);
-        judge_samples(&arena, &model, &data, o.samples < test.n ? o.samples : test.n, m);
+        judge_samples(&arena, &model, &data, score_count(&data, o.samples), m);
     }
     char *path = path_join(o.common.out, "metrics.json");
     json_save(path, m);

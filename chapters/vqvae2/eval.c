@@ -97,7 +97,7 @@ static void measure_priors(const Pictures *d, const Models *models, cJSON *m) {
 
 static void measure_samples(const Pictures *d, const Models *models, cJSON *m) {
     Arena arena = {0};
-    int n = o.samples < d->test->count ? o.samples : d->test->count, *labels = new_ints(&arena, n);
+    int n = score_count(&d->fashion, o.samples), *labels = new_ints(&arena, n);
     real *x = new_pictures(&arena, d, n);
     real *grey = arena_get(&arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
     Rng rng = rng_new(o.common.seed, "samples");

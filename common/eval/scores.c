@@ -52,6 +52,15 @@ void judge_free(Judge *j) {
     arena_free(&j->arena);
 }
 
+int score_count(const Fashion *data, int wanted) {
+    int most = data->test.count < data->train.count ? data->test.count : data->train.count;
+    if (most < SCORE_MINIMUM)
+        fail("scores: %d images for training and %d for testing; samples are compared with real "
+             "ones, of which at least %d and %d are needed", data->train.count, data->test.count,
+             SCORE_MINIMUM, SCORE_MINIMUM);
+    return wanted < most ? wanted : most;
+}
+
 /* ---- one column ------------------------------------------------------------------------------ */
 
 static void count_classes(int n, const real *probabilities, const int *labels, Scores *s) {

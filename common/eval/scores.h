@@ -28,6 +28,10 @@
 
 enum { SCORE_MINIMUM = 20 };     /* pictures; at most as many as there are test images */
 
+/* Of `wanted` pictures as many as can be scored: there must be as many test images, and as many
+ * training images. Ends the program with one line if that is too few. */
+int score_count(const Fashion *data, int wanted);
+
 typedef struct {
     double frechet;
     Estimate kernel, inception;

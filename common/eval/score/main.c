@@ -70,7 +70,7 @@ static void check_shape(const Npy *a, const char *path) {
 }
 
 static void check_count(int n, const char *path, const Fashion *data) {
-    int most = data->test.count < data->train.count ? data->test.count : data->train.count;
+    int most = score_count(data, INT_MAX);
     if (n < SCORE_MINIMUM || n > most) {
         fail("%s: holds %d pictures; %d to %d can be scored, since scores stand beside those of as "
              "many real ones", path, n, SCORE_MINIMUM, most);
