@@ -10,8 +10,8 @@
 
 UNetDesign unet_design(const char *config) {
     UNetDesign d = {.in = 3, .out = 3, .width = 128, .levels = 4, .multiplier = {1, 2, 2, 2},
-                    .attends = {false, true}, .blocks = 2, .heads = 1, .dropout = 0.1,
-                    .groups = 32, .eps = 1e-6, .sines_first = true, .pad_far_sides = true,
+                    .attends = {false, true}, .blocks = 2, .heads = 1, .groups = 32,
+                    .eps = 1e-6, .sines_first = true, .pad_far_sides = true,
                     .glorot = true};                   /* CIFAR-10: appendix B */
     if (!strcmp(config, "cifar10")) return d;
     if (!strcmp(config, "lsun256")) {
@@ -19,13 +19,11 @@ UNetDesign unet_design(const char *config) {
         d.levels = 6;
         memcpy(d.multiplier, multiplier, sizeof multiplier);
         d.attends[1] = false, d.attends[4] = true;     /* at 16 x 16, as in the other */
-        d.dropout = 0;
         return d;
     }
     d.in = d.out = 1;                                  /* 28x28 -> 14x14 -> 7x7 */
     d.width = 32;
     d.levels = 3;
-    d.dropout = 0;
     return d;
 }
 

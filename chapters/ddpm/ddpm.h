@@ -129,7 +129,7 @@ void sampling_noise(uint64_t seed, int number, int step, size_t n, real *z);
  * they were predicted to become */
 void sample_step(Sampler *m, int t, int first, int n, real *x, real *x0);
 
-/* Between n pictures a and n others b (section 4.3): both are brought to index t with noise of
+/* Between n pictures a and n others b (section 4.4): both are brought to index t with noise of
  * their own, (1 - lambda) a_t + lambda b_t goes the way back and is y. All noise depends on the
  * seed and the picture's place alone: y moves with lambda, and with nothing else.
  * x0 (n,side,side,C): space. */

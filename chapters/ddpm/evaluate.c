@@ -38,11 +38,15 @@ typedef struct {
     real *x0, *xt, *start;
 } BoundImages;
 
-/* The term of index t under both variances, means over the pictures, and how well x0 is predicted:
- * a row of bound.csv. */
-static void bound_row(Sampler *m, const BoundImages *b, int t, FILE *csv, Bound *sum) {
+/* the term of index t under both variances, and the squared error of the predicted x0; means over
+ * the pictures */
+typedef struct {
+    double bits[2], start_mse;
+} Term;
+
+static Term term_at(Sampler *m, const BoundImages *b, int t) {
     real eps[PIXELS];
-    double bits[2] = {0}, size = (double)b->n * PIXELS;
+    double size = (double)b->n * PIXELS;
     for (int i = 0; i < b->n; i++) {
         size_t at = (size_t)i * PIXELS;
         sampling_noise(m->seed + 1, i, t, PIXELS, eps);
@@ -53,13 +57,24 @@ static void bound_row(Sampler *m, const BoundImages *b, int t, FILE *csv, Bound 
         int count = b->n - i < AT_ONCE ? b->n - i : AT_ONCE;
         predict(m, t, count, b->xt + at, b->start + at);
     }
+    Term term = {.start_mse = k_sum_squared_difference((size_t)size, b->start, b->x0) / size};
     for (Variance v = FIXED_SMALL; v <= FIXED_LARGE; v++) {
         double nats = bound_term(m->schedule, v, t, (size_t)size, b->x0, b->xt, b->start) / b->n;
-        bits[v] = bits_per_dimension(nats, PIXELS);
-        sum->bits[v] += bits[v];
+        term.bits[v] = bits_per_dimension(nats, PIXELS);
     }
-    double mse = k_sum_squared_difference((size_t)size, b->start, b->x0) / size;
-    fprintf(csv, "%d,%.6g,%.6g,%.6g\n", t, bits[FIXED_SMALL], bits[FIXED_LARGE], mse);
+    return term;
+}
+
+/* bound.csv: the terms, the last one first */
+static void save_terms(int T, const Term *term) {
+    char *path = path_join(o.common.out, "bound.csv");
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "t,small,large,start_mse\n");
+    for (int t = T - 1; t >= 0; t--)
+        fprintf(f.stream, "%d,%.6g,%.6g,%.6g\n", t, term[t].bits[FIXED_SMALL],
+                term[t].bits[FIXED_LARGE], term[t].start_mse);
+    file_commit(&f);
+    free(path);
 }
 
 static Bound evaluate_bound(Sampler *m, const Images *set, int n) {
@@ -67,21 +82,19 @@ static Bound evaluate_bound(Sampler *m, const Images *set, int n) {
     Progress progress;
     const Schedule *s = m->schedule;
     BoundImages b = {n, new_images(&arena, n), new_images(&arena, n), new_images(&arena, n)};
-    char *path = path_join(o.common.out, "bound.csv");
-    AtomicFile f = file_create(path);
+    Term *term = arena_get(&arena, (size_t)s->T * sizeof *term);
     images_get(set, n, NULL, -1, 1, b.x0, NULL);
     double prior = prior_term(s, (size_t)n * PIXELS, b.x0) / n;
     Bound sum = {.prior = bits_per_dimension(prior, PIXELS)};
     sum.bits[FIXED_SMALL] = sum.bits[FIXED_LARGE] = sum.prior;
-    fprintf(f.stream, "t,small,large,start_mse\n");
     progress_start(&progress, "bound", 0, s->T, o.common.quiet);
     for (int t = s->T - 1; t >= 0; t--) {
-        bound_row(m, &b, t, f.stream, &sum);
+        term[t] = term_at(m, &b, t);
+        for (Variance v = FIXED_SMALL; v <= FIXED_LARGE; v++) sum.bits[v] += term[t].bits[v];
         progress_update(&progress, s->T - t, "");
     }
     progress_end(&progress, s->T, "");
-    file_commit(&f);
-    free(path);
+    save_terms(s->T, term);
     arena_free(&arena);
     return sum;
 }
@@ -127,7 +140,7 @@ int eval(void) {
     Fashion data = load_data();
     Schedule all = paper_schedule(), s = schedule_strided(&all, o.sampling_steps);
     Sampler m = sampler_of(&net, &s), full = sampler_of(&net, &all);
-    int n = o.samples < data.test.count ? o.samples : data.test.count;
+    int n = score_count(&data, o.samples);
     int images = o.bound < data.test.count ? o.bound : data.test.count;
     folder_create(o.common.out);
 
@@ -138,10 +151,14 @@ int eval(void) {
     cJSON_AddNumberToObject(metrics, "sampling_steps", s.T);
     cJSON_AddStringToObject(metrics, "variance", o.variance);
     save_schedule(&all);
-    if (images) bound_of(&full, &data.test, images, metrics);
+    char *path = path_join(o.common.out, "metrics.json");
+    if (images) {
+        bound_of(&full, &data.test, images, metrics);
+        json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
+    }
     score_samples(&m, &data, n, metrics);
-    char *path = announced(&o.common, "metrics.json");
     json_save(path, metrics);
+    if (!o.common.quiet) printf("%s\n", path);
     cJSON_Delete(metrics);
     free(path);
     tape_free(&m.tape), tape_free(&full.tape);

@@ -29,18 +29,21 @@ static Recorder new_recorder(Arena *arena, int T, int columns) {
     return r;
 }
 
-/* The first picture at up to ten of the film's moments: x_t above, and the x0 it was predicted to
- * become below (progressive generation, section 4.3). */
-static void save_strip(const Recorder *r) {
+/* The first picture at up to ten of the film's moments of T steps: x_t above, and the x0 it was
+ * predicted to become below (progressive generation, section 4.3). */
+static void save_strip(const Recorder *r, int T) {
     static real grid[2 * MOMENTS * PIXELS];
+    char *captions[2 * MOMENTS];
     int moments = r->frames < MOMENTS ? r->frames : MOMENTS;
     for (int k = 0; k < moments; k++) {
         int frame = (k + 1) * r->frames / moments - 1;
         const real *x = r->images + (size_t)frame * 2 * (size_t)r->columns * PIXELS;
         memcpy(grid + k * PIXELS, x, PIXELS * sizeof *x);
         memcpy(grid + (moments + k) * PIXELS, x + r->columns * PIXELS, PIXELS * sizeof *x);
+        captions[k] = text_format("step %d", (frame + 1) * T / r->frames);
+        captions[moments + k] = text_format("x0");
     }
-    save_garments(announced(&o.common, "progress.png"), grid, 2 * moments, moments);
+    save_captioned(announced(&o.common, "progress.png"), grid, 2 * moments, moments, captions);
 }
 
 static void save_film(const Recorder *r) {
@@ -67,12 +70,7 @@ static void save_forward(Sampler *m, const Images *set) {
         captions[k] = text_format("t = %d", t + 1);
         captions[N + k] = text_format("x0");
     }
-    Grid g = garments(2 * N, N);
-    g.captions = (const char *const *)captions;
-    char *path = announced(&o.common, "forward.png");
-    picture_save(path, grid, g, cli.line);
-    free(path);
-    for (int k = 0; k < 2 * N; k++) free(captions[k]);
+    save_captioned(announced(&o.common, "forward.png"), grid, 2 * N, N, captions);
 }
 
 /* ---- between two pictures -------------------------------------------------------------------- */
@@ -104,7 +102,6 @@ static void save_interpolation(Sampler *m, const Images *set) {
 int sample(void) {
     Params params = {0};
     UNet net = load_network(&params);
-    Fashion data = load_data();
     Arena arena = {0};
     Schedule all = paper_schedule(), s = schedule_strided(&all, o.sampling_steps);
     Sampler m = sampler_of(&net, &s), full = sampler_of(&net, &all);
@@ -112,8 +109,9 @@ int sample(void) {
     folder_create(o.common.out);
     free(announced(&o.common, "samples.png")), free(announced(&o.common, "samples.npy"));
     draw_many(&m, o.pictures, new_images(&arena, o.pictures), AT_ONCE, save_pictures, &recorder);
-    save_strip(&recorder);
+    save_strip(&recorder, s.T);
     save_film(&recorder);
+    Fashion data = load_data();      /* not before: noise is enough for what comes first */
     save_forward(&full, &data.test);
     save_interpolation(&m, &data.test);
     tape_free(&m.tape), tape_free(&full.tape);

@@ -28,10 +28,14 @@ static Option options[] = {
     COMMON_OPTIONS(o.common, "default|bench|cifar10|lsun256"),
     {"predict", 'p', .s = &o.predict, .choices = "noise|start|mean", .keep = KEEP_MODEL,
      .help = "what the network predicts: eps, x0, or the posterior's mean"},
+    {"no-time", 0, .b = &o.no_time, .keep = KEEP_MODEL,
+     .help = "the network is not told t: what its embedding is worth"},
     {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
      .help = "steps in which the learning rate rises"},
     {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
      .help = "largest norm of a gradient; 0: any"},
+    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
+     .help = "share of the features that a block leaves out"},
     {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "decay of the averaged weights"},
     {"preview", 0, .i = &o.preview, .min = 0, .max = TIMESTEPS, .meta = "N", .keep = KEEP_DEFAULT,
@@ -52,7 +56,8 @@ static Option options[] = {
 
 /* the paper's recipe; steps are for their data and processors */
 static const Preset presets[] = {{"bench", "lr=0.0002 warmup=5000"},
-                                 {"cifar10", "lr=0.0002 warmup=5000 batch=128 steps=800000"},
+                                 {"cifar10", "lr=0.0002 warmup=5000 batch=128 steps=800000 "
+                                             "dropout=0.1"},
                                  {"lsun256", "lr=0.00002 warmup=5000 batch=64 steps=1200000"},
                                  {0}};
 
@@ -65,8 +70,9 @@ Cli cli = {.program = "ddpm",
 
 Fashion load_data(void) {
     Fashion data = fashion_load(o.common.data);
-    if (data.test.count < SCORE_MINIMUM || data.validation.count < 1)
-        fail("%s: %d images for testing; at least %d are needed", o.common.data, data.test.count,
+    if (data.validation.count < 1 || data.test.count < SCORE_MINIMUM)
+        fail("%s: %d images for training and %d for testing; at least 10 and %d are needed",
+             o.common.data, data.train.count + data.validation.count, data.test.count,
              SCORE_MINIMUM);
     return data;
 }
@@ -76,6 +82,7 @@ UNetDesign chosen_design(void) {
     if (d.in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
                     "train takes default or bench", o.common.config);
+    d.dropout = o.dropout;
     return d;
 }
 
@@ -108,7 +115,9 @@ UNet load_network(Params *params) {
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 Schedule paper_schedule(void) {
-    return schedule_linear(TIMESTEPS, 1e-4, 0.02);
+    Schedule s = schedule_linear(TIMESTEPS, 1e-4, 0.02);
+    for (int t = 0; t < s.T && o.no_time; t++) s.time[t] = 0;
+    return s;
 }
 
 Sampler sampler_of(const UNet *net, const Schedule *s) {
@@ -138,23 +147,27 @@ void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress,
     for (int t = T - 1; t >= 0; t--) {
         sample_step(m, t, first, n, x, x0);
         if (recorder) record(recorder, T - t, T, x, x0);
-        if (progress) progress_update(progress, progress->last_step + 1, "");
+        if (progress) progress_update(progress, progress->done + 1, "");
     }
 }
 
-/* Whoever stops the program keeps what was drawn. A picture depends on the seed and its number
- * alone. */
+/* Whoever stops the program keeps what was drawn, but for what nine times as long as saving takes
+ * has added. A picture depends on the seed and its number alone. */
 void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, const real *x),
                Recorder *recorder) {
     Arena arena = {0};
     Progress progress;
     real *x0 = new_images(&arena, at_once);
     int T = m->schedule->T, groups = (n + at_once - 1) / at_once;
+    double next_save = 0;
     progress_start(&progress, "sample", 0, (int64_t)groups * T, o.common.quiet);
     for (int i = 0; i < n; i += at_once) {
         int count = n - i < at_once ? n - i : at_once;
         draw(m, i, count, x + (size_t)i * PIXELS, x0, &progress, i ? NULL : recorder);
-        if (save) save(i + count, x);
+        double now = seconds_now();
+        if (!save || (now < next_save && i + count < n)) continue;
+        save(i + count, x);
+        next_save = seconds_now() + 9 * (seconds_now() - now);
     }
     progress_end(&progress, (int64_t)groups * T, "");
     arena_free(&arena);
@@ -170,4 +183,12 @@ Grid garments(int count, int columns) {
 void save_garments(char *path, const real *x, int count, int columns) {
     picture_save(path, x, garments(count, columns), cli.line);
     free(path);
+}
+
+void save_captioned(char *path, const real *x, int count, int columns, char **captions) {
+    Grid g = garments(count, columns);
+    g.captions = (const char *const *)captions;
+    picture_save(path, x, g, cli.line);
+    free(path);
+    for (int i = 0; i < count; i++) free(captions[i]);
 }

@@ -17,9 +17,9 @@
 typedef struct {
     CommonOptions common;
     int warmup, preview, sampling_steps, pictures, samples, bound;
-    double clip, ema;
+    double clip, ema, dropout;
     const char *predict, *variance;
-    bool raw;
+    bool raw, no_time;
 } Settings;
 
 extern Settings o;
@@ -35,6 +35,7 @@ UNetDesign chosen_design(void);
 /* the weights in --weights, or in the folder --out; with --raw those of a checkpoint */
 UNet load_network(Params *params);
 
+/* beta from 1e-4 to 0.02 in 1000 steps; with --no-time the network is told 0 at each of them */
 Schedule paper_schedule(void);
 /* draws from `net` by --predict, --variance and --seed */
 Sampler sampler_of(const UNet *net, const Schedule *s);
@@ -50,12 +51,15 @@ typedef struct {
 /* n pictures from noise, the first of them number `first`; x0: space for as many. progress,
  * recorder: NULL for none. */
 void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress, Recorder *recorder);
-/* the same for many, `at_once` of them at a time; after each of these parts `save` is called,
- * unless it is NULL, with the number of pictures that are drawn */
+/* the same for many, `at_once` of them at a time. After such parts `save` is called, unless it is
+ * NULL, with the number of pictures that are drawn: after the last, and after others if that does
+ * not take more than a tenth of the time. */
 void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, const real *x),
                Recorder *recorder);
 
 Grid garments(int count, int columns);
 void save_garments(char *path, const real *x, int count, int columns);   /* frees `path` */
+/* a caption below each; frees them, too */
+void save_captioned(char *path, const real *x, int count, int columns, char **captions);
 
 #endif

@@ -3,7 +3,8 @@
 #   OUT/steps.csv      steps,variance,samples,frechet_distance,kernel_distance,precision,recall,coverage,sharpness,
 #                      seconds_a_picture: samples of WEIGHTS
 #   OUT/predict.csv    predict,variance,steps,bits,frechet_distance,precision,recall,coverage: networks of their own,
-#                      trained on eps, x0 or the posterior's mean; `bits` per dimension are the bound's, `steps` those of training
+#                      trained on eps, x0 or the posterior's mean, and on eps without being told t (no-time); `bits` per
+#                      dimension are the bound's, `steps` those of training
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/ddpm/weights.safetensors)
 #   SAMPLES   pictures to score in each row (1000)     LENGTHS   numbers of steps ("10 25 50 100 250 1000")
@@ -17,12 +18,14 @@ mkdir -p "$out" || exit 1
 # of OBJECT KEY FILE: a number in an object of metrics.json; outer KEY FILE: one beside the objects
 of() { tr -d '\n\t ' <"$3" | sed -n "s/.*\"$1\":{\([^}]*\)}.*/\1/p" | sed -n "s/.*\"$2\":\([-0-9.e+]*\).*/\1/p"; }
 outer() { tr -d '\n\t ' <"$2" | sed -n "s/.*\"$1\":\([-0-9.e+]*\).*/\1/p"; }
+# is there a metrics.json with scores, of these weights?
+fresh() { grep -q '"scores"' "$1" 2>/dev/null && [ -n "$(find "$1" -newer "$2")" ]; }
 
 echo "steps,variance,samples,frechet_distance,kernel_distance,precision,recall,coverage,sharpness,seconds_a_picture" >"$out/steps.csv.tmp"
 for n in ${LENGTHS:-10 25 50 100 250 1000}; do
     for variance in small large; do
         dir=$out/steps-$n-$variance-$samples m=$out/steps-$n-$variance-$samples/metrics.json
-        [ -s "$m" ] || $ddpm eval -q $threads --weights "$weights" --steps "$n" --variance $variance \
+        fresh "$m" "$weights" || $ddpm eval -q $threads --weights "$weights" --steps "$n" --variance $variance \
             --samples "$samples" --bound 0 --out "$dir" || exit 1
         row=$n,$variance,$samples
         for key in frechet_distance kernel_distance precision recall coverage sharpness; do row=$row,$(of samples $key "$m"); done
@@ -32,19 +35,20 @@ done >>"$out/steps.csv.tmp"
 mv "$out/steps.csv.tmp" "$out/steps.csv"
 
 echo "predict,variance,steps,bits,frechet_distance,precision,recall,coverage" >"$out/predict.csv.tmp"
-for predict in noise start mean; do
-    dir=$out/predict-$predict-$steps
+for predict in noise start mean no-time; do
+    dir=$out/predict-$predict-$steps-$batch task="--predict $predict"
+    [ $predict = no-time ] && task=--no-time
     if ! grep -q '"finished"' "$dir/run.json" 2>/dev/null; then
         resume=
         [ -s "$dir/checkpoint.safetensors" ] && resume=--resume
-        $ddpm train -q $threads --predict $predict --steps "$steps" --batch "$batch" --preview 0 $resume --out "$dir" || exit 1
+        $ddpm train -q $threads $task --steps "$steps" --batch "$batch" --preview 0 $resume --out "$dir" || exit 1
     fi
-    bound=${BOUND:-16}      # the first evaluation finds both variances' bounds
+    bounded=${BOUND:-16} bound=$bounded      # the first evaluation finds both variances' bounds
     for variance in small large; do
-        m=$dir/$variance-$samples/metrics.json
-        [ -s "$m" ] || $ddpm eval -q $threads --weights "$dir/weights.safetensors" --variance $variance \
-            --samples "$samples" --bound "$bound" --out "$dir/$variance-$samples" || exit 1
-        bound=0 row=$predict,$variance,$steps,$(outer bits_$variance "$dir/small-$samples/metrics.json")
+        m=$dir/$variance-$samples-$bounded/metrics.json
+        fresh "$m" "$dir/weights.safetensors" || $ddpm eval -q $threads --weights "$dir/weights.safetensors" \
+            --variance $variance --samples "$samples" --bound "$bound" --out "$(dirname "$m")" || exit 1
+        bound=0 row=$predict,$variance,$steps,$(outer bits_$variance "$dir/small-$samples-$bounded/metrics.json")
         for key in frechet_distance precision recall coverage; do row=$row,$(of samples $key "$m"); done
         echo "$row"
     done

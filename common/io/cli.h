@@ -115,7 +115,7 @@ typedef struct {
 
 void cli_parse(Cli *c, int argc, char **argv);
 bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */
-bool cli_applies(const Option *o, const char *command);     /* does the option mean something to it? */
+bool cli_applies(const Option *o, const char *command);     /* does it mean something there? */
 
 /* The value in a form that cli_adopt and a preset read back: "0.001", "true", "default"; NULL for a
  * text option that has none. Numbers are written with as few digits as give the same number again.
