@@ -40,8 +40,8 @@ const int *wanted_classes(Arena *arena, int n) {
     return label;
 }
 
-/* all pictures so far, as a picture and as numbers in [0,1] */
-static void save_pictures(int n, const real *x) {
+/* as a picture and as numbers in [0,1] */
+void save_pictures(int n, const real *x) {
     Arena arena = {0};
     real *grey = new_images(&arena, n);
     k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, grey);
@@ -53,21 +53,41 @@ static void save_pictures(int n, const real *x) {
     arena_free(&arena);
 }
 
-void draw_pictures(Sampler *m, int n, const int *label, int at_once, bool saved, bool quiet,
-                   real *x) {
-    Progress progress;
-    int T = m->chain->T, groups = (n + at_once - 1) / at_once;
-    progress_start(&progress, "sample", 0, (int64_t)groups * T, quiet);
-    for (int first = 0; first < n; first += at_once) {
-        int count = n - first < at_once ? n - first : at_once;
-        real *group = x + (size_t)first * PIXELS;
-        for (int i = 0; i < count; i++)
-            sampling_noise(m->seed, first + i, X_T, PIXELS, group + (size_t)i * PIXELS);
-        for (int t = T - 1; t >= 0; t--) {
-            sample_step(m, t, first, count, label ? label + first : NULL, group);
-            progress_update(&progress, progress.last_step + 1, "");
-        }
-        if (saved) save_pictures(first + count, x);
+/* after `done` of T steps */
+static void record(Recording *r, int done, int T, const real *x, const real *start) {
+    if (done != (r->taken + 1) * T / r->frames) return;
+    size_t row = (size_t)r->columns * PIXELS;
+    real *frame = r->images + (size_t)r->taken++ * 2 * row;
+    memcpy(frame, x, row * sizeof *x);
+    memcpy(frame + row, start, row * sizeof *x);
+}
+
+/* `count` pictures from number `first` on */
+static void draw_group(Sampler *m, int first, int count, const int *label, real *x,
+                       Progress *progress, Recording *recording) {
+    int T = m->chain->T;
+    for (int i = 0; i < count; i++)
+        sampling_noise(m->seed, first + i, X_T, PIXELS, x + (size_t)i * PIXELS);
+    for (int t = T - 1; t >= 0; t--) {
+        Reverse p = sample_step(m, t, first, count, label ? label + first : NULL, x);
+        if (recording) record(recording, T - t, T, x, p.start);
+        progress_update(progress, progress->done + 1, "");
     }
-    progress_end(&progress, (int64_t)groups * T, "");
+}
+
+void draw_pictures(Sampler *m, int n, const int *label, real *x, Drawing how) {
+    Progress progress;
+    double next_save = 0;
+    int64_t groups = (n + how.at_once - 1) / how.at_once;
+    progress_start(&progress, "sample", 0, groups * m->chain->T, how.quiet);
+    for (int first = 0; first < n; first += how.at_once) {
+        int count = n - first < how.at_once ? n - first : how.at_once;
+        draw_group(m, first, count, label, x + (size_t)first * PIXELS, &progress,
+                   first ? NULL : how.recording);
+        double now = seconds_now();
+        if (!how.save || (now < next_save && first + count < n)) continue;
+        how.save(first + count, x);
+        next_save = seconds_now() + 9 * (seconds_now() - now);
+    }
+    progress_end(&progress, progress.done, "");
 }

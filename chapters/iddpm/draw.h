@@ -17,10 +17,26 @@ Sampler new_sampler(const UNet *net, const Diffusion *chain);
 /* Which class each of n pictures is to be: --class, or all in turn; NULL without classes. */
 const int *wanted_classes(Arena *arena, int n);
 
-/* n pictures x, numbers 0, 1, ... and classes label, `at_once` at a time. With `saved` they are in
- * samples.png and samples.npy of --out as soon as they are drawn: whoever stops the program keeps
- * them. */
-void draw_pictures(Sampler *m, int n, const int *label, int at_once, bool saved, bool quiet,
-                   real *x);
+/* Pictures on their way: frames, in each of them x_t of the first `columns` pictures above, and the
+ * x0 that they are predicted to become below. */
+typedef struct {
+    int columns, frames, taken;
+    real *images;               /* (frames,2,columns,28,28) */
+} Recording;
+
+typedef struct {
+    int at_once;                            /* pictures the network sees together */
+    bool quiet;
+    /* unless NULL called with the number of pictures that are drawn: after the last, and in between
+     * if that does not take more than a tenth of the time */
+    void (*save)(int n, const real *x);
+    Recording *recording;                   /* of the first pictures, or NULL */
+} Drawing;
+
+/* n pictures x, numbers 0, 1, ... and classes label */
+void draw_pictures(Sampler *m, int n, const int *label, real *x, Drawing how);
+
+/* pictures so far into samples.png and samples.npy of --out */
+void save_pictures(int n, const real *x);
 
 #endif

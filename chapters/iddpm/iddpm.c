@@ -19,7 +19,6 @@ UNetDesign unet_design(const char *config) {
     if (!strcmp(config, "cifar10")) {                        /* attention at 16 and 8 */
         set_levels(&d, 4, (int[]){1, 2, 2, 2});
         d.attends[1] = d.attends[2] = true;
-        d.dropout = 0.3;
     } else if (!strcmp(config, "imagenet64") || !strcmp(config, "imagenet64-cond")) {
         set_levels(&d, 4, (int[]){1, 2, 3, 4});
         d.attends[2] = d.attends[3] = true;
@@ -421,6 +420,16 @@ void loss_sampler_update(LossSampler *s, int B, const int *t, const double *loss
         history[HISTORY - 1] = (real)loss[b];
         if (s->seen->x[t[b]] < HISTORY) s->seen->x[t[b]] += 1;
     }
+}
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b) {
+    return b ? greatest_common_divisor(b, a % b) : a;
+}
+
+void even_timesteps(int T, int n, int *t) {
+    int64_t stride = T < 3 ? 1 : T * 389LL / 1000;
+    while (greatest_common_divisor(stride, T) > 1) stride++;
+    for (int i = 0; i < n; i++) t[i] = (int)(i * stride % T);
 }
 
 void early_timesteps(int T, int n, int *t, double *weight) {

@@ -17,7 +17,8 @@
  *   - training_losses                                 L_simple, L_hybrid, L_vlb, for each picture
  *   - prior_term, bound_term                          the bound, term by term
  *   - LossSampler                                     timesteps drawn by how much they matter
- *   - early_timesteps, gradient_noise                 for validation; how noisy gradients are
+ *   - even_timesteps, early_timesteps                 for validation
+ *   - gradient_noise                                  how noisy gradients are
  *
  * Functions of "n numbers" take those of one picture or of several at the same t. */
 #ifndef IDDPM_H
@@ -144,6 +145,9 @@ void timestep_probabilities(const LossSampler *s, double *p);
 void draw_timesteps(const LossSampler *s, Rng *rng, int B, int *t, double *weight);
 void loss_sampler_update(LossSampler *s, int B, const int *t, const double *loss);
 
+/* n timesteps without drawing, as many late ones as early ones: each of the T once before one comes
+ * again, in an order that has no order. For validation. */
+void even_timesteps(int T, int n, int *t);
 /* Without knowing the losses, and without drawing: n timesteps in rising order, as many of each as
  * if p ~ 1 / (t + 1), about as the bound's terms fall; weight as above. For validation. */
 void early_timesteps(int T, int n, int *t, double *weight);

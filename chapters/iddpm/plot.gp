@@ -105,12 +105,12 @@ if (there(record."/ablation.csv")) {
     set rmargin 12
     set yrange [0:*]
     unset xlabel
-    label(schedule, objective, times) = schedule.", ".objective.(objective eq "vlb" ? ", ".times : "")
+    label(schedule, objective, times, width) = schedule.", ".objective.(objective eq "vlb" ? ", ".times : width == 32 ? "" : ", wide")
     set title "the bound on test images, bits per dimension"
-    plot record."/ablation.csv" using "bits":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"))) linecolor rgb blue title "the model's variance (without one: β̃)", \
+    plot record."/ablation.csv" using "bits":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb blue title "the model's variance (without one: β̃)", \
          "" using "bits_large" linecolor rgb sky title "β in its place"
     set title "samples: Fréchet distance"
-    plot record."/ablation.csv" using "frechet_distance":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"))) linecolor rgb green notitle
+    plot record."/ablation.csv" using "frechet_distance":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb green notitle
     set style data points
     unset rmargin
     eval plain
@@ -122,8 +122,8 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     set multiplot layout 1,2 title "Objectives"
     set xlabel "training step" offset 0,0.6
     set title "the bound on validation images, bits per dimension"
-    runs = "linear-simple-uniform cosine-simple-uniform linear-hybrid-uniform cosine-hybrid-uniform cosine-vlb-uniform cosine-vlb-importance"
-    plot for [k=1:6] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
+    runs = "linear-simple-uniform-32 cosine-simple-uniform-32 linear-hybrid-uniform-32 cosine-hybrid-uniform-32 cosine-vlb-uniform-32 cosine-vlb-importance-32 cosine-hybrid-uniform-64"
+    plot for [k=1:7] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
          with linespoints linetype k pointsize 0.6 title word(runs, k)
     # a running mean of either, then their quotient; where the gradient is lost in noise, its estimate may be negative
     set title "noise scale of the gradient, pictures"

@@ -37,6 +37,8 @@ static Option options[] = {
      .help = "of a step back: the network's, beta~, or beta"},
     {"classes", 0, .i = &o.classes, .min = 0, .max = 256, .meta = "N", .keep = KEEP_MODEL,
      .help = "classes that the network is told; 0: none, Fashion-MNIST has 10"},
+    {"width", 0, .i = &o.width, .min = 0, .max = 512, .meta = "N", .keep = KEEP_MODEL,
+     .help = "channels of the first level, a multiple of 32; 0: as --config says"},
     {"objective", 0, .s = &o.objective, .choices = "simple|hybrid|vlb", .only = "train",
      .help = "L_simple; with the bound for the variance; the bound alone"},
     {"times", 0, .s = &o.times, .choices = "auto|uniform|importance", .only = "train",
@@ -45,6 +47,8 @@ static Option options[] = {
      .help = "steps in which the learning rate rises"},
     {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
      .help = "largest norm of a gradient; 0: any"},
+    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
+     .help = "share of the features that a block leaves out"},
     {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "decay of the averaged weights"},
     {"preview", 0, .i = &o.preview, .min = 0, .max = MOST_TIMESTEPS, .meta = "N",
@@ -58,7 +62,7 @@ static Option options[] = {
      .help = "the model's variance, a fixed one in its place, or DDIM"},
     {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
      .only = "sample eval", .help = "noise of ddim's steps: 0 none, 1 as with beta~"},
-    {"class", 0, .i = &o.class, .min = 0, .max = 255, .meta = "K", .keep = KEEP_NOT,
+    {"class", 0, .i = &o.class, .min = -1, .max = 255, .meta = "K", .keep = KEEP_NOT,
      .only = "sample", .help = "draw this class alone; -1: all in turn"},
     {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "how many to draw"},
@@ -70,13 +74,24 @@ static Option options[] = {
      .help = "the bound of a chain of these steps (default: all)"},
     {0}};
 
+/* the paper's recipes for CIFAR-10 and ImageNet; steps are for their data and processors */
+#define PAPER "lr=0.0001 warmup=0 batch=128 timesteps=4000 "
+static const Preset presets[] = {{"cifar10", PAPER "dropout=0.3 steps=500000"},
+                                 {"imagenet64", PAPER "steps=1500000"},
+                                 {0}};
+
 Cli cli = {.program = "iddpm",
            .about = "Improved denoising diffusion: a learned variance, fewer steps.",
-           .options = options};
+           .options = options,
+           .presets = presets};
 
 UNetDesign named_design(void) {
     UNetDesign d = unet_design(o.common.config);
     if (o.classes) d.classes = o.classes;
+    if (o.width % d.groups)
+        usage_error("--width %d: groups of channels are normalised; a multiple of %d", o.width,
+                    d.groups);
+    if (o.width) d.width = o.width;
     return d;
 }
 
@@ -85,6 +100,7 @@ UNetDesign chosen_design(void) {
     if (d.in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
                     "train takes default", o.common.config);
+    d.dropout = o.dropout;
     return d;
 }
 
@@ -98,10 +114,6 @@ Diffusion chosen_chain(void) {
     return d;
 }
 
-const char *sampling_steps(void) {
-    return o.respace ? o.respace : o.timesteps > 100 ? "100" : NULL;
-}
-
 Diffusion respaced_chain(const Diffusion *all, const char *option, const char *sections) {
     int steps[MOST_TIMESTEPS], n = all->T;
     for (int t = 0; t < n; t++) steps[t] = t;
@@ -112,12 +124,23 @@ Diffusion respaced_chain(const Diffusion *all, const char *option, const char *s
     return diffusion_respaced(all, n, steps);
 }
 
+Diffusion sampling_chain(const Diffusion *all) {
+    const char *sections = o.respace ? o.respace : o.timesteps > 100 ? "100" : NULL;
+    Diffusion d = respaced_chain(all, "respace", sections);
+    int first = d.step[d.T - 1];
+    if (d.alpha_bar[d.T - 1] > 0.5)
+        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be left, "
+                    "but drawing begins with noise", sections, first + 1, all->T);
+    return d;
+}
+
 Fashion load_data(void) {
     Fashion data = fashion_load(o.common.data);
-    if (data.test.count < SCORE_MINIMUM || data.validation.count < 1)
-        fail("%s: %d images for testing; at least %d are needed", o.common.data, data.test.count,
+    if (data.validation.count < 1 || data.test.count < SCORE_MINIMUM)
+        fail("%s: %d images for training and %d for testing; at least 10 and %d are needed",
+             o.common.data, data.train.count + data.validation.count, data.test.count,
              SCORE_MINIMUM);
-    if (o.classes && data.classes > o.classes)
+    if (o.classes && data.classes != o.classes)
         fail("%s: pictures of %d classes, but the network is told one of %d (--classes)",
              o.common.data ? o.common.data : FASHION_FOLDER, data.classes, o.classes);
     return data;
@@ -135,4 +158,12 @@ Grid garments(int count, int columns) {
 void save_garments(char *path, const real *images, int count, int columns) {
     picture_save(path, images, garments(count, columns), cli.line);
     free(path);
+}
+
+void save_captioned(char *path, const real *images, int count, int columns, char **captions) {
+    Grid g = garments(count, columns);
+    g.captions = (const char *const *)captions;
+    picture_save(path, images, g, cli.line);
+    free(path);
+    for (int i = 0; i < count; i++) free(captions[i]);
 }

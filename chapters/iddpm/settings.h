@@ -2,7 +2,7 @@
  *
  *   - o, cli                          options as they were given; settings.c holds their table
  *   - named_design, chosen_design     the network of --config
- *   - chosen_chain, sampling_steps, respaced_chain     --schedule, --timesteps; some of its steps
+ *   - chosen_chain, respaced_chain, sampling_chain     --schedule, --timesteps; some of its steps
  *   - load_data, garments, ...        small things of all commands */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -18,11 +18,11 @@ typedef struct {
     CommonOptions common;
     /* the model */
     const char *schedule, *variance;
-    int timesteps, classes;
+    int timesteps, classes, width;
     /* its training */
     const char *objective, *times;
     int warmup, preview;
-    double clip, ema;
+    double clip, ema, dropout;
     /* its use */
     const char *respace, *sampler, *bound_respace;
     double eta;
@@ -32,19 +32,22 @@ typedef struct {
 extern Settings o;
 extern Cli cli;
 
-UNetDesign named_design(void);
+UNetDesign named_design(void);         /* --config, --classes, --width */
 /* the same; ends the program with one line if it is not for this chapter's pictures */
 UNetDesign chosen_design(void);
 
 Diffusion chosen_chain(void);
-const char *sampling_steps(void);       /* --respace; without it 100, or NULL: all */
 /* Those of its steps that `sections` names (space_timesteps); NULL: all. Ends the program with one
  * line if it has no such steps; `option` is where the user said it. */
 Diffusion respaced_chain(const Diffusion *all, const char *option, const char *sections);
+/* the steps of --respace; without it 100, or all if there are no more */
+Diffusion sampling_chain(const Diffusion *all);
 
 Fashion load_data(void);
 real   *new_images(Arena *arena, int n);             /* (n,28,28,1) */
 Grid    garments(int count, int columns);            /* pixels in [-1,1] */
 void    save_garments(char *path, const real *images, int count, int columns);  /* frees path */
+/* a caption below each; frees them, too */
+void    save_captioned(char *path, const real *images, int count, int columns, char **captions);
 
 #endif

@@ -443,6 +443,22 @@ Test(iddpm, timesteps_are_drawn_by_how_much_they_matter) {
     loss_sampler_free(&s);
 }
 
+/* Each timestep comes once before any comes again, and a part of them is spread over all T. */
+Test(iddpm, even_timesteps_are_even) {
+    static const int lengths[] = {2, 3, 7, 50, 388, 389, 390, 778, 1000, 4000};
+    int t[4000], times[4000];
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+        int T = lengths[k], part = T < 256 ? T : 256;
+        double mean = 0;
+        memset(times, 0, sizeof times);
+        even_timesteps(T, T, t);
+        for (int i = 0; i < T; i++) times[t[i]]++;
+        for (int i = 0; i < T; i++) cr_assert_eq(times[i], 1, "%d of %d: %d times", i, T, times[i]);
+        for (int i = 0; i < part; i++) mean += (double)t[i] / part / (T - 1);
+        cr_expect_float_eq(mean, 0.5, 0.03, "T = %d: the mean of %d is %g", T, part, mean);
+    }
+}
+
 /* Where a term is what early_timesteps supposes, c / (t + 1), any number of them gives the mean
  * over all t; where it is not, nearly. Both ends are among them. */
 Test(iddpm, early_timesteps_keep_the_mean) {

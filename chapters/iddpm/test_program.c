@@ -1,5 +1,6 @@
 /* test_program.c — iddpm's networks at work, learning by heart, and the program. */
 #include "data/images.h"
+#include "draw.h"
 #include "eval/likelihood.h"
 #include "io/npy.h"
 #include "network.h"
@@ -13,7 +14,7 @@ SUITE(iddpm_network);
 
 /* ---- the reverse process with a network ------------------------------------------------------ */
 
-enum { SIDE = 4, SIZE = SIDE * SIDE, CLASSES = 3 };
+enum { SIDE = 4, SIZE = SIDE * SIDE, PIXELS = 28 * 28, CLASSES = 3 };
 
 /* the chapter's kind, small, and with no weight zero */
 static UNet small_network(Params *p) {
@@ -66,6 +67,42 @@ Test(iddpm_network, a_picture_depends_on_its_number_alone) {
     cr_expect(memcmp(one, other, sizeof one), "two pictures have the same noise");
     sampling_noise(9, 1, X_T, SIZE, one), sampling_noise(9, 2, 0, SIZE, other);
     cr_expect(memcmp(one, other, sizeof one), "a start and another picture's step");
+    params_free(&params);
+    diffusion_free(&d);
+}
+
+/* A recording holds the first pictures after every so many steps, the last frame what is drawn; and
+ * pictures are saved after each group, the last one included. */
+static int saved;
+static void count_saved(int n, const real *x) {
+    (void)x;
+    cr_expect(n == 2 || n == 3, "%d", n);
+    saved = n;
+}
+
+Test(iddpm_network, what_is_recorded_on_the_way) {
+    enum { N = 3, COLUMNS = 2, FRAMES = 3 };
+    static const int label[N] = {2, 0, 1};
+    static real x[N * PIXELS], by_hand[COLUMNS * PIXELS], frames[FRAMES * 2 * COLUMNS * PIXELS];
+    Diffusion d = few_steps("6");
+    Params params = {.seed = 1};
+    UNet net = small_network(&params);
+    Sampler m = {.net = &net, .chain = &d, .side = 28, .seed = 9, .tape = {.no_grad = true}};
+    Recording r = {.columns = COLUMNS, .frames = FRAMES, .images = frames};
+    draw_pictures(&m, N, label, x, (Drawing){.at_once = 2, .quiet = true, .save = count_saved,
+                                             .recording = &r});
+    cr_assert_eq(r.taken, FRAMES);
+    cr_expect_eq(saved, N);
+    for (int i = 0; i < COLUMNS; i++) sampling_noise(9, i, X_T, PIXELS, by_hand + i * PIXELS);
+    for (int t = d.T - 1; t >= 0; t--) {
+        Reverse p = sample_step(&m, t, 0, COLUMNS, label, by_hand);
+        if (t % 2) continue;
+        const real *frame = frames + (2 - t / 2) * 2 * COLUMNS * PIXELS;
+        cr_expect_arr_eq(frame, by_hand, sizeof by_hand, "x at %d", t);
+        cr_expect_arr_eq(frame + COLUMNS * PIXELS, p.start, sizeof by_hand, "x0 at %d", t);
+    }
+    cr_expect_arr_eq(x, by_hand, sizeof by_hand);
+    tape_free(&m.tape);
     params_free(&params);
     diffusion_free(&d);
 }
@@ -157,8 +194,6 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
 #ifndef REAL_DOUBLE
 /* ---- learning -------------------------------------------------------------------------------- */
 
-enum { PIXELS = 28 * 28 };
-
 static double drawn_error(const UNet *net, bool ddim, const real *x0) {
     int steps[1000];
     real x[PIXELS];
@@ -232,8 +267,10 @@ Test(iddpm_program, weights_do_not_depend_on_threads) {
 /* Does --resume go on with the same noise, times, averages and moments? */
 Test(iddpm_program, a_resumed_run_equals_one_that_was_never_stopped) {
     few_garments(200, 20);
-    RUN("iddpm", TRAIN "--steps 4 --classes 10 --timesteps 50 --data %s --out %s/straight");
-    RUN("iddpm", TRAIN "--steps 2 --classes 10 --timesteps 50 --data %s --out %s/resumed");
+    RUN("iddpm", TRAIN "--steps 4 --classes 10 --timesteps 50 --dropout 0.3 --data %s "
+                 "--out %s/straight");
+    RUN("iddpm", TRAIN "--steps 2 --classes 10 --timesteps 50 --dropout 0.3 --data %s "
+                 "--out %s/resumed");
     RUN("iddpm", "train -q --steps 4 --resume --out %s/resumed");
     cr_assert(same_file("straight/checkpoint.safetensors", "resumed/checkpoint.safetensors"));
 }
@@ -332,7 +369,7 @@ static int csv_lines(const char *name, int column, double *value) {
  * pictures than the learned variance. */
 Test(iddpm_program, trained_weights_give_pictures_and_scores) {
     few_garments(200, 20);
-    RUN("iddpm", "train -q --batch 4 --preview 1 --steps 1 --timesteps 20 --data %s --out %s");
+    RUN("iddpm", "train -q --batch 4 --preview 2 --steps 1 --timesteps 20 --data %s --out %s");
     RUN("iddpm", "sample -q --respace 10 -n 5 --weights %s/weights.safetensors --out %s/ddpm");
     RUN("iddpm", "sample -q --respace ddim10 -n 5 --sampler ddim --weights %s/weights.safetensors "
                  "--out %s/ddim");
@@ -364,16 +401,21 @@ Test(iddpm_program, bad_input_gets_one_line_and_a_status) {
         {"train --config cifar10 --out %s/x", 2, "cifar10"},
         {"train --objective simple --out %s/x", 2, "--variance"},
         {"train --variance small --out %s/x", 2, "hybrid"},
+        {"train --width 48 --out %s/x", 2, "--width 48"},
         {"train --timesteps 1 --out %s/x", 2, "--timesteps"},
         {"train --timesteps 20 --schedule linear --out %s/x", 2, "linear"},
+        {"train --preview 1 --out %s/x", 2, "--preview 1"},
+        {"train --dropout 1 --out %s/x", 2, "--dropout"},
         {"train --times sometimes --out %s/x", 2, "sometimes"},
         {"train --pictures 3 --out %s/x", 2, "--pictures"},
         {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},
         {"train --steps 1 --classes 4 --out %s/x", 1, "--classes"},
+        {"train --steps 1 --classes 11 --out %s/x", 1, "--classes"},
         {"sample -n 0 --out %s/x", 2, "--pictures"},
         {"sample --weights %s/stderr --out %s/x", 1, "stderr"},
         {"sample --eta 0.5 --weights %s/weights.safetensors --out %s/x", 2, "--sampler ddim"},
         {"sample --respace 21 --weights %s/weights.safetensors --out %s/x", 2, "--respace 21"},
+        {"sample --respace 1 --weights %s/weights.safetensors --out %s/x", 2, "--respace 1"},
         {"sample --respace ten --weights %s/weights.safetensors --out %s/x", 2, "--respace ten"},
         {"sample --respace '' --weights %s/weights.safetensors --out %s/x", 2, "--respace"},
         {"sample --class 3 --weights %s/weights.safetensors --out %s/x", 2, "--class 3"},

@@ -51,6 +51,8 @@ static void check_settings(void) {
     chosen_design();
     if (simple && learned)
         usage_error("--objective simple trains no variance: it needs --variance small or large");
+    if (o.preview == 1)
+        usage_error("--preview 1: one step draws no picture; 2 or more do, 0 is none");
     if (!strcmp(o.objective, "hybrid") && !learned)
         usage_error("--objective hybrid is simple and, for a learned variance alone, the bound: "
                     "it needs --variance learned");
@@ -64,7 +66,7 @@ static HeldOut held_out_images(Arena *arena, const Images *set, int T) {
     h.early = arena_get(arena, (size_t)n * sizeof *h.early);
     h.weight = arena_get(arena, (size_t)n * sizeof *h.weight);
     images_get(set, n, NULL, -1, 1, h.x0, h.label);
-    for (int i = 0; i < n; i++) h.even[i] = (int)(i * 389LL % T);
+    even_timesteps(T, n, h.even);
     early_timesteps(T, n, h.early, h.weight);
     return h;
 }
@@ -157,11 +159,11 @@ static void training_step(Training *m, Tape *tape, Run *run) {
     if (half < B) add_gradient(m, tape, half, B - half);
     double norm = grad_norm(&m->params);
     log_losses(m, run);
+    run_value(run, "gradient", norm);
     if (half < B) {
         GradientNoise g = gradient_noise(half, small * small, B, norm * norm);
         run_value(run, "signal", g.signal), run_value(run, "noise", g.noise);
     }
-    run_value(run, "gradient", norm);
     if (m->importance) loss_sampler_update(&m->sampler, B, m->t, m->loss);
     adam_step(&m->adam, &m->params, o.common.lr * lr_warmup(run->step, o.warmup),
               clip_scale(norm, o.clip));
@@ -226,7 +228,8 @@ static void save_samples(Training *m, char *path) {
     Diffusion few = respaced_chain(&m->chain, "preview", sections);
     Sampler sampler = new_sampler(&m->net, &few);
     ema_swap(&m->ema, &m->params);
-    draw_pictures(&sampler, n, wanted_classes(&arena, n), n, false, true, x);
+    draw_pictures(&sampler, n, wanted_classes(&arena, n), x,
+                  (Drawing){.at_once = n, .quiet = true});
     ema_swap(&m->ema, &m->params);
     save_garments(path, x, n, n / ROWS);
     tape_free(&sampler.tape);
@@ -269,8 +272,8 @@ int train(void) {
         if (run_due(&run, 250)) validate(&m, &run);
         run_step(&run);
         if (run_save_due(&run)) {
-            checkpoint_save(run.checkpoint, &everything);
             checkpoint_save_half(run.weights, &weights);
+            checkpoint_save(run.checkpoint, &everything);
             if (o.preview) save_samples(&m, run_path(&run, "samples.png"));
         }
     }
