@@ -200,7 +200,7 @@ static void compare_likelihoods(Stage2 *s, Run *run) {
     ema_swap(&s->ema, &s->params);
 }
 
-static void save_weights(const Stage2 *s) {
+static void save_weights(Stage2 *s) {
     char *path = path_join(o.common.out, "weights.safetensors");
     checkpoint_save_half(path, &(Checkpoint){.cli = &cli,
                                              .params = {{"autoencoder.", &s->of_autoencoder},
