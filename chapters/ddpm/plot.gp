@@ -6,21 +6,23 @@ if (there(record."/log.csv")) {
     set output out."/loss.png"
     set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,2 title "L_{simple}: mean squared error of the predicted noise"
-    set xlabel "training step" offset 0,0.6
+    set xlabel "training step"
     set format x "%.0s%c"
     set logscale y
+    set key inside top right vertical samplen 2
     set title "over all timesteps"
     plot record."/log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
     set title "by quarter of the timesteps"
-    plot record."/log.csv" using "step":"quarter_1" with lines linetype 1 linewidth 1 title "t = 1 to 250: nearly the picture", \
-         "" using "step":"quarter_2" with lines linetype 4 linewidth 1 title "251 to 500", \
-         "" using "step":"quarter_3" with lines linetype 3 linewidth 1 title "501 to 750", \
-         "" using "step":"quarter_4" with lines linetype 2 linewidth 1 title "751 to 1000: nearly noise"
+    plot record."/log.csv" using "step":"quarter_1" with lines linetype 1 title "t = 1 to 250", \
+         "" using "step":"quarter_2" with lines linetype 4 title "251 to 500", \
+         "" using "step":"quarter_3" with lines linetype 3 title "501 to 750", \
+         "" using "step":"quarter_4" with lines linetype 2 title "751 to 1000"
     unset multiplot
     unset logscale
     unset title
     set format x
+    set key outside below center horizontal samplen 4
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 
@@ -28,7 +30,8 @@ if (there(record."/schedule.csv")) {
     set output out."/schedule.png"
     set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,2 title "The linear schedule"
-    set xlabel "t" offset 0,0.6
+    set xlabel "t"
+    set key inside center right vertical samplen 2
     set title "what x_t is made of"
     plot record."/schedule.csv" using "t":"picture" with lines linetype 1 title "share of the picture, √ᾱ", \
          "" using "t":"noise" with lines linetype 2 title "standard deviation of the noise, √(1 − ᾱ)", \
@@ -36,37 +39,50 @@ if (there(record."/schedule.csv")) {
     set title "variance of a step: there, β; back, between β̃ and β"
     set logscale xy
     set format y "10^{%T}"
+    set key inside bottom right
     plot record."/schedule.csv" using (column("t") + 1):"beta" with lines linetype 1 title "β", \
          "" using (column("t") + 1):(column("beta_tilde") > 0 ? column("beta_tilde") : NaN) with lines linetype 2 dashtype 2 title "β̃"
     unset multiplot
     unset logscale
     unset title
     set format y
+    set key outside below center horizontal samplen 4
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 
 if (there(record."/bound.csv")) {
     set output out."/bound.png"
-    set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"
-    set multiplot layout 1,2 title "The bound on test images"
-    set xlabel "t" offset 0,0.6
-    set title "its terms, bits per dimension"
+    set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,3 title "The bound on test images"
+    set key inside top right vertical samplen 2
+    set xlabel "t"
+    set title "its terms with β̃, bits per dimension"
     set logscale xy
     set format y "10^{%T}"
-    plot record."/bound.csv" using (column("t") + 1):"small" with lines linetype 1 title "variance β̃", \
-         "" using (column("t") + 1):"large" with lines linetype 2 linewidth 1 title "variance β"
-    unset logscale
+    plot record."/bound.csv" using (column("t") + 1):"small" with lines linetype 1
+    unset logscale y
     set format y
+    set title "a term with β, as a multiple of that with β̃"
+    set yrange [0.8:1.4]
+    plot record."/bound.csv" using (column("t") + 1):(column("large") / column("small")) with lines linetype 2, \
+         1 with lines linecolor rgb grey linewidth 1
+    set yrange [*:*]
     # the rows go from noise to picture: what x_t has cost so far are the terms above it
     paid = 0
-    set title "told step by step: how far is the predicted picture?"
-    set xlabel "bits per dimension told so far" offset 0,0.6
-    set ylabel "root mean square error, of 255"
+    set title "rate and distortion, β̃"
+    set xlabel "bits per dimension sent so far"
+    set ylabel "how far the predicted picture is, of 255 (RMS)"
+    set xrange [1e-4:10]
+    set format x "10^{%T}"
     plot record."/bound.csv" using (before = paid, paid = paid + column("small"), before):(127.5 * sqrt(column("start_mse"))) \
          with lines linetype 1
     unset multiplot
+    unset logscale
     unset title
     unset ylabel
+    set xrange [*:*]
+    set format x
+    set key outside below center horizontal samplen 4
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 
@@ -74,15 +90,22 @@ if (there(record."/steps.csv")) {
     set output out."/steps.png"
     set title "Samples in fewer steps, by the variance of a step back"
     set xlabel "steps of the way back"
-    set ylabel "Fréchet distance (lower is better)"
-    set logscale x
+    set ylabel "Fréchet distance of the samples (lower is better)"
+    set logscale xy
+    set key inside top right vertical samplen 2
     set xtics (10, 25, 50, 100, 250, 1000)
+    set ytics (0.5, 1, 2, 5, 10, 20, 50)
     set xrange [9:1100]
+    set yrange [0.5:60]
     plot for [k=1:2] sprintf("< grep -e variance -e ,%s, '%s/steps.csv'", word("small large", k), record) using "steps":"frechet_distance" \
-         with linespoints linetype k title sprintf("variance %s", word("β̃ β", k))
+         with linespoints linetype k title sprintf("variance %s", word("β̃ β", k)), \
+         floor_of(record."/metrics.json") with lines linecolor rgb grey dashtype 2 title "as many test images"
     set xrange [*:*]
+    set yrange [*:*]
     unset logscale
     set xtics autofreq
+    set ytics autofreq
+    set key outside below center horizontal samplen 4
     unset title
     unset ylabel
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 10000, .batch = 32, .lr = 5e-4, .config = "default",
+    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
                .out = "build/runs/ddpm"},
     .warmup = 500,
     .preview = 50,

@@ -332,14 +332,14 @@ static Tensor *bits_of(const Diffusion *d, Variance variance, Tensor *eps, Tenso
     return t_scale(mean_of_each(term), 1 / log(2));
 }
 
-Losses training_losses(const Diffusion *d, Objective o, Variance v, Tensor *answer, Tensor *x0,
-                       Tensor *xt, Tensor *eps, const int *t) {
+Losses training_losses(const Diffusion *d, Objective o, Variance variance, Tensor *answer,
+                       Tensor *x0, Tensor *xt, Tensor *eps, const int *t) {
     int C = x0->shape[3];
     Losses l = {0};
-    Tensor *predicted = t_slice(answer, 3, 0, C), *sigma = t_slice(answer, 3, C, C);
+    Tensor *predicted = t_slice(answer, 3, 0, C), *v = t_slice(answer, 3, C, C);
     l.mse = mean_of_each(t_square(t_sub(predicted, eps)));
-    if (o == HYBRID) l.bits = bits_of(d, v, t_detach(predicted), sigma, x0, xt, t);
-    if (o == VLB) l.bits = bits_of(d, v, predicted, sigma, x0, xt, t);
+    if (o == HYBRID) l.bits = bits_of(d, variance, t_detach(predicted), v, x0, xt, t);
+    if (o == VLB) l.bits = bits_of(d, variance, predicted, v, x0, xt, t);
     switch (o) {
     case SIMPLE: l.each = l.mse; break;
     case HYBRID: l.each = t_add(l.mse, t_scale(l.bits, d->T / 1000.0)); break;

@@ -47,7 +47,8 @@ typedef struct {
 /* DDPM's betas, scaled so that chains of any length end with about as little of the picture left:
  * from 0.1 / T to 20 / T */
 Diffusion diffusion_linear(int T);
-/* alpha_bar = cos^2((t/T + 0.008) / 1.008 * pi/2), but no beta above 0.999 (eq. 17) */
+/* alpha_bar = f(t) / f(0), f(t) = cos^2((t/T + 0.008) / 1.008 * pi/2), but no beta above 0.999
+ * (eq. 17) */
 Diffusion diffusion_cosine(int T);
 /* Times on a scale of 0 to 1000 whatever T is, so that networks for different T are told alike */
 void      diffusion_rescale_time(Diffusion *d);
@@ -103,8 +104,8 @@ void ddim_reverse(const Diffusion *d, int t, size_t n, const real *start, real *
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
-/* SIMPLE: mean squared error of eps. HYBRID: SIMPLE + T/1000 of the bound's term, which trains v
- * alone: no gradient of it reaches eps (eq. 16, lambda = 0.001). VLB: T times the term, whose
+/* SIMPLE: mean squared error of eps. HYBRID: SIMPLE + T/1000 of the bound's term, of which no
+ * gradient passes through eps (eq. 16, lambda = 0.001). VLB: T times the term, whose
  * mean over t is the bound, for eps and v. */
 typedef enum { SIMPLE, HYBRID, VLB } Objective;
 Objective objective_named(const char *name);         /* "simple", "hybrid", "vlb" */
@@ -117,8 +118,8 @@ typedef struct {
 } Losses;
 
 /* answer (B,H,W,2C); x0, xt, eps (B,H,W,C); t (B) */
-Losses training_losses(const Diffusion *d, Objective o, Variance v, Tensor *answer, Tensor *x0,
-                       Tensor *xt, Tensor *eps, const int *t);
+Losses training_losses(const Diffusion *d, Objective o, Variance variance, Tensor *answer,
+                       Tensor *x0, Tensor *xt, Tensor *eps, const int *t);
 
 /* ---- the bound: nats, summed over the n numbers of a picture --------------------------------- */
 

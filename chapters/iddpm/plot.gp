@@ -4,46 +4,47 @@
 # with the curves of chapter ddpm, where its record stands beside this one's.
 ddpm = record.(strstrt(record, "-sweep") ? "/../ddpm-sweep" : "/../ddpm")
 wide = 'set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"'
-plain = 'unset multiplot; unset logscale; unset title; unset ylabel; set format x; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
+plain = 'unset multiplot; set key outside below center horizontal samplen 4; unset logscale; unset title; unset ylabel; set format x; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set ytics autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
 # rows of a csv file whose first, or another, column is this
 rows(file, column, value) = sprintf("< awk -F, 'NR == 1 || $%d == \"%s\"' '%s/%s'", column, value, record, file)
 
 if (there(record."/log.csv")) {
     set output out."/loss.png"
     set terminal pngcairo size 1500,540 font "DejaVu Sans,13" background rgb "#ffffff"
-    set multiplot layout 1,3 title "Both parts of the loss while training"
-    set xlabel "training step" offset 0,0.6
-    set key outside below center vertical
+    set multiplot layout 1,3 title "Both parts of the loss while training (validation: averaged weights)"
+    set xlabel "training step"
+    set key inside top right vertical samplen 2
     set format x "%.0s%c"
     set logscale y
     set title "squared error of the noise, by quarter of the timesteps"
-    plot record."/log.csv" using "step":"quarter_1" with lines linetype 1 linewidth 1 title "first: nearly the picture", \
-         "" using "step":"quarter_2" with lines linetype 4 linewidth 1 title "second", \
-         "" using "step":"quarter_3" with lines linetype 3 linewidth 1 title "third", \
-         "" using "step":"quarter_4" with lines linetype 2 linewidth 1 title "last: nearly noise"
-    set title "over all timesteps, validation, averaged weights"
+    plot record."/log.csv" using "step":"quarter_1" with lines linetype 1 title "first", \
+         "" using "step":"quarter_2" with lines linetype 4 title "second", \
+         "" using "step":"quarter_3" with lines linetype 3 title "third", \
+         "" using "step":"quarter_4" with lines linetype 2 title "last"
+    set title "the same on validation images, all timesteps"
     if (there(ddpm."/log.csv")) {
-        plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter (its own schedule)", \
-             ddpm."/log.csv" using "step":"validation" with linespoints linetype 4 pointsize 0.4 title "ddpm (linear schedule)"
+        plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter", \
+             ddpm."/log.csv" using "step":"validation" with linespoints linetype 4 pointsize 0.4 title "ddpm"
     } else {
-        plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter (its own schedule)"
+        plot record."/log.csv" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "this chapter"
     }
     set title "the bound, bits per dimension"
     set yrange [1:100]
-    plot record."/log.csv" using "step":"bits" with lines linecolor rgb sky title "training batches, timesteps as drawn", \
-         "" using "step":"validation_bits" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
+    plot record."/log.csv" using "step":"bits" with lines linecolor rgb sky title "training batches", \
+         "" using "step":"validation_bits" with linespoints linetype 2 pointsize 0.4 title "validation"
     eval plain
-    set key outside below center horizontal
 }
 
 if (there(record."/schedule.csv")) {
     set output out."/schedule.png"
     eval wide
     set multiplot layout 1,2 title "Two schedules"
-    set xlabel "t / T" offset 0,0.6
+    set xlabel "t / T"
+    set key inside top right vertical samplen 2
     set title "ᾱ: what remains of the picture's variance"
     plot for [s in "linear cosine"] rows("schedule.csv", 1, s) using (column("T") == 1000 ? column("t") / 1000 : NaN):"alpha_bar" \
          with lines linetype (s eq "linear" ? 1 : 2) title s
+    set key inside bottom right
     set title "β̃ / β: how far the two fixed variances are apart (cosine)"
     plot for [k=1:3] rows("schedule.csv", 1, "cosine") using \
          (column("T") == word("30 100 1000", k) + 0 ? column("t") / column("T") : NaN):"variance_ratio" \
@@ -53,22 +54,35 @@ if (there(record."/schedule.csv")) {
 
 if (there(record."/bound.csv")) {
     set output out."/bound.png"
-    eval wide
-    set multiplot layout 1,2 title "The terms of the bound on test images, bits per dimension"
-    set xlabel "t" offset 0,0.6
+    set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,3 title "The bound on test images"
+    set key inside top right vertical samplen 2
+    set xlabel "t"
     set logscale xy
     set format y "10^{%T}"
-    set title "at the same weights, three variances"
-    plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned", \
-         "" using (column("t") + 1):"small" with lines linetype 3 linewidth 1 title "β̃", \
-         "" using (column("t") + 1):"large" with lines linetype 2 linewidth 1 title "β"
-    set title "this chapter and ddpm"
+    set title "its terms with the learned variance, bits per dimension"
+    plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1
+    unset logscale y
+    set format y
+    set title "a term with a fixed variance, as a multiple of it"
+    plot record."/bound.csv" using (column("t") + 1):(column("small") / column("model")) with lines linetype 3 title "β̃", \
+         "" using (column("t") + 1):(column("large") / column("model")) with lines linetype 2 title "β", \
+         1 with lines linecolor rgb grey linewidth 1
+    # the rows go from noise to picture: what x_t has cost so far are the terms above it
+    set title "rate and distortion"
+    set xlabel "bits per dimension sent so far"
+    set ylabel "how far the predicted picture is, of 255 (RMS)"
+    set xrange [1e-4:10]
+    set format x "10^{%T}"
+    paid = 0; other = 0
     if (there(ddpm."/bound.csv")) {
-        plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned, this chapter's schedule", \
-             ddpm."/bound.csv" using (column("t") + 1):"small" with lines linetype 3 linewidth 1 title "ddpm, β̃", \
-             "" using (column("t") + 1):"large" with lines linetype 2 linewidth 1 title "ddpm, β"
+        plot record."/bound.csv" using (before = paid, paid = paid + column("model"), before):(127.5 * sqrt(column("start_mse"))) \
+             with lines linetype 1 title "this chapter", \
+             ddpm."/bound.csv" using (before = other, other = other + column("small"), before):(127.5 * sqrt(column("start_mse"))) \
+             with lines linetype 4 title "ddpm, β̃"
     } else {
-        plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1 title "learned, this chapter's schedule"
+        plot record."/bound.csv" using (before = paid, paid = paid + column("model"), before):(127.5 * sqrt(column("start_mse"))) \
+             with lines linetype 1 title "this chapter"
     }
     eval plain
 }
@@ -77,19 +91,25 @@ if (there(record."/steps.csv")) {
     set output out."/steps.png"
     set title "Samples in fewer steps"
     set xlabel "steps of the way back"
-    set ylabel "Fréchet distance (lower is better)"
+    set ylabel "Fréchet distance of the samples (lower is better)"
     set logscale xy
+    set key inside top right vertical samplen 2
     set xtics (10, 25, 50, 100, 250, 1000)
+    set ytics (0.5, 1, 2, 5, 10, 20, 50)
     set xrange [9:1100]
+    set yrange [0.5:60]
+    floor = floor_of(record."/metrics.json")
     names = "'learned variance' 'DDIM, no noise' 'β̃ in its place' 'β in its place'"
     if (there(ddpm."/steps.csv")) {
         plot for [k=1:4] rows("steps.csv", 2, word("ddpm ddim small large", k)) using "steps":"frechet_distance" \
              with linespoints linetype k title word(names, k), \
              for [k=1:2] sprintf("< awk -F, 'NR == 1 || $2 == \"%s\"' '%s/steps.csv'", word("small large", k), ddpm) \
-             using "steps":"frechet_distance" with linespoints linetype 4 + k dashtype 2 title "chapter ddpm, ".word("β̃ β", k)
+             using "steps":"frechet_distance" with linespoints linetype 4 + k dashtype 2 title "chapter ddpm, ".word("β̃ β", k), \
+             floor with lines linecolor rgb grey dashtype 2 title "as many test images"
     } else {
         plot for [k=1:4] rows("steps.csv", 2, word("ddpm ddim small large", k)) using "steps":"frechet_distance" \
-             with linespoints linetype k title word(names, k)
+             with linespoints linetype k title word(names, k), \
+             floor with lines linecolor rgb grey dashtype 2 title "as many test images"
     }
     eval plain
 }

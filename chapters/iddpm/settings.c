@@ -9,7 +9,7 @@
 enum { MOST_TIMESTEPS = 10000 };
 
 Settings o = {
-    .common = {.seed = 1, .steps = 10000, .batch = 32, .lr = 5e-4, .config = "default",
+    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
                .out = "build/runs/iddpm"},
     .schedule = "cosine",
     .variance = "learned",
