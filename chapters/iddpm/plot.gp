@@ -118,21 +118,24 @@ if (there(record."/ablation.csv")) {
     set output out."/ablation.png"
     eval wide
     set multiplot layout 1,2 title "Schedules and objectives, runs of equal length"
+    set key inside top right vertical samplen 2
     set style data histogram
     set style histogram clustered gap 1
     set style fill solid 0.9 noborder
     set xtics rotate by -45
     set rmargin 12
     set yrange [0:*]
+    set offsets 0, 0, graph 0.25, 0
     unset xlabel
     label(schedule, objective, times, width) = schedule.", ".objective.(objective eq "vlb" ? ", ".times : width == 32 ? "" : ", wide")
-    set title "the bound on test images, bits per dimension"
-    plot record."/ablation.csv" using "bits":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb blue title "the model's variance (without one: β̃)", \
-         "" using "bits_large" linecolor rgb sky title "β in its place"
+    set title "the bound on test images by variance, bits per dimension"
+    plot record."/ablation.csv" using "bits":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb blue title "model's, or β̃", \
+         "" using "bits_large" linecolor rgb sky title "β"
     set title "samples: Fréchet distance"
     plot record."/ablation.csv" using "frechet_distance":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb green notitle
     set style data points
     unset rmargin
+    unset offsets
     eval plain
 }
 
@@ -140,11 +143,13 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     set output out."/objectives.png"
     eval wide
     set multiplot layout 1,2 title "Objectives"
-    set xlabel "training step" offset 0,0.6
+    set xlabel "training step"
+    set key inside top right vertical samplen 2
     set title "the bound on validation images, bits per dimension"
     runs = "linear-simple-uniform-32 cosine-simple-uniform-32 linear-hybrid-uniform-32 cosine-hybrid-uniform-32 cosine-vlb-uniform-32 cosine-vlb-importance-32 cosine-hybrid-uniform-64"
+    names = "'linear, simple' 'cosine, simple' 'linear, hybrid' 'cosine, hybrid' 'cosine, vlb, uniform' 'cosine, vlb, importance' 'cosine, hybrid, wide'"
     plot for [k=1:7] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
-         with linespoints linetype k pointsize 0.6 title word(runs, k)
+         with linespoints linetype k pointsize 0.6 title word(names, k)
     # a running mean of either, then their quotient; where the gradient is lost in noise, its estimate may be negative
     set title "noise scale of the gradient, pictures"
     set logscale y
@@ -152,7 +157,7 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     scale(step, s, n) = (keep = step < last ? 0 : 0.9, last = step, signal = keep * signal + s, noise = keep * noise + n, \
                          signal > 0 && noise > 0 ? noise / signal : NaN)
     plot for [k in "4 5 6"] rows("noise.csv", 1, word(runs, k + 0)) using "step":(scale(column("step"), column("signal"), column("noise"))) \
-         with lines linetype k + 0 title word(runs, k + 0)
+         with lines linetype k + 0 title word(names, k + 0)
     eval plain
 }
 
