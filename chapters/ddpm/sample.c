@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 16, COLUMNS = 8, FRAMES = 30, MOMENTS = 10, PAIRS = 4, MIXTURES = 11 };
+enum { AT_ONCE = 16, COLUMNS = 8, MOMENTS = 10, PAIRS = 4, MIXTURES = 11 };
 
 /* all pictures so far, as a picture and as numbers in [0,1] */
 static void save_pictures(int n, const real *x) {
@@ -19,38 +19,6 @@ static void save_pictures(int n, const real *x) {
     npy_save(path, grey, SHAPE(n, SIDE, SIDE, 1));
     free(path);
     arena_free(&arena);
-}
-
-/* ---- the way back ---------------------------------------------------------------------------- */
-
-static Recorder new_recorder(Arena *arena, int T, int columns) {
-    Recorder r = {.frames = T < FRAMES ? T : FRAMES, .columns = columns};
-    r.images = new_images(arena, r.frames * 2 * columns);
-    return r;
-}
-
-/* The first picture at up to ten of the film's moments of T steps: x_t above, and the x0 it was
- * predicted to become below (progressive generation, section 4.3). */
-static void save_strip(const Recorder *r, int T) {
-    static real grid[2 * MOMENTS * PIXELS];
-    char *captions[2 * MOMENTS];
-    int moments = r->frames < MOMENTS ? r->frames : MOMENTS;
-    for (int k = 0; k < moments; k++) {
-        int frame = (k + 1) * r->frames / moments - 1;
-        const real *x = r->images + (size_t)frame * 2 * (size_t)r->columns * PIXELS;
-        memcpy(grid + k * PIXELS, x, PIXELS * sizeof *x);
-        memcpy(grid + (moments + k) * PIXELS, x + r->columns * PIXELS, PIXELS * sizeof *x);
-        captions[k] = text_format("step %d", (frame + 1) * T / r->frames);
-        captions[moments + k] = text_format("x0");
-    }
-    save_captioned(announced(&o.common, "progress.png"), grid, 2 * moments, moments, captions);
-}
-
-static void save_film(const Recorder *r) {
-    char *path = announced(&o.common, "film.png");
-    film_save(path, r->images, garments(2 * r->columns, r->columns),
-              (Film){.frames = r->frames, .seconds = 0.1, .last = 2}, cli.line);
-    free(path);
 }
 
 /* ---- the way there --------------------------------------------------------------------------- */
@@ -70,7 +38,12 @@ static void save_forward(Sampler *m, const Images *set) {
         captions[k] = text_format("t = %d", t + 1);
         captions[N + k] = text_format("x0");
     }
-    save_captioned(announced(&o.common, "forward.png"), grid, 2 * N, N, captions);
+    Grid g = garments(2 * N, N);
+    g.captions = (const char *const *)captions;
+    char *path = announced(&o.common, "forward.png");
+    picture_save(path, grid, g, cli.line);
+    free(path);
+    for (int k = 0; k < 2 * N; k++) free(captions[k]);
 }
 
 /* ---- between two pictures -------------------------------------------------------------------- */
@@ -105,12 +78,15 @@ int sample(void) {
     Arena arena = {0};
     Schedule all = paper_schedule(), s = schedule_strided(&all, o.sampling_steps);
     Sampler m = sampler_of(&net, &s), full = sampler_of(&net, &all);
-    Recorder recorder = new_recorder(&arena, s.T, o.pictures < COLUMNS ? o.pictures : COLUMNS);
+    int columns = o.pictures < COLUMNS ? o.pictures : COLUMNS;
+    Recording recording = recording_new(&arena, s.T, columns, PIXELS);
     folder_create(o.common.out);
     free(announced(&o.common, "samples.png")), free(announced(&o.common, "samples.npy"));
-    draw_many(&m, o.pictures, new_images(&arena, o.pictures), AT_ONCE, save_pictures, &recorder);
-    save_strip(&recorder, s.T);
-    save_film(&recorder);
+    draw_many(&m, o.pictures, new_images(&arena, o.pictures), AT_ONCE, save_pictures, &recording);
+    char *strip = announced(&o.common, "progress.png"), *film = announced(&o.common, "film.png");
+    recording_strip(&recording, garments(0, 0), strip, cli.line);
+    recording_film(&recording, garments(0, 0), film, cli.line);
+    free(strip), free(film);
     Fashion data = load_data();      /* not before: noise is enough for what comes first */
     save_forward(&full, &data.test);
     save_interpolation(&m, &data.test);

@@ -130,23 +130,14 @@ real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
 }
 
-/* after `done` of T steps */
-static void record(Recorder *r, int done, int T, const real *x, const real *x0) {
-    if (done != (r->taken + 1) * T / r->frames) return;
-    size_t row = (size_t)r->columns * PIXELS;
-    real *frame = r->images + (size_t)r->taken++ * 2 * row;
-    memcpy(frame, x, row * sizeof *x);
-    memcpy(frame + row, x0, row * sizeof *x0);
-}
-
 void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress,
-          Recorder *recorder) {
+          Recording *recording) {
     int T = m->schedule->T;
     for (int i = 0; i < n; i++)
         sampling_noise(m->seed, first + i, TIMESTEPS, PIXELS, x + (size_t)i * PIXELS);
     for (int t = T - 1; t >= 0; t--) {
         sample_step(m, t, first, n, x, x0);
-        if (recorder) record(recorder, T - t, T, x, x0);
+        if (recording) recording_take(recording, T - t, x, x0);
         if (progress) progress_update(progress, progress->done + 1, "");
     }
 }
@@ -154,7 +145,7 @@ void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress,
 /* Whoever stops the program keeps what was drawn, but for what nine times as long as saving takes
  * has added. A picture depends on the seed and its number alone. */
 void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, const real *x),
-               Recorder *recorder) {
+               Recording *recording) {
     Arena arena = {0};
     Progress progress;
     real *x0 = new_images(&arena, at_once);
@@ -163,7 +154,7 @@ void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, cons
     progress_start(&progress, "sample", 0, (int64_t)groups * T, o.common.quiet);
     for (int i = 0; i < n; i += at_once) {
         int count = n - i < at_once ? n - i : at_once;
-        draw(m, i, count, x + (size_t)i * PIXELS, x0, &progress, i ? NULL : recorder);
+        draw(m, i, count, x + (size_t)i * PIXELS, x0, &progress, i ? NULL : recording);
         double now = seconds_now();
         if (!save || (now < next_save && i + count < n)) continue;
         save(i + count, x);
@@ -183,12 +174,4 @@ Grid garments(int count, int columns) {
 void save_garments(char *path, const real *x, int count, int columns) {
     picture_save(path, x, garments(count, columns), cli.line);
     free(path);
-}
-
-void save_captioned(char *path, const real *x, int count, int columns, char **captions) {
-    Grid g = garments(count, columns);
-    g.captions = (const char *const *)captions;
-    picture_save(path, x, g, cli.line);
-    free(path);
-    for (int i = 0; i < count; i++) free(captions[i]);
 }

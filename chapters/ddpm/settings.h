@@ -13,6 +13,7 @@
 #include "io/cli.h"
 #include "io/picture.h"
 #include "io/progress.h"
+#include "io/recording.h"
 
 typedef struct {
     CommonOptions common;
@@ -41,25 +42,17 @@ Schedule paper_schedule(void);
 Sampler sampler_of(const UNet *net, const Schedule *s);
 real *new_images(Arena *arena, int n);
 
-/* What is kept of pictures on their way: at `frames` moments, the last of them the end, of the
- * first `columns` pictures x_t and then the x0 that was predicted. */
-typedef struct {
-    int frames, columns, taken;
-    real *images;               /* (frames,2,columns,28,28) */
-} Recorder;
-
 /* n pictures from noise, the first of them number `first`; x0: space for as many. progress,
- * recorder: NULL for none. */
-void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress, Recorder *recorder);
+ * recording: NULL for none. */
+void draw(Sampler *m, int first, int n, real *x, real *x0, Progress *progress,
+          Recording *recording);
 /* the same for many, `at_once` of them at a time. After such parts `save` is called, unless it is
  * NULL, with the number of pictures that are drawn: after the last, and after others if that does
  * not take more than a tenth of the time. */
 void draw_many(Sampler *m, int n, real *x, int at_once, void (*save)(int n, const real *x),
-               Recorder *recorder);
+               Recording *recording);
 
 Grid garments(int count, int columns);
 void save_garments(char *path, const real *x, int count, int columns);   /* frees `path` */
-/* a caption below each; frees them, too */
-void save_captioned(char *path, const real *x, int count, int columns, char **captions);
 
 #endif

@@ -375,7 +375,8 @@ Test(ddpm, what_is_recorded_on_the_way) {
     Sampler m = sampler_of(&net, &short_way), longer = sampler_of(&net, &long_way);
     static real x[N * PIXELS], x0[N * PIXELS], by_hand[N * PIXELS];
     static real frames[FRAMES * 2 * COLUMNS * PIXELS];
-    Recorder r = {.frames = FRAMES, .columns = COLUMNS, .images = frames};
+    Recording r = {.steps = 4, .frames = FRAMES, .columns = COLUMNS, .pixels = PIXELS,
+                   .images = frames};
     draw(&m, 0, N, x, x0, NULL, &r);
     cr_assert_eq(r.taken, FRAMES);
     for (int i = 0; i < N; i++) sampling_noise(m.seed, i, TIMESTEPS, PIXELS, by_hand + i * PIXELS);
@@ -386,7 +387,7 @@ Test(ddpm, what_is_recorded_on_the_way) {
         cr_expect_arr_eq(frame + COLUMNS * PIXELS, x0, COLUMNS * PIXELS * sizeof(real), "x0");
     }
     cr_expect_arr_eq(x, by_hand, sizeof x);
-    r.taken = 0;
+    r.taken = 0, r.steps = 12;
     draw(&longer, 0, N, x, x0, NULL, &r);
     cr_expect_eq(r.taken, FRAMES, "%d moments of 12 steps", r.taken);
     cr_expect_arr_eq(frames + (FRAMES - 1) * 2 * COLUMNS * PIXELS, x,

@@ -53,15 +53,6 @@ void save_pictures(int n, const real *x) {
     arena_free(&arena);
 }
 
-/* after `done` of T steps */
-static void record(Recording *r, int done, int T, const real *x, const real *start) {
-    if (done != (r->taken + 1) * T / r->frames) return;
-    size_t row = (size_t)r->columns * PIXELS;
-    real *frame = r->images + (size_t)r->taken++ * 2 * row;
-    memcpy(frame, x, row * sizeof *x);
-    memcpy(frame + row, start, row * sizeof *x);
-}
-
 /* `count` pictures from number `first` on */
 static void draw_group(Sampler *m, int first, int count, const int *label, real *x,
                        Progress *progress, Recording *recording) {
@@ -70,7 +61,7 @@ static void draw_group(Sampler *m, int first, int count, const int *label, real 
         sampling_noise(m->seed, first + i, X_T, PIXELS, x + (size_t)i * PIXELS);
     for (int t = T - 1; t >= 0; t--) {
         Reverse p = sample_step(m, t, first, count, label ? label + first : NULL, x);
-        if (recording) record(recording, T - t, T, x, p.start);
+        if (recording) recording_take(recording, T - t, x, p.start);
         progress_update(progress, progress->done + 1, "");
     }
 }

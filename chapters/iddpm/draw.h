@@ -6,6 +6,7 @@
 #ifndef DRAW_H
 #define DRAW_H
 
+#include "io/recording.h"
 #include "network.h"
 
 /* the network that --weights (or the run in --out) holds, with its options */
@@ -16,13 +17,6 @@ Sampler new_sampler(const UNet *net, const Diffusion *chain);
 
 /* Which class each of n pictures is to be: --class, or all in turn; NULL without classes. */
 const int *wanted_classes(Arena *arena, int n);
-
-/* Pictures on their way: frames, in each of them x_t of the first `columns` pictures above, and the
- * x0 that they are predicted to become below. */
-typedef struct {
-    int columns, frames, taken;
-    real *images;               /* (frames,2,columns,28,28) */
-} Recording;
 
 typedef struct {
     int at_once;                            /* pictures the network sees together */

@@ -52,7 +52,12 @@ static void picture_of_forward(const Images *set) {
         }
         diffusion_free(&d);
     }
-    save_captioned(path_join(o.common.out, "forward.png"), grid, 2 * MOMENTS, MOMENTS, captions);
+    Grid g = garments(2 * MOMENTS, MOMENTS);
+    g.captions = (const char *const *)captions;
+    char *path = path_join(o.common.out, "forward.png");
+    picture_save(path, grid, g, cli.line);
+    free(path);
+    for (int k = 0; k < 2 * MOMENTS; k++) free(captions[k]);
 }
 
 /* ---- the bound ------------------------------------------------------------------------------- */

@@ -159,11 +159,3 @@ void save_garments(char *path, const real *images, int count, int columns) {
     picture_save(path, images, garments(count, columns), cli.line);
     free(path);
 }
-
-void save_captioned(char *path, const real *images, int count, int columns, char **captions) {
-    Grid g = garments(count, columns);
-    g.captions = (const char *const *)captions;
-    picture_save(path, images, g, cli.line);
-    free(path);
-    for (int i = 0; i < count; i++) free(captions[i]);
-}

@@ -47,7 +47,5 @@ Fashion load_data(void);
 real   *new_images(Arena *arena, int n);             /* (n,28,28,1) */
 Grid    garments(int count, int columns);            /* pixels in [-1,1] */
 void    save_garments(char *path, const real *images, int count, int columns);  /* frees path */
-/* a caption below each; frees them, too */
-void    save_captioned(char *path, const real *images, int count, int columns, char **captions);
 
 #endif

@@ -88,7 +88,8 @@ Test(iddpm_network, what_is_recorded_on_the_way) {
     Params params = {.seed = 1};
     UNet net = small_network(&params);
     Sampler m = {.net = &net, .chain = &d, .side = 28, .seed = 9, .tape = {.no_grad = true}};
-    Recording r = {.columns = COLUMNS, .frames = FRAMES, .images = frames};
+    Recording r = {.steps = 6, .frames = FRAMES, .columns = COLUMNS, .pixels = PIXELS,
+                   .images = frames};
     draw_pictures(&m, N, label, x, (Drawing){.at_once = 2, .quiet = true, .save = count_saved,
                                              .recording = &r});
     cr_assert_eq(r.taken, FRAMES);
