@@ -60,7 +60,7 @@ typedef struct {
 static Tensor *weighted_answer(Tape *t, void *context) {
     const Subject *s = context;
     Rng dropout = rng_new(5, "dropout");
-    UNetTold told = {.time = times, .label = labels, .dropout = &dropout};
+    UNetConditions told = {.time = times, .label = labels, .dropout = &dropout};
     Tensor *y = unet(&s->net, t_use(t, s->x), told);
     Tensor *c = t_input(t, NULL, y->rank, y->shape);
     test_values("cotangent", -1, 1, c->len, c->x);
@@ -84,7 +84,7 @@ Test(unet, gradients_of_every_dialect) {
 
 /* ---- what it is told ------------------------------------------------------------------------- */
 
-static Tensor *answer(Tape *t, const UNet *net, const Case *c, UNetTold told) {
+static Tensor *answer(Tape *t, const UNet *net, const Case *c, UNetConditions told) {
     Tensor *x = t_input(t, NULL, SHAPE(BATCH, c->height, c->width, c->d.in));
     test_values("x", -1, 1, x->len, x->x);
     return unet(net, x, told);
@@ -96,7 +96,7 @@ Test(unet, an_untrained_network_answers_zero) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
         UNet net = unet_new(&p, cases[i].d);
-        Tensor *y = answer(&t, &net, &cases[i], (UNetTold){.time = times, .label = labels});
+        Tensor *y = answer(&t, &net, &cases[i], (UNetConditions){.time = times, .label = labels});
         cr_expect(y->shape[1] == cases[i].height && y->shape[2] == cases[i].width &&
                       y->shape[3] == cases[i].d.out, "%s: %s", cases[i].what, t_describe(y));
         cr_expect_eq(k_sum_squares(y->len, y->x), 0, "%s", cases[i].what);
@@ -116,11 +116,11 @@ Test(unet, time_class_and_dropout_matter_to_their_own_picture) {
         Rng rng = rng_new(1, "dropout");
         static const double later[BATCH] = {3, 1};
         static const int other[BATCH] = {2, 1};
-        Tensor *y = answer(&t, &net, c, (UNetTold){.time = times, .label = labels});
+        Tensor *y = answer(&t, &net, c, (UNetConditions){.time = times, .label = labels});
         Tensor *told[3] = {
-            answer(&t, &net, c, (UNetTold){.time = later, .label = labels}),
-            answer(&t, &net, c, (UNetTold){.time = times, .label = other}),
-            answer(&t, &net, c, (UNetTold){.time = times, .label = labels, .dropout = &rng})};
+            answer(&t, &net, c, (UNetConditions){.time = later, .label = labels}),
+            answer(&t, &net, c, (UNetConditions){.time = times, .label = other}),
+            answer(&t, &net, c, (UNetConditions){.time = times, .label = labels, .dropout = &rng})};
         bool matters[3] = {true, c->d.classes > 0, c->d.dropout > 0};
         size_t half = y->len / 2;
         for (int k = 0; k < 3; k++) {
@@ -183,7 +183,7 @@ static size_t peak_of(const Case *c, double dropout) {
     UNetDesign d = c->d;
     d.dropout = dropout;
     UNet net = unet_new(&p, d);
-    UNetTold told = {.time = times, .label = labels, .dropout = &rng};
+    UNetConditions told = {.time = times, .label = labels, .dropout = &rng};
     backward(t_sum(answer(&t, &net, c, told)));
     cr_expect_eq(t.given_in_vain, 0, "%s: %d", c->what, t.given_in_vain);
     size_t peak = t.values.peak;
@@ -208,7 +208,7 @@ Test(unet, without_gradients_the_answer_is_the_same_and_needs_less_memory) {
         UNet net = unet_new(&p, cases[i].d);
         move(&p);
         Tape recording = {0}, sampling = {.no_grad = true};
-        UNetTold told = {.time = times, .label = labels};
+        UNetConditions told = {.time = times, .label = labels};
         Tensor *a = answer(&recording, &net, &cases[i], told);
         Tensor *b = answer(&sampling, &net, &cases[i], told);
         cr_expect_gt(k_sum_squares(a->len, a->x), 0);

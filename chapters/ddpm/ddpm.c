@@ -36,8 +36,8 @@ static void fill(Schedule *s) {
         double alpha = 1 - s->beta[t], after = before * alpha;
         s->alpha_bar[t] = after;
         s->alpha_bar_before[t] = before;
-        s->start_share[t] = s->beta[t] * sqrt(before) / (1 - after);
-        s->noisy_share[t] = (1 - before) * sqrt(alpha) / (1 - after);
+        s->mean_coef_x0[t] = s->beta[t] * sqrt(before) / (1 - after);
+        s->mean_coef_xt[t] = (1 - before) * sqrt(alpha) / (1 - after);
         s->posterior_variance[t] = s->beta[t] * (1 - before) / (1 - after);
         before = after;
     }
@@ -50,7 +50,7 @@ static Schedule schedule_of(int T) {
     Schedule s = {.T = T, .memory = calloc(TABLES * n, sizeof *s.memory)};
     if (!s.memory) fail("out of memory: a schedule of %d steps", T);
     double **table[TABLES] = {&s.beta,        &s.alpha_bar,   &s.alpha_bar_before,
-                              &s.start_share, &s.noisy_share, &s.posterior_variance, &s.time};
+                              &s.mean_coef_x0, &s.mean_coef_xt, &s.posterior_variance, &s.time};
     for (size_t k = 0; k < TABLES; k++) *table[k] = s.memory + k * n;
     return s;
 }
@@ -98,7 +98,7 @@ void q_sample(const Schedule *s, int t, size_t n, const real *x0, const real *ep
 
 void posterior_mean(const Schedule *s, int t, size_t n, const real *x0, const real *xt,
                     real *mean) {
-    mix(n, s->start_share[t], x0, s->noisy_share[t], xt, mean);
+    mix(n, s->mean_coef_x0[t], x0, s->mean_coef_xt[t], xt, mean);
 }
 
 /* ---- what the network predicts --------------------------------------------------------------- */
@@ -124,7 +124,7 @@ void noise_from_start(const Schedule *s, int t, size_t n, const real *xt, const 
 /* eq. 7 solved for x0 */
 void start_from_mean(const Schedule *s, int t, size_t n, const real *xt, const real *mean,
                      real *x0) {
-    mix(n, 1 / s->start_share[t], mean, -s->noisy_share[t] / s->start_share[t], xt, x0);
+    mix(n, 1 / s->mean_coef_x0[t], mean, -s->mean_coef_xt[t] / s->mean_coef_x0[t], xt, x0);
 }
 
 void predicted_start(const Schedule *s, Prediction p, int t, size_t n, const real *xt,
@@ -161,7 +161,7 @@ Tensor *simple_loss(const UNet *net, const Schedule *s, Prediction p, Tensor *x0
         q_sample(s, t[b], n, x0->x + at, eps->x + at, xt->x + at);
         training_target(s, p, t[b], n, x0->x + at, eps->x + at, xt->x + at, target->x + at);
     }
-    Tensor *answer = unet(net, xt, (UNetTold){.time = time, .dropout = dropout});
+    Tensor *answer = unet(net, xt, (UNetConditions){.time = time, .dropout = dropout});
     for (int b = 0; b < B && error; b++) {
         size_t at = (size_t)b * n;
         error[b] = k_sum_squared_difference(n, answer->x + at, target->x + at) / (double)n;
@@ -201,7 +201,7 @@ double prior_term(const Schedule *s, size_t n, const real *x0) {
 
 double bound_term(const Schedule *s, Variance v, int t, size_t n, const real *x0, const real *xt,
                   const real *start) {
-    double a = s->start_share[t], b = s->noisy_share[t], sum = 0;
+    double a = s->mean_coef_x0[t], b = s->mean_coef_xt[t], sum = 0;
     double log_variance = reverse_log_variance(s, v, t);
     double log_posterior = reverse_log_variance(s, FIXED_SMALL, t);
     for (size_t i = 0; i < n; i++) {
@@ -223,7 +223,7 @@ void predict(Sampler *m, int t, int n, const real *x, real *x0) {
     Tensor *xt = t_input(&m->tape, x, SHAPE(n, m->side, m->side, m->net->design.in));
     double *time = arena_get(&m->tape.arena, (size_t)n * sizeof *time);
     for (int i = 0; i < n; i++) time[i] = m->schedule->time[t];
-    Tensor *answer = unet(m->net, xt, (UNetTold){.time = time});
+    Tensor *answer = unet(m->net, xt, (UNetConditions){.time = time});
     predicted_start(m->schedule, m->prediction, t, answer->len, x, answer->x, x0);
     clip(answer->len, x0);
 }

@@ -34,7 +34,7 @@ typedef struct {
     double *beta;               /* variance of the noise that step t adds */
     double *alpha_bar;          /* prod of (1 - beta): how much of x0's variance is left in x_t */
     double *alpha_bar_before;   /* the same one step earlier; 1 at t = 0 */
-    double *start_share, *noisy_share;     /* posterior mean = start_share x0 + noisy_share x_t */
+    double *mean_coef_x0, *mean_coef_xt;   /* posterior mean = mean_coef_x0 x0 + mean_coef_xt x_t */
     double *posterior_variance;            /* beta~, 0 at t = 0 */
     double *time;               /* what the network is told: t, or in a strided schedule the t of
                                    the schedule it was trained with */

@@ -249,7 +249,7 @@ Test(ddpm, terms_of_the_bound) {
         cr_expect_float_eq(bound_term(&s, FIXED_LARGE, t, 4, x0, xt, x0), wider, 1e-9);
         for (int i = 0; i < 4; i++) start[i] = x0[i] + (real)0.125;
         double once = bound_term(&s, FIXED_SMALL, t, 4, x0, xt, start);
-        near(once, 4 * pow(s.start_share[t] * 0.125, 2) / (2 * small), 1e-5, "a wrong x0");
+        near(once, 4 * pow(s.mean_coef_x0[t] * 0.125, 2) / (2 * small), 1e-5, "a wrong x0");
     }
     double sure = bound_term(&s, FIXED_SMALL, 0, 4, x0, xt, x0);
     double one = -discretized_log_likelihood(0, 0, 0.5 * log(s.posterior_variance[1]));
@@ -269,10 +269,10 @@ Test(ddpm, the_way_back_keeps_the_variance_of_the_way_there) {
     for (int k = 0; k < 2; k++)
         for (int t = schedules[k]->T - 1; t > 0; t--) {
             const Schedule *s = schedules[k];
-            double after = s->noisy_share[t] * s->noisy_share[t] * (1 - s->alpha_bar[t]) +
+            double after = s->mean_coef_xt[t] * s->mean_coef_xt[t] * (1 - s->alpha_bar[t]) +
                            s->posterior_variance[t];
             near(after, 1 - s->alpha_bar[t - 1], 1e-9, "variance");
-            double mean = s->start_share[t] + s->noisy_share[t] * sqrt(s->alpha_bar[t]);
+            double mean = s->mean_coef_x0[t] + s->mean_coef_xt[t] * sqrt(s->alpha_bar[t]);
             near(mean, sqrt(s->alpha_bar[t - 1]), 1e-9, "mean");
         }
     schedule_free(&all), schedule_free(&few);

@@ -45,7 +45,7 @@ static Diffusion diffusion_of(int T) {
                    .step = calloc(n, sizeof *d.step)};
     if (!d.memory || !d.step) fail("out of memory: a chain of %d steps", T);
     double **table[TABLES] = {&d.beta,        &d.alpha_bar,   &d.alpha_bar_before,
-                              &d.alpha_bar_after, &d.start_share, &d.noisy_share,
+                              &d.alpha_bar_after, &d.mean_coef_x0, &d.mean_coef_xt,
                               &d.posterior_variance, &d.posterior_log_variance};
     for (size_t k = 0; k < TABLES; k++) *table[k] = d.memory + k * n;
     for (int t = 0; t < T; t++) d.step[t] = t;
@@ -60,8 +60,8 @@ static Diffusion filled(Diffusion d) {
         d.alpha_bar[t] = after;
         d.alpha_bar_before[t] = before;
         if (t > 0) d.alpha_bar_after[t - 1] = after;
-        d.start_share[t] = d.beta[t] * sqrt(before) / (1 - after);
-        d.noisy_share[t] = (1 - before) * sqrt(alpha) / (1 - after);
+        d.mean_coef_x0[t] = d.beta[t] * sqrt(before) / (1 - after);
+        d.mean_coef_xt[t] = (1 - before) * sqrt(alpha) / (1 - after);
         d.posterior_variance[t] = d.beta[t] * (1 - before) / (1 - after);
         d.posterior_log_variance[t] = log(d.posterior_variance[t]);
         before = after;
@@ -174,7 +174,7 @@ void q_sample(const Diffusion *d, int t, size_t n, const real *x0, const real *e
 
 void posterior_mean(const Diffusion *d, int t, size_t n, const real *x0, const real *xt,
                     real *mean) {
-    mix(n, d->start_share[t], x0, d->noisy_share[t], xt, mean);
+    mix(n, d->mean_coef_x0[t], x0, d->mean_coef_xt[t], xt, mean);
 }
 
 void start_from_noise(const Diffusion *d, int t, size_t n, const real *xt, const real *eps,
@@ -206,9 +206,9 @@ void p_mean_variance(const Diffusion *d, Variance v, int t, size_t pixels, int c
     double fixed = fixed_log_variance(d, v, t);
     for (size_t i = 0; i < n; i++) {
         const real *pixel = answer + i / C * 2 * C + i % C;
-        double share = ((double)pixel[C] + 1) / 2;
+        double frac = ((double)pixel[C] + 1) / 2;
         p.start[i] = pixel[0];
-        p.log_variance[i] = (real)(v == LEARNED ? share * high + (1 - share) * low : fixed);
+        p.log_variance[i] = (real)(v == LEARNED ? frac * high + (1 - frac) * low : fixed);
     }
     start_from_noise(d, t, n, xt, p.start, p.start);
     if (clip) k_clamp(n, p.start, -1, 1, p.start);
@@ -256,10 +256,10 @@ static Tensor *of_each(Tape *tape, const Diffusion *d, int B, const int *t,
 static double low_of(const Diffusion *d, int t) { return d->posterior_log_variance[t]; }
 static double range_of(const Diffusion *d, int t) { return log(d->beta[t]) - low_of(d, t); }
 static double large_of(const Diffusion *d, int t) { return fixed_log_variance(d, FIXED_LARGE, t); }
-static double xt_share_of(const Diffusion *d, int t) { return sqrt(1 / d->alpha_bar[t]); }
-static double eps_share_of(const Diffusion *d, int t) { return sqrt(1 / d->alpha_bar[t] - 1); }
-static double start_share_of(const Diffusion *d, int t) { return d->start_share[t]; }
-static double noisy_share_of(const Diffusion *d, int t) { return d->noisy_share[t]; }
+static double x0_coef_xt_of(const Diffusion *d, int t) { return sqrt(1 / d->alpha_bar[t]); }
+static double x0_coef_eps_of(const Diffusion *d, int t) { return sqrt(1 / d->alpha_bar[t] - 1); }
+static double mean_coef_x0_of(const Diffusion *d, int t) { return d->mean_coef_x0[t]; }
+static double mean_coef_xt_of(const Diffusion *d, int t) { return d->mean_coef_xt[t]; }
 static double is_first(const Diffusion *d, int t) { return (void)d, t == 0; }
 static double is_later(const Diffusion *d, int t) { return (void)d, t > 0; }
 
@@ -274,8 +274,8 @@ static Tensor *log_variance_of(const Diffusion *d, Variance variance, Tensor *v,
     if (variance == FIXED_LARGE) return of_each(v->tape, d, B, t, large_of);
     Tensor *low = of_each(v->tape, d, B, t, low_of);
     if (variance == FIXED_SMALL) return low;
-    Tensor *share = t_scale(t_add_scalar(v, 1), 0.5);
-    return t_add(low, t_mul(share, of_each(v->tape, d, B, t, range_of)));
+    Tensor *frac = t_scale(t_add_scalar(v, 1), 0.5);
+    return t_add(low, t_mul(frac, of_each(v->tape, d, B, t, range_of)));
 }
 
 /* KL(N(mean1, exp(lv1)) || N(mean2, exp(lv2))) with difference = mean1 - mean2, number by number */
@@ -318,15 +318,15 @@ static Tensor *bits_of(const Diffusion *d, Variance variance, Tensor *eps, Tenso
                        Tensor *xt, const int *t) {
     Tape *tape = x0->tape;
     int B = x0->shape[0];
-    Tensor *start = t_sub(t_mul(xt, of_each(tape, d, B, t, xt_share_of)),
-                          t_mul(eps, of_each(tape, d, B, t, eps_share_of)));
-    Tensor *share = of_each(tape, d, B, t, start_share_of);
-    Tensor *noisy = t_mul(xt, of_each(tape, d, B, t, noisy_share_of));
+    Tensor *start = t_sub(t_mul(xt, of_each(tape, d, B, t, x0_coef_xt_of)),
+                          t_mul(eps, of_each(tape, d, B, t, x0_coef_eps_of)));
+    Tensor *coef = of_each(tape, d, B, t, mean_coef_x0_of);
+    Tensor *noisy = t_mul(xt, of_each(tape, d, B, t, mean_coef_xt_of));
     Tensor *log_variance = log_variance_of(d, variance, v, t);
-    /* the two means differ by what the two x0 do: the share of x_t is the same */
-    Tensor *kl = kl_of(t_mul(t_sub(x0, start), share), of_each(tape, d, B, t, low_of),
+    /* the two means differ by what the two x0 do: the coefficient of x_t is the same */
+    Tensor *kl = kl_of(t_mul(t_sub(x0, start), coef), of_each(tape, d, B, t, low_of),
                        log_variance);
-    Tensor *nll = negative_log_likelihood(x0, t_add(t_mul(start, share), noisy), log_variance);
+    Tensor *nll = negative_log_likelihood(x0, t_add(t_mul(start, coef), noisy), log_variance);
     Tensor *term = t_add(t_mul(nll, of_each(tape, d, B, t, is_first)),
                          t_mul(kl, of_each(tape, d, B, t, is_later)));
     return t_scale(mean_of_each(term), 1 / log(2));
@@ -363,7 +363,7 @@ double bound_term(const Diffusion *d, int t, size_t n, const real *x0, const rea
     for (size_t i = 0; i < n; i++) {
         double mean = (double)p->mean[i], log_variance = (double)p->log_variance[i];
         double x = (double)x0[i];
-        double true_mean = d->start_share[t] * x + d->noisy_share[t] * (double)xt[i];
+        double true_mean = d->mean_coef_x0[t] * x + d->mean_coef_xt[t] * (double)xt[i];
         if (t == 0) sum -= discretized_log_likelihood(x, mean, 0.5 * log_variance);
         else sum += normal_kl(true_mean, d->posterior_log_variance[t], mean, log_variance);
     }

@@ -38,7 +38,7 @@ typedef struct {
     double time_scale;          /* the network is told step * time_scale */
     double *beta;
     double *alpha_bar, *alpha_bar_before, *alpha_bar_after;    /* after t; t - 1 (1); t + 1 (0) */
-    double *start_share, *noisy_share;     /* posterior mean = start_share x0 + noisy_share x_t */
+    double *mean_coef_x0, *mean_coef_xt;   /* posterior mean = mean_coef_x0 x0 + mean_coef_xt x_t */
     double *posterior_variance;            /* beta~, 0 at t = 0 */
     double *posterior_log_variance;        /* its log; at t = 0 that of t = 1 */
     double *memory;

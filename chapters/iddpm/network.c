@@ -21,7 +21,7 @@ static Asked ask(const UNet *net, const Diffusion *d, Tensor *x0, const int *lab
         time[b] = model_time(d, t[b]);
         q_sample(d, t[b], n, x0->x + at, a.eps->x + at, a.xt->x + at);
     }
-    a.answer = unet(net, a.xt, (UNetTold){.time = time, .label = label, .dropout = dropout});
+    a.answer = unet(net, a.xt, (UNetConditions){.time = time, .label = label, .dropout = dropout});
     return a;
 }
 
@@ -52,7 +52,7 @@ Reverse predict(Sampler *m, int t, int n, const real *x, const int *label) {
     Tensor *xt = t_input(&m->tape, x, SHAPE(n, m->side, m->side, C));
     double *time = arena_get(&m->tape.arena, (size_t)n * sizeof *time);
     for (int i = 0; i < n; i++) time[i] = model_time(m->chain, t);
-    Tensor *answer = unet(m->net, xt, (UNetTold){.time = time, .label = label});
+    Tensor *answer = unet(m->net, xt, (UNetConditions){.time = time, .label = label});
     size_t bytes = xt->len * sizeof(real);
     Reverse p = {.start = arena_get(&m->tape.arena, bytes),
                  .mean = arena_get(&m->tape.arena, bytes),

@@ -97,7 +97,7 @@ Test(iddpm, a_respaced_chain_passes_through_the_same_noise) {
         near(d.alpha_bar[i], all.alpha_bar[steps[i]], 1e-8, "alpha_bar");
         cr_expect_float_eq(model_time(&d, i), steps[i] / 4.0, 1e-12);
         /* the way back passes through the same variances */
-        double after = d.noisy_share[i] * d.noisy_share[i] * (1 - d.alpha_bar[i]) +
+        double after = d.mean_coef_xt[i] * d.mean_coef_xt[i] * (1 - d.alpha_bar[i]) +
                        d.posterior_variance[i];
         if (i > 0) near(after, 1 - d.alpha_bar[i - 1], 1e-9, "variance");
     }
@@ -386,7 +386,7 @@ static Tensor *bound_of_network(Tape *t, void *context) {
     test_values("noise", -1, 1, eps->len, eps->x);
     for (int b = 0; b < 2; b++)
         q_sample(&w->d, (int)time[b], 16, x0->x + b * 16, eps->x + b * 16, xt->x + b * 16);
-    Tensor *answer = unet(&w->net, xt, (UNetTold){.time = time});
+    Tensor *answer = unet(&w->net, xt, (UNetConditions){.time = time});
     return t_scale(t_sum(training_losses(&w->d, VLB, LEARNED, answer, x0, xt, eps,
                                          (int[]){0, 3}).each), 0.01);
 }

@@ -146,7 +146,7 @@ Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     rng_normal(&again, SIZE, eps->x);
     q_sample(&d, t, SIZE, x0->x, eps->x, xt->x);
     double time = 40 * 10;                       /* 100 steps on a scale of 1000 */
-    Tensor *answer = unet(&net, xt, (UNetTold){.time = &time, .label = &label});
+    Tensor *answer = unet(&net, xt, (UNetConditions){.time = &time, .label = &label});
     Losses want = training_losses(&d, HYBRID, LEARNED, answer, x0, xt, eps, &t);
     Losses got = network_losses(&net, &d, HYBRID, LEARNED, x0, &label, &t, &noise, NULL);
     cr_expect_eq(got.each->x[0], want.each->x[0]);

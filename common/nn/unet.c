@@ -193,10 +193,10 @@ Tensor *time_embedding(Tape *t, const double *time, int B, int width, bool sines
 
 /* time and class as one row of numbers, which each block reads through a layer of its own: (B,4
  * width). The last SiLU is the blocks', done once for all. */
-static Tensor *embed(const UNet *u, Tape *t, int B, const UNetTold *told) {
-    Tensor *e = time_embedding(t, told->time, B, u->design.width, u->design.sines_first);
+static Tensor *embed(const UNet *u, Tape *t, int B, const UNetConditions *cond) {
+    Tensor *e = time_embedding(t, cond->time, B, u->design.width, u->design.sines_first);
     e = linear(&u->time[1], t_silu(linear(&u->time[0], e)));
-    if (u->design.classes) e = t_add(e, embedding(&u->class, t, told->label, B));
+    if (u->design.classes) e = t_add(e, embedding(&u->class, t, cond->label, B));
     return t_silu(e);
 }
 
@@ -207,24 +207,24 @@ static Tensor *block(const UNet *u, const UNetLevel *level, int l, int i, Tensor
     return u->design.attends[l] ? attend(&level->attention[i], h) : h;
 }
 
-Tensor *unet(const UNet *u, Tensor *x, UNetTold told) {
+Tensor *unet(const UNet *u, Tensor *x, UNetConditions cond) {
     const UNetDesign *d = &u->design;
-    Tensor *skips[MOST_SKIPS], *emb = embed(u, x->tape, x->shape[0], &told);
+    Tensor *skips[MOST_SKIPS], *emb = embed(u, x->tape, x->shape[0], &cond);
     int n = 0;
     Tensor *h = skips[n++] = conv2d(&u->in, x);
     for (int l = 0; l < d->levels; l++) {
         for (int i = 0; i < d->blocks; i++)
-            skips[n++] = h = block(u, &u->down[l], l, i, h, emb, told.dropout);
+            skips[n++] = h = block(u, &u->down[l], l, i, h, emb, cond.dropout);
         if (l < d->levels - 1) skips[n++] = h = halve(&u->down[l], h);
     }
-    h = resblock(d, &u->middle[0], h, emb, told.dropout);
+    h = resblock(d, &u->middle[0], h, emb, cond.dropout);
     Tensor *seen = attend(&u->middle_attention, h);
-    h = resblock(d, &u->middle[1], seen, emb, told.dropout);
+    h = resblock(d, &u->middle[1], seen, emb, cond.dropout);
     if (x->tape->no_grad) t_drop(seen);
     for (int l = d->levels - 1; l >= 0; l--) {
         for (int i = 0; i <= d->blocks; i++) {
             Tensor *wide = t_concat(t_last_use(h), t_last_use(skips[--n]), -1);
-            h = block(u, &u->up[l], l, i, wide, emb, told.dropout);
+            h = block(u, &u->up[l], l, i, wide, emb, cond.dropout);
             t_drop(wide);        /* the skip is kept anyway: put together again for the gradients */
         }
         if (l) h = twice(&u->up[l], h);

@@ -10,7 +10,7 @@
  *                     .attends = {false, true, false}, .blocks = 2, .heads = 1, .groups = 32,
  *                     .eps = 1e-6, ...};
  *     UNet net = unet_new(&params, d);
- *     Tensor *eps = unet(&net, x, (UNetTold){.time = t, .dropout = &rng});
+ *     Tensor *eps = unet(&net, x, (UNetConditions){.time = t, .dropout = &rng});
  *
  * One level for each size of picture, each half as wide and high as the one before:
  *
@@ -84,17 +84,17 @@ typedef struct {
     GroupNorm norm_out;
 } UNet;
 
-/* what the network is told besides x (B,H,W,in) */
+/* what the network is conditioned on, besides x (B,H,W,in) */
 typedef struct {
     const double *time;                 /* (B), of steps as in training; need not be whole */
     const int *label;                   /* (B); NULL without classes */
     Rng *dropout;                       /* where dropout draws from; NULL: none is done */
-} UNetTold;
+} UNetConditions;
 
 UNet unet_new(Params *p, UNetDesign d);
 
 /* x (B,H,W,in) -> (B,H,W,out); H and W can be halved levels - 1 times */
-Tensor *unet(const UNet *u, Tensor *x, UNetTold told);
+Tensor *unet(const UNet *u, Tensor *x, UNetConditions cond);
 
 /* (B) times -> (B,width), one wave length each (Vaswani et al. 2017, section 3.5): cosines, then
  * sines, of t 10000^(-i / half), half = width / 2; or with sines_first sines, then cosines, of

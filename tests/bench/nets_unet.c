@@ -60,7 +60,7 @@ static double step(Training *t) {
     Tensor *signal_scale = t_input(&t->tape, d->signal_scale, SHAPE(B, 1, 1, 1));
     Tensor *noise_scale = t_input(&t->tape, d->noise_scale, SHAPE(B, 1, 1, 1));
     Tensor *xt = t_add(t_mul(signal_scale, x0), t_mul(noise_scale, noise));
-    Tensor *eps = unet(&d->net, xt, (UNetTold){.time = d->time});
+    Tensor *eps = unet(&d->net, xt, (UNetConditions){.time = d->time});
     return descend(t, 0, t_mse(eps, noise), 2e-4);
 }
 
@@ -104,15 +104,15 @@ static void sample_build(Training *t) {
  * clipped to what pixels can be), and noise of variance beta_t. eps becomes x0. */
 static void step_back(int t, size_t n, real *eps, const real *z, real *x) {
     double before = alpha_bar(t - 1), after = alpha_bar(t), sigma = t > 0 ? sqrt(beta(t)) : 0;
-    double start_share = beta(t) * sqrt(before) / (1 - after);
-    double noisy_share = (1 - before) * sqrt(1 - beta(t)) / (1 - after);
+    double mean_coef_x0 = beta(t) * sqrt(before) / (1 - after);
+    double mean_coef_xt = (1 - before) * sqrt(1 - beta(t)) / (1 - after);
     double x_scale = sqrt(1 / after), eps_scale = sqrt(1 / after - 1);
     real *x0 = eps;
     for (size_t i = 0; i < n; i++)
         x0[i] = (real)(x_scale * (double)x[i] - eps_scale * (double)eps[i]);
     k_clamp(n, x0, -1, 1, x0);
     for (size_t i = 0; i < n; i++)
-        x[i] = (real)(start_share * (double)x0[i] + noisy_share * (double)x[i] +
+        x[i] = (real)(mean_coef_x0 * (double)x0[i] + mean_coef_xt * (double)x[i] +
                       sigma * (double)z[i]);
 }
 
@@ -123,7 +123,7 @@ static double sample(Training *t) {
     s->t = (s->t > 0 ? s->t : STEPS) - 1;
     for (int b = 0; b < t->batch; b++) s->time[b] = s->t * (TIMES / STEPS);
     Tensor *x = t_input(&t->tape, s->x, SHAPE(t->batch, SIDE, SIDE, 1));
-    Tensor *eps = unet(&s->net, x, (UNetTold){.time = s->time});
+    Tensor *eps = unet(&s->net, x, (UNetConditions){.time = s->time});
     step_back(s->t, eps->len, eps->x, s->z, s->x);
     return k_sum_squares(eps->len, s->x);
 }

@@ -54,7 +54,7 @@ static void run(Golden *g) {
     golden_load(g);
     Tensor *x = golden_input(g, "x");
     golden_numbers(g, "in.", "t", 64, time);
-    golden_output(g, "main", unet(&net, x, (UNetTold){.time = time}));
+    golden_output(g, "main", unet(&net, x, (UNetConditions){.time = time}));
 }
 
 const GoldenModel golden_ddpm[] = {

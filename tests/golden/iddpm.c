@@ -54,7 +54,7 @@ static void run_unet(Golden *g) {
     golden_numbers(g, "in.", "timesteps", ROOM, time);
     int n = d.classes ? golden_numbers(g, "in.", "y", ROOM, y) : 0;
     for (int i = 0; i < n; i++) label[i] = (int)y[i];
-    golden_output(g, "main", unet(&net, x, (UNetTold){.time = time, .label = label}));
+    golden_output(g, "main", unet(&net, x, (UNetConditions){.time = time, .label = label}));
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -189,7 +189,7 @@ static void compare_tables(const Chain *c) {
     const struct { const char *name; const double *table; } tables[] = {
         {"betas", d->beta}, {"alphas_cumprod", d->alpha_bar},
         {"posterior_log_variance_clipped", d->posterior_log_variance},
-        {"posterior_mean_coef1", d->start_share}, {"posterior_mean_coef2", d->noisy_share}};
+        {"posterior_mean_coef1", d->mean_coef_x0}, {"posterior_mean_coef2", d->mean_coef_xt}};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (expected(c, tables[i].name))
             expect_doubles(c, "out.", tables[i].name, d->T, tables[i].table, 0);
