@@ -119,21 +119,20 @@ if (there(record."/ablation.csv")) {
     eval wide
     set multiplot layout 1,2 title "Schedules and objectives, runs of equal length"
     set key inside top right vertical samplen 2
-    set style data histogram
-    set style histogram clustered gap 1
-    set style fill solid 0.9 noborder
     set xtics rotate by -45
     set rmargin 12
-    set yrange [0:*]
-    set offsets 0, 0, graph 0.25, 0
+    set offsets 0.5, 0.5, graph 0.4, graph 0.05
     unset xlabel
     label(schedule, objective, times, width) = schedule.", ".objective.(objective eq "vlb" ? ", ".times : width == 32 ? "" : ", wide")
-    set title "the bound on test images by variance, bits per dimension"
-    plot record."/ablation.csv" using "bits":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb blue title "model's, or β̃", \
-         "" using "bits_large" linecolor rgb sky title "β"
+    named(row) = label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))
+    set title "the bound on test images, bits per dimension"
+    plot record."/ablation.csv" using 0:"bits_large":xticlabels(named(0)) with points linetype 3 pointsize 1.6 title "β", \
+         "" using 0:"bits_small" with points linetype 4 pointsize 1.6 title "β̃", \
+         "" using 0:(strcol("objective") eq "simple" ? NaN : column("bits")) with points linetype 1 pointsize 1.6 title "learned variance"
+    set offsets 0.5, 0.5, graph 0.05, 0
     set title "samples: Fréchet distance"
-    plot record."/ablation.csv" using "frechet_distance":xticlabels(label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))) linecolor rgb green notitle
-    set style data points
+    set yrange [0:*]
+    plot record."/ablation.csv" using 0:"frechet_distance":xticlabels(named(0)) with impulses linetype 2 linewidth 18 notitle
     unset rmargin
     unset offsets
     eval plain
@@ -150,14 +149,10 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     names = "'linear, simple' 'cosine, simple' 'linear, hybrid' 'cosine, hybrid' 'cosine, vlb, uniform' 'cosine, vlb, importance' 'cosine, hybrid, wide'"
     plot for [k=1:7] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
          with linespoints linetype k pointsize 0.6 title word(names, k)
-    # a running mean of either, then their quotient; where the gradient is lost in noise, its estimate may be negative
-    set title "noise scale of the gradient, pictures"
+    set title "trained on the bound alone: the bound of ten training batches"
     set logscale y
-    signal = 0; noise = 0; last = 0
-    scale(step, s, n) = (keep = step < last ? 0 : 0.9, last = step, signal = keep * signal + s, noise = keep * noise + n, \
-                         signal > 0 && noise > 0 ? noise / signal : NaN)
-    plot for [k in "4 5 6"] rows("noise.csv", 1, word(runs, k + 0)) using "step":(scale(column("step"), column("signal"), column("noise"))) \
-         with lines linetype k + 0 title word(names, k + 0)
+    plot for [k=5:6] rows("noise.csv", 1, word(runs, k)) using "step":"bits" \
+         with lines linetype k linewidth (k == 5 ? 3 : 1.5) title word(names, k)
     eval plain
 }
 

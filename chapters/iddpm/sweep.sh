@@ -8,8 +8,8 @@
 #                      dimension are the bound's with the model's variance, with beta~, with beta; `steps` those of
 #                      training
 #   OUT/curves.csv     run,step,validation,validation_bits: squared error of eps and the bound while they were trained
-#   OUT/noise.csv      run,step,signal,noise: squared norm of the true gradient, and of one picture's noise (section 3.3);
-#                      means over a hundredth of the run
+#   OUT/noise.csv      run,step,bits,gradient: the bound of single batches where nothing else is trained on, and its
+#                      gradient's norm (section 3.3)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/iddpm/weights.safetensors)
 #   SAMPLES   pictures to score in each row (1000)     LENGTHS   numbers of steps ("10 25 50 100 250 1000")
@@ -68,12 +68,9 @@ END
     echo "$row" >>"$out/ablation.csv.new"
     # log.csv: step,seconds,loss,bits,4 quarters,gradient,signal,noise,validation,validation_bits
     awk -F, -v run=$run 'NR > 1 && $13 != "" { print run "," $1 "," $12 "," $13 }' "$dir/log.csv" >>"$out/curves.csv.new"
-    awk -F, -v run=$run -v every=$((steps / 100)) '
-        NR > 1 { signal += $10; noise += $11; n++ }
-        NR > 1 && $1 - last >= every { print run "," $1 "," signal / n "," noise / n; signal = noise = n = 0; last = $1 }
-    ' "$dir/log.csv" >>"$out/noise.csv.new"
+    [ $objective = vlb ] && awk -F, -v run=$run 'NR > 1 { print run "," $1 "," $4 "," $9 }' "$dir/log.csv" >>"$out/noise.csv.new"
 done
 finish() { { echo "$2"; cat "$out/$1.csv.new"; } >"$out/$1.csv.tmp" && mv "$out/$1.csv.tmp" "$out/$1.csv" && rm "$out/$1.csv.new"; }
 finish ablation schedule,objective,times,width,steps,bits,bits_small,bits_large,frechet_distance,precision,recall,coverage
 finish curves run,step,validation,validation_bits
-finish noise run,step,signal,noise
+finish noise run,step,bits,gradient
