@@ -145,14 +145,16 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     set xlabel "training step"
     set key inside top right vertical samplen 2
     set title "the bound on validation images, bits per dimension"
+    set offsets 0, 0, graph 0.5, 0
     runs = "linear-simple-uniform-32 cosine-simple-uniform-32 linear-hybrid-uniform-32 cosine-hybrid-uniform-32 cosine-vlb-uniform-32 cosine-vlb-importance-32 cosine-hybrid-uniform-64"
     names = "'linear, simple' 'cosine, simple' 'linear, hybrid' 'cosine, hybrid' 'cosine, vlb, uniform' 'cosine, vlb, importance' 'cosine, hybrid, wide'"
     plot for [k=1:7] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
-         with linespoints linetype k pointsize 0.6 title word(names, k)
-    set title "trained on the bound alone: the bound of ten training batches"
+         with linespoints linetype k linewidth 2 pointsize 0.6 title word(names, k)
+    unset offsets
+    set title "trained on the bound alone: that of ten batches"
     set logscale y
     plot for [k=5:6] rows("noise.csv", 1, word(runs, k)) using "step":"bits" \
-         with lines linetype k linewidth (k == 5 ? 3 : 1.5) title word(names, k)
+         with lines linetype k linewidth (k == 5 ? 3 : 2) title word(names, k)
     eval plain
 }
 
