@@ -23,11 +23,7 @@ iddpm=${BUILD:-build}/iddpm threads=${THREADS:+--threads $THREADS}
 batch=${BATCH:-64} T=${TIMESTEPS:-1000} bound=${BOUND:-16} respace=${RESPACE:-100}
 training="--steps $steps --batch $batch --timesteps $T --preview 0"
 mkdir -p "$out" || exit 1
-# of OBJECT KEY FILE: a number in an object of metrics.json; outer KEY FILE: one beside the objects
-of() { tr -d '\n\t ' <"$3" | sed -n "s/.*\"$1\":{\([^}]*\)}.*/\1/p" | sed -n "s/.*\"$2\":\([-0-9.e+]*\).*/\1/p"; }
-outer() { tr -d '\n\t ' <"$2" | sed -n "s/.*\"$1\":\([-0-9.e+]*\).*/\1/p"; }
-# is there a metrics.json with scores, of these weights?
-fresh() { grep -q '"scores"' "$1" 2>/dev/null && [ -n "$(find "$1" -newer "$2")" ]; }
+. "$(dirname "$0")/../../common/eval/metrics.sh"
 
 echo "steps,sampler,samples,frechet_distance,kernel_distance,precision,recall,coverage,sharpness,seconds_a_picture" >"$out/steps.csv.tmp"
 for n in ${LENGTHS:-10 25 50 100 250 1000}; do

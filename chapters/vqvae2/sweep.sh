@@ -7,9 +7,7 @@
 out=${1:-build/runs/vqvae2-sweep} steps=${2:-3000}
 vqvae2=${BUILD:-build}/vqvae2 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
-# of OBJECT KEY FILE: a number in an object of metrics.json; outer KEY FILE: one beside the objects
-of() { tr -d '\n\t ' <"$3" | sed -n "s/.*\"$1\":{\([^}]*\)}.*/\1/; s/.*\"$2\":\([-0-9.e+]*\).*/\1/p"; }
-outer() { tr -d '\n\t ' <"$2" | sed -n "s/.*\"$1\":\([-0-9.e+]*\).*/\1/p"; }
+. "$(dirname "$0")/../../common/eval/metrics.sh"
 
 trained() {   # DIR STAGE FILE OPTIONS...: trains a stage unless its weights are there
     dir=$1 stage=$2
