@@ -4,7 +4,7 @@
 
 if (there(record."/log.csv")) {
     set output out."/loss.png"
-    set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"
+    eval wide
     set multiplot layout 1,2 title "L_{simple}: mean squared error of the predicted noise"
     set xlabel "training step"
     set format x "%.0s%c"
@@ -18,17 +18,12 @@ if (there(record."/log.csv")) {
          "" using "step":"quarter_2" with lines linetype 4 title "251 to 500", \
          "" using "step":"quarter_3" with lines linetype 3 title "501 to 750", \
          "" using "step":"quarter_4" with lines linetype 2 title "751 to 1000"
-    unset multiplot
-    unset logscale
-    unset title
-    set format x
-    set key outside below center horizontal samplen 4
-    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+    eval plain
 }
 
 if (there(record."/schedule.csv")) {
     set output out."/schedule.png"
-    set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"
+    eval wide
     set multiplot layout 1,2 title "The linear schedule"
     set xlabel "t"
     set key inside center right vertical samplen 2
@@ -42,12 +37,7 @@ if (there(record."/schedule.csv")) {
     set key inside bottom right
     plot record."/schedule.csv" using (column("t") + 1):"beta" with lines linetype 1 title "β", \
          "" using (column("t") + 1):(column("beta_tilde") > 0 ? column("beta_tilde") : NaN) with lines linetype 2 dashtype 2 title "β̃"
-    unset multiplot
-    unset logscale
-    unset title
-    set format y
-    set key outside below center horizontal samplen 4
-    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+    eval plain
 }
 
 if (there(record."/bound.csv")) {
@@ -76,14 +66,7 @@ if (there(record."/bound.csv")) {
     set format x "10^{%T}"
     plot record."/bound.csv" using (before = paid, paid = paid + column("small"), before):(127.5 * sqrt(column("start_mse"))) \
          with lines linetype 1
-    unset multiplot
-    unset logscale
-    unset title
-    unset ylabel
-    set xrange [*:*]
-    set format x
-    set key outside below center horizontal samplen 4
-    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+    eval plain
 }
 
 if (there(record."/steps.csv")) {
@@ -100,14 +83,7 @@ if (there(record."/steps.csv")) {
     plot for [k=1:2] sprintf("< grep -e variance -e ,%s, '%s/steps.csv'", word("small large", k), record) using "steps":"frechet_distance" \
          with linespoints linetype k title sprintf("variance %s", word("β̃ β", k)), \
          floor_of(record."/metrics.json") with lines linecolor rgb grey dashtype 2 title "as many test images"
-    set xrange [*:*]
-    set yrange [*:*]
-    unset logscale
-    set xtics autofreq
-    set ytics autofreq
-    set key outside below center horizontal samplen 4
-    unset title
-    unset ylabel
+    eval plain
 }
 
 if (there(record."/classes.csv")) { load "plots/classes.gp" }

@@ -3,8 +3,6 @@
 #   steps.csv -> steps.png      ablation.csv -> ablation.png    curves.csv, noise.csv -> objectives.png
 # with the curves of chapter ddpm, where its record stands beside this one's.
 ddpm = record.(strstrt(record, "-sweep") ? "/../ddpm-sweep" : "/../ddpm")
-wide = 'set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"'
-plain = 'unset multiplot; set key outside below center horizontal samplen 4; unset logscale; unset title; unset ylabel; set format x; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set ytics autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
 # rows of a csv file whose first, or another, column is this
 rows(file, column, value) = sprintf("< awk -F, 'NR == 1 || $%d == \"%s\"' '%s/%s'", column, value, record, file)
 
