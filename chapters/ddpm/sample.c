@@ -1,6 +1,5 @@
 /* sample.c — pictures from noise, and what happens on the way there and back. */
 #include "io/file.h"
-#include "io/npy.h"
 #include "io/results.h"
 #include "settings.h"
 
@@ -9,16 +8,8 @@
 
 enum { AT_ONCE = 16, COLUMNS = 8, MOMENTS = 10, PAIRS = 4, MIXTURES = 11 };
 
-/* all pictures so far, as a picture and as numbers in [0,1] */
 static void save_pictures(int n, const real *x) {
-    Arena arena = {0};
-    real *grey = new_images(&arena, n);
-    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, grey);
-    save_garments(path_join(o.common.out, "samples.png"), x, n, COLUMNS);
-    char *path = path_join(o.common.out, "samples.npy");
-    npy_save(path, grey, SHAPE(n, SIDE, SIDE, 1));
-    free(path);
-    arena_free(&arena);
+    samples_save(&o.common, x, garments(n, COLUMNS), cli.line);
 }
 
 /* ---- the way there --------------------------------------------------------------------------- */

@@ -1,8 +1,6 @@
 #include "draw.h"
 
 #include "io/checkpoint.h"
-#include "io/file.h"
-#include "io/npy.h"
 #include "io/progress.h"
 #include "io/results.h"
 #include "settings.h"
@@ -40,17 +38,9 @@ const int *wanted_classes(Arena *arena, int n) {
     return label;
 }
 
-/* as a picture and as numbers in [0,1] */
 void save_pictures(int n, const real *x) {
-    Arena arena = {0};
-    real *grey = new_images(&arena, n);
-    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, grey);
     int columns = o.classes && o.class < 0 ? o.classes : COLUMNS;      /* a class a column */
-    save_garments(path_join(o.common.out, "samples.png"), x, n, columns);
-    char *path = path_join(o.common.out, "samples.npy");
-    npy_save(path, grey, SHAPE(n, SIDE, SIDE, 1));
-    free(path);
-    arena_free(&arena);
+    samples_save(&o.common, x, garments(n, columns), cli.line);
 }
 
 /* `count` pictures from number `first` on */
