@@ -7,6 +7,7 @@
 #include "io/lettering.h"
 #include "io/npy.h"
 #include "io/picture.h"
+#include "io/results.h"
 #include "io/safetensors.h"
 #include "stops.h"
 
@@ -495,6 +496,31 @@ Test(io, npy_has_a_header_of_128_bytes) {
     cr_assert_eq(bytes[127], '\n');
     cr_assert_arr_eq(bytes + 128, x, sizeof x);
     file_unmap(bytes, n);
+}
+
+/* are samples saved for the eye and as numbers between 0 and 1, whatever their range is? */
+Test(io, samples_are_a_picture_and_numbers_between_0_and_1) {
+    char folder[] = "/tmp/samples-test-XXXXXX";
+    cr_assert_not_null(mkdtemp(folder));
+    const struct { double low, high; } ranges[] = {{-1, 1}, {0, 1}, {0, 255}};
+    for (size_t k = 0; k < 3; k++) {
+        double low = ranges[k].low, range = ranges[k].high - low;
+        real x[12];
+        for (int i = 0; i < 12; i++) x[i] = (real)(low + range * i / 11);
+        samples_save(&(CommonOptions){.out = folder}, x,
+                     (Grid){.count = 2, .height = 2, .width = 3, .channels = 1, .low = low,
+                            .high = ranges[k].high}, NULL);
+        char *numbers = path_join(folder, "samples.npy");
+        char *picture = path_join(folder, "samples.png");
+        Npy a = npy_open(numbers);
+        cr_assert(a.rank == 4 && a.shape[0] == 2 && a.shape[1] == 2 && a.shape[2] == 3);
+        for (size_t i = 0; i < 12; i++) cr_expect_float_eq(npy_number(&a, i), i / 11.0, 1e-6);
+        cr_expect_eq(access(picture, R_OK), 0);
+        npy_close(&a);
+        cr_assert(unlink(numbers) == 0 && unlink(picture) == 0);
+        free(numbers), free(picture);
+    }
+    rmdir(folder);
 }
 
 /* an .npy file in memory with this dictionary and `bytes` zeros after it; its length */
