@@ -102,7 +102,7 @@ STB := $(foreach p,float double,$(BUILD)/$(p)/common/data/picture_decode.o $(BUI
 $(STB): private FLAGS += $(if $(SANITIZE),-fno-sanitize=pointer-overflow -fno-sanitize=nonnull-attribute -fno-sanitize=shift)
 
 # run.json says with what a program was built, and from which commit
-RECORD := $(BUILD)/float/common/io/run.o $(BUILD)/double/common/io/run.o
+RECORD := $(BUILD)/float/common/train/run.o $(BUILD)/double/common/train/run.o
 $(RECORD): private FLAGS += -DBUILD_FLAGS='"$(CC) $(strip $(CFLAGS))"' -DBUILD_COMMIT='"$(COMMIT)"'
 $(RECORD): $(BUILD)/commit
 COMMIT = $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
@@ -110,8 +110,8 @@ $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
 
-# ---- programs: one per chapter, and tools: common/*/NAME/*.c -> NAME ------------------------------------
-TOOLS := $(notdir $(patsubst %/,%,$(dir $(wildcard common/*/*/main.c))))
+# ---- programs: one per chapter, and tools: common/tools/NAME/*.c -> NAME ------------------------------------
+TOOLS := $(notdir $(patsubst %/,%,$(dir $(wildcard common/tools/*/main.c))))
 
 .PHONY: build
 build: $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%) $(BUILD)/golden
@@ -124,7 +124,7 @@ test_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard chapters/$(2)/test_*.
 $(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $$(call chapter_objects,float,$$*) $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
-$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/*/$$*/*.c)) $(BUILD)/libfloat.a
+$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/tools/$$*/*.c)) $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- golden: our networks against tensors of the official code ---------------------------------------------
@@ -213,7 +213,7 @@ plot-%: setup
 	@sh plots/plot.sh $* notebooks-data/$* plots/$*
 
 .PHONY: plots demo
-plots: $(addprefix plot-,$(filter $(notdir $(wildcard notebooks-data/*)),$(notdir $(patsubst %/plot.gp,%,$(wildcard chapters/*/plot.gp common/*/*/plot.gp)))))
+plots: $(addprefix plot-,$(filter $(notdir $(wildcard notebooks-data/*)),$(notdir $(patsubst %/plot.gp,%,$(wildcard chapters/*/plot.gp common/tools/*/plot.gp)))))
 
 demo: setup
 	@$(MAKE) --no-print-directory -s -j2 $(BUILD)/ae

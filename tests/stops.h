@@ -6,7 +6,7 @@
 #ifndef STOPS_H
 #define STOPS_H
 
-#include "io/file.h"
+#include "base/file.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

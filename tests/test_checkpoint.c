@@ -3,8 +3,8 @@
 #define _GNU_SOURCE   /* memmem */
 #include "testing.h"
 
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 #include "io/half.h"
 #include "io/safetensors.h"
 #include "nn/layers.h"

@@ -2,7 +2,7 @@
  * checkpoint remembers. */
 #include "testing.h"
 
-#include "io/cli.h"
+#include "train/cli.h"
 #include "stops.h"
 
 #include <math.h>

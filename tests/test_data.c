@@ -5,7 +5,7 @@
 #include "data/fashion.h"
 #include "data/idx.h"
 #include "data/sha256.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "stops.h"
 
 #include <sys/stat.h>

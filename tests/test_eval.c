@@ -3,7 +3,7 @@
 #include "eval/eigen.h"
 #include "eval/likelihood.h"
 #include "eval/scores.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "programs.h"
 
 #include <lapacke.h>

@@ -2,12 +2,12 @@
 #define _GNU_SOURCE   /* memmem */
 #include "testing.h"
 
-#include "io/file.h"
+#include "base/file.h"
 #include "io/half.h"
 #include "io/lettering.h"
 #include "io/npy.h"
 #include "io/picture.h"
-#include "io/results.h"
+#include "train/results.h"
 #include "io/safetensors.h"
 #include "stops.h"
 

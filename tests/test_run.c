@@ -2,10 +2,10 @@
 #include "testing.h"
 
 #include "data/batches.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 #include "io/json.h"
-#include "io/run.h"
+#include "train/run.h"
 #include "nn/optim.h"
 #include "stops.h"
 

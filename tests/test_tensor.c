@@ -1,6 +1,6 @@
 /* test_tensor.c — the tape, its memory, parameters, and the messages of a wrong program. */
 #include "testing.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <criterion/redirect.h>
 #include <math.h>

@@ -2,16 +2,16 @@
 #include "ae.h"
 #include "data/batches.h"
 #include "data/fashion.h"
-#include "io/checkpoint.h"
-#include "io/cli.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "train/cli.h"
+#include "base/file.h"
 #include "io/json.h"
 #include "io/picture.h"
-#include "io/results.h"
-#include "io/run.h"
+#include "train/results.h"
+#include "train/run.h"
 #include "nn/optim.h"
 #include "pca.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "eval/eigen.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 /* n cleared numbers of `size` bytes */
 static void *numbers(Arena *a, size_t n, size_t size) {

@@ -2,16 +2,16 @@
 #include "dae.h"
 
 #include "data/batches.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 #include "io/json.h"
 #include "io/picture.h"
-#include "io/results.h"
-#include "io/run.h"
+#include "train/results.h"
+#include "train/run.h"
 #include "nn/optim.h"
 #include "probe.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define FINETUNE_H
 
 #include "data/images.h"
-#include "io/progress.h"
+#include "base/progress.h"
 #include "mae.h"
 
 typedef struct {

@@ -3,13 +3,13 @@
 #include "data/batches.h"
 #include "eval/classifier.h"
 #include "finetune.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 #include "io/json.h"
-#include "io/results.h"
+#include "train/results.h"
 #include "nn/optim.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdio.h>

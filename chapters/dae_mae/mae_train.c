@@ -1,16 +1,16 @@
 /* mae_train.c — the masked autoencoder's train, sample, eval and info. */
 #include "augment.h"
 #include "data/batches.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 #include "io/json.h"
-#include "io/results.h"
-#include "io/run.h"
+#include "train/results.h"
+#include "train/run.h"
 #include "mae.h"
 #include "nn/optim.h"
 #include "probe.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "dae.h"
 #include "mae.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 #include "toy.h"
 
 #include <string.h>

@@ -1,10 +1,10 @@
-#include "io/results.h"
+#include "train/results.h"
 #include "settings.h"
 
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 #include "io/picture.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

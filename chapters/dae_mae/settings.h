@@ -7,7 +7,7 @@
 #define SETTINGS_H
 
 #include "data/fashion.h"
-#include "io/cli.h"
+#include "train/cli.h"
 
 typedef struct {
     CommonOptions common;

@@ -1,6 +1,6 @@
 #include "toy.h"
 
-#include "io/file.h"
+#include "base/file.h"
 #include "toy_score.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "ddpm.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdlib.h>

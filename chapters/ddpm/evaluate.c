@@ -1,9 +1,9 @@
 /* evaluate.c — the bound term by term, the schedule, scores of samples. */
 #include "eval/likelihood.h"
 #include "eval/scores.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/json.h"
-#include "io/results.h"
+#include "train/results.h"
 #include "settings.h"
 
 #include <math.h>

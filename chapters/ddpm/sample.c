@@ -1,6 +1,6 @@
 /* sample.c — pictures from noise, and what happens on the way there and back. */
-#include "io/file.h"
-#include "io/results.h"
+#include "base/file.h"
+#include "train/results.h"
 #include "settings.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 #include "settings.h"
 
 #include "eval/scores.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
-#include "io/results.h"
-#include "tensor/error.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
+#include "train/results.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,10 +10,10 @@
 
 #include "data/fashion.h"
 #include "ddpm.h"
-#include "io/cli.h"
+#include "train/cli.h"
 #include "io/picture.h"
-#include "io/progress.h"
-#include "io/recording.h"
+#include "base/progress.h"
+#include "diffusion/recording.h"
 
 typedef struct {
     CommonOptions common;

@@ -1,7 +1,7 @@
 /* train.c — the training loop: L_simple, Adam, the average of the weights, checkpoints. */
 #include "data/batches.h"
-#include "io/checkpoint.h"
-#include "io/run.h"
+#include "train/checkpoint.h"
+#include "train/run.h"
 #include "nn/optim.h"
 #include "settings.h"
 

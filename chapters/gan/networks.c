@@ -1,7 +1,7 @@
 /* networks.c — four pairs of generator and discriminator. */
 #include "gan.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "theory.h"
 
-#include "io/file.h"
+#include "base/file.h"
 #include "toy.h"
 
 #include <math.h>

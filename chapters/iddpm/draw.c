@@ -1,10 +1,10 @@
 #include "draw.h"
 
-#include "io/checkpoint.h"
-#include "io/progress.h"
-#include "io/results.h"
+#include "train/checkpoint.h"
+#include "base/progress.h"
+#include "train/results.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #ifndef DRAW_H
 #define DRAW_H
 
-#include "io/recording.h"
+#include "diffusion/recording.h"
 #include "network.h"
 
 /* the network that --weights (or the run in --out) holds, with its options */

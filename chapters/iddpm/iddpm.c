@@ -1,6 +1,6 @@
 #include "iddpm.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "settings.h"
 
 #include "eval/scores.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

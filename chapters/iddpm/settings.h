@@ -9,7 +9,7 @@
 
 #include "data/fashion.h"
 #include "iddpm.h"
-#include "io/cli.h"
+#include "train/cli.h"
 #include "io/picture.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE };

@@ -1,12 +1,12 @@
 #include "commands.h"
 #include "data/batches.h"
 #include "draw.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
-#include "io/run.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
+#include "train/run.h"
 #include "nn/optim.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,12 +3,12 @@
 #include "draw.h"
 #include "eval/likelihood.h"
 #include "eval/scores.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/json.h"
-#include "io/progress.h"
-#include "io/results.h"
+#include "base/progress.h"
+#include "train/results.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,11 +2,11 @@
 
 #include "codes.h"
 #include "eval/scores.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
-#include "io/results.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
+#include "train/results.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

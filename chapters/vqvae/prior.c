@@ -1,6 +1,6 @@
 #include "prior.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "codes.h"
 #include "commands.h"
 #include "draw.h"
-#include "io/file.h"
-#include "io/results.h"
+#include "base/file.h"
+#include "train/results.h"
 #include "settings.h"
 
 /* test pictures, their codes as colours, what is rebuilt from them */

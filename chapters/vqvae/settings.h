@@ -2,7 +2,7 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#include "io/cli.h"
+#include "train/cli.h"
 
 typedef struct {
     CommonOptions common;

@@ -1,7 +1,7 @@
 #include "draw.h"
 
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

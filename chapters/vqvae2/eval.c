@@ -1,6 +1,6 @@
 #include "commands.h"
 #include "draw.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/json.h"
 #include "settings.h"
 

@@ -2,7 +2,7 @@
 #include "commands.h"
 #include "models.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 #include "models.h"
 
 #include "eval/scores.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/picture.h"
-#include "io/results.h"
+#include "train/results.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

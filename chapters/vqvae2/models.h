@@ -7,7 +7,7 @@
 #ifndef MODELS_H
 #define MODELS_H
 
-#include "io/checkpoint.h"
+#include "train/checkpoint.h"
 #include "pictures.h"
 #include "pixelsnail.h"
 #include "settings.h"

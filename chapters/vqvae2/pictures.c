@@ -3,7 +3,7 @@
 #include "data/emoji.h"
 #include "data/folder.h"
 #include "tensor/tensor.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 
 #include "data/captioned.h"
 #include "data/fashion.h"
-#include "io/run.h"
+#include "train/run.h"
 
 typedef struct {
     int side, channels, border;       /* border: black pixels around a garment */

@@ -2,7 +2,7 @@
  * by position to draw codes. Both ways use the same functions: a layer asks `pass->at`. */
 #include "pixelsnail.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

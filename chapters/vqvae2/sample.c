@@ -1,8 +1,8 @@
 #include "commands.h"
 #include "draw.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/picture.h"
-#include "io/results.h"
+#include "train/results.h"
 #include "settings.h"
 
 #include <string.h>

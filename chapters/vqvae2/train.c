@@ -3,7 +3,7 @@
 #include "models.h"
 #include "nn/optim.h"
 #include "settings.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "vqvae2.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <string.h>
 

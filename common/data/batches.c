@@ -1,6 +1,6 @@
 #include "data/batches.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 

@@ -2,9 +2,9 @@
 
 #include "data/emoji_font.h"
 #include "data/sha256.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "kernels/kernels.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

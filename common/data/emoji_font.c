@@ -1,7 +1,7 @@
 #include "data/emoji_font.h"
 
 #include "data/gsub.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "data/fashion.h"
 
-#include "io/file.h"
-#include "tensor/error.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

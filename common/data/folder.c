@@ -2,9 +2,9 @@
 
 #include "data/picture_decode.h"
 #include "data/sha256.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "kernels/kernels.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <dirent.h>
 #include <errno.h>

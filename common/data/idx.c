@@ -1,7 +1,7 @@
 #include "data/idx.h"
 
 #include "data/sha256.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "data/images.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "eval/classifier.h"
 
 #include "data/sha256.h"
-#include "io/checkpoint.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
 
 #include <string.h>
 

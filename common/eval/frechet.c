@@ -1,7 +1,7 @@
 #include "eval/frechet.h"
 
 #include "eval/eigen.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "eval/precision_recall.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* sheet.c — a score sheet as text, as JSON, its classes as CSV, and the picture of nearest neighbours. */
 #include "eval/scores.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/picture.h"
 
 #include <math.h>

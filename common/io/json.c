@@ -1,7 +1,7 @@
 #include "io/json.h"
 
-#include "io/file.h"
-#include "tensor/error.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "io/picture.h"
 
-#include "io/file.h"
+#include "base/file.h"
 #include "io/lettering.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #include "io/safetensors.h"
 
-#include "io/file.h"
+#include "base/file.h"
 #include "io/half.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

@@ -176,12 +176,6 @@ void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real
     convolve(&p, x, &all, bias, y, false);
 }
 
-ConvPhase conv_phase(int r0, int size, int kernel, int stride, int pad) {
-    int first = (r0 + pad) % stride, shift = (r0 + pad) / stride;
-    int taps = kernel > first ? (kernel - first + stride - 1) / stride : 0;
-    return (ConvPhase){(size - r0 + stride - 1) / stride, taps, first, shift};
-}
-
 void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, const real *bias,
                            real *dx, bool add)
 {

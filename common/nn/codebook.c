@@ -1,6 +1,6 @@
 #include "nn/codebook.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* optim.c — SGD, Adam and AdamW, clipping. One pass over the parameters per step, in kernels. */
 #include "nn/optim.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 

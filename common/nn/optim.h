@@ -2,7 +2,7 @@
  *
  * Moments and averages are Params of their own with the weights' names, made at the first
  * step, so that a checkpoint is a list of Params (reading one makes them: `.like` in
- * io/checkpoint.h). One optimiser serves one Params.
+ * train/checkpoint.h). One optimiser serves one Params.
  *
  *     Params params = {.seed = 1};
  *     Adam adam = {ADAM_DEFAULTS};
@@ -48,7 +48,7 @@ double grad_norm(const Params *p);    /* sqrt(sum g^2) over the parameters that 
  * clipping). As torch.nn.utils.clip_grad_norm_: min(1, max_norm / (norm + 1e-6)). */
 double clip_scale(double norm, double max_norm);
 
-/* ---- schedules (schedule.c) -----------------------------------------------------------------
+/* ---- schedules (learning_rate.c) -----------------------------------------------------------------
  * Factors in (0,1] of the learning rate at step 0, 1, ..., total-1. After the warm-up they
  * begin at 1, and would reach 0 at step `total`. A warm-up of 0 steps is none. */
 double lr_warmup(int64_t step, int64_t warmup);                 /* (step+1)/warmup, then 1 */

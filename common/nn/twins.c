@@ -1,7 +1,7 @@
 /* twins.c — Params that keep something for each parameter of another: moments, averages. */
 #include "nn/optim.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "nn/unet.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 

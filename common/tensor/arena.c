@@ -1,7 +1,7 @@
 /* arena.c — memory in chunks, given out in order, taken back all at once. Pieces that come back
  * earlier are given out again: from the smallest free block that holds what is asked for, cut to
  * size. Neighbouring free blocks are joined, so that small pieces make room for large ones. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/sanitize.h"
 #include "tensor/tensor.h"
 

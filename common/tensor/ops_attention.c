@@ -4,7 +4,7 @@
  *   dv += P^T dy      dP = dy v^T      dS = P (dP - rowsum(dP P)) = P (dP - rowsum(dy y))
  *   dq += scale dS k      dk += scale dS^T q
  * Saved: the log-sum-exp of each row of S, from which the backward pass recomputes P. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 #include <math.h>

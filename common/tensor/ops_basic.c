@@ -2,7 +2,7 @@
  *
  * In every formula dy is the gradient of the loss with respect to y, and "dx +=" says where it
  * goes. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* ops_conv.c — convolutions, their transposes, and changes of resolution. Images are (B,H,W,C). */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 /* ---- conv2d -------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /* ops_loss.c — scalar losses, means over all n entries (over rows for cross_entropy). */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* ops_matrix.c — products of matrices. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 /* ---- linear -------------------------------------------------------------------------------------

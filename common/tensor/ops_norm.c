@@ -5,7 +5,7 @@
  *   dshift += sum dy        dgain += sum dy xh
  *   dx     += (dxh - mean(dxh) - xh mean(dxh xh)) / s,   dxh = dy gain
  * where the means run over the same n numbers. Saved: m and 1/s, which are few; xh is recomputed. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 static void check_affine(const char *op, Tensor *x, Tensor *gain, Tensor *shift) {

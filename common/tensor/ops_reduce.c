@@ -1,5 +1,5 @@
 /* ops_reduce.c — sums, means, largest entries, softmax. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* ops_shape.c — other shapes for the same numbers. Each gradient undoes its op: what was copied
  * from x[i] to y[j] is added from dy[j] to dx[i]. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 #include <string.h>

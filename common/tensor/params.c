@@ -1,5 +1,5 @@
 /* params.c — parameters: named tensors that live as long as their Params. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 #include <stdarg.h>

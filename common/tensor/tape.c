@@ -1,22 +1,11 @@
 /* tape.c — recording operations, and the backward pass over them. */
-#include "tensor/error.h"
+#include "base/error.h"
 #include "tensor/values.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- words for messages ---------------------------------------------------------------------- */
-
-const char *t_describe(const Tensor *x) {
-    static char text[6][200];
-    static int turn;
-    char *s = text[turn = (turn + 1) % 6];
-    int n = snprintf(s, 140, "%s (", x->name ? x->name : x->op);
-    for (int i = 0; i < x->rank; i++)
-        n += snprintf(s + n, 200 - (size_t)n, "%s%d", i ? "," : "", x->shape[i]);
-    snprintf(s + n, 200 - (size_t)n, ")");
-    return s;
-}
+/* ---- names of the ops ----------------------------------------------------------------------- */
 
 enum { MAX_OPS = 256 };
 static const char *seen[MAX_OPS];

@@ -1,6 +1,6 @@
 /* values.c — how long a tensor's values stay in memory. */
 #include "tensor/values.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 
 enum { OPERANDS = 4 };

@@ -18,9 +18,9 @@
  * A step's floating-point operations are two per multiply-add of its matrix products, convolutions
  * and attentions: forward, and again for each operand that takes a gradient (none in sampling). */
 #define _GNU_SOURCE            /* pipe2 */
-#include "io/checkpoint.h"
+#include "train/checkpoint.h"
 #include "nets.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -2,9 +2,9 @@
  * status 1 if any file fails. */
 #include "golden.h"
 
-#include "io/entry.h"
-#include "io/file.h"
-#include "tensor/error.h"
+#include "train/entry.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <cjson/cJSON.h>
 #include <ctype.h>

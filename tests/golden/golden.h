@@ -30,7 +30,7 @@
 /* A layer's name here and in the official code, with %d for numbers; `times` and `plus`: the
  * official first number is times * ours + plus (times 0: the same). The first row that fits counts;
  * a layer without a row is called the same there. The last part (w, gain, ...) and the layout
- * follow io/checkpoint.h. A * in the official name: the file has three layers, with q, k and v in
+ * follow train/checkpoint.h. A * in the official name: the file has three layers, with q, k and v in
  * its place, whose outputs in ours stand side by side. */
 typedef struct {
     const char *ours, *official;

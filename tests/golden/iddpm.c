@@ -5,7 +5,7 @@
 #include "eval/likelihood.h"
 #include "golden.h"
 #include "openai.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

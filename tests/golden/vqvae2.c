@@ -3,7 +3,7 @@
 #include "../../chapters/vqvae2/pixelsnail.h"
 #include "../../chapters/vqvae2/vqvae2.h"
 #include "golden.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 static const GoldenName same[] = {{0}};
 

@@ -25,9 +25,9 @@
 #ifndef RUN_H
 #define RUN_H
 
-#include "io/cli.h"
-#include "io/progress.h"
-#include "io/runlog.h"
+#include "train/cli.h"
+#include "base/progress.h"
+#include "train/runlog.h"
 
 typedef struct {
     /* set before run_start */

@@ -1,6 +1,6 @@
-#include "io/results.h"
+#include "train/results.h"
 
-#include "io/file.h"
+#include "base/file.h"
 #include "io/npy.h"
 #include "tensor/tensor.h"
 

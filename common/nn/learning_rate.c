@@ -1,4 +1,4 @@
-/* schedule.c — learning-rate schedules, as factors of the full rate. */
+/* learning_rate.c — learning-rate schedules, as factors of the full rate. */
 #include "nn/optim.h"
 
 #include <math.h>

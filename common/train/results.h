@@ -2,7 +2,7 @@
 #ifndef RESULTS_H
 #define RESULTS_H
 
-#include "io/cli.h"
+#include "train/cli.h"
 #include "io/picture.h"
 
 /* what sample and eval read: --weights, or weights.safetensors, which training left in --out; the

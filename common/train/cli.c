@@ -1,7 +1,7 @@
-#include "io/cli.h"
+#include "train/cli.h"
 
-#include "io/file.h"
-#include "tensor/error.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 #include "calibrate.h"
 
-#include "io/file.h"
+#include "base/file.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE   /* vasprintf */
-#include "io/file.h"
+#include "base/file.h"
 
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "io/record.h"
+#include "train/record.h"
 
 #include "kernels/kernels.h"
 

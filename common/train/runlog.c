@@ -1,7 +1,7 @@
-#include "io/runlog.h"
+#include "train/runlog.h"
 
-#include "io/file.h"
-#include "tensor/error.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,6 +1,6 @@
-#include "io/recording.h"
+#include "diffusion/recording.h"
 
-#include "io/file.h"
+#include "base/file.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 #define _GNU_SOURCE   /* vasprintf */
-#include "io/run.h"
+#include "train/run.h"
 
-#include "io/checkpoint.h"
-#include "io/file.h"
-#include "io/record.h"
+#include "train/checkpoint.h"
+#include "base/file.h"
+#include "train/record.h"
 #include "kernels/kernels.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,13 +1,13 @@
 /* classifier — trains the classifier behind the scores, and says what the scores are worth. */
 #include "calibrate.h"
 #include "data/batches.h"
-#include "io/checkpoint.h"
-#include "io/cli.h"
-#include "io/file.h"
+#include "train/checkpoint.h"
+#include "train/cli.h"
+#include "base/file.h"
 #include "io/json.h"
-#include "io/run.h"
+#include "train/run.h"
 #include "nn/optim.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

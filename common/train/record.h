@@ -3,7 +3,7 @@
 #ifndef RECORD_H
 #define RECORD_H
 
-#include "io/cli.h"
+#include "train/cli.h"
 #include "io/json.h"
 
 cJSON *record_new(const Cli *cli);       /* an object, to be freed by cJSON_Delete */

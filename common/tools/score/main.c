@@ -1,8 +1,8 @@
 /* score — says how good a file of pictures is, beside real pictures and noise. */
 #include "eval/scores.h"
-#include "io/cli.h"
+#include "train/cli.h"
 #include "io/npy.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <limits.h>
 #include <math.h>

@@ -1,11 +1,11 @@
-#include "io/checkpoint.h"
+#include "train/checkpoint.h"
 
-#include "io/entry.h"
-#include "io/file.h"
+#include "train/entry.h"
+#include "base/file.h"
 #include "io/half.h"
 #include "io/safetensors.h"
 #include "nn/optim.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <inttypes.h>

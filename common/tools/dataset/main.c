@@ -1,10 +1,10 @@
 /* dataset — builds the captioned pictures, or reads a user's own, and shows what there is. */
 #include "data/emoji.h"
 #include "data/folder.h"
-#include "io/cli.h"
-#include "io/file.h"
+#include "train/cli.h"
+#include "base/file.h"
 #include "io/picture.h"
-#include "tensor/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -31,7 +31,7 @@
 #ifndef CHECKPOINT_H
 #define CHECKPOINT_H
 
-#include "io/cli.h"
+#include "train/cli.h"
 #include "tensor/tensor.h"
 
 /* the rows below may leave fields out: clang's -Wextra would warn of each */

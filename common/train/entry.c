@@ -1,7 +1,7 @@
-#include "io/entry.h"
+#include "train/entry.h"
 
-#include "io/file.h"
-#include "tensor/error.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>
