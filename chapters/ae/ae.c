@@ -139,6 +139,14 @@ void decode_all(const Autoencoder *a, int n, const real *codes, real *images) {
     tape_free(&t);
 }
 
+void reconstruct_all(const Autoencoder *a, int n, const real *images, real *reconstructions) {
+    Arena arena = {0};
+    real *codes = arena_get(&arena, (size_t)n * (size_t)a->code * sizeof *codes);
+    encode_all(a, n, images, codes);
+    decode_all(a, n, codes, reconstructions);
+    arena_free(&arena);
+}
+
 double mean_squared_error_per_image(int n, const real *a, const real *b) {
     return k_sum_squared_difference((size_t)n * PIXELS, a, b) / n;
 }

@@ -8,7 +8,8 @@
  *   - autoencoder_new       one of three networks
  *   - encode, decode        the two halves; decode_logits stops before the last sigmoid
  *   - squared_error, cross_entropy   the two losses, per image
- *   - encode_all, decode_all, mean_squared_error_per_image   for many images, without gradients
+ *   - encode_all, decode_all, reconstruct_all, mean_squared_error_per_image   for many images,
+ *     without gradients
  *   - code_statistics, random_codes, interpolate_codes   what is done with codes after training */
 #ifndef AE_H
 #define AE_H
@@ -46,6 +47,7 @@ Tensor *cross_entropy(Tensor *logits, Tensor *x);
 /* For n images or codes in plain arrays, 256 at a time. */
 void encode_all(const Autoencoder *a, int n, const real *images, real *codes);
 void decode_all(const Autoencoder *a, int n, const real *codes, real *images);
+void reconstruct_all(const Autoencoder *a, int n, const real *images, real *reconstructions);
 double mean_squared_error_per_image(int n, const real *a, const real *b);
 
 /* Mean and standard deviation of each of `code` entries over n codes. */

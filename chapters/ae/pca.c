@@ -134,3 +134,11 @@ void pca_decode(const Pca *p, int n, const real *codes, real *x) {
     int d = p->dimension, k = p->components;
     gemm(false, false, n, d, k, codes, k, p->basis, d, p->mean, x, d, false);
 }
+
+void pca_reconstruct(const Pca *p, int n, const real *x, real *y) {
+    Arena arena = {0};
+    real *codes = arena_get(&arena, (size_t)n * (size_t)p->components * sizeof *codes);
+    pca_encode(p, n, x, codes);
+    pca_decode(p, n, codes, y);
+    arena_free(&arena);
+}

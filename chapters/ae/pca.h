@@ -20,5 +20,6 @@ Pca  pca_fit(int n, int dimension, const real *x, int components);    /* x (n,d)
 void pca_free(Pca *p);
 void pca_encode(const Pca *p, int n, const real *x, real *codes);     /* (n,d) -> (n,k) */
 void pca_decode(const Pca *p, int n, const real *codes, real *x);
+void pca_reconstruct(const Pca *p, int n, const real *x, real *y);     /* (n,d) -> (n,d) */
 
 #endif

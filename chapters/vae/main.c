@@ -1,16 +1,6 @@
 /* vae — train, sample from, evaluate variational autoencoders on Fashion-MNIST. */
-#include "data/batches.h"
-#include "data/fashion.h"
-#include "eval/scores.h"
-#include "train/checkpoint.h"
-#include "train/cli.h"
-#include "base/file.h"
-#include "io/json.h"
-#include "io/picture.h"
-#include "train/results.h"
+#include "train/report.h"
 #include "train/run.h"
-#include "nn/optim.h"
-#include "base/error.h"
 #include "vae.h"
 
 #include <math.h>
@@ -54,8 +44,11 @@ static const Preset presets[] = {{"kingma", "code=50 lr=0.0003 batch=1000"},
                                  {"pytorch", "code=20"},
                                  {0}};
 
+static int train(void), sample(void), eval(void), info(void);
 static Cli cli = {.program = "vae",
                   .about = "Variational autoencoders: a code that can be drawn at random.",
+                  .common = &o.common,
+                  .commands = (const Command[]){STANDARD_COMMANDS, {0}},
                   .options = options,
                   .presets = presets};
 
@@ -64,11 +57,7 @@ enum { COLUMNS = 10, ROWS = 6, SIDE = 20 };    /* of pictures; of the manifold *
 /* ---- what all commands use ------------------------------------------------------------------- */
 
 static Fashion load_data(void) {
-    Fashion data = fashion_load(o.common.data);
-    if (data.test.count < SCORE_MINIMUM)
-        fail("%s: %d images for testing; at least %d are needed", o.common.data, data.test.count,
-             SCORE_MINIMUM);
-    return data;
+    return fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
 }
 
 static Vae new_network(Params *p) {
@@ -100,14 +89,11 @@ static Observed observe_first(Arena *arena, const Vae *v, const Images *set, int
     return d;
 }
 
-/* rows of `columns` images; `path` is freed */
-static void save_grid(char *path, const real *images, int rows, int columns) {
-    picture_save(path, images,
-                 (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
-                        .columns = columns, .enlarge = columns > COLUMNS ? 1 : 2, .low = 0,
-                        .high = 1},
-                 cli.line);
-    free(path);
+static void save_images(char *path, const real *images, int rows, int columns) {
+    save_grid(&cli, path, images,
+              (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
+                     .columns = columns, .enlarge = columns > COLUMNS ? 1 : 2, .low = 0,
+                     .high = 1});
 }
 
 /* n pictures of z ~ N(0,I), classes in turn: a grid's columns are classes */
@@ -125,100 +111,58 @@ static void picture_of_samples(const Vae *v, char *path) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw_samples(v, o.common.seed, ROWS * COLUMNS, images, labels);
-    save_grid(path, images, ROWS, COLUMNS);
+    save_images(path, images, ROWS, COLUMNS);
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
-static int train(void) {
-    Run run = {.columns = "loss,log_likelihood,kl,validation_elbo", .log_every = 10};
-    run_start(&run, &cli, &o.common);
-    Arena arena = {0};
-    Fashion data = load_data();
-    for (int i = 0; i < 4; i++) run_record(&run, fashion_files[i], data.file[i].sha256);
-    int B = o.common.batch;
-    Batches batches = batches_new(data.train.count, o.common.seed);
-    int *batch = arena_get(&arena, (size_t)B * sizeof *batch);
-    int *labels = arena_get(&arena, (size_t)B * sizeof *labels);
-    real *grey = new_images(&arena, B);
-
-    Params params = {.seed = o.common.seed};
-    Vae net = new_network(&params);
-    Observed validation = observe_first(&arena, &net, &data.validation, 1000);
-    Adam adam = {ADAM_DEFAULTS};
-    Ema ema = {.decay = 0.999};
-    Rng coins = rng_new(o.common.seed, "observations"), noise = rng_new(o.common.seed, "noise");
-    run_record_number(&run, "parameters", (double)params_count(&params));
-
-    Checkpoint everything = {.cli = &cli,
-                             .params = {{"", &params},
-                                        {"ema.", &ema.average, .like = &params},
-                                        {"adam.m.", &adam.m, .like = &params},
-                                        {"adam.v.", &adam.v, .like = &params}},
-                             .numbers = {{"step", .i = &run.step},
-                                         {"ema.step", .i = &ema.step},
-                                         {"adam.step", .i = &adam.step},
-                                         {"coins", .u = &coins.next},
-                                         {"noise", .u = &noise.next},
-                                         {"batches", .u = &batches.next}}};
-    Checkpoint weights = {.cli = &cli, .params = {{"", &ema.average}}};
-    if (run.resumed) checkpoint_load(run.checkpoint, &everything);
-
-    Tape tape = {0};
-    while (run_next(&run)) {
-        tape_reset(&tape);
-        batches_next(&batches, B, batch);
-        images_get(&data.train, B, batch, 0, 1, grey, labels);
-        Tensor *x = t_input(&tape, NULL, SHAPE(B, IMAGE, IMAGE, 1));
-        observe(&net, x->len, grey, &coins, x->x);
-
-        Posterior q = encode(&net, x, labels);
-        Tensor *kl = kl_divergence(q);
-        Tensor *logits = decode(&net, reparameterize(q, &noise), labels);
-        Tensor *likelihood = log_likelihood(&net, logits, x);
-        run_value(&run, "log_likelihood", (double)likelihood->x[0]);
-        run_value(&run, "kl", (double)kl->x[0]);
-        Tensor *loss = t_sub(t_scale(kl, o.beta), likelihood);
-        run_value(&run, "loss", (double)loss->x[0]);
-        params_zero_grad(&params);
-        backward(loss);
-        adam_step(&adam, &params, o.common.lr * lr_warmup(run.step, 100), 1);
-        ema_update(&ema, &params);
-
-        if (run_due(&run, 250)) {
-            ema_swap(&ema, &params);     /* scores and pictures are the averaged weights' */
-            Rng rng = rng_new(1, "validation");
-            Elbo e = elbo_all(&net, validation.n, validation.x, validation.labels, &rng);
-            run_value(&run, "validation_elbo", e.log_likelihood - e.kl);
-            ema_swap(&ema, &params);
-        }
-        run_step(&run);
-        if (run_save_due(&run)) {
-            checkpoint_save_half(run.weights, &weights);
-            checkpoint_save(run.checkpoint, &everything);
-            ema_swap(&ema, &params);
-            picture_of_samples(&net, run_path(&run, "samples.png"));
-            ema_swap(&ema, &params);
-        }
-    }
-    run_record_number(&run, "tape_bytes", (double)tape_peak(&tape));
-    tape_free(&tape);
-    ema_free(&ema), adam_free(&adam), params_free(&params);
-    batches_free(&batches);
-    fashion_free(&data);
-    arena_free(&arena);
-    return run_finish(&run);
+/* the bound on images that are not trained on, with the same noise each time */
+static double validation_elbo(const Vae *net, const Observed *d) {
+    Rng rng = rng_new(1, "validation");
+    Elbo e = elbo_all(net, d->n, d->x, d->labels, &rng);
+    return e.log_likelihood - e.kl;
 }
 
-/* ---- a trained network ----------------------------------------------------------------------- */
+static int train(void) {
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,log_likelihood,kl,validation_elbo",
+                                             .log_every = 10});
+    Fashion data = load_data();
+    run_fashion(run, &data);
+    Params *params = run_params(run, "");
+    Vae net = new_network(params);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    run_ema(run, adam, 0.999);
+    Loader *loader = run_loader(run, &data.train);
+    Rng coins = rng_new(o.common.seed, "observations"), *noise = run_rng(run, "noise");
+    run_counter(run, "coins", &coins.next);
+    Observed validation = observe_first(&run->arena, &net, &data.validation, 1000);
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        Tensor *grey = loader_images(loader, &run->tape, 0, 1);
+        Tensor *x = t_input(&run->tape, NULL, grey->rank, grey->shape);
+        observe(&net, x->len, grey->x, &coins, x->x);
+        Posterior q = encode(&net, x, loader->labels);
+        Tensor *kl = kl_divergence(q);
+        Tensor *logits = decode(&net, reparameterize(q, noise), loader->labels);
+        Tensor *log_px = log_likelihood(&net, logits, x);
+        Tensor *loss = t_sub(t_scale(kl, o.beta), log_px);
+        run_log(run, "loss", loss), run_log(run, "kl", kl);
+        run_log(run, "log_likelihood", log_px);
+        minimise(adam, loss, o.common.lr * lr_warmup(run->step, 100));
+        if (run_every(run, 250))
+            run_value(run, "validation_elbo", validation_elbo(&net, &validation));
+        if (run_saves(run)) picture_of_samples(&net, run_path(run, "samples.png"));
+    }
+    fashion_free(&data);
+    return run_finish(run);
+}
 
 /* the network that --weights (or the run in --out) holds */
 static Vae load_network(Params *params) {
-    char *path = weights_path(&o.common);
-    checkpoint_options(path, &cli, false);
+    weights_options(&cli);
     Vae v = new_network(params);
-    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
-    free(path);
+    weights_load_one(&cli, params);
     return v;
 }
 
@@ -231,7 +175,7 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
     memcpy(grid + COLUMNS * PIXELS, d->x, COLUMNS * PIXELS * sizeof *grid);
     encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
     decode_all(v, COLUMNS, mu, d->labels, grid + 2 * COLUMNS * PIXELS);
-    save_grid(announced(&o.common, "reconstructions.png"), grid, 3, COLUMNS);
+    save_images(output_path(&cli, "reconstructions.png"), grid, 3, COLUMNS);
 }
 
 /* each row: from one test image's mean code to the next one's in a straight line */
@@ -247,7 +191,7 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
             labels[i * COLUMNS + j] = d->labels[2 * i + (2 * j >= COLUMNS)];
     }
     decode_all(v, ROWS * COLUMNS, path, labels, grid);
-    save_grid(announced(&o.common, "interpolation.png"), grid, ROWS, COLUMNS);
+    save_images(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS);
 }
 
 /* two dimensions: all of the latent space at once */
@@ -256,7 +200,7 @@ static void picture_of_manifold(Arena *arena, const Vae *v) {
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    save_grid(announced(&o.common, "manifold.png"), grid, SIDE, SIDE);
+    save_images(output_path(&cli, "manifold.png"), grid, SIDE, SIDE);
 }
 
 static int sample(void) {
@@ -264,9 +208,8 @@ static int sample(void) {
     Vae v = load_network(&params);
     Arena arena = {0};
     Fashion data = load_data();
-    folder_create(o.common.out);
     Observed test = observe_first(&arena, &v, &data.test, 2 * ROWS);
-    picture_of_samples(&v, announced(&o.common, "samples.png"));
+    picture_of_samples(&v, output_path(&cli, "samples.png"));
     picture_of_reconstructions(&arena, &v, &test);
     picture_of_interpolation(&arena, &v, &test);
     if (v.code == 2) picture_of_manifold(&arena, &v);
@@ -285,6 +228,7 @@ static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
     double *kl = arena_get(arena, 2 * (size_t)D * sizeof *kl), *variance = kl + D;
     encode_all(v, d->n, d->x, d->labels, mu, logvar);
     code_use(d->n, D, mu, logvar, kl, variance);
+    folder_create(o.common.out);
     char *path = path_join(o.common.out, "kl.csv");
     AtomicFile f = file_create(path);
     fprintf(f.stream, "rank,dimension,kl,variance\n");
@@ -300,22 +244,31 @@ static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
     return active_units(D, variance);
 }
 
-/* the scores of `n` pictures drawn from the prior, into m */
-static void score_samples(Arena *arena, const Vae *v, const Fashion *data, int n, cJSON *m) {
-    real *x = new_images(arena, n);
-    int *labels = arena_get(arena, (size_t)n * sizeof *labels);
-    Judge judge = judge_new(data, CLASSIFIER_WEIGHTS);
-    draw_samples(v, o.common.seed, n, x, labels);
-    ScoreSheet sheet = score_sheet(&judge, n, x, v->classes ? labels : NULL, o.common.seed);
-    if (!o.common.quiet) score_sheet_print(&sheet);
-    cJSON_AddItemToObject(m, "scores", score_sheet_json(&sheet));
-    char *path = path_join(o.common.out, "classes.csv");
-    score_sheet_classes(&sheet, path);
-    free(path);
-    path = path_join(o.common.out, "neighbours.png");
-    neighbours_picture(&judge, 16, x, path, cli.line);
-    free(path);
-    judge_free(&judge);
+/* the bounds on log p(x), nats per image */
+static void report_bounds(Arena *arena, const Vae *v, const Images *set, cJSON *m) {
+    Observed test = observe_first(arena, v, set, set->count);
+    int weighted = test.n < 1000 ? test.n : 1000;
+    Rng rng = rng_new(o.common.seed, "eval");
+    Elbo e = elbo_all(v, test.n, test.x, test.labels, &rng);
+    Elbo few = elbo_all(v, weighted, test.x, test.labels, &rng);
+    double bound = importance_weighted(v, weighted, test.x, test.labels, o.draws, &rng);
+    int active = save_code_use(arena, v, &test);
+    json_number(m, "test_images", test.n);
+    json_number(m, "elbo", e.log_likelihood - e.kl);
+    json_number(m, "log_likelihood", e.log_likelihood);
+    json_number(m, "kl", e.kl);
+    json_number(m, "active_units", active);
+    json_number(m, "weighted_images", weighted);
+    json_number(m, "weighted_draws", o.draws);
+    json_number(m, "weighted_images_elbo", few.log_likelihood - few.kl);
+    json_number(m, "importance_weighted", bound);
+    if (v->likelihood == GAUSSIAN) json_number(m, "sigma", exp((double)v->log_sigma->x[0]));
+    if (o.common.quiet) return;
+    printf("nats per image, %d test images\n  log p(x|z) %9.3f\n  KL         %9.3f   %d of %d "
+           "dimensions active\n  ELBO       %9.3f\n",
+           test.n, e.log_likelihood, e.kl, active, v->code, e.log_likelihood - e.kl);
+    printf("the first %d: ELBO %.3f, importance-weighted with %d draws %.3f\n", weighted,
+           few.log_likelihood - few.kl, o.draws, bound);
 }
 
 static int eval(void) {
@@ -323,66 +276,30 @@ static int eval(void) {
     Vae v = load_network(&params);
     Arena arena = {0};
     Fashion data = load_data();
-    folder_create(o.common.out);
-    Observed test = observe_first(&arena, &v, &data.test, data.test.count);
-    int weighted = test.n < 1000 ? test.n : 1000;
-    Rng rng = rng_new(o.common.seed, "eval");
-    Elbo e = elbo_all(&v, test.n, test.x, test.labels, &rng);
-    Elbo few = elbo_all(&v, weighted, test.x, test.labels, &rng);
-    double bound = importance_weighted(&v, weighted, test.x, test.labels, o.draws, &rng);
-    int active = save_code_use(&arena, &v, &test);
-
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "command", cli.line);
-    cJSON_AddNumberToObject(m, "parameters", (double)params_count(&params));
-    cJSON_AddNumberToObject(m, "test_images", test.n);
-    cJSON_AddNumberToObject(m, "elbo", e.log_likelihood - e.kl);
-    cJSON_AddNumberToObject(m, "log_likelihood", e.log_likelihood);
-    cJSON_AddNumberToObject(m, "kl", e.kl);
-    cJSON_AddNumberToObject(m, "active_units", active);
-    cJSON_AddNumberToObject(m, "weighted_images", weighted);
-    cJSON_AddNumberToObject(m, "weighted_draws", o.draws);
-    cJSON_AddNumberToObject(m, "weighted_images_elbo", few.log_likelihood - few.kl);
-    cJSON_AddNumberToObject(m, "importance_weighted", bound);
-    if (v.likelihood == GAUSSIAN)
-        cJSON_AddNumberToObject(m, "sigma", exp((double)v.log_sigma->x[0]));
-    score_samples(&arena, &v, &data, score_count(&data, o.samples), m);
-    char *path = path_join(o.common.out, "metrics.json");
-    json_save(path, m);
-    if (!o.common.quiet) {
-        printf("nats per image, %d test images\n", test.n);
-        printf("  log p(x|z) %9.3f\n  KL         %9.3f   %d of %d dimensions active\n"
-               "  ELBO       %9.3f\n",
-               e.log_likelihood, e.kl, active, v.code, e.log_likelihood - e.kl);
-        printf("the first %d: ELBO %.3f, importance-weighted with %d draws %.3f\n", weighted,
-               few.log_likelihood - few.kl, o.draws, bound);
-        printf("%s\n", path);
-    }
-    cJSON_Delete(m);
-    free(path);
+    Judge judge = report_judge(&data);
+    cJSON *m = metrics_new(&cli);
+    json_number(m, "parameters", (double)params_count(&params));
+    report_bounds(&arena, &v, &data.test, m);
+    int n = score_count(&data, o.samples), *labels = arena_get(&arena, (size_t)n * sizeof *labels);
+    real *x = new_images(&arena, n);
+    draw_samples(&v, o.common.seed, n, x, labels);
+    report_samples(&cli, &judge, (Samples){n, x, v.classes ? labels : NULL, 16}, m);
+    metrics_save(&cli, m);
+    judge_free(&judge);
     fashion_free(&data);
     arena_free(&arena);
     params_free(&params);
     return 0;
 }
 
-/* ---- info ------------------------------------------------------------------------------------ */
-
 static int info(void) {
     Params params = {0};
     new_network(&params);
-    for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
-    printf("%zu parameters, code of %d numbers\n", params_count(&params), o.code);
+    print_parameters(NULL, &params);
     params_free(&params);
     return 0;
 }
 
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    cli_parse(&cli, argc, argv);
-    if (o.common.threads) threads_set(o.common.threads);
-    if (!strcmp(cli.command, "train")) return train();
-    if (!strcmp(cli.command, "sample")) return sample();
-    if (!strcmp(cli.command, "eval")) return eval();
-    return info();
+    return program_main(&cli, argc, argv);
 }

@@ -47,8 +47,11 @@ static _Noreturn void give_up(AtomicFile *f, int error) {
 }
 
 AtomicFile file_create(const char *path) {
-    AtomicFile f = {.path = text_format("%s", path), .temporary = text_format("%s.tmp", path)};
-    f.stream = fopen(f.temporary, "wbe");
+    AtomicFile f = {.path = text_format("%s", path),
+                    .temporary = text_format("%s.%ld.tmp", path, (long)getpid())};
+    unlink(f.temporary);                  /* of a killed process with this one's number */
+    int fd = open(f.temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    f.stream = fd < 0 ? NULL : fdopen(fd, "wb");
     if (!f.stream) {
         fail("%s: cannot be created: %s%s", path, strerror(errno), advice(errno));
     }
@@ -59,8 +62,12 @@ void file_put(AtomicFile *f, const void *bytes, size_t n) {
     if (n && fwrite(bytes, 1, n, f->stream) != n) give_up(f, errno);
 }
 
-void file_commit(AtomicFile *f) {
+void file_sync(AtomicFile *f) {
     if (ferror(f->stream) || fflush(f->stream) || fsync(fileno(f->stream))) give_up(f, errno);
+}
+
+void file_commit(AtomicFile *f) {
+    file_sync(f);
     FILE *stream = f->stream;
     f->stream = NULL;
     if (fclose(stream) || rename(f->temporary, f->path)) give_up(f, errno);
@@ -99,6 +106,19 @@ void folder_create(const char *path) {
         fail("%s: nothing can be written there: %s%s", path, strerror(errno), advice(errno));
     }
     free(part);
+}
+
+char *own_file(const char *name) {
+    char place[4096];
+    ssize_t n = readlink("/proc/self/exe", place, sizeof place - 1);
+    place[n > 0 ? n : 0] = 0;
+    for (char *slash; access(name, R_OK) && (slash = strrchr(place, '/')); ) {
+        *slash = 0;
+        char *path = path_join(place, name);
+        if (access(path, R_OK) == 0) return path;
+        free(path);
+    }
+    return text_format("%s", name);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

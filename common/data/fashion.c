@@ -96,6 +96,15 @@ Fashion fashion_load(const char *folder) {
     return f;
 }
 
+Fashion fashion_load_least(const char *folder, int training, int testing) {
+    Fashion f = fashion_load(folder);
+    int n = f.train.count + f.validation.count;
+    if (n < training || f.test.count < testing)
+        fail("%s: %d images for training and %d for testing; at least %d and %d are needed",
+             folder ? folder : FASHION_FOLDER, n, f.test.count, training, testing);
+    return f;
+}
+
 void fashion_free(Fashion *f) {
     for (int k = 0; k < 4; k++) idx_close(&f->file[k]);
     *f = (Fashion){0};

@@ -26,6 +26,8 @@ extern const char *const fashion_files[4];    /* "train-images-idx3-ubyte", ... 
 /* folder NULL: Debian's, where other bytes than the published ones are an error. Fails with one
  * line. */
 Fashion fashion_load(const char *folder);
+/* the same, and there must be so many images for training (validation included) and for testing */
+Fashion fashion_load_least(const char *folder, int training, int testing);
 void fashion_free(Fashion *f);
 
 #endif

@@ -19,6 +19,14 @@ void images_get(const Images *m, int n, const int *index, double low, double hig
     }
 }
 
+real *images_new(Arena *arena, const Images *m, int n, double low, double high, int *labels) {
+    if (n > m->count) n = m->count;
+    size_t size = (size_t)m->height * m->width * m->channels;
+    real *x = arena_get(arena, (size_t)n * size * sizeof *x);
+    images_get(m, n, NULL, low, high, x, labels);
+    return x;
+}
+
 Images images_part(const Images *m, int first, int count) {
     Images part = *m;
     part.count = count;

@@ -2,7 +2,7 @@
 #ifndef IMAGES_H
 #define IMAGES_H
 
-#include "kernels/real.h"
+#include "tensor/tensor.h"
 
 typedef struct {
     int count, height, width, channels;
@@ -15,6 +15,9 @@ typedef struct {
  * classes in labels unless NULL. index NULL: the first n. */
 void images_get(const Images *m, int n, const int *index, double low, double high, real *x,
                 int *labels);
+
+/* the first n of them in memory of the arena; or all, if there are fewer */
+real *images_new(Arena *arena, const Images *m, int n, double low, double high, int *labels);
 
 /* `count` of them from number `first` on, in the same memory */
 Images images_part(const Images *m, int first, int count);

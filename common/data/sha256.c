@@ -1,5 +1,7 @@
 #include "data/sha256.h"
 
+#include "base/file.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -62,4 +64,11 @@ void sha256(const void *bytes, size_t n, char hex[static 65]) {
     for (size_t i = 0; i < size; i += 64) compress(state, end + i);
 
     for (int i = 0; i < 8; i++) snprintf(hex + 8 * i, 9, "%08x", (unsigned)state[i]);
+}
+
+void file_sha256(const char *path, char hex[static SHA256_TEXT]) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    sha256(bytes, n, hex);
+    file_unmap(bytes, n);
 }

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void sha256(const void *bytes, size_t n, char hex[static 65]);
+enum { SHA256_TEXT = 65 };
+
+void sha256(const void *bytes, size_t n, char hex[static SHA256_TEXT]);
+void file_sha256(const char *path, char hex[static SHA256_TEXT]);     /* fails with one line */
 
 #endif

@@ -1,16 +1,49 @@
 #include "io/json.h"
 
-#include "base/file.h"
 #include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void json_save(const char *path, const cJSON *value) {
+cJSON *json_object(void) {
+    cJSON *object = cJSON_CreateObject();
+    if (!object) fail("out of memory");
+    return object;
+}
+
+static void set(cJSON *object, const char *key, cJSON *item) {
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    if (!item || !cJSON_AddItemToObject(object, key, item)) fail("out of memory");
+}
+
+void json_text(cJSON *object, const char *key, const char *text) {
+    set(object, key, cJSON_CreateString(text));
+}
+
+void json_number(cJSON *object, const char *key, double number) {
+    set(object, key, cJSON_CreateNumber(number));
+}
+
+void json_bool(cJSON *object, const char *key, bool value) {
+    set(object, key, cJSON_CreateBool(value));
+}
+
+void json_item(cJSON *object, const char *key, cJSON *item) {
+    set(object, key, item ? item : cJSON_CreateNull());
+}
+
+AtomicFile json_file(const char *path, const cJSON *value) {
     char *text = cJSON_Print(value);
     if (!text) fail("out of memory");
-    char *line = text_format("%s\n", text);
-    file_write(path, line, strlen(line));
-    free(line);
+    AtomicFile f = file_create(path);
+    file_put(&f, text, strlen(text));
+    file_put(&f, "\n", 1);
+    file_sync(&f);
     free(text);
+    return f;
+}
+
+void json_save(const char *path, const cJSON *value) {
+    AtomicFile f = json_file(path, value);
+    file_commit(&f);
 }

@@ -20,6 +20,7 @@
 /* ---- threads -------------------------------------------------------------------------------- */
 
 void threads_set(int n);     /* 1..256; without OpenMP every kernel runs on one thread */
+int  vector_bytes(void);     /* in a vector: other widths round otherwise */
 int  threads_get(void);      /* at the start: all processors this process may use */
 /* For main(): makes a thread that waits for the others sleep soon. OpenMP lets it spin for
  * milliseconds, which makes a step several times slower as soon as another program wants a

@@ -1,9 +1,11 @@
 /* threads.c — how many threads the kernels use, and the scratch memory they share. */
 #include "kernels.h"
 #include "parallel.h"
+#include "simd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
@@ -24,6 +26,10 @@ int threads_get(void) {
 #else
     return 1;
 #endif
+}
+
+int vector_bytes(void) {
+    return VEC_BYTES;
 }
 
 int threads_for(double nanoseconds) {
@@ -58,6 +64,8 @@ real *scratch(ScratchSlot slot, size_t count) {
 void threads_sleep_when_waiting(char **argv) {
 #ifdef _OPENMP
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+    if (!getauxval(AT_BASE)) return;        /* started by way of the dynamic loader, which would be
+                                               what /proc/self/exe is */
     setenv("GOMP_SPINCOUNT", "1000", 1);    /* GCC's runtime: some twenty microseconds */
     setenv("KMP_BLOCKTIME", "0", 0);        /* Clang's */
     execv("/proc/self/exe", argv);          /* where there is no such file, all goes on as it was */

@@ -5,6 +5,8 @@
 #include "tensor/sanitize.h"
 #include "tensor/tensor.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ALIGN = 64, FIRST_CHUNK = 1 << 18 };
@@ -107,6 +109,17 @@ void arena_give_back(Arena *a, void *p, size_t bytes) {
     POISON(b + 1, b->bytes - sizeof *b);
     join_with_next(b);
     if (before) join_with_next(before);
+}
+
+char *arena_text(Arena *a, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    char *text = arena_get(a, (size_t)n + 1);
+    vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(args), va_end(again);
+    return text;
 }
 
 size_t arena_extent(const Arena *a) {

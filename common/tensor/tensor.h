@@ -45,6 +45,8 @@ typedef struct {
 void  *arena_get(Arena *a, size_t bytes);
 /* may be given out again at once; `bytes` as it was asked for */
 void   arena_give_back(Arena *a, void *p, size_t bytes);
+/* formats like sprintf */
+char  *arena_text(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void   arena_reset(Arena *a);
 void   arena_free(Arena *a);
 /* bytes of its chunks reached since the reset: `used` at its highest, and what lay between */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 /* ---- what is written or read ----------------------------------------------------------------- */
 
@@ -65,12 +66,24 @@ static void fill(const StOutput *out, uint8_t *bytes) {
     free(turned);
 }
 
+/* CRC-32 of all tensors' numbers, as they lie in memory, in the order of the list */
+static unsigned long checksum(const Checkpoint *c) {
+    unsigned long sum = crc32_z(0, NULL, 0);
+    for (const CheckpointParams *p = c->params; p->params; p++)
+        for (int i = 0; i < p->params->count; i++) {
+            const Tensor *w = p->params->list[i];
+            sum = crc32_z(sum, (const unsigned char *)w->x, w->len * sizeof *w->x);
+        }
+    return sum;
+}
+
 /* key, text, key, text, ..., NULL: chapter, kept options, numbers; all owned. Options that may
  * differ when training goes on are left out of weights that are passed on: they may hold a path. */
 static char **list_metadata(const Checkpoint *c, bool pass_on) {
     int options = 0, n = 0;
     while (c->cli->options[options].name) options++;
-    char **m = calloc(2 * (2 + (size_t)options + 32) + 1, sizeof *m), text[CLI_TEXT];
+    size_t most = 4 + (size_t)options + CHECKPOINT_NUMBERS + CHECKPOINT_TEXTS;
+    char **m = calloc(2 * most + 1, sizeof *m), text[CLI_TEXT];
     if (!m) fail("out of memory");
     m[n++] = text_format("format");              /* which layout: read by Python libraries */
     m[n++] = text_format("pt");
@@ -85,7 +98,16 @@ static char **list_metadata(const Checkpoint *c, bool pass_on) {
     }
     for (const CheckpointNumber *k = c->numbers; k->name; k++) {
         m[n++] = text_format("state.%s", k->name);
-        m[n++] = k->i ? text_format("%" PRId64, *k->i) : text_format("%" PRIu64, *k->u);
+        m[n++] = k->i ? text_format("%" PRId64, *k->i) : k->u ? text_format("%" PRIu64, *k->u) :
+                 text_format("%a", *k->d);
+    }
+    for (const CheckpointText *k = c->texts; k->name; k++) {
+        m[n++] = text_format("%s", k->name);
+        m[n++] = text_format("%s", k->text);
+    }
+    if (!pass_on) {
+        m[n++] = text_format("checksum");
+        m[n++] = text_format("%08lx", checksum(c));
     }
     return m;
 }
@@ -130,8 +152,8 @@ void checkpoint_save_half(const char *path, const Checkpoint *c) {
             if (type_of(w, true) != ST_F16) continue;
             for (size_t j = 0; j < w->len; j++) {
                 if (fabs((double)w->x[j]) < 65520) continue;
-                fail("%s: %s%s holds %g, half precision ends at 65504", path, p->prefix, w->name,
-                     (double)w->x[j]);
+                fail("%s: not saved: %s%s holds %g%s", path, p->prefix, w->name, (double)w->x[j],
+                     isfinite(w->x[j]) ? ", half precision ends at 65504" : "");
             }
         }
     }
@@ -207,16 +229,45 @@ static void name_surplus(const Safetensors *s, const char *path, List l) {
 }
 
 static void read_number(const Safetensors *s, const char *path, const CheckpointNumber *k) {
-    char *key = text_format("state.%s", k->name), *end;
+    const int64_t most_counted = 1000000000000000;
+    char *key = text_format("state.%s", k->name), *end = NULL;
     const char *text = safetensors_metadata(s, key);
-    if (!text) {
+    if (!text && !k->optional && !k->d)
         fail("%s: has no %s: these are weights, training cannot go on from them", path, key);
+    if (text) {
+        double d = strtod(text, &end);
+        errno = 0;
+        int64_t i = k->i ? strtoll(text, &end, 10) : 0;
+        uint64_t u = k->u ? strtoull(text, &end, 10) : 0;
+        bool in_range = i >= 0 && i <= most_counted && u < 1ULL << 62 && isfinite(d);
+        if (errno || end == text || *end || !in_range || (k->u && strchr(text, '-')))
+            fail("%s: %s is '%s', which no training has counted; the file is damaged", path, key,
+                 text);
+        if (k->i) *k->i = i;
+        else if (k->u) *k->u = u;
+        else *k->d = d;
     }
-    errno = 0;
-    if (k->i) *k->i = strtoll(text, &end, 10);
-    else *k->u = strtoull(text, &end, 10);
-    if (errno || end == text || *end) fail("%s: %s is '%s', not a whole number", path, key, text);
     free(key);
+}
+
+static void check_finite(const char *path, const Entry *e) {
+    const Tensor *w = e->tensor;
+    if (k_all_finite(w->len, w->x)) return;
+    size_t i = 0;
+    while (isfinite(w->x[i])) i++;
+    fail("%s: number %zu of %s is %g; nothing can be made with such weights", path, i, e->name,
+         (double)w->x[i]);
+}
+
+/* A training checkpoint says what its numbers' checksum is. It holds for the type it was saved in. */
+static void check_sum(const Safetensors *s, const char *path, const Checkpoint *c) {
+    const char *said = safetensors_metadata(s, "checksum");
+    char here[24];
+    snprintf(here, sizeof here, "%08lx", checksum(c));
+    bool same_type = s->count && s->tensors[0].type == full_precision();
+    if (said && same_type && c->numbers[0].name && strcmp(said, here))
+        fail("%s: its tensors' checksum is %s, they were saved with %s; the file is damaged", path,
+             here, said);
 }
 
 void checkpoint_load(const char *path, const Checkpoint *c) {
@@ -230,7 +281,17 @@ void checkpoint_load(const char *path, const Checkpoint *c) {
     for (int i = 0; i < l.count; i++) {
         const Entry *e = &l.entries[i];
         entry_get(e, safetensors_find(&s, e->name), e->tensor->x);
+        check_finite(path, e);
     }
+    check_sum(&s, path, c);
     list_free(l);
     safetensors_close(&s);
+}
+
+char *checkpoint_text(const char *path, const char *name) {
+    Safetensors s = safetensors_open(path);
+    const char *text = safetensors_metadata(&s, name);
+    char *copy = text ? text_format("%s", text) : NULL;
+    safetensors_close(&s);
+    return copy;
 }

@@ -26,8 +26,8 @@
  *     anything else                       as it is
  *
  * Metadata: "chapter", "option.NAME" for every option that is kept (see cli.h), "state.NAME" for
- * the numbers. Nothing else: the same training gives the same bytes, whenever and on however many
- * threads. */
+ * the numbers, the texts, and a training checkpoint's "checksum" (CRC-32 of its tensors). Nothing
+ * else: the same training gives the same bytes, whenever and on however many threads. */
 #ifndef CHECKPOINT_H
 #define CHECKPOINT_H
 
@@ -47,14 +47,23 @@ typedef struct {
 
 typedef struct {
     const char *name;         /* NULL ends the list */
-    int64_t *i;               /* one of the two is set */
-    uint64_t *u;
+    int64_t *i;               /* a count from 0 to 10^15; one of the three is set */
+    uint64_t *u;              /* below 2^62: how far a stream of random numbers is */
+    double *d;                /* a file need not have it: then it stays as it is */
+    bool optional;            /* nor this one */
 } CheckpointNumber;
 
 typedef struct {
+    const char *name, *text;  /* NULL ends the list; text is written, and not read back */
+} CheckpointText;
+
+enum { CHECKPOINT_PARAMS = 24, CHECKPOINT_NUMBERS = 80, CHECKPOINT_TEXTS = 12 };
+
+typedef struct {
     const Cli *cli;           /* chapter and options to remember */
-    CheckpointParams params[16];
-    CheckpointNumber numbers[32];
+    CheckpointParams params[CHECKPOINT_PARAMS + 1];
+    CheckpointNumber numbers[CHECKPOINT_NUMBERS + 1];
+    CheckpointText texts[CHECKPOINT_TEXTS + 1];
 } Checkpoint;
 
 void checkpoint_save(const char *path, const Checkpoint *c);     /* F32; F64 in the double build */
@@ -68,5 +77,7 @@ void checkpoint_options(const char *path, Cli *cli, bool resume);
  * first one that is missing, surplus or of another shape is named, and nothing is changed. Any
  * float type is read. */
 void checkpoint_load(const char *path, const Checkpoint *c);
+/* a text of the metadata, to be freed; NULL: the file has none of this name */
+char *checkpoint_text(const char *path, const char *name);
 
 #endif

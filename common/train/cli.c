@@ -10,13 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const Command standard_commands[] = {
-    {"train", "train a network, write log, checkpoint and samples to --out"},
-    {"sample", "draw pictures from trained weights"},
-    {"eval", "score trained weights"},
-    {"info", "print the network and its number of parameters"},
-    {0}};
-
 /* ---- small helpers --------------------------------------------------------------------------- */
 
 /* is `word` one of the words of `list`? */
@@ -342,7 +335,6 @@ static void set_given(Cli *c, const Given *given) {
 }
 
 void cli_parse(Cli *c, int argc, char **argv) {
-    if (!c->commands) c->commands = standard_commands;
     c->path = argc > 0 ? argv[0] : c->program;
     c->command = NULL;
     c->line = keep_text(quoted_line(argc, argv));

@@ -63,7 +63,15 @@ typedef struct {
 
 typedef struct {
     const char *name, *help;  /* NULL ends the table */
+    int (*run)(void);         /* returns the exit status */
 } Command;
+
+/* the commands of every chapter, with the functions train, sample, eval, info */
+#define STANDARD_COMMANDS                                                                          \
+    {"train", "train a network, write log, checkpoint and samples to --out", train},              \
+    {"sample", "draw pictures from trained weights", sample},                                     \
+    {"eval", "score trained weights", eval},                                                      \
+    {"info", "print the network and its number of parameters", info}
 
 /* what --config NAME sets: "lr=0.1 batch=100", without spaces inside a value */
 typedef struct {
@@ -73,10 +81,11 @@ typedef struct {
 typedef struct {
     const char *program;      /* the chapter's name */
     const char *about;        /* one line under the usage */
-    const Command *commands;  /* NULL: train, sample, eval, info */
+    const Command *commands;  /* STANDARD_COMMANDS, {0} */
     /* set for a program without commands: what its one argument is, "SAMPLES.npy"; `command` is
      * then that argument */
     const char *operand;
+    struct CommonOptions *common;     /* NULL: none of them are in the table */
     Option *options;
     const Preset *presets;    /* NULL: none */
     const char *command;      /* filled: what is to be done */
@@ -84,7 +93,7 @@ typedef struct {
     const char *line;         /* filled: the command line, quoted as a shell reads it back */
 } Cli;
 
-typedef struct {
+typedef struct CommonOptions {
     uint64_t seed;
     int threads, steps, batch;                    /* threads 0: all processors */
     double lr;

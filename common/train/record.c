@@ -28,13 +28,13 @@ double peak_memory(void) {
 static void add_option(cJSON *options, const Option *o) {
     char text[CLI_TEXT];
     const char *value = cli_text(o, text);
-    if (!value) cJSON_AddNullToObject(options, o->name);
-    else if (o->b) cJSON_AddBoolToObject(options, o->name, *o->b);
-    else if (o->i) cJSON_AddNumberToObject(options, o->name, *o->i);
-    else if (o->d) cJSON_AddNumberToObject(options, o->name, *o->d);
+    if (!value) json_item(options, o->name, NULL);
+    else if (o->b) json_bool(options, o->name, *o->b);
+    else if (o->i) json_number(options, o->name, *o->i);
+    else if (o->d) json_number(options, o->name, *o->d);
     else if (o->u && *o->u < (1ULL << 53)) {
-        cJSON_AddNumberToObject(options, o->name, (double)*o->u);
-    } else cJSON_AddStringToObject(options, o->name, value);
+        json_number(options, o->name, (double)*o->u);
+    } else json_text(options, o->name, value);
 }
 
 /* "model name : ..." of /proc/cpuinfo; where there is none, the kind of machine */
@@ -49,7 +49,7 @@ static void add_cpu(cJSON *record) {
         cpu = colon + 1 + strspn(colon + 1, " ");
         break;
     }
-    cJSON_AddStringToObject(record, "cpu", cpu);
+    json_text(record, "cpu", cpu);
     if (f) fclose(f);
 }
 
@@ -58,20 +58,22 @@ static void add_time(cJSON *record) {
     time_t now = time(NULL);
     struct tm utc;
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    cJSON_AddStringToObject(record, "started", text);
+    json_text(record, "started", text);
 }
 
 cJSON *record_new(const Cli *cli) {
-    cJSON *record = cJSON_CreateObject();
-    cJSON_AddStringToObject(record, "chapter", cli->program);
-    cJSON_AddStringToObject(record, "command", cli->line);
-    cJSON *options = cJSON_AddObjectToObject(record, "options");
+    cJSON *record = json_object();
+    json_text(record, "chapter", cli->program);
+    json_text(record, "command", cli->line);
+    cJSON *options = json_object();
+    json_item(record, "options", options);
     for (const Option *o = cli->options; o->name; o++)
         if (cli_applies(o, cli->command)) add_option(options, o);
     add_time(record);
-    cJSON_AddStringToObject(record, "compiler", COMPILER);
-    cJSON_AddStringToObject(record, "real", sizeof(real) == 8 ? "double" : "float");
-    cJSON_AddNumberToObject(record, "threads", threads_get());
+    json_text(record, "compiler", COMPILER);
+    json_text(record, "real", sizeof(real) == 8 ? "double" : "float");
+    json_number(record, "vector_bytes", vector_bytes());     /* other widths, other roundings */
+    json_number(record, "threads", threads_get());
     add_cpu(record);
     return record;
 }

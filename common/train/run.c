@@ -1,11 +1,11 @@
 #define _GNU_SOURCE   /* vasprintf */
 #include "train/run.h"
 
-#include "train/checkpoint.h"
-#include "base/file.h"
-#include "train/record.h"
-#include "kernels/kernels.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "data/sha256.h"
+#include "train/record.h"
+#include "train/run_state.h"
 
 #include <math.h>
 #include <signal.h>
@@ -25,206 +25,418 @@
 
 /* ---- Ctrl-C ---------------------------------------------------------------------------------- */
 
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number) {
     static const char text[] = "\nstopping after this step; once more stops at once\n";
     caught = number;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    for (int i = 0; i < 3; i++) signal(stop_signals[i], SIG_DFL);
     if (write(STDERR_FILENO, text, sizeof text - 1) < 0) return;   /* nothing to be done then */
 }
 
+/* from the first step on; before it a signal ends the program. One that the parent had ignored (as
+ * nohup does) stays ignored. */
 static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
     caught = 0;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (int i = 0; i < 3; i++)
+        if (!sigaction(stop_signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(stop_signals[i], &action, NULL);
+}
+
+static void release_signals(void) {
+    for (int i = 0; i < 3; i++) {
+        struct sigaction before;
+        if (!sigaction(stop_signals[i], NULL, &before) && before.sa_handler == on_signal)
+            signal(stop_signals[i], SIG_DFL);
+    }
 }
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
 char *run_path(const Run *r, const char *format, ...) {
+    const RunState *s = r->state;
     va_list args;
     va_start(args, format);
     char *name, *path;
     if (vasprintf(&name, format, args) < 0) fail("out of memory");
     va_end(args);
-    path = r->name ? text_format("%s/%s-%s", r->folder, r->name, name) : path_join(r->folder, name);
+    path = s->settings.stage ? text_format("%s/%s-%s", s->folder, s->settings.stage, name)
+                             : path_join(s->folder, name);
     free(name);
     return path;
 }
 
-/* an earlier run's file becomes FILE.old */
-static void set_aside(const char *path) {
-    char *old = text_format("%s.old", path);
-    rename(path, old);                        /* no such file: nothing to set aside */
-    free(old);
-}
-
-static void check_resume(Run *r) {
-    bool there = access(r->checkpoint, F_OK) == 0;
-    if (!there && !r->name) {
-        fail("%s: not found, so there is nothing to go on from; leave --resume out to start anew",
-             r->checkpoint);
-    }
-    r->resumed = there;
-    if (there) checkpoint_options(r->checkpoint, r->cli, true);
-}
-
-void run_start(Run *r, Cli *cli, const CommonOptions *o) {
-    r->cli = cli;
-    r->options = o;
-    if (o->threads) threads_set(o->threads);
-    catch_signals();
-    signal(SIGXFSZ, SIG_IGN);     /* a file at its size limit: an error like a full disk */
-    folder_create(o->out);
-    r->folder = text_format("%s", o->out);
-    r->checkpoint = run_path(r, "checkpoint.safetensors");
-    r->weights = run_path(r, "weights.safetensors");
-    if (o->resume) check_resume(r);
-    r->record = record_new(cli);
-    run_record(r, "commit", BUILD_COMMIT);
-    run_record(r, "flags", BUILD_FLAGS);
-    r->start = seconds_now();
-}
-
-/* ---- the record ------------------------------------------------------------------------------ */
-
-void run_record(Run *r, const char *key, const char *text) {
-    cJSON_DeleteItemFromObjectCaseSensitive(r->record, key);
-    cJSON_AddStringToObject(r->record, key, text);
-}
-
-void run_record_number(Run *r, const char *key, double value) {
-    cJSON_DeleteItemFromObjectCaseSensitive(r->record, key);
-    cJSON_AddNumberToObject(r->record, key, value);
-}
-
-static double wall_seconds(const Run *r) {
-    return r->wall + seconds_now() - r->start;
-}
-
-static void save_record(Run *r, const char *status) {
-    char *path = run_path(r, "run.json");
-    run_record(r, "status", status);
-    run_record_number(r, "steps_done", (double)r->step);
-    run_record_number(r, "resumed_from", (double)r->first);
-    run_record_number(r, "wall_seconds", round(1e3 * wall_seconds(r)) / 1e3);
-    run_record_number(r, "peak_memory_bytes", peak_memory());
-    json_save(path, r->record);
-    free(path);
-}
-
-/* ---- steps ----------------------------------------------------------------------------------- */
-
-static int64_t total_steps(const Run *r) {
-    return r->steps ? *r->steps : r->options->steps;
-}
-
-/* once the checkpoint has been loaded, and the step is known */
-static void begin(Run *r) {
-    char *path = run_path(r, "log.csv");
-    r->started = true;
-    r->first = r->step;
-    if (!r->resumed) {                /* not earlier: a run that cannot start must lose nothing */
-        set_aside(r->checkpoint);
-        set_aside(path);
-    }
-    r->log = runlog_open(path, r->columns, r->resumed, r->step);
-    r->wall = r->log.seconds;
-    r->start = seconds_now();
-    free(path);
-    progress_start(&r->progress, r->name ? r->name : "train", r->step, total_steps(r),
-                   r->options->quiet);
-    save_record(r, "running");
-}
-
-bool run_next(Run *r) {
-    if (!r->started) begin(r);
-    r->under_way = r->step < total_steps(r) && !r->stopping;
-    return r->under_way;
+static int64_t total_steps(const RunState *s) {
+    return s->settings.steps ? *s->settings.steps : s->cli->common->steps;
 }
 
 /* the number of a column; how many there are when `name` is NULL */
-static int column_index(const Run *r, const char *name) {
+static int column_index(const RunState *s, const char *name) {
     int k = 0;
-    for (const char *p = r->columns; ; k++) {
+    for (const char *p = s->settings.columns; ; k++) {
         size_t n = strcspn(p, ",");
         if (name && strlen(name) == n && strncmp(p, name, n) == 0) return k;
         if (!p[n]) break;
         p += n + 1;
     }
-    if (name) die("run_value: log.csv has the columns %s, none is called %s", r->columns, name);
+    if (name) die("run: log.csv has the columns %s, none is called %s", s->settings.columns, name);
     return k + 1;
 }
 
+static void save_text(RunState *s, const char *name, const char *value) {
+    if (s->saved_texts == CHECKPOINT_TEXTS) die("run: more than %d texts", CHECKPOINT_TEXTS);
+    s->saved.texts[s->saved_texts++] = (CheckpointText){name, value};
+}
+
+static void save_number(RunState *s, CheckpointNumber n) {
+    if (s->saved_numbers == CHECKPOINT_NUMBERS) die("run: more than %d numbers", CHECKPOINT_NUMBERS);
+    s->saved.numbers[s->saved_numbers++] = n;
+}
+
+Run *run_start(Cli *cli, RunSettings settings) {
+    Run *r = calloc(1, sizeof *r);
+    RunState *s = calloc(1, sizeof *s);
+    if (!r || !s) fail("out of memory");
+    *s = (RunState){.settings = settings, .cli = cli};
+    r->state = s;
+    if (cli->common->threads) threads_set(cli->common->threads);
+    signal(SIGXFSZ, SIG_IGN);     /* a file at its size limit: an error like a full disk */
+    s->folder = text_format("%s", cli->common->out);
+    s->checkpoint = run_path(r, "checkpoint.safetensors");
+    run_folder_open(s);
+    r->resumed = cli->common->resume && run_folder_resumes(s);
+    s->record = record_new(cli);
+    json_text(s->record, "commit", BUILD_COMMIT);
+    json_text(s->record, "flags", BUILD_FLAGS);
+    s->saved.cli = cli;
+    save_number(s, (CheckpointNumber){"step", .i = &r->step});
+    for (int k = 0, n = column_index(s, NULL); k < n; k++) {    /* of a row that is not full yet */
+        save_number(s, (CheckpointNumber){arena_text(&r->arena, "log.%d.sum", k), .d = &s->sum[k]});
+        save_number(s, (CheckpointNumber){arena_text(&r->arena, "log.%d.count", k),
+                                          .i = &s->measured[k], .optional = true});
+    }
+    if (settings.trained_on) {
+        char *sum = arena_get(&r->arena, SHA256_TEXT);
+        file_sha256(settings.trained_on, sum);
+        save_text(s, "trained_on", sum);
+    }
+    s->start = seconds_now();
+    return r;
+}
+
+/* ---- what is registered ---------------------------------------------------------------------- */
+
+void run_state(Run *r, const char *prefix, Params *p) {
+    RunState *s = r->state;
+    if (s->saved_params == CHECKPOINT_PARAMS) die("run: more than %d Params", CHECKPOINT_PARAMS);
+    s->saved.params[s->saved_params++] = (CheckpointParams){prefix, p, NULL};
+}
+
+/* moments and averages: made when they are needed, or read */
+static void save_like(Run *r, const char *prefix, Params *p, const Params *like) {
+    run_state(r, prefix, p);
+    r->state->saved.params[r->state->saved_params - 1].like = like;
+}
+
+void run_counter(Run *r, const char *name, uint64_t *counter) {
+    save_number(r->state, (CheckpointNumber){name, .u = counter});
+}
+
+Params *run_params(Run *r, const char *prefix) {
+    RunState *s = r->state;
+    if (s->params_count == RUN_PARAMS) die("run_params: more than %d", RUN_PARAMS);
+    Params *p = &s->params[s->params_count++];
+    p->seed = s->cli->common->seed;
+    run_state(r, prefix, p);
+    return p;
+}
+
+static Optimizer *new_optimizer(Run *r, Params *p) {
+    RunState *s = r->state;
+    if (s->optimizer_count == RUN_OPTIMIZERS) die("run: more than %d optimisers", RUN_OPTIMIZERS);
+    Optimizer *o = &s->optimizers[s->optimizer_count++];
+    o->params = p;
+    return o;
+}
+
+Optimizer *run_adam(Run *r, const char *name, Params *p, Adam settings) {
+    Optimizer *o = new_optimizer(r, p);
+    o->adam = settings;
+    save_like(r, arena_text(&r->arena, "%s.m.", name), &o->adam.m, p);
+    save_like(r, arena_text(&r->arena, "%s.v.", name), &o->adam.v, p);
+    save_number(r->state, (CheckpointNumber){arena_text(&r->arena, "%s.step", name),
+                                             .i = &o->adam.step});
+    return o;
+}
+
+Optimizer *run_sgd(Run *r, const char *name, Params *p, Sgd settings) {
+    Optimizer *o = new_optimizer(r, p);
+    o->plain = true;
+    o->sgd = settings;
+    save_like(r, arena_text(&r->arena, "%s.", name), &o->sgd.velocity, p);
+    return o;
+}
+
+void run_ema(Run *r, Optimizer *o, double decay) {
+    RunState *s = r->state;
+    if (s->averaged) die("run_ema: there is one already");
+    s->ema.decay = decay;
+    s->averaged = o;
+    o->ema = &s->ema;
+    save_like(r, "ema.", &s->ema.average, o->params);
+    save_number(s, (CheckpointNumber){"ema.step", .i = &s->ema.step});
+}
+
+Rng *run_rng(Run *r, const char *name) {
+    RunState *s = r->state;
+    if (s->stream_count == RUN_STREAMS) die("run_rng: more than %d streams", RUN_STREAMS);
+    Rng *rng = &s->streams[s->stream_count++];
+    *rng = rng_new(s->cli->common->seed, name);
+    run_counter(r, name, &rng->next);
+    return rng;
+}
+
+Loader *run_order(Run *r, int count, int batch) {
+    RunState *s = r->state;
+    if (s->loader_count == RUN_LOADERS) die("run_loader: more than %d", RUN_LOADERS);
+    Loader *l = &s->loaders[s->loader_count++];
+    l->order = batches_new(count, s->cli->common->seed);
+    l->size = batch;
+    l->index = arena_get(&r->arena, (size_t)batch * sizeof *l->index);
+    l->labels = arena_get(&r->arena, (size_t)batch * sizeof *l->labels);
+    run_counter(r, s->loader_count > 1 ? arena_text(&r->arena, "batches.%d", s->loader_count)
+                                       : "batches", &l->order.next);
+    return l;
+}
+
+Loader *run_loader(Run *r, const Images *images) {
+    Loader *l = run_order(r, images->count, r->state->cli->common->batch);
+    l->images = images;
+    return l;
+}
+
+void loader_next(Loader *l) {
+    batches_next(&l->order, l->size, l->index);
+    for (int i = 0; l->images && i < l->size; i++)
+        l->labels[i] = l->images->labels[l->index[i]];
+}
+
+Tensor *loader_images(Loader *l, Tape *t, double low, double high) {
+    const Images *m = l->images;
+    loader_next(l);
+    Tensor *x = t_input(t, NULL, SHAPE(l->size, m->height, m->width, m->channels));
+    images_get(m, l->size, l->index, low, high, x->x, NULL);
+    return x;
+}
+
+void run_weights(Run *r, Weights w) {
+    RunState *s = r->state;
+    if (s->file_count == RUN_FILES) die("run_weights: more than %d files", RUN_FILES);
+    s->files[s->file_count++] = w;
+}
+
+/* ---- the record ------------------------------------------------------------------------------ */
+
+void run_record(Run *r, const char *key, double value) {
+    json_number(r->state->record, key, value);
+}
+
+void run_data(Run *r, const char *name, const char *checksum) {
+    RunState *s = r->state;
+    json_text(s->record, name, checksum);
+    char *key = arena_text(&r->arena, "data.%s", name);
+    save_text(s, key, arena_text(&r->arena, "%s", checksum));
+    if (!r->resumed) return;
+    char *before = checkpoint_text(s->checkpoint, key);
+    if (before && strcmp(before, checksum) && !cli_given(s->cli, "data"))
+        fail("%s: was trained on other data, %s was %.16s... and is %.16s...; --data DIR says where "
+             "to go on with", s->checkpoint, name, before, checksum);
+    free(before);
+}
+
+void run_fashion(Run *r, const Fashion *data) {
+    for (int i = 0; i < 4; i++) run_data(r, fashion_files[i], data->file[i].sha256);
+}
+
+static double wall_seconds(const RunState *s) {
+    return s->wall + seconds_now() - s->start;
+}
+
+static void describe(const Run *r, const char *status) {
+    RunState *s = r->state;
+    json_text(s->record, "status", status);
+    json_number(s->record, "steps_done", (double)r->step);
+    json_number(s->record, "resumed_from", (double)s->first);
+    json_number(s->record, "wall_seconds", round(1e3 * wall_seconds(s)) / 1e3);
+    json_number(s->record, "peak_memory_bytes", peak_memory());
+    json_number(s->record, "tape_bytes", (double)tape_peak(&r->tape));
+}
+
+static void save_record(const Run *r, const char *status) {
+    char *path = run_path(r, "run.json");
+    describe(r, status);
+    json_save(path, r->state->record);
+    free(path);
+}
+
+/* ---- saving ---------------------------------------------------------------------------------- */
+
+static void use_averages(RunState *s, bool use) {
+    if (!s->averaged || s->averages_in_use == use) return;
+    ema_swap(&s->ema, s->averaged->params);
+    s->averages_in_use = use;
+}
+
+/* the averages instead of the weights they are of */
+static void save_weights(const Run *r, Weights w) {
+    const RunState *s = r->state;
+    Checkpoint c = {.cli = w.cli ? w.cli : s->cli};
+    memcpy(c.params, w.params, sizeof w.params);
+    for (CheckpointParams *p = c.params; p->params; p++)
+        if (s->averaged && p->params == s->averaged->params) p->params = &r->state->ema.average;
+    char *path = w.file ? path_join(s->folder, w.file) : run_path(r, "weights.safetensors");
+    checkpoint_save_half(path, &c);
+    free(path);
+}
+
+/* Weights first: a run is as far as its checkpoint says, weights and all. */
+static void save(const Run *r) {
+    const RunState *s = r->state;
+    if (!s->file_count) save_weights(r, (Weights){.params = {{"", s->saved.params[0].params, NULL}}});
+    for (int i = 0; i < s->file_count; i++) save_weights(r, s->files[i]);
+    checkpoint_save(s->checkpoint, &s->saved);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+/* everything is registered: the checkpoint is read, the files are made */
+static void begin(Run *r) {
+    RunState *s = r->state;
+    char *path = run_path(r, "log.csv");
+    if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
+    s->started = true;
+    s->first = r->step;
+    s->log = runlog_open(path, s->settings.columns, r->resumed, r->step);
+    s->wall = s->log.seconds;
+    s->start = seconds_now();
+    describe(r, "running");
+    char *record_path = run_path(r, "run.json");
+    AtomicFile record = json_file(record_path, s->record);
+    if (!r->resumed) run_folder_set_aside(s);     /* not earlier: a run that cannot start, for want
+                                                     of space, must lose nothing */
+    runlog_commit(&s->log);
+    file_commit(&record);
+    free(path), free(record_path);
+    progress_start(&s->progress, s->settings.stage ? s->settings.stage : "train", r->step,
+                   total_steps(s), s->cli->common->quiet);
+    catch_signals();
+}
+
+static bool is_due(const Run *r, int64_t every) {
+    int64_t step = r->step + r->state->under_way;
+    return step == total_steps(r->state) || step % every == 0;
+}
+
+bool run_every(Run *r, int64_t steps) {
+    bool due = is_due(r, steps);
+    if (due) use_averages(r->state, true);
+    return due;
+}
+
+static void decide(Run *r) {
+    RunState *s = r->state;
+    int64_t tenth = total_steps(s) / 10;
+    if (s->decided) return;
+    s->decided = true;
+    s->stopping = caught != 0;
+    s->saving = s->stopping ||
+                is_due(r, s->settings.save_every ? s->settings.save_every : tenth ? tenth : 1);
+}
+
+bool run_saves(Run *r) {
+    decide(r);
+    if (r->state->saving) use_averages(r->state, true);
+    return r->state->saving;
+}
+
 void run_value(Run *r, const char *column, double value) {
-    int k = column_index(r, column);
+    RunState *s = r->state;
+    int k = column_index(s, column);
     if (k >= RUNLOG_COLUMNS) die("run: more than %d columns", RUNLOG_COLUMNS);
     if (!isfinite(value)) {
-        progress_clear(&r->progress);
+        progress_clear(&s->progress);
         save_record(r, "not finite");
-        fail("step %lld: %s is %g, training stopped; try a smaller --lr, or build with CHECK=1 to "
-             "see where it begins", (long long)r->step + 1, column, value);
+        fail("step %lld: %s is %g, training stopped; a program built with CHECK=1 stops where it "
+             "begins", (long long)r->step + 1, column, value);
     }
-    r->sum[k] += value;
-    r->measured[k]++;
+    s->sum[k] += value;
+    s->measured[k]++;
+}
+
+void run_log(Run *r, const char *column, const Tensor *scalar) {
+    if (scalar->len != 1) die("run_log: %s: %s is no scalar", column, t_describe(scalar));
+    run_value(r, column, (double)scalar->x[0]);
 }
 
 /* "loss 0.1234  kl 12.3" of the means since the last row, for as many as there is room */
-static void make_note(Run *r, int columns) {
+static void make_note(RunState *s, int columns) {
     size_t n = 0;
-    const char *name = r->columns;
-    char note[sizeof r->note] = "";
+    const char *name = s->settings.columns;
+    char note[sizeof s->note] = "";
     for (int k = 0; k < columns; k++, name += strcspn(name, ",") + 1) {
         char part[64];
-        if (!r->measured[k]) continue;
+        if (!s->measured[k]) continue;
         int length = snprintf(part, sizeof part, "%s%.*s %.4g", n ? "  " : "",
-                              (int)strcspn(name, ","), name, r->sum[k] / r->measured[k]);
+                              (int)strcspn(name, ","), name, s->sum[k] / (double)s->measured[k]);
         if (length >= (int)sizeof part || n + (size_t)length >= sizeof note) break;
         n = (size_t)(stpcpy(note + n, part) - note);
     }
-    if (n) strcpy(r->note, note);
+    if (n) strcpy(s->note, note);
 }
 
 static void log_means(Run *r, int columns) {
+    RunState *s = r->state;
     double mean[RUNLOG_COLUMNS];
     for (int k = 0; k < columns; k++) {
-        mean[k] = r->measured[k] ? r->sum[k] / r->measured[k] : NAN;
-        r->sum[k] = r->measured[k] = 0;
+        mean[k] = s->measured[k] ? s->sum[k] / (double)s->measured[k] : NAN;
+        s->sum[k] = 0, s->measured[k] = 0;
     }
-    runlog_row(&r->log, r->step, wall_seconds(r), columns, mean);
+    runlog_row(&s->log, r->step, wall_seconds(s), columns, mean);
 }
 
-void run_step(Run *r) {
-    int columns = column_index(r, NULL);
+static void end_step(Run *r) {
+    RunState *s = r->state;
+    int columns = column_index(s, NULL);
+    decide(r);
+    use_averages(s, false);
     r->step++;
-    r->under_way = false;
-    r->stopping = caught != 0;       /* looked at here alone: saving and stopping go together */
-    make_note(r, columns);
-    if (run_due(r, r->log_every ? r->log_every : 1)) log_means(r, columns);
-    progress_update(&r->progress, r->step, r->note);
+    s->under_way = false;
+    make_note(s, columns);
+    if (is_due(r, s->settings.log_every ? s->settings.log_every : 1)) log_means(r, columns);
+    if (s->saving) save(r);
+    progress_update(&s->progress, r->step, s->note);
 }
 
-bool run_due(const Run *r, int64_t every) {
-    int64_t step = r->step + r->under_way;
-    return step == total_steps(r) || step % every == 0;
-}
-
-bool run_save_due(const Run *r) {
-    int64_t tenth = total_steps(r) / 10;
-    return r->stopping || run_due(r, r->save_every ? r->save_every : tenth ? tenth : 1);
+bool run_next(Run *r) {
+    RunState *s = r->state;
+    if (!s->started) begin(r);
+    if (s->under_way) end_step(r);
+    s->decided = false;
+    s->under_way = r->step < total_steps(s) && !s->stopping;
+    if (s->under_way) tape_reset(&r->tape);
+    return s->under_way;
 }
 
 /* ---- end ------------------------------------------------------------------------------------- */
 
 /* The command that goes on: options of this call alone must be repeated, the checkpoint knows the
  * others. */
-static void print_resume(const Run *r) {
-    char *path = shell_quote(r->cli->path), *folder = shell_quote(r->folder), text[CLI_TEXT];
-    fprintf(stderr, "to go on: %s %s --resume --out %s", path, r->cli->command, folder);
-    for (const Option *o = r->cli->options; o->name; o++) {
+static void print_resume(const RunState *s) {
+    char *path = shell_quote(s->cli->path), *folder = shell_quote(s->folder), text[CLI_TEXT];
+    fprintf(stderr, "to go on: %s %s --resume --out %s", path, s->cli->command, folder);
+    for (const Option *o = s->cli->options; o->name; o++) {
         bool said = strcmp(o->name, "out") == 0 || strcmp(o->name, "resume") == 0;
         if (!o->given || o->keep != KEEP_NOT || said) continue;
         fprintf(stderr, " --%s", o->name);
@@ -239,32 +451,40 @@ static void print_resume(const Run *r) {
 }
 
 static void say_result(const Run *r) {
+    const RunState *s = r->state;
     char time[32];
-    format_time(wall_seconds(r), time);
-    if (r->stopping) {
+    format_time(wall_seconds(s), time);
+    if (s->stopping) {
         fprintf(stderr, "interrupted at step %lld of %lld\n", (long long)r->step,
-                (long long)total_steps(r));
-        print_resume(r);
-    } else if (r->step == r->first && r->resumed) {
+                (long long)total_steps(s));
+        print_resume(s);
+    } else if (r->step == s->first && r->resumed) {
         fprintf(stderr, "%s: has %lld steps already; --steps N with a larger N goes on\n",
-                r->checkpoint, (long long)r->step);
-    } else if (!r->options->quiet) {
+                s->checkpoint, (long long)r->step);
+    } else if (!s->cli->common->quiet) {
         fprintf(stderr, "%lld steps in %s, peak memory %.0f MiB; results are in %s\n",
-                (long long)r->step, time, peak_memory() / 1048576, r->folder);
+                (long long)r->step, time, peak_memory() / 1048576, s->folder);
     }
 }
 
 int run_finish(Run *r) {
-    if (!r->started) begin(r);
-    progress_end(&r->progress, r->step, r->note);
-    save_record(r, r->stopping ? "interrupted" : "finished");
+    RunState *s = r->state;
+    if (!s->started) begin(r);
+    progress_end(&s->progress, r->step, s->note);
+    save_record(r, s->stopping ? "interrupted" : "finished");
     say_result(r);
-    runlog_close(&r->log);
-    int status = r->stopping ? 128 + caught : 0;
-    cJSON_Delete(r->record);
-    free(r->folder);
-    free(r->checkpoint);
-    free(r->weights);
-    *r = (Run){0};
+    runlog_close(&s->log);
+    release_signals();
+    run_folder_close(s);
+    int status = s->stopping ? 128 + caught : 0;
+    for (int i = 0; i < s->optimizer_count; i++)
+        adam_free(&s->optimizers[i].adam), sgd_free(&s->optimizers[i].sgd);
+    for (int i = 0; i < s->params_count; i++) params_free(&s->params[i]);
+    for (int i = 0; i < s->loader_count; i++) batches_free(&s->loaders[i].order);
+    ema_free(&s->ema);
+    cJSON_Delete(s->record);
+    free(s->folder), free(s->checkpoint);
+    tape_free(&r->tape), arena_free(&r->arena);
+    free(s), free(r);
     return status;
 }

@@ -1,77 +1,122 @@
-/* run.h — what surrounds a training loop: folder, log, record, progress, Ctrl-C.
+/* run.h — what surrounds a training loop: folder, log, record, progress, checkpoints, Ctrl-C.
  *
- *     Run run = {.columns = "loss,validation"};
- *     run_start(&run, &cli, &o.common);
- *     ... build the network ...
- *     if (run.resumed) checkpoint_load(run.checkpoint, &all);    // sets run.step, too
- *     while (run_next(&run)) {
- *         ... one step ...
- *         run_value(&run, "loss", loss->x[0]);
- *         run_step(&run);
- *         if (run_save_due(&run)) {
- *             checkpoint_save_half(run.weights, &weights);      // first: a run is as far as its
- *             checkpoint_save(run.checkpoint, &all);            // checkpoint says, weights and all
- *         }
+ *     Run *run = run_start(&cli, (RunSettings){.columns = "loss,validation", .log_every = 10});
+ *     Params *params = run_params(run, "");
+ *     Network net = network_new(params);
+ *     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+ *     run_ema(run, adam, 0.999);
+ *     Loader *loader = run_loader(run, &data.train);
+ *     while (run_next(run)) {
+ *         Tensor *loss = network_loss(&net, loader_images(loader, &run->tape, 0, 1));
+ *         run_log(run, "loss", loss);
+ *         minimise(adam, loss, o.common.lr);
+ *         if (run_every(run, 250)) run_value(run, "validation", validation_loss(&net));
+ *         if (run_saves(run)) save_samples(run, &net);
  *     }
- *     return run_finish(&run);
+ *     return run_finish(run);
  *
- * Files in the folder --out: log.csv (runlog.h), run.json (what was run, where, and what it took)
- * and, by the chapter, checkpoint.safetensors, weights.safetensors and pictures. A run that starts
- * anew where there is one already keeps that one's log and checkpoint as log.csv.old and
- * checkpoint.safetensors.old.
+ * What is registered (parameters, optimisers, averages, random streams, the order of the images) is
+ * saved in checkpoints, and read again before the first step of --resume: the run goes on bit for
+ * bit. Where there are averages, evaluations and pictures are made with them: run_every and
+ * run_saves put them in the weights' place until the step ends.
  *
- * Ctrl-C or SIGTERM: the step is finished, run_save_due says yes, the loop ends, and run_finish
- * prints the command that goes on. A second one ends the program at once. */
+ * Files in --out: log.csv (runlog.h), run.json (what was run, where, and what it took),
+ * checkpoint.safetensors (all that training needs), weights.safetensors (what is passed on), and
+ * the chapter's pictures. A picture is drawn before the checkpoint of its step is saved, so that
+ * whatever kills the program, a resumed run draws it again. Files of an earlier run are renamed,
+ * never overwritten: log.csv.old, then log.csv.old2 ...
+ *
+ * Ctrl-C, SIGTERM or SIGHUP: the step is finished and saved, and run_finish prints the command that
+ * goes on. A second one ends the program at once. */
 #ifndef RUN_H
 #define RUN_H
 
-#include "train/cli.h"
-#include "base/progress.h"
-#include "train/runlog.h"
+#include "data/batches.h"
+#include "data/fashion.h"
+#include "nn/optimizer.h"
+#include "train/checkpoint.h"
 
 typedef struct {
-    /* set before run_start */
     const char *columns;         /* of log.csv after step and seconds: "loss,validation" */
-    /* steps a row; 0: 1. A row holds the means since the last one, or since a --resume. */
-    int log_every;
+    int log_every;               /* steps a row, which holds their means; 0: 1 */
     int save_every;              /* steps between checkpoints; 0: a tenth of the run */
-    const int *steps;            /* where the number of steps is; NULL: --steps */
-    const char *name;            /* of a stage: starts its files' names; NULL: none */
-    /* to be used */
-    bool resumed;                /* there is a checkpoint to load */
-    int64_t step;                /* steps done; save and load it with the checkpoint */
-    char *folder, *checkpoint, *weights;      /* --out, and the two files in it */
-    /* private */
-    Cli *cli;
-    const CommonOptions *options;
-    bool started;
-    RunLog log;
-    Progress progress;
-    bool stopping, under_way;    /* under_way: between run_next and run_step */
-    double start, wall;          /* seconds: when this part began, what earlier ones took */
-    double sum[RUNLOG_COLUMNS];
-    int measured[RUNLOG_COLUMNS];
-    int64_t first;               /* steps at the start */
-    char note[80];               /* "loss 0.123" */
-    struct cJSON *record;        /* run.json */
+    /* where training has several stages, each a run of its own in the same folder */
+    const char *stage;           /* starts its files' names: "prior-log.csv"; NULL: none */
+    const char *later;           /* the stages that build on it: "prior", "top bottom"; or NULL */
+    const char *trained_on;      /* the file of weights this stage builds on; or NULL */
+    const int *steps;            /* how many; NULL: --steps */
+} RunSettings;
+
+typedef struct Run {
+    Tape tape;                   /* of the step; reset before each */
+    Arena arena;                 /* for what lasts as long as the run */
+    int64_t step;                /* steps done */
+    bool resumed;                /* there is a checkpoint to go on from */
+    struct RunState *state;      /* run.c's own */
 } Run;
 
-/* Makes the folder and sets the number of threads. With --resume the checkpoint must be there (a
- * stage without one starts anew: it was not reached), and its options are taken over: build the
+/* Makes the folder and locks it: one training at a time. With --resume the checkpoint must be there
+ * (a stage without one starts anew: it was not reached), and its options are taken over: build the
  * network after this. */
-void run_start(Run *r, Cli *cli, const CommonOptions *o);
-void run_record(Run *r, const char *key, const char *text);   /* into run.json: data checksums */
-void run_record_number(Run *r, const char *key, double value);    /* parameters, final scores */
-/* a file in the folder, "samples-%05d.png"; free it */
-char *run_path(const Run *r, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+Run *run_start(Cli *cli, RunSettings settings);
 
-bool run_next(Run *r);                                     /* is there another step to do? */
-void run_value(Run *r, const char *column, double value);  /* of this step; must be finite */
-void run_step(Run *r);                        /* the step is done: counts, logs, draws progress */
-/* is this step one of every so many, or the last? The same before and after run_step. */
-bool run_due(const Run *r, int64_t every);
-bool run_save_due(const Run *r);              /* every save_every steps, at the end, on Ctrl-C */
-int  run_finish(Run *r);     /* writes run.json; returns the exit status: 0, or 128 + signal */
+/* ---- what is trained and saved: everything belongs to the run, and goes with it ---------------- */
+
+/* a network's parameters, seeded by --seed, saved under the prefix: "", "g." */
+Params *run_params(Run *r, const char *prefix);
+/* Optimisers of one network each; a checkpoint has their state under the name: "adam", "adam.g" */
+Optimizer *run_adam(Run *r, const char *name, Params *p, Adam settings);
+Optimizer *run_sgd(Run *r, const char *name, Params *p, Sgd settings);
+/* averages of this optimiser's weights, one a run */
+void run_ema(Run *r, Optimizer *o, double decay);
+/* a stream of random numbers, of --seed and the name */
+Rng *run_rng(Run *r, const char *name);
+/* anything else: tensors, counters */
+void run_state(Run *r, const char *prefix, Params *p);
+void run_counter(Run *r, const char *name, uint64_t *counter);
+
+/* The order of a set's images, and the batch of the step */
+typedef struct {
+    const Images *images;        /* NULL: of numbers alone */
+    Batches order;
+    int size, *index, *labels;   /* of a batch; its images' numbers, and their classes */
+} Loader;
+Loader *run_loader(Run *r, const Images *images);             /* --batch images at a time */
+Loader *run_order(Run *r, int count, int batch);              /* numbers below count */
+void    loader_next(Loader *l);                               /* the next batch's index and labels */
+Tensor *loader_images(Loader *l, Tape *t, double low, double high);  /* and its images (B,H,W,C) */
+
+/* What is passed on, in half precision: the averages where there are any. One file in --out, by
+ * default weights.safetensors (of a stage: STAGE-weights.safetensors) with the first registered
+ * parameters. */
+typedef struct {
+    const char *file;            /* NULL: the default */
+    const Cli *cli;              /* whose options describe the networks; NULL: the run's */
+    CheckpointParams params[8];
+} Weights;
+void run_weights(Run *r, Weights w);
+
+/* ---- the record ------------------------------------------------------------------------------ */
+
+/* Which data: into run.json, and into checkpoints. A resumed run must have the same, unless --data
+ * is given anew. */
+void run_data(Run *r, const char *name, const char *checksum);
+void run_fashion(Run *r, const Fashion *data);
+void run_record(Run *r, const char *key, double value);       /* parameters, final scores */
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+/* Ends the step under way: counts it, logs, saves if due. Is there another one? */
+bool run_next(Run *r);
+void run_log(Run *r, const char *column, const Tensor *scalar);
+void run_value(Run *r, const char *column, double value);     /* of this step; must be finite */
+/* Is this step one of every so many, or the last? Then the averages are in the weights' place. */
+bool run_every(Run *r, int64_t steps);
+/* The same for steps that are saved: every save_every steps, at the end, on Ctrl-C. */
+bool run_saves(Run *r);
+/* a file in the folder, "samples-%05d.png"; free it */
+char *run_path(const Run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* writes run.json; returns the exit status: 0, or 128 + signal */
+int run_finish(Run *r);
 
 #endif

@@ -65,11 +65,16 @@ RunLog runlog_open(const char *path, const char *columns, bool resume, int64_t s
     file_put(&f, header, strlen(header));
     if (length) keep_rows(&log, &f, text, length, step, header);
     if (before) file_unmap((const uint8_t *)text, mapped);
-    file_commit(&f);
+    file_sync(&f);
     free(header);
-    log.stream = fopen(path, "ae");
-    if (!log.stream) fail("%s: cannot be written: %s", path, strerror(errno));
+    log.begun = f;
     return log;
+}
+
+void runlog_commit(RunLog *log) {
+    file_commit(&log->begun);
+    log->stream = fopen(log->path, "ae");
+    if (!log->stream) fail("%s: cannot be written: %s", log->path, strerror(errno));
 }
 
 void runlog_row(RunLog *log, int64_t step, double seconds, int count, const double *values) {

@@ -1,13 +1,8 @@
 /* classifier — trains the classifier behind the scores, and says what the scores are worth. */
 #include "calibrate.h"
-#include "data/batches.h"
-#include "train/checkpoint.h"
-#include "train/cli.h"
 #include "base/file.h"
-#include "io/json.h"
+#include "train/program.h"
 #include "train/run.h"
-#include "nn/optim.h"
-#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,17 +23,7 @@ static Option options[] = {
      .help = "training images are moved by up to so many pixels each way"},
     {0}};
 
-static const Command commands[] = {
-    {"train", "train the network, write log, checkpoint and weights to --out"},
-    {"eval", "accuracy on the test images of the weights in --out"},
-    {"calibrate", "scores of real pictures spoilt in known ways, by the weights in --out"},
-    {"info", "print the network and its number of parameters"},
-    {0}};
-
-static Cli cli = {.program = "classifier",
-                  .about = "The Fashion-MNIST classifier that the scores are made with.",
-                  .commands = commands,
-                  .options = options};
+static Cli cli;
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
@@ -79,68 +64,30 @@ static double accuracy(const Frozen *f, const Images *set) {
 }
 
 static int train(void) {
-    Run run = {.columns = "loss,validation_accuracy", .log_every = 20};
-    run_start(&run, &cli, &o.common);
-    Fashion data = fashion_load(o.common.data);
-    for (int i = 0; i < 4; i++) run_record(&run, fashion_files[i], data.file[i].sha256);
-    Batches batches = batches_new(data.train.count, o.common.seed);
-    Rng shifts = rng_new(o.common.seed, "shifts");
-    Arena arena = {0};
-    int *batch = arena_get(&arena, (size_t)o.common.batch * sizeof *batch);
-    int *labels = arena_get(&arena, (size_t)o.common.batch * sizeof *labels);
-
-    Frozen f = {.params = {.seed = o.common.seed}};
-    f.net = classifier_new(&f.params);
-    Adam adam = {ADAM_DEFAULTS, .weight_decay = 0.01, .decay_matrices_only = true};
-    Ema ema = {.decay = 0.999};
-    run_record_number(&run, "parameters", (double)params_count(&f.params));
-
-    Checkpoint everything = {.cli = &cli,
-                             .params = {{"", &f.params},
-                                        {"ema.", &ema.average, .like = &f.params},
-                                        {"adam.m.", &adam.m, .like = &f.params},
-                                        {"adam.v.", &adam.v, .like = &f.params}},
-                             .numbers = {{"step", .i = &run.step},
-                                         {"ema.step", .i = &ema.step},
-                                         {"adam.step", .i = &adam.step},
-                                         {"batches", .u = &batches.next},
-                                         {"shifts", .u = &shifts.next}}};
-    Checkpoint weights = {.cli = &cli, .params = {{"", &ema.average}}};
-    if (run.resumed) checkpoint_load(run.checkpoint, &everything);
-
-    Tape tape = {0};
-    while (run_next(&run)) {
-        tape_reset(&tape);
-        batches_next(&batches, o.common.batch, batch);
-        Tensor *x = t_input(&tape, NULL, SHAPE(o.common.batch, SCORE_SIDE, SCORE_SIDE, 1));
-        images_get(&data.train, o.common.batch, batch, 0, 1, x->x, labels);
-        shift_images(o.common.batch, &shifts, x->x);
-
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,validation_accuracy",
+                                             .log_every = 20});
+    Fashion data = fashion_load_least(o.common.data, 10, 1);
+    run_fashion(run, &data);
+    Params *params = run_params(run, "");
+    Frozen f = {.net = classifier_new(params)};
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS, .weight_decay = 0.01,
+                                                           .decay_matrices_only = true});
+    run_ema(run, adam, 0.999);
+    Loader *loader = run_loader(run, &data.train);
+    Rng *shifts = run_rng(run, "shifts");
+    run_record(run, "parameters", (double)params_count(params));
+    while (run_next(run)) {
+        Tensor *x = loader_images(loader, &run->tape, 0, 1);
+        shift_images(o.common.batch, shifts, x->x);
         Tensor *h = classifier_features(&f.net, x);
-        Tensor *loss = t_cross_entropy(classifier_logits(&f.net, h), labels);
-        params_zero_grad(&f.params);
-        backward(loss);
-        adam_step(&adam, &f.params, o.common.lr * lr_cosine(run.step, 200, o.common.steps), 1);
-        ema_update(&ema, &f.params);
-
-        run_value(&run, "loss", (double)loss->x[0]);
-        if (run_due(&run, 500)) {
-            ema_swap(&ema, &f.params);     /* what is kept are the averaged weights */
-            run_value(&run, "validation_accuracy", accuracy(&f, &data.validation));
-            ema_swap(&ema, &f.params);
-        }
-        run_step(&run);
-        if (run_save_due(&run)) {
-            checkpoint_save_half(run.weights, &weights);
-            checkpoint_save(run.checkpoint, &everything);
-        }
+        Tensor *loss = t_cross_entropy(classifier_logits(&f.net, h), loader->labels);
+        run_log(run, "loss", loss);
+        minimise(adam, loss, o.common.lr * lr_cosine(run->step, 200, o.common.steps));
+        if (run_every(run, 500))
+            run_value(run, "validation_accuracy", accuracy(&f, &data.validation));
     }
-    tape_free(&tape);
-    ema_free(&ema), adam_free(&adam), params_free(&f.params);
-    batches_free(&batches);
     fashion_free(&data);
-    arena_free(&arena);
-    return run_finish(&run);
+    return run_finish(run);
 }
 
 /* ---- eval ------------------------------------------------------------------------------------ */
@@ -160,16 +107,12 @@ static int eval(void) {
         printf("%.2f %% of %d test images are named rightly\nsha256 %s\n", percent,
                data.test.count, f.sha256);
     }
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "command", cli.line);
-    cJSON_AddStringToObject(m, "sha256", f.sha256);
-    cJSON_AddNumberToObject(m, "parameters", (double)params_count(&f.params));
-    cJSON_AddNumberToObject(m, "test_images", data.test.count);
-    cJSON_AddNumberToObject(m, "test_accuracy_percent", percent);
-    char *path = path_join(o.common.out, "metrics.json");
-    json_save(path, m);
-    cJSON_Delete(m);
-    free(path);
+    cJSON *m = metrics_new(&cli);
+    json_text(m, "sha256", f.sha256);
+    json_number(m, "parameters", (double)params_count(&f.params));
+    json_number(m, "test_images", data.test.count);
+    json_number(m, "test_accuracy_percent", percent);
+    metrics_save(&cli, m);
     fashion_free(&data);
     frozen_free(&f);
     return 0;
@@ -194,18 +137,25 @@ static int calibrate(void) {
 static int info(void) {
     Params params = {0};
     classifier_new(&params);
-    for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
-    printf("%zu parameters, %d features\n", params_count(&params), SCORE_FEATURES);
+    print_parameters(NULL, &params);
     params_free(&params);
     return 0;
 }
 
+static const Command commands[] = {
+    {"train", "train the network, write log, checkpoint and weights to --out", train},
+    {"eval", "accuracy on the test images of the weights in --out", eval},
+    {"calibrate", "scores of real pictures corrupted in known ways, by the weights in --out",
+     calibrate},
+    {"info", "print the network and its number of parameters", info},
+    {0}};
+
+static Cli cli = {.program = "classifier",
+                  .about = "The Fashion-MNIST classifier that the scores are made with.",
+                  .commands = commands,
+                  .common = &o.common,
+                  .options = options};
+
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    cli_parse(&cli, argc, argv);
-    if (o.common.threads) threads_set(o.common.threads);
-    if (!strcmp(cli.command, "train")) return train();
-    if (!strcmp(cli.command, "eval")) return eval();
-    if (!strcmp(cli.command, "calibrate")) return calibrate();
-    return info();
+    return program_main(&cli, argc, argv);
 }

@@ -1,0 +1,109 @@
+#define _GNU_SOURCE   /* vasprintf */
+#include "train/program.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "io/npy.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+/* Files that are opened later must not get the numbers of closed standard streams. */
+static void open_standard_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) < 0) exit(1);
+}
+
+int program_main(Cli *cli, int argc, char **argv) {
+    open_standard_streams();
+    threads_sleep_when_waiting(argv);
+    cli_parse(cli, argc, argv);
+    if (cli->common->threads) threads_set(cli->common->threads);
+    const Command *c = cli->commands;
+    while (strcmp(c->name, cli->command)) c++;
+    int status = c->run();
+    if (fflush(stdout) || ferror(stdout)) fail("standard output cannot be written");
+    return status;
+}
+
+void print_parameters(const char *network, const Params *p) {
+    for (int i = 0; i < p->count; i++) printf("%s\n", t_describe(p->list[i]));
+    printf("%s%s%zu parameters\n", network ? network : "", network ? ": " : "", params_count(p));
+}
+
+/* ---- trained weights ------------------------------------------------------------------------- */
+
+char *weights_path(const Cli *cli) {
+    const CommonOptions *o = cli->common;
+    return o->weights ? text_format("%s", o->weights) : path_join(o->out, "weights.safetensors");
+}
+
+void weights_options(Cli *cli) {
+    char *path = weights_path(cli);
+    checkpoint_options(path, cli, false);
+    free(path);
+}
+
+void weights_load(const Cli *cli, const CheckpointParams *params) {
+    Checkpoint c = {.cli = cli};
+    for (int i = 0; params[i].params; i++) c.params[i] = params[i];
+    char *path = weights_path(cli);
+    checkpoint_load(path, &c);
+    free(path);
+}
+
+void weights_load_one(const Cli *cli, Params *p) {
+    weights_load(cli, (CheckpointParams[]){{"", p, NULL}, {0}});
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+char *output_path(const Cli *cli, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *name, *path;
+    if (vasprintf(&name, format, args) < 0) fail("out of memory");
+    va_end(args);
+    folder_create(cli->common->out);
+    path = path_join(cli->common->out, name);
+    if (!cli->common->quiet && strcmp(cli->command, "train")) printf("%s\n", path);
+    free(name);
+    return path;
+}
+
+void save_grid(const Cli *cli, char *path, const real *images, Grid g) {
+    picture_save(path, images, g, cli->line);
+    free(path);
+}
+
+void samples_save(const Cli *cli, const real *images, Grid g) {
+    Arena arena = {0};
+    size_t n = (size_t)g.count * (size_t)(g.height * g.width * g.channels);
+    real *unit = arena_get(&arena, n * sizeof *unit);
+    double range = g.high - g.low;
+    k_affine(n, images, (real)(1 / range), (real)(-g.low / range), unit);
+    char *numbers = path_join(cli->common->out, "samples.npy");
+    save_grid(cli, path_join(cli->common->out, "samples.png"), images, g);
+    npy_save(numbers, unit, SHAPE(g.count, g.height, g.width, g.channels));
+    free(numbers);
+    arena_free(&arena);
+}
+
+cJSON *metrics_new(const Cli *cli) {
+    cJSON *m = json_object();
+    json_text(m, "command", cli->line);
+    return m;
+}
+
+void metrics_save(const Cli *cli, cJSON *metrics) {
+    char *path = output_path(cli, "metrics.json");
+    json_save(path, metrics);
+    cJSON_Delete(metrics);
+    free(path);
+}

@@ -1,0 +1,48 @@
+/* program.h — what the commands of all chapters' programs share.
+ *
+ *   - program_main                  parses the command line, runs the command
+ *   - print_parameters              for info
+ *   - weights_path, weights_options, weights_load      what sample and eval read
+ *   - output_path, save_grid, samples_save, metrics_new, metrics_save      what they write to --out */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "io/json.h"
+#include "io/picture.h"
+#include "train/checkpoint.h"
+
+/* Returns the exit status: the command's, or 1 if what it printed could not be written. */
+int program_main(Cli *cli, int argc, char **argv);
+
+/* every tensor, and how many numbers are trained; network NULL if there is only one */
+void print_parameters(const char *network, const Params *p);
+
+/* ---- trained weights ------------------------------------------------------------------------- */
+
+/* --weights, or weights.safetensors, which training left in --out; the caller frees it */
+char *weights_path(const Cli *cli);
+/* Before the networks are built: takes over the options that describe them. */
+void weights_options(Cli *cli);
+/* parameters by the prefix they have in the file: weights_load(&cli, (CheckpointParams[]){{"", p},
+ * {0}}) */
+void weights_load(const Cli *cli, const CheckpointParams *params);
+/* the only parameters of a file */
+void weights_load_one(const Cli *cli, Params *p);
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+/* A file in --out, which is made if it is not there. The user is told of it, unless --quiet or while
+ * training. The caller frees it. */
+char *output_path(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* a PNG of images, which carries the command line; frees `path` */
+void save_grid(const Cli *cli, char *path, const real *images, Grid g);
+/* the pictures that were drawn so far: samples.png, and samples.npy (count,height,width,channels)
+ * with g.low to g.high as 0 to 1, which build/score reads */
+void samples_save(const Cli *cli, const real *images, Grid g);
+
+/* metrics.json: the command is in it; the caller adds to it */
+cJSON *metrics_new(const Cli *cli);
+/* writes it, and frees it */
+void metrics_save(const Cli *cli, cJSON *metrics);
+
+#endif

@@ -1,0 +1,27 @@
+/* report.h — how a chapter's eval scores its samples.
+ *
+ *     Judge judge = report_judge(&data);             // first: what is missing is said before the work
+ *     ... draw n pictures x ...
+ *     report_samples(&cli, &judge, (Samples){n, x, labels}, metrics);
+ *     judge_free(&judge); */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "eval/scores.h"
+#include "train/program.h"
+
+/* with the classifier of this repository, found from the program's own place */
+Judge report_judge(const Fashion *data);
+
+typedef struct {
+    int n;
+    const real *x;               /* (n,28,28,1) in [0,1] */
+    const int *labels;           /* the classes they were to be; NULL: none */
+    int neighbours;              /* pictures shown beside their nearest */
+} Samples;
+
+/* Prints the sheet unless --quiet, adds it to the metrics as "scores", writes classes.csv and
+ * neighbours.png to --out. */
+void report_samples(const Cli *cli, const Judge *judge, Samples s, cJSON *metrics);
+
+#endif

@@ -1,0 +1,136 @@
+/* run_folder.c — the folder of a run: one training at a time, and nothing of an earlier one lost. */
+#define _GNU_SOURCE   /* flock */
+#include "train/run_state.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/sha256.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the lock -------------------------------------------------------------------------------- */
+
+/* the process that holds the lock on the folder, by /proc/locks; 0: not known */
+static long lock_holder(int folder) {
+    struct stat s;
+    char line[256];
+    long holder = 0;
+    FILE *f = fopen("/proc/locks", "re");
+    if (fstat(folder, &s)) s.st_ino = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        long pid;
+        unsigned long long inode;
+        if (sscanf(line, "%*d: FLOCK %*s %*s %ld %*x:%*x:%llu", &pid, &inode) == 2 &&
+            inode == (unsigned long long)s.st_ino) holder = pid;
+    }
+    if (f) fclose(f);
+    return holder;
+}
+
+/* "weights.safetensors.1234.tmp" of process 1234, if that one is no more */
+static bool is_abandoned(const char *name) {
+    size_t n = strlen(name);
+    if (n < 6 || strcmp(name + n - 4, ".tmp")) return false;
+    const char *dot = name + n - 5;
+    while (dot > name && *dot >= '0' && *dot <= '9') dot--;
+    int pid = *dot == '.' ? atoi(dot + 1) : 0;
+    return pid > 0 && kill(pid, 0) && errno == ESRCH;
+}
+
+static void remove_abandoned(const char *folder) {
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d)); )
+        if (is_abandoned(e->d_name)) unlinkat(dirfd(d), e->d_name, 0);
+    if (d) closedir(d);
+}
+
+void run_folder_open(RunState *s) {
+    folder_create(s->folder);
+    s->lock = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+        long pid = lock_holder(s->lock);
+        char who[40] = "another process";
+        if (pid) snprintf(who, sizeof who, "process %ld", pid);
+        fail("%s: %s is training in this folder; wait for it, or choose another with --out",
+             s->folder, who);
+    }
+    remove_abandoned(s->folder);
+}
+
+void run_folder_close(RunState *s) {
+    if (s->lock >= 0) close(s->lock);
+}
+
+/* ---- going on -------------------------------------------------------------------------------- */
+
+/* Was the checkpoint trained on the weights that are there now? (One that does not say is taken to
+ * be.) */
+static bool fits(const RunState *s) {
+    if (!s->settings.trained_on) return true;
+    char sum[SHA256_TEXT];
+    file_sha256(s->settings.trained_on, sum);
+    char *before = checkpoint_text(s->checkpoint, "trained_on");
+    bool same = !before || !strcmp(before, sum);
+    free(before);
+    return same;
+}
+
+bool run_folder_resumes(RunState *s) {
+    bool there = access(s->checkpoint, F_OK) == 0;
+    if (!there && !s->settings.stage)
+        fail("%s: not found, so there is nothing to go on from; leave --resume out to start anew",
+             s->checkpoint);
+    if (there && !fits(s)) {
+        fprintf(stderr, "%s: was trained on other weights than %s holds now; this stage starts "
+                        "anew\n", s->checkpoint, s->settings.trained_on);
+        return false;
+    }
+    if (there) checkpoint_options(s->checkpoint, s->cli, true);
+    return there;
+}
+
+/* ---- starting anew --------------------------------------------------------------------------- */
+
+/* FOLDER/NAME becomes FOLDER/NAME.old, or .old2 ... if there is one; what was renamed is added to
+ * `said`. */
+static void set_aside(const char *folder, const char *name, char said[static 200]) {
+    char *path = path_join(folder, name), *old = text_format("%s.old", path);
+    for (int k = 2; access(path, F_OK) == 0 && access(old, F_OK) == 0; k++) {
+        free(old);
+        old = text_format("%s.old%d", path, k);
+    }
+    if (rename(path, old) == 0) {
+        size_t n = strlen(said);
+        snprintf(said + n, 200 - n, "%s%s", n ? ", " : "", strrchr(old, '/') + 1);
+    }
+    free(path), free(old);
+}
+
+static void set_stage_aside(const char *folder, const char *stage, char said[static 200]) {
+    static const char *const files[] = {"checkpoint.safetensors", "log.csv", "run.json",
+                                        "weights.safetensors"};
+    for (int i = 0; i < 4; i++) {
+        char *name = *stage ? text_format("%s-%s", stage, files[i]) : text_format("%s", files[i]);
+        set_aside(folder, name, said);
+        free(name);
+    }
+}
+
+void run_folder_set_aside(RunState *s) {
+    char said[200] = "", *later = text_format("%s", s->settings.later ? s->settings.later : ""), *p;
+    set_stage_aside(s->folder, s->settings.stage ? s->settings.stage : "", said);
+    for (char *t = strtok_r(later, " ", &p); t; t = strtok_r(NULL, " ", &p))
+        set_stage_aside(s->folder, t, said);
+    if (s->settings.stage) set_aside(s->folder, "weights.safetensors", said);   /* of all stages */
+    if (*said) fprintf(stderr, "%s: an earlier run's files are kept as %s\n", s->folder, said);
+    free(later);
+}

@@ -1,0 +1,51 @@
+/* run_state.h — what run.c and run_folder.c know of a run. */
+#ifndef RUN_STATE_H
+#define RUN_STATE_H
+
+#include "base/progress.h"
+#include "io/json.h"
+#include "train/run.h"
+#include "train/runlog.h"
+
+enum { RUN_PARAMS = 8, RUN_OPTIMIZERS = 8, RUN_STREAMS = 8, RUN_LOADERS = 4, RUN_FILES = 4 };
+
+typedef struct RunState {
+    RunSettings settings;
+    Cli *cli;
+    char *folder, *checkpoint;       /* --out, and the checkpoint in it */
+    int lock;                        /* the folder's descriptor, locked */
+    /* registered */
+    Params params[RUN_PARAMS];
+    Optimizer optimizers[RUN_OPTIMIZERS];
+    Rng streams[RUN_STREAMS];
+    Loader loaders[RUN_LOADERS];
+    Weights files[RUN_FILES];
+    int params_count, optimizer_count, stream_count, loader_count, file_count;
+    Ema ema;
+    Optimizer *averaged;             /* whose weights `ema` averages; NULL: none */
+    Checkpoint saved;                /* all of it */
+    int saved_params, saved_numbers, saved_texts;
+    /* the step under way */
+    bool started, under_way, averages_in_use;
+    bool decided, saving, stopping;  /* looked at once a step, so that saving and stopping agree */
+    RunLog log;
+    Progress progress;
+    double sum[RUNLOG_COLUMNS];      /* of the columns since the last row */
+    int64_t measured[RUNLOG_COLUMNS];
+    char note[80];                   /* "loss 0.123" */
+    int64_t first;                   /* steps at the start */
+    double start, wall;              /* seconds: when this part began, what earlier ones took */
+    cJSON *record;                   /* run.json */
+} RunState;
+
+/* ---- run_folder.c: the files of --out ---------------------------------------------------------- */
+
+/* one training in a folder at a time; removes what killed programs have left half-written */
+void run_folder_open(RunState *s);
+/* Is there a checkpoint to go on from? Takes its options over. */
+bool run_folder_resumes(RunState *s);
+/* renames what an earlier run has left, and says so */
+void run_folder_set_aside(RunState *s);
+void run_folder_close(RunState *s);
+
+#endif
