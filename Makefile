@@ -65,9 +65,12 @@ help:
 	@echo "variables: CC=clang  OPENMP=0  VECTOR=16|32|64  CHECK=1 (stop at the first NaN)"
 
 # ---- packages -----------------------------------------------------------------------------------
-.PHONY: setup
+# demo, test, data and setup install what is missing; everything else says what is missing
+.PHONY: setup needed
 setup:
 	@sh tests/setup.sh
+needed: $(filter setup,$(if $(filter demo test data setup,$(MAKECMDGOALS)),setup))
+	@sh tests/setup.sh --check $(if $(filter test-% check mutants,$(MAKECMDGOALS)),libcriterion-dev liblapacke-dev)
 
 # ---- the library, once in float and once in double ------------------------------------------------
 COMMON := $(wildcard common/*/*.c)
@@ -80,11 +83,11 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(FLAGS)' | cmp -s - $@ || echo '$(CC) $(FLAGS)' > $@
 .PHONY: FORCE
 
-$(BUILD)/float/%.o: %.c $(BUILD)/flags | setup
+$(BUILD)/float/%.o: %.c $(BUILD)/flags | needed
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/double/%.o: %.c $(BUILD)/flags | setup
+$(BUILD)/double/%.o: %.c $(BUILD)/flags | needed
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -DREAL_DOUBLE -MMD -MP -c $< -o $@
 
@@ -117,28 +120,34 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(wildcard common/tools/*/main.c))))
 build: $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%) $(BUILD)/golden
 
 .SECONDEXPANSION:
-chapter_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter-out chapters/$(2)/test_%,$(wildcard chapters/$(2)/*.c)))
-tested_objects = $(filter-out %/main.o,$(call chapter_objects,$(1),$(2)))
-test_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard chapters/$(2)/test_*.c))
+# a chapter is a library, which its program, its tests and its golden part are linked with
+objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+chapter_sources = $(filter-out %/main.c chapters/$(1)/test_%,$(wildcard chapters/$(1)/*.c chapters/$(1)/experiments/*.c))
 
-$(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $$(call chapter_objects,float,$$*) $(BUILD)/libfloat.a
+define chapter_library
+$(CHAPTERS:%=$(BUILD)/$(1)/lib%.a): $(BUILD)/$(1)/lib%.a: $$$$(call objects,$(1),$$$$(call chapter_sources,$$$$*))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(eval $(call chapter_library,float))
+$(eval $(call chapter_library,double))
+
+$(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/tools/$$*/*.c)) $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- golden: our networks against tensors of the official code ---------------------------------------------
-GOLDEN_CHAPTERS := $(filter-out golden,$(patsubst tests/golden/%.c,%,$(wildcard tests/golden/*.c)))
+# build/golden FILE... asks the programs in golden.d, one for each table of models in tests/golden
+GOLDEN_PARTS := $(filter-out golden,$(patsubst tests/golden/%.c,%,$(wildcard tests/golden/*.c)))
 
-# chapters use the same names for different things, so each is linked into one object of its own, of
-# which only its table of models can be seen
-$(GOLDEN_CHAPTERS:%=$(BUILD)/golden.d/%.o): $(BUILD)/golden.d/%.o: $(BUILD)/float/tests/golden/%.o $$(call tested_objects,float,$$*)
+$(GOLDEN_PARTS:%=$(BUILD)/golden.d/%): $(BUILD)/golden.d/%: tests/golden/golden.c $(BUILD)/float/tests/golden/%.o $$(filter $(BUILD)/float/lib$$*.a,$(CHAPTERS:%=$(BUILD)/float/lib%.a)) $(BUILD)/libfloat.a
 	@mkdir -p $(@D)
-	ld -r $^ -o $@
-	objcopy --keep-global-symbol=golden_$* $@
+	$(CC) $(FLAGS) -DGOLDEN_PART=golden_$* $^ -o $@ $(LIBS)
 
-$(BUILD)/golden: $(BUILD)/float/tests/golden/golden.o $(GOLDEN_CHAPTERS:%=$(BUILD)/golden.d/%.o) $(BUILD)/libfloat.a
-	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+$(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
+	install -m 755 $< $@
 
 # ---- tests --------------------------------------------------------------------------------------------
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
@@ -155,7 +164,7 @@ $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/tes
 
 $(BUILD)/tests/steps-$(1): $(NETS:%.c=$(BUILD)/$(1)/%.o)
 
-$(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $$$$(call test_objects,$(1),$$$$*) $$$$(call tested_objects,$(1),$$$$*) $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
+$(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $$$$(call objects,$(1),$$$$(wildcard chapters/$$$$*/test_*.c)) $(BUILD)/$(1)/lib%.a $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)
 	$$(CC) $$(FLAGS) $$^ -o $$@ -lcriterion $$(LIBS)
 endef
@@ -166,7 +175,7 @@ $(BUILD)/tests/eval-float $(BUILD)/tests/eval-double: private LIBS += -llapacke
 $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
 
 .PHONY: test test-chapter
-test: $(TEST_PROGRAMS) build docs-check
+test: $(TEST_PROGRAMS) build docs-check | setup
 	@$(RUN) all $(TEST_PROGRAMS)
 
 test-chapter: build
@@ -209,7 +218,7 @@ sweep-%: $(BUILD)/%
 	BUILD=$(BUILD) sh chapters/$*/sweep.sh build/runs/$*-sweep
 	@sh plots/plot.sh $* build/runs/$*-sweep build/runs/$*-sweep
 
-plot-%: setup
+plot-%:
 	@sh plots/plot.sh $* notebooks-data/$* plots/$*
 
 .PHONY: plots demo

@@ -11,6 +11,8 @@
 #include "nn/optim.h"
 #include "stops.h"
 
+#include <math.h>
+
 SUITE(checkpoint);
 
 /* ---- helpers ---------------------------------------------------------------------------------- */
@@ -38,7 +40,8 @@ static void call(char *word, char *word2, char *word3) {
     common = (CommonOptions){
         .seed = 3, .steps = 10, .batch = 4, .lr = 0.5, .config = "default", .out = "o"};
     hidden = 5;
-    cli = (Cli){.program = "ae", .options = options};
+    cli = (Cli){.program = "ae", .options = options,
+                .commands = (const Command[]){{"train", "", NULL}, {"sample", "", NULL}, {0}}};
     argv[1] = word, argv[2] = word2, argv[3] = word3;
     cli_parse(&cli, word3 ? 4 : word2 ? 3 : 2, argv);
 }
@@ -268,4 +271,47 @@ Test(checkpoint, remembers_the_options) {
     call("sample", NULL, NULL);
     checkpoint_options(path, &cli, false);
     cr_assert(common.lr == 0.5 && hidden == 9);
+}
+
+/* a copy of the file with the text replaced by another of the same length */
+static void replace_text(const char *path, const char *from, const char *to) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    uint8_t *copy = malloc(n), *at;
+    memcpy(copy, bytes, n);
+    file_unmap(bytes, n);
+    at = memmem(copy, n, from, strlen(from));
+    cr_assert(at, "%s has no %s", path, from);
+    memcpy(at, to, strlen(to));
+    file_write(path, copy, n);
+    free(copy);
+}
+
+/* are counts that no training has counted, and damaged numbers, refused? */
+Test(checkpoint, refuses_what_is_damaged) {
+    Net a;
+    int64_t step = 12345;
+    const char *path = place("h.safetensors");
+    call("train", NULL, NULL);
+    make_net(&a, 1, 7);
+    Checkpoint c = {.cli = &cli, .params = {{"", &a.params}}, .numbers = {{"step", .i = &step}}};
+    static const char *const wrong[] = {"-1234", "1e100", "0x123", "9999999999999999999"};
+    for (int k = 0; k < 4; k++) {
+        char text[60];
+        checkpoint_save(path, &c);
+        snprintf(text, sizeof text, "\"state.step\":\"%s\"", wrong[k]);
+        if (strlen(wrong[k]) == 5) replace_text(path, "\"state.step\":\"12345\"", text);
+        else step = 1000000000000001, checkpoint_save(path, &c), step = 12345;
+        load_refused(path, &c, "which no training has counted; the file is damaged");
+    }
+    checkpoint_save(path, &c);
+    real before = a.line.b->x[0], after = before + 1;
+    char from[sizeof before + 1] = "", to[sizeof before + 1] = "";
+    memcpy(from, &before, sizeof before), memcpy(to, &after, sizeof after);
+    replace_text(path, from, to);
+    load_refused(path, &c, "checksum");
+    a.line.b->x[0] = NAN;
+    checkpoint_save(path, &c);
+    load_refused(path, &c, "number 0 of enc.1.bias is nan");
+    params_free(&a.params);
 }

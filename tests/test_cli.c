@@ -27,6 +27,11 @@ static Option options[] = {
      .help = "pictures"},
     {0}};
 static const Preset presets[] = {{"hinton2006", "lr=0.1 batch=100 hidden=1000"}, {0}};
+static const Command commands[] = {{"train", "train a network", NULL},
+                                   {"sample", "draw pictures", NULL},
+                                   {"eval", "score", NULL},
+                                   {"info", "print the network", NULL},
+                                   {0}};
 static Cli cli;
 
 /* parses "train --lr 3" with the defaults fresh */
@@ -44,7 +49,8 @@ static void parse(const char *words) {
                     .activation = "relu",
                     .scale = 3,
                     .count = 64};
-    cli = (Cli){.program = "ae", .about = "autoencoders", .options = options, .presets = presets};
+    cli = (Cli){.program = "ae", .about = "autoencoders", .commands = commands,
+                .options = options, .presets = presets};
     argv[0] = "build/ae";
     strcpy(copy, words);
     for (char *w = strtok(copy, " "); w; w = strtok(NULL, " ")) argv[argc++] = w;
@@ -100,7 +106,7 @@ Test(cli, a_letter_and_a_name_mean_what_the_command_knows_them_as) {
         int argc = 1;
         pictures = sampling_steps = 0;
         o.common.steps = 3000;
-        cli = (Cli){.program = "ddpm", .options = table};
+        cli = (Cli){.program = "ddpm", .commands = commands, .options = table};
         strcpy(copy, lines[i]);
         for (char *w = strtok(copy, " "); w; w = strtok(NULL, " ")) argv[argc++] = w;
         cli_parse(&cli, argc, argv);

@@ -7,7 +7,7 @@
 #include "io/lettering.h"
 #include "io/npy.h"
 #include "io/picture.h"
-#include "train/results.h"
+#include "train/program.h"
 #include "io/safetensors.h"
 #include "stops.h"
 
@@ -507,9 +507,10 @@ Test(io, samples_are_a_picture_and_numbers_between_0_and_1) {
         double low = ranges[k].low, range = ranges[k].high - low;
         real x[12];
         for (int i = 0; i < 12; i++) x[i] = (real)(low + range * i / 11);
-        samples_save(&(CommonOptions){.out = folder}, x,
+        Cli cli = {.common = &(CommonOptions){.out = folder}};
+        samples_save(&cli, x,
                      (Grid){.count = 2, .height = 2, .width = 3, .channels = 1, .low = low,
-                            .high = ranges[k].high}, NULL);
+                            .high = ranges[k].high});
         char *numbers = path_join(folder, "samples.npy");
         char *picture = path_join(folder, "samples.png");
         Npy a = npy_open(numbers);

@@ -1,12 +1,12 @@
 /* test_run.c — what surrounds a training loop: log, record, resuming, Ctrl-C, progress. */
 #include "testing.h"
 
-#include "data/batches.h"
 #include "train/checkpoint.h"
 #include "base/file.h"
 #include "io/json.h"
 #include "train/run.h"
-#include "nn/optim.h"
+#include "train/runlog.h"
+#include "base/progress.h"
 #include "stops.h"
 
 #include <math.h>
@@ -32,7 +32,8 @@ static void parse(const char *words) {
                              .config = "default",
                              .out = folder,
                              .quiet = true};
-    cli = (Cli){.program = "toy", .options = options};
+    cli = (Cli){.program = "toy", .common = &common, .options = options,
+                .commands = (const Command[]){{"train", "", NULL}, {0}}};
     argv[0] = "build/toy";
     strcpy(copy, words);
     for (char *w = strtok(copy, " "); w; w = strtok(NULL, " ")) argv[argc++] = w;
@@ -44,55 +45,67 @@ static void new_folder(void) {
     strcpy(folder, temporary_folder());
 }
 
-static struct { int stop_at, nan_at, stop_twice; } plan;
+static struct {
+    int stop_at, nan_at, stop_twice, signal, log_every;
+    const char *data, *trained_on;
+} plan;
+
+/* a text that stands for the pictures of a step */
+static void save_picture(const Run *run, const Tensor *w) {
+    char *path = run_path(run, "picture"), text[40];
+    snprintf(text, sizeof text, "step %d: %.9g", (int)run->step + 1, (double)w->x[0]);
+    file_write(path, text, strlen(text));
+    free(path);
+}
 
 static int train(const char *words) {
     parse(words);
-    Run run = {.columns = "loss,extra", .save_every = 4};
-    run_start(&run, &cli, &common);
-    run_record(&run, "data", "none");
-    Params params = {.seed = common.seed};
-    Tensor *w = param(scope(&params, "layer"), "w", INIT_NORMAL, 1, SHAPE(2, 3));
-    Adam adam = {ADAM_DEFAULTS};
-    Batches batches = batches_new(7, common.seed);
-    Rng noise = rng_new(common.seed, "noise");
-    Tape tape = {0};
-    Checkpoint all = {
-        .cli = &cli,
-        .params = {{"", &params}, {"adam.m.", &adam.m, &params}, {"adam.v.", &adam.v, &params}},
-        .numbers = {{"step", .i = &run.step},
-                    {"adam.step", .i = &adam.step},
-                    {"batches", .u = &batches.next},
-                    {"noise", .u = &noise.next}}};
-    if (run.resumed) checkpoint_load(run.checkpoint, &all);
-    while (run_next(&run)) {
-        tape_reset(&tape);
-        int index[2];
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,extra", .save_every = 4,
+                                             .log_every = plan.log_every,
+                                             .trained_on = plan.trained_on,
+                                             .stage = plan.trained_on ? "second" : NULL});
+    run_data(run, "data", plan.data ? plan.data : "none");
+    Params *params = run_params(run, "");
+    Tensor *w = param(scope(params, "layer"), "w", INIT_NORMAL, 1, SHAPE(2, 3));
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    Loader *order = run_order(run, 7, 2);
+    Rng *noise = run_rng(run, "noise");
+    while (run_next(run)) {
         real target[6];
-        batches_next(&batches, 2, index);
-        rng_normal(&noise, 6, target);
-        target[0] += (real)index[0];
-        Tensor *loss = t_mse(t_use(&tape, w), t_input(&tape, target, SHAPE(2, 3)));
-        params_zero_grad(&params);
-        backward(loss);
-        adam_step(&adam, &params, common.lr, 1);
-        if (run.step + 1 == plan.stop_at) raise(SIGINT);
-        if (run.step + 1 == plan.stop_at && plan.stop_twice) raise(SIGINT);
-        run_value(&run, "loss", run.step + 1 == plan.nan_at ? (double)NAN : (double)loss->x[0]);
-        if (run.step % 3 == 0) run_value(&run, "extra", 0.5);
-        run_step(&run);
-        if (run_save_due(&run)) checkpoint_save(run.checkpoint, &all);
+        loader_next(order);
+        rng_normal(noise, 6, target);
+        target[0] += (real)order->index[0];
+        Tensor *loss = t_mse(t_use(&run->tape, w), t_input(&run->tape, target, SHAPE(2, 3)));
+        if (run->step + 1 == plan.stop_at) raise(plan.signal ? plan.signal : SIGINT);
+        if (run->step + 1 == plan.stop_at && plan.stop_twice) raise(SIGINT);
+        run_value(run, "loss", run->step + 1 == plan.nan_at ? (double)NAN : (double)loss->x[0]);
+        if (run->step % 3 == 0) run_value(run, "extra", 0.5);
+        minimise(adam, loss, common.lr);
+        if (run_saves(run)) save_picture(run, w);
     }
-    int status = run_finish(&run);
-    params_free(&params);
-    adam_free(&adam);
-    batches_free(&batches);
-    tape_free(&tape);
-    return status;
+    return run_finish(run);
 }
 
 static void train_it(void *words) {
     exit(train(words));
+}
+
+/* what a child process says on stderr while training; its exit status */
+static int output_of(const char *words, char *text, size_t size) {
+    int result;
+    FILE *f = tmpfile();
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        in_child = true;
+        dup2(fileno(f), STDERR_FILENO);
+        exit(train(words));
+    }
+    waitpid(child, &result, 0);
+    rewind(f);
+    text[fread(text, 1, size - 1, f)] = 0;
+    fclose(f);
+    return WIFEXITED(result) ? WEXITSTATUS(result) : -WTERMSIG(result);
 }
 
 /* a file of the run as text; kept for the rest of the test */
@@ -142,33 +155,56 @@ Test(run, writes_one_row_a_step) {
 Test(run, writes_means_over_log_every_steps) {
     new_folder();
     parse("train --steps 5");
-    Run run = {.columns = "loss", .log_every = 2};
-    run_start(&run, &cli, &common);
-    for (int i = 1; run_next(&run); i++) {
-        run_value(&run, "loss", i);
-        run_step(&run);
-    }
-    run_finish(&run);
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss", .log_every = 2});
+    run_params(run, "");
+    for (int i = 1; run_next(run); i++) run_value(run, "loss", i);
+    run_finish(run);
     char log[1000];
     without_seconds(text_of("log.csv"), log);
     cr_assert_str_eq(log, "step,loss\n2,1.5\n4,3.5\n5,5\n");
 }
 
-/* is run_due true of the same steps before run_step, where values are measured, and after it, where
- * files are written? */
-Test(run, is_due_at_the_same_steps_before_and_after_run_step) {
+/* is every third step one of every three, and the last one, too? */
+Test(run, evaluates_every_so_many_steps_and_at_the_end) {
     new_folder();
     parse("train --steps 7");
-    Run run = {.columns = "loss"};
-    run_start(&run, &cli, &common);
-    while (run_next(&run)) {
-        bool before = run_due(&run, 3);
-        run_step(&run);
-        cr_assert_eq(run_due(&run, 3), before);
-        cr_assert_eq(before, run.step == 3 || run.step == 6 || run.step == 7, "step %d",
-                     (int)run.step);
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss"});
+    run_params(run, "");
+    while (run_next(run)) {
+        int step = (int)run->step + 1;
+        cr_assert_eq(run_every(run, 3), step == 3 || step == 6 || step == 7, "step %d", step);
     }
-    run_finish(&run);
+    run_finish(run);
+}
+
+/* Where a step is evaluated or saved, are the averages in the weights' place, until it ends? Are
+ * they what is passed on, and the weights what training goes on with? */
+Test(run, evaluates_and_passes_on_the_averages) {
+    new_folder();
+    parse("train --steps 4");
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss", .save_every = 2});
+    Params *params = run_params(run, "");
+    Tensor *w = param(scope(params, "layer"), "w", INIT_CONSTANT, 1, SHAPE(1));
+    Optimizer *sgd = run_sgd(run, "sgd", params, (Sgd){0});
+    run_ema(run, sgd, 0.5);
+    real average = 0;
+    while (run_next(run)) {
+        cr_assert_eq(w->x[0], 1 - (real)run->step, "the weights themselves, one less a step");
+        minimise(sgd, t_sum(t_use(&run->tape, w)), 1);
+        cr_assert_eq(w->x[0], -(real)run->step);
+        if (run_every(run, 3)) cr_assert_gt(w->x[0], -(real)run->step, "an average lags behind");
+        if (run_saves(run)) average = w->x[0];
+    }
+    cr_assert_eq(w->x[0], -3);
+    cr_assert_gt(average, -3);
+    run_finish(run);
+    Params read = {0};
+    Tensor *v = param(scope(&read, "layer"), "w", INIT_CONSTANT, 0, SHAPE(1));
+    char *path = path_join(folder, "weights.safetensors");
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &read}}});
+    cr_assert_float_eq(v->x[0], average, 1e-3);
+    free(path);
+    params_free(&read);
 }
 
 /* does run.json say what was run, on what, and how it ended? */
@@ -181,8 +217,8 @@ Test(run, records_what_was_run) {
     for (int i = 0; i < 10; i++)
         cr_assert(cJSON_IsString(cJSON_GetObjectItem(record, texts[i])), "%s", texts[i]);
     const char *numbers[] = {"threads", "steps_done", "resumed_from", "wall_seconds",
-                             "peak_memory_bytes"};
-    for (int i = 0; i < 5; i++)
+                             "peak_memory_bytes", "vector_bytes"};
+    for (int i = 0; i < 6; i++)
         cr_assert(cJSON_IsNumber(cJSON_GetObjectItem(record, numbers[i])), "%s", numbers[i]);
     const cJSON *values = cJSON_GetObjectItem(record, "options");
     for (Option *o = options; o->name; o++)
@@ -194,40 +230,124 @@ Test(run, records_what_was_run) {
     cJSON_Delete(record);
 }
 
-/* a run that starts anew: are the log and the checkpoint that were there kept aside? */
-Test(run, sets_an_earlier_run_aside) {
+/* a run that starts anew, twice: is what was there kept under other names, and said? */
+Test(run, sets_earlier_runs_aside) {
+    char text[2000];
     new_folder();
     train("train");
     const char *first = text_of("log.csv");
-    train("train --steps 3");
+    cr_assert_eq(output_of("train --steps 3", text, sizeof text), 0);
+    cr_assert(strstr(text, "kept as checkpoint.safetensors.old, log.csv.old"), "%s", text);
+    const char *second = text_of("log.csv");
+    cr_assert_eq(output_of("train --steps 1", text, sizeof text), 0);
+    cr_assert(strstr(text, "checkpoint.safetensors.old2"), "%s", text);
     cr_assert_str_eq(text_of("log.csv.old"), first);
+    cr_assert_str_eq(text_of("log.csv.old2"), second);
     text_of("checkpoint.safetensors.old");
+    text_of("weights.safetensors.old");
+}
+
+/* two trainings in one folder: is the second refused, and does it say who is there? */
+Test(run, one_training_in_a_folder_at_a_time) {
+    char says[100];
+    new_folder();
+    parse("train");
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss"});
+    snprintf(says, sizeof says, "process %ld is training in this folder", (long)getpid());
+    expect_stop(1, says, train_it, "train");
+    run_params(run, "");
+    run_finish(run);
+    cr_assert_eq(train("train"), 0);
+}
+
+/* are files that a killed process has left half-written removed, and those of a living one kept? */
+Test(run, removes_what_killed_programs_left) {
+    char dead[60], living[60];
+    new_folder();
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, NULL, 0);
+    snprintf(dead, sizeof dead, "weights.safetensors.%ld.tmp", (long)child);
+    snprintf(living, sizeof living, "samples.png.%ld.tmp", (long)getppid());
+    put_text(dead, "half"), put_text(living, "half"), put_text("notes.tmp", "the user's");
+    train("train");
+    char *path = path_join(folder, dead);
+    cr_assert_neq(access(path, F_OK), 0);
+    free(path);
+    text_of(living), text_of("notes.tmp");
 }
 
 /* ---- going on --------------------------------------------------------------------------------- */
 
-/* interrupted and resumed: are checkpoint and log the same, bit for bit, as those of a run that was
- * not? */
-Test(run, resumes_bit_for_bit) {
+/* interrupted and resumed: are checkpoint, log and picture the same, bit for bit, as those of a run
+ * that was not? With rows of one step, and of three, of which one is cut in two. */
+static void check_resumed(int log_every, int signal_number) {
     char whole[1000], parts[1000], first[32], *one, *two;
     size_t n, m;
     new_folder();
+    memset(&plan, 0, sizeof plan);
+    plan.log_every = log_every;
     cr_assert_eq(train("train"), 0);
     without_seconds(text_of("log.csv"), whole);
+    const char *picture = text_of("picture");
     strcpy(first, folder);
     new_folder();
-    plan.stop_at = 5;
-    cr_assert_eq(train("train"), 128 + SIGINT);
+    plan.stop_at = 5, plan.signal = signal_number;
+    cr_assert_eq(train("train"), 128 + signal_number);
+    cr_assert_eq(strncmp(text_of("picture"), "step 5:", 7), 0);
     plan.stop_at = 0;
     cr_assert_eq(train("train --resume"), 0);
     without_seconds(text_of("log.csv"), parts);
     cr_assert_str_eq(parts, whole);
+    cr_assert_str_eq(text_of("picture"), picture);
     one = path_join(first, "checkpoint.safetensors"),
     two = path_join(folder, "checkpoint.safetensors");
     const uint8_t *a = file_map(one, &n), *b = file_map(two, &m);
     cr_assert(n == m && memcmp(a, b, n) == 0);
     file_unmap(a, n), file_unmap(b, m);
     free(one), free(two);
+}
+
+Test(run, resumes_bit_for_bit) {
+    check_resumed(1, SIGINT);
+    check_resumed(3, SIGTERM);
+    check_resumed(4, SIGHUP);
+}
+
+/* does a signal that the parent had ignored, as nohup does, stay ignored? */
+Test(run, ignored_signals_stay_ignored) {
+    new_folder();
+    signal(SIGHUP, SIG_IGN);
+    plan.stop_at = 5, plan.signal = SIGHUP;
+    cr_assert_eq(train("train"), 0);
+}
+
+/* other data under the same name: refused, unless --data says so */
+Test(run, resumes_with_the_same_data_only) {
+    new_folder();
+    plan.data = "0123456789abcdef0";
+    train("train --steps 4");
+    plan.data = "fedcba98765432100";
+    expect_stop(1, "was trained on other data, data was 0123456789abcdef...", train_it,
+                "train --resume --steps 8");
+    cr_assert_eq(train("train --resume --steps 8 --data elsewhere"), 0);
+}
+
+/* A stage on other weights than it was trained on: does it say so and start anew? */
+Test(run, a_stage_starts_anew_on_other_weights) {
+    char text[2000];
+    new_folder();
+    char *first = path_join(folder, "first");
+    put_text("first", "some weights");
+    plan.trained_on = first;
+    train("train --steps 4");
+    cr_assert_eq(output_of("train --resume --steps 8", text, sizeof text), 0);
+    cr_assert_str_eq(text, "");
+    put_text("first", "other weights");
+    cr_assert_eq(output_of("train --resume --steps 2", text, sizeof text), 0);
+    cr_assert(strstr(text, "was trained on other weights than"), "%s", text);
+    text_of("second-checkpoint.safetensors.old");
+    free(first);
 }
 
 /* after a crash: are rows beyond the checkpoint dropped, and half a line? */
@@ -239,6 +359,8 @@ Test(run, drops_rows_beyond_the_checkpoint) {
     put_text("log.csv",
              "step,seconds,loss\n1,0.1,5\n2,0.25,4\nnonsense\n1,0.3,9\n3,0.4,3\n4,0.5,2\n5,0.");
     RunLog l = runlog_open(path, "loss", true, 3);
+    cr_assert_not_null(strstr(text_of("log.csv"), "nonsense"), "nothing has changed yet");
+    runlog_commit(&l);
     cr_assert_eq(l.seconds, 0.4);
     runlog_row(&l, 4, 0.6, 1, (double[]){7});
     runlog_close(&l);
@@ -246,6 +368,7 @@ Test(run, drops_rows_beyond_the_checkpoint) {
     cr_assert_str_eq(log, "step,loss\n1,5\n2,4\n3,3\n4,7\n");
     put_text("log.csv", "step,sec");
     l = runlog_open(path, "loss", true, 3);
+    runlog_commit(&l);
     runlog_close(&l);
     cr_assert_str_eq(text_of("log.csv"), "step,seconds,loss\n");
     free(path);
@@ -276,24 +399,6 @@ Test(run, refuses_to_go_on_from_something_else) {
 
 /* ---- stopping --------------------------------------------------------------------------------- */
 
-/* what a child process says on stderr while training; its exit status */
-static int output_of(const char *words, char *text, size_t size) {
-    int result;
-    FILE *f = tmpfile();
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        in_child = true;
-        dup2(fileno(f), STDERR_FILENO);
-        exit(train(words));
-    }
-    waitpid(child, &result, 0);
-    rewind(f);
-    text[fread(text, 1, size - 1, f)] = 0;
-    fclose(f);
-    return WIFEXITED(result) ? WEXITSTATUS(result) : -WTERMSIG(result);
-}
-
 /* Ctrl-C: is the checkpoint saved, the command that goes on printed, and the status that of an
  * interrupted program? */
 Test(run, prints_the_command_that_goes_on) {
@@ -323,7 +428,7 @@ Test(run, stops_at_once_at_the_second_signal) {
 Test(run, stops_when_the_loss_is_not_finite) {
     new_folder();
     plan.nan_at = 3;
-    expect_stop(1, "step 3: loss is nan, training stopped; try a smaller --lr", train_it, "train");
+    expect_stop(1, "step 3: loss is nan, training stopped; a program built with CHECK=1", train_it, "train");
     cr_assert_not_null(strstr(text_of("run.json"), "\"not finite\""));
 }
 

@@ -48,7 +48,7 @@ typedef struct {
 typedef struct {
     const char *name;         /* NULL ends the list */
     int64_t *i;               /* a count from 0 to 10^15; one of the three is set */
-    uint64_t *u;              /* below 2^62: how far a stream of random numbers is */
+    uint64_t *u;              /* how far a stream of random numbers is */
     double *d;                /* a file need not have it: then it stays as it is */
     bool optional;            /* nor this one */
 } CheckpointNumber;

@@ -85,6 +85,7 @@ typedef struct {
     /* set for a program without commands: what its one argument is, "SAMPLES.npy"; `command` is
      * then that argument */
     const char *operand;
+    int (*run)(void);         /* and what it does with it */
     struct CommonOptions *common;     /* NULL: none of them are in the table */
     Option *options;
     const Preset *presets;    /* NULL: none */

@@ -24,10 +24,10 @@ int program_main(Cli *cli, int argc, char **argv) {
     open_standard_streams();
     threads_sleep_when_waiting(argv);
     cli_parse(cli, argc, argv);
-    if (cli->common->threads) threads_set(cli->common->threads);
+    if (cli->common && cli->common->threads) threads_set(cli->common->threads);
     const Command *c = cli->commands;
-    while (strcmp(c->name, cli->command)) c++;
-    int status = c->run();
+    while (!cli->operand && strcmp(c->name, cli->command)) c++;
+    int status = cli->operand ? cli->run() : c->run();
     if (fflush(stdout) || ferror(stdout)) fail("standard output cannot be written");
     return status;
 }

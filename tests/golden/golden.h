@@ -5,7 +5,7 @@
  * `grad.in.<argument>`, the gradients of L = sum(out.main * in.cotangent) plus the same for every
  * other output that has a cotangent. Its metadata name the `model` and give its `config` as JSON.
  *
- * A chapter adds one file, tests/golden/<chapter>.c, with its models:
+ * A chapter (or a part of common/) has one file, tests/golden/<name>.c, with its models:
  *
  *     static const GoldenName names[] = {{"up.%d", "main.%d", 3, 0}, {0}};
  *     static void run(Golden *g) {
@@ -15,8 +15,8 @@
  *     }
  *     const GoldenModel golden_gan[] = {{"dcgan_g", names, run, NULL, 0}, {0}};
  *
- * and a line to `chapters` in golden.c. The rest is done there: gradients, buffers, and a complaint
- * about whatever the file holds that nobody has looked at.
+ * The rest is done in golden.c: gradients, buffers, and a complaint about whatever the file holds
+ * that nobody has looked at.
  *
  * A gradient too large for its file stands there as `gradrow.<official name>`, summed over all axes
  * but the first. A file without networks (formulas alone) is read with golden_given and compared

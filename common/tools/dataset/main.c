@@ -1,7 +1,7 @@
 /* dataset — builds the captioned pictures, or reads a user's own, and shows what there is. */
 #include "data/emoji.h"
 #include "data/folder.h"
-#include "train/cli.h"
+#include "train/program.h"
 #include "base/file.h"
 #include "io/picture.h"
 #include "base/error.h"
@@ -24,9 +24,10 @@ static Option options[] = {
      .help = "on the contact sheet, chosen evenly; 0: all"},
     {0}};
 
+static int emoji(void), folder(void);
 static const Command commands[] = {
-    {"emoji", "build the 3,655 emoji of one size, and a contact sheet of all"},
-    {"folder", "read the pictures in --data and draw a contact sheet"},
+    {"emoji", "build the 3,655 emoji of one size, and a contact sheet of all", emoji},
+    {"folder", "read the pictures in --data and draw a contact sheet", folder},
     {0}};
 
 static Cli cli = {.program = "dataset",
@@ -98,24 +99,29 @@ static void describe(const Captioned *c) {
     free(count);
 }
 
-static void show(const Captioned *c, const char *name) {
+static int show(Captioned c) {
+    const char *which = o.pictures ? "some" : "contact";
+    char *name = text_format("%s-%s-%s.png", cli.command, which, o.size);
     char *path = path_join(o.out, name);
-    describe(c);
-    contact_sheet(c, path);
+    describe(&c);
+    contact_sheet(&c, path);
     printf("contact sheet: %s\n", path);
-    free(path);
+    free(name), free(path);
+    captioned_free(&c);
+    return 0;
+}
+
+static int emoji(void) {
+    folder_create(o.out);
+    return show(emoji_load(atoi(o.size), o.out));
+}
+
+static int folder(void) {
+    if (!o.data) usage_error("folder needs --data DIR");
+    folder_create(o.out);
+    return show(folder_load(o.data, atoi(o.size)));
 }
 
 int main(int argc, char **argv) {
-    cli_parse(&cli, argc, argv);
-    int size = atoi(o.size);
-    bool emoji = !strcmp(cli.command, "emoji");
-    if (!emoji && !o.data) usage_error("folder needs --data DIR");
-    folder_create(o.out);
-    Captioned c = emoji ? emoji_load(size, o.out) : folder_load(o.data, size);
-    char *sheet = text_format("%s-%s-%d.png", cli.command, o.pictures ? "some" : "contact", size);
-    show(&c, sheet);
-    free(sheet);
-    captioned_free(&c);
-    return 0;
+    return program_main(&cli, argc, argv);
 }

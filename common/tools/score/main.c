@@ -1,6 +1,6 @@
 /* score — says how good a file of pictures is, beside real pictures and noise. */
 #include "eval/scores.h"
-#include "train/cli.h"
+#include "train/program.h"
 #include "io/npy.h"
 #include "base/error.h"
 
@@ -160,9 +160,7 @@ static void print_json(const ScoreSheet *sheet, const char *path) {
     cJSON_Delete(j);
 }
 
-int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    cli_parse(&cli, argc, argv);
+static int score(void) {
     if (o.threads) threads_set(o.threads);
     const char *path = cli.command;
     Arena arena = {0};
@@ -171,7 +169,9 @@ int main(int argc, char **argv) {
     int *labels = o.labels ? load_labels(&arena, o.labels, n) : NULL;
     Fashion data = fashion_load(strcmp(o.data, STANDARD) ? o.data : NULL);
     check_count(n, path, &data);
-    Judge judge = judge_new(&data, o.weights);
+    char *weights = own_file(o.weights);
+    Judge judge = judge_new(&data, weights);
+    free(weights);
     ScoreSheet sheet = score_sheet(&judge, n, x, labels, o.seed);
     if (o.json) print_json(&sheet, path);
     else score_sheet_print(&sheet);
@@ -182,6 +182,10 @@ int main(int argc, char **argv) {
     judge_free(&judge);
     fashion_free(&data);
     arena_free(&arena);
-    if (fflush(stdout) || ferror(stdout)) fail("standard output: the scores cannot be written");
     return 0;
+}
+
+int main(int argc, char **argv) {
+    cli.run = score;
+    return program_main(&cli, argc, argv);
 }
