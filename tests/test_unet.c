@@ -11,30 +11,53 @@ SUITE(unet);
 /* small networks that together have every option, on 6x6 or 4x8 pictures */
 typedef struct {
     const char *what;
-    UNetDesign d;
-    int height, width;
+    int height, width, classes;
+    bool sines_first;
+    UNetConfig c;
 } Case;
 
 static const Case cases[] = {
-    {"ddpm",
+    {"ddpm", 6, 6, 0, true,
      {.in = 2, .out = 2, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {false, true},
-      .blocks = 1, .heads = 1, .groups = 2, .eps = 1e-6, .sines_first = true,
-      .pad_far_sides = true, .glorot = true},
-     6, 6},
-    {"iddpm",
+      .blocks = 1, .heads = 1,
+      .style = {.groups = 2, .eps = 1e-6, .pad_far_sides = true, .glorot = true}}},
+    {"iddpm", 4, 6, 3, false,
      {.in = 1, .out = 2, .width = 8, .levels = 2, .multiplier = {1, 1}, .attends = {true, false},
-      .blocks = 2, .heads = 4, .groups = 4, .eps = 1e-5, .scale_shift = true, .classes = 3,
-      .dropout = 0.3},
-     4, 6},
-    {"three levels, pooled",
+      .blocks = 2, .heads = 4,
+      .style = {.groups = 4, .eps = 1e-5, .scale_shift = true, .dropout = 0.3}}},
+    {"three levels, pooled", 4, 8, 0, false,
      {.in = 1, .out = 3, .width = 6, .levels = 3, .multiplier = {1, 3, 2}, .blocks = 1, .heads = 2,
-      .groups = 3, .eps = 1e-5, .pool = true, .dropout = 0.2},
-     4, 8},
-    {"one level",
+      .resampling = RESAMPLE_PLAIN, .style = {.groups = 3, .eps = 1e-5, .dropout = 0.2}}},
+    {"one level", 3, 5, 0, true,
      {.in = 3, .out = 1, .width = 4, .levels = 1, .multiplier = {2}, .blocks = 1, .heads = 2,
-      .groups = 2, .eps = 1e-5, .sines_first = true},
-     3, 5}};
+      .style = {.groups = 2, .eps = 1e-5}}}};
 enum { CASES = sizeof cases / sizeof *cases, BATCH = 2 };
+
+/* a chapter's model: what the U-Net is given is made of a time and a class */
+typedef struct {
+    TimeEmbedding time;
+    Embedding class;
+    UNet unet;
+} Model;
+
+static Model model_of(Params *p, const Case *c) {
+    int emb = unet_emb(&c->c);
+    Model m = {.time = time_embedding_new(scope(p, "time"), c->c.width, emb, c->sines_first)};
+    if (c->classes) m.class = embedding_new(scope(p, "class"), c->classes, emb);
+    m.unet = unet_new(p, c->c);
+    return m;
+}
+
+typedef struct {
+    const double *time;
+    const int *label;
+} Given;
+
+static Tensor *model_output(const Model *m, Tensor *x, Given given) {
+    Tensor *emb = time_embedding(&m->time, x->tape, given.time, BATCH);
+    if (m->class.table) emb = t_add(emb, embedding(&m->class, x->tape, given.label, BATCH));
+    return unet(&m->unet, x, emb, NULL);
+}
 
 /* away from the first values, of which many are 0 */
 static void move(Params *p) {
@@ -53,15 +76,16 @@ static const int labels[BATCH] = {2, 0};
 
 #ifdef REAL_DOUBLE
 typedef struct {
-    UNet net;
+    Model net;
     Tensor *x;                   /* a parameter, so that the picture's gradient is checked, too */
 } Subject;
 
-static Tensor *weighted_answer(Tape *t, void *context) {
+static Tensor *weighted_output(Tape *t, void *context) {
     const Subject *s = context;
     Rng dropout = rng_new(5, "dropout");
-    UNetConditions told = {.time = times, .label = labels, .dropout = &dropout};
-    Tensor *y = unet(&s->net, t_use(t, s->x), told);
+    t->dropout = &dropout;
+    Tensor *y = model_output(&s->net, t_use(t, s->x), (Given){times, labels});
+    t->dropout = NULL;
     Tensor *c = t_input(t, NULL, y->rank, y->shape);
     test_values("cotangent", -1, 1, c->len, c->x);
     return t_sum(t_mul(y, c));
@@ -71,62 +95,62 @@ Test(unet, gradients_of_every_dialect) {
     for (int i = 0; i < CASES; i++) {
         const Case *c = &cases[i];
         Params p = {.seed = 2};
-        Subject s = {.net = unet_new(&p, c->d)};
+        Subject s = {.net = model_of(&p, c)};
         s.x = param(scope(&p, "picture"), "x", INIT_NORMAL, 1,
-                    SHAPE(BATCH, c->height, c->width, c->d.in));
+                    SHAPE(BATCH, c->height, c->width, c->c.in));
         move(&p);
-        double error = gradient_error(&p, weighted_answer, &s, 5);
+        double error = gradient_error(&p, weighted_output, &s, 5);
         cr_expect(error <= 1e-6, "%s: relative error %g", c->what, error);
         params_free(&p);
     }
 }
 #endif
 
-/* ---- what it is told ------------------------------------------------------------------------- */
+/* ---- what it is given ------------------------------------------------------------------------- */
 
-static Tensor *answer(Tape *t, const UNet *net, const Case *c, UNetConditions told) {
-    Tensor *x = t_input(t, NULL, SHAPE(BATCH, c->height, c->width, c->d.in));
+static Tensor *output_of(Tape *t, const Model *net, const Case *c, Given given) {
+    Tensor *x = t_input(t, NULL, SHAPE(BATCH, c->height, c->width, c->c.in));
     test_values("x", -1, 1, x->len, x->x);
-    return unet(net, x, told);
+    return model_output(net, x, given);
 }
 
-/* Does the answer begin at 0, for all x, with pictures of the right shape? */
-Test(unet, an_untrained_network_answers_zero) {
+/* Does the output begin at 0, for all x, with pictures of the right shape? */
+Test(unet, an_untrained_network_gives_zero) {
     for (int i = 0; i < CASES; i++) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
-        UNet net = unet_new(&p, cases[i].d);
-        Tensor *y = answer(&t, &net, &cases[i], (UNetConditions){.time = times, .label = labels});
+        Model net = model_of(&p, &cases[i]);
+        Tensor *y = output_of(&t, &net, &cases[i], (Given){times, labels});
         cr_expect(y->shape[1] == cases[i].height && y->shape[2] == cases[i].width &&
-                      y->shape[3] == cases[i].d.out, "%s: %s", cases[i].what, t_describe(y));
+                      y->shape[3] == cases[i].c.out, "%s: %s", cases[i].what, t_describe(y));
         cr_expect_eq(k_sum_squares(y->len, y->x), 0, "%s", cases[i].what);
         tape_free(&t);
         params_free(&p);
     }
 }
 
-/* Do time, class and dropout reach the answer, and only that of their own picture? */
+/* Do time, class and dropout reach the output, and only that of their own picture? */
 Test(unet, time_class_and_dropout_matter_to_their_own_picture) {
     for (int i = 0; i < CASES; i++) {
         const Case *c = &cases[i];
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
-        UNet net = unet_new(&p, c->d);
+        Model net = model_of(&p, c);
         move(&p);
         Rng rng = rng_new(1, "dropout");
         static const double later[BATCH] = {3, 1};
         static const int other[BATCH] = {2, 1};
-        Tensor *y = answer(&t, &net, c, (UNetConditions){.time = times, .label = labels});
-        Tensor *told[3] = {
-            answer(&t, &net, c, (UNetConditions){.time = later, .label = labels}),
-            answer(&t, &net, c, (UNetConditions){.time = times, .label = other}),
-            answer(&t, &net, c, (UNetConditions){.time = times, .label = labels, .dropout = &rng})};
-        bool matters[3] = {true, c->d.classes > 0, c->d.dropout > 0};
+        Tensor *y = output_of(&t, &net, c, (Given){times, labels});
+        Tensor *changed[3] = {output_of(&t, &net, c, (Given){later, labels}),
+                           output_of(&t, &net, c, (Given){times, other})};
+        t.dropout = &rng;
+        changed[2] = output_of(&t, &net, c, (Given){times, labels});
+        bool matters[3] = {true, c->classes > 0, c->c.style.dropout > 0};
         size_t half = y->len / 2;
         for (int k = 0; k < 3; k++) {
-            double change = k_sum_squared_difference(half, y->x + half, told[k]->x + half);
+            double change = k_sum_squared_difference(half, y->x + half, changed[k]->x + half);
             cr_expect_eq(change > 1e-9, matters[k], "%s, %d: %g", c->what, k, change);
-            if (k < 2) cr_expect_arr_eq(y->x, told[k]->x, half * sizeof(real), "%s", c->what);
+            if (k < 2) cr_expect_arr_eq(y->x, changed[k]->x, half * sizeof(real), "%s", c->what);
         }
         tape_free(&t);
         params_free(&p);
@@ -138,8 +162,8 @@ Test(unet, time_embedding_is_that_of_either_paper) {
     enum { WIDTH = 8 };
     Tape t = {.no_grad = true};
     double time = 20.5;
-    const real *a = time_embedding(&t, &time, 1, WIDTH, true)->x;
-    const real *b = time_embedding(&t, &time, 1, WIDTH, false)->x;
+    const real *a = sinusoidal_embedding(&t, &time, 1, WIDTH, true)->x;
+    const real *b = sinusoidal_embedding(&t, &time, 1, WIDTH, false)->x;
     static const double to_the_end[] = {1, 0.0464158883, 0.0021544347, 1e-4};
     static const double before_it[] = {1, 0.1, 0.01, 0.001};
     for (int i = 0; i < WIDTH / 2; i++) {
@@ -157,16 +181,17 @@ Test(unet, padding_at_the_far_sides_shifts_by_half_a_pixel) {
     for (int far = 0; far < 2; far++) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
-        UNetDesign d = cases[0].d;
-        d.pad_far_sides = far;
-        Conv2d c = unet_new(&p, d).down[0].resample;
+        enum { CHANNELS = 4 };
+        BlockStyle style = cases[0].c.style;
+        style.pad_far_sides = far;
+        Conv2d c = downsample_new(&style, scope(&p, "resample"), CHANNELS);
         init_constant(c.w, 0), init_constant(c.b, 0);
         c.w->x[0] = 1;                           /* the corner of channel 0 */
-        Tensor *x = t_input(&t, NULL, SHAPE(1, 6, 6, d.width));
-        for (size_t i = 0; i < x->len; i++) x->x[i] = (real)(i / (size_t)d.width);
-        Tensor *y = conv2d(&c, x);
+        Tensor *x = t_input(&t, NULL, SHAPE(1, 6, 6, CHANNELS));
+        for (size_t i = 0; i < x->len; i++) x->x[i] = (real)(i / CHANNELS);
+        Tensor *y = downsample(&c, x);
         cr_assert(y->shape[1] == 3 && y->shape[2] == 3);
-        cr_expect_float_eq(y->x[4 * d.width], far ? 14 : 7, 1e-6);
+        cr_expect_float_eq(y->x[4 * CHANNELS], far ? 14 : 7, 1e-6);
         cr_expect_float_eq(y->x[0], 0, 1e-6);
         tape_free(&t);
         params_free(&p);
@@ -178,13 +203,12 @@ Test(unet, padding_at_the_far_sides_shifts_by_half_a_pixel) {
 /* the memory of a training step's values */
 static size_t peak_of(const Case *c, double dropout) {
     Params p = {.seed = 1};
-    Tape t = {0};
     Rng rng = rng_new(1, "dropout");
-    UNetDesign d = c->d;
-    d.dropout = dropout;
-    UNet net = unet_new(&p, d);
-    UNetConditions told = {.time = times, .label = labels, .dropout = &rng};
-    backward(t_sum(answer(&t, &net, c, told)));
+    Tape t = {.dropout = &rng};
+    Case with = *c;
+    with.c.style.dropout = dropout;
+    Model net = model_of(&p, &with);
+    backward(t_sum(output_of(&t, &net, c, (Given){times, labels})));
     cr_expect_eq(t.given_in_vain, 0, "%s: %d", c->what, t.given_in_vain);
     size_t peak = t.values.peak;
     tape_free(&t);
@@ -202,15 +226,14 @@ Test(unet, values_given_away_do_not_come_back) {
 }
 
 /* Sampling gives values back that training keeps for gradients: the same bits, in less memory? */
-Test(unet, without_gradients_the_answer_is_the_same_and_needs_less_memory) {
+Test(unet, without_gradients_the_output_is_the_same_and_needs_less_memory) {
     for (int i = 0; i < CASES; i++) {
         Params p = {.seed = 1};
-        UNet net = unet_new(&p, cases[i].d);
+        Model net = model_of(&p, &cases[i]);
         move(&p);
         Tape recording = {0}, sampling = {.no_grad = true};
-        UNetConditions told = {.time = times, .label = labels};
-        Tensor *a = answer(&recording, &net, &cases[i], told);
-        Tensor *b = answer(&sampling, &net, &cases[i], told);
+        Tensor *a = output_of(&recording, &net, &cases[i], (Given){times, labels});
+        Tensor *b = output_of(&sampling, &net, &cases[i], (Given){times, labels});
         cr_expect_gt(k_sum_squares(a->len, a->x), 0);
         cr_expect_eq(memcmp(a->x, b->x, a->len * sizeof *a->x), 0, "%s", cases[i].what);
         cr_expect_eq(sampling.given_in_vain, 0, "%s", cases[i].what);
@@ -221,9 +244,9 @@ Test(unet, without_gradients_the_answer_is_the_same_and_needs_less_memory) {
     }
 }
 
-Test(unet, a_design_that_cannot_be_is_refused, .signal = SIGABRT) {
+Test(unet, a_configuration_that_cannot_be_is_refused, .signal = SIGABRT) {
     Params p = {0};
-    UNetDesign d = cases[0].d;
-    d.levels = UNET_LEVELS + 1;
-    unet_new(&p, d);
+    UNetConfig c = cases[0].c;
+    c.levels = UNET_LEVELS + 1;
+    unet_new(&p, c);
 }

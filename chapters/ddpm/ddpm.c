@@ -8,11 +8,11 @@
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-UNetDesign unet_design(const char *config) {
-    UNetDesign d = {.in = 3, .out = 3, .width = 128, .levels = 4, .multiplier = {1, 2, 2, 2},
-                    .attends = {false, true}, .blocks = 2, .heads = 1, .groups = 32,
-                    .eps = 1e-6, .sines_first = true, .pad_far_sides = true,
-                    .glorot = true};                   /* CIFAR-10: appendix B */
+UNetConfig unet_config(const char *config) {
+    UNetConfig d = {.in = 3, .out = 3, .width = 128, .levels = 4, .multiplier = {1, 2, 2, 2},
+                    .attends = {false, true}, .blocks = 2, .heads = 1,
+                    .style = {.groups = 32, .eps = 1e-6, .pad_far_sides = true,
+                              .glorot = true}};        /* CIFAR-10: appendix B */
     if (!strcmp(config, "cifar10")) return d;
     if (!strcmp(config, "lsun256")) {
         static const int multiplier[] = {1, 1, 2, 2, 4, 4};
@@ -25,6 +25,18 @@ UNetDesign unet_design(const char *config) {
     d.width = 32;
     d.levels = 3;
     return d;
+}
+
+Model model_new(Params *p, UNetConfig c) {
+    Model m = {.time = time_embedding_new(scope(p, "time"), c.width, unet_emb(&c), true)};
+    for (int i = 0; i < 2 && c.style.glorot; i++) init_linear_xavier(&m.time.layer[i], p->seed);
+    m.unet = unet_new(p, c);
+    return m;
+}
+
+Tensor *model_output(const Model *m, Tensor *xt, const double *time) {
+    Tensor *emb = time_embedding(&m->time, xt->tape, time, xt->shape[0]);
+    return unet(&m->unet, xt, emb, NULL);
 }
 
 /* ---- the noise schedule ---------------------------------------------------------------------- */
@@ -145,8 +157,8 @@ void training_target(const Schedule *s, Prediction p, int t, size_t n, const rea
     }
 }
 
-Tensor *simple_loss(const UNet *net, const Schedule *s, Prediction p, Tensor *x0, const int *t,
-                    Rng *noise, Rng *dropout, double *error) {
+Tensor *simple_loss(const Model *net, const Schedule *s, Prediction p, Tensor *x0, const int *t,
+                    Rng *noise, double *error) {
     Tape *tape = x0->tape;
     int B = x0->shape[0];
     size_t n = x0->len / (size_t)B;
@@ -161,7 +173,7 @@ Tensor *simple_loss(const UNet *net, const Schedule *s, Prediction p, Tensor *x0
         q_sample(s, t[b], n, x0->x + at, eps->x + at, xt->x + at);
         training_target(s, p, t[b], n, x0->x + at, eps->x + at, xt->x + at, target->x + at);
     }
-    Tensor *answer = unet(net, xt, (UNetConditions){.time = time, .dropout = dropout});
+    Tensor *answer = model_output(net, xt, time);
     for (int b = 0; b < B && error; b++) {
         size_t at = (size_t)b * n;
         error[b] = k_sum_squared_difference(n, answer->x + at, target->x + at) / (double)n;
@@ -215,15 +227,15 @@ double bound_term(const Schedule *s, Variance v, int t, size_t n, const real *x0
 /* ---- with a network -------------------------------------------------------------------------- */
 
 static size_t picture_size(const Sampler *m) {
-    return (size_t)(m->side * m->side * m->net->design.in);
+    return (size_t)(m->side * m->side * m->net->unet.config.in);
 }
 
 void predict(Sampler *m, int t, int n, const real *x, real *x0) {
     tape_reset(&m->tape);
-    Tensor *xt = t_input(&m->tape, x, SHAPE(n, m->side, m->side, m->net->design.in));
+    Tensor *xt = t_input(&m->tape, x, SHAPE(n, m->side, m->side, m->net->unet.config.in));
     double *time = arena_get(&m->tape.arena, (size_t)n * sizeof *time);
     for (int i = 0; i < n; i++) time[i] = m->schedule->time[t];
-    Tensor *answer = unet(m->net, xt, (UNetConditions){.time = time});
+    Tensor *answer = model_output(m->net, xt, time);
     predicted_start(m->schedule, m->prediction, t, answer->len, x, answer->x, x0);
     clip(answer->len, x0);
 }

@@ -6,7 +6,7 @@
  * before it is the picture x0. Pixels are in [-1,1].
  *
  * Interface:
- *   - unet_design                              the paper's networks and ours, by name
+ *   - unet_config, model_new, model_output     the paper's networks and ours, by name
  *   - schedule_linear, schedule_strided        beta and all that follows from it, in double
  *   - q_sample, posterior_mean                 the forward process: q(x_t|x0), q(x_{t-1}|x_t,x0)
  *   - predicted_start, training_target         three things a network can predict
@@ -25,7 +25,16 @@
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, TIMESTEPS = 1000 };
 
-UNetDesign unet_design(const char *config);      /* "default", "bench", "cifar10", "lsun256" */
+/* eps_theta(x_t, t), or whatever it is trained to predict */
+typedef struct {
+    TimeEmbedding time;
+    UNet unet;
+} Model;
+
+UNetConfig unet_config(const char *config);      /* "default", "bench", "cifar10", "lsun256" */
+Model model_new(Params *p, UNetConfig c);
+/* xt (B,H,W,C), time (B): of steps as in training -> (B,H,W,C) */
+Tensor *model_output(const Model *m, Tensor *xt, const double *time);
 
 /* ---- the noise schedule ------------------------------------------------------------------------
  * Products of a thousand factors near 1: float would lose the first digits that matter. */
@@ -76,8 +85,8 @@ void training_target(const Schedule *s, Prediction p, int t, size_t n, const rea
 
 /* L_simple (eq. 14): mean squared error of the answer, at a time of its own for each picture. x0
  * (B,H,W,C), t (B). error (B), unless NULL: each picture's part, mean over its pixels. */
-Tensor *simple_loss(const UNet *net, const Schedule *s, Prediction p, Tensor *x0, const int *t,
-                    Rng *noise, Rng *dropout, double *error);
+Tensor *simple_loss(const Model *net, const Schedule *s, Prediction p, Tensor *x0, const int *t,
+                    Rng *noise, double *error);
 
 /* ---- reverse --------------------------------------------------------------------------------- */
 
@@ -109,7 +118,7 @@ double bound_term(const Schedule *s, Variance v, int t, size_t n, const real *x0
 
 /* What draws pictures. Its schedule may be a strided one of that the network was trained with. */
 typedef struct {
-    const UNet *net;
+    const Model *net;
     const Schedule *schedule;
     Prediction prediction;
     Variance variance;

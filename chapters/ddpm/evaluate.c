@@ -136,7 +136,7 @@ static void score_samples(Sampler *m, const Fashion *data, int n, cJSON *metrics
 
 int eval(void) {
     Params params = {0};
-    UNet net = load_network(&params);
+    Model net = load_network(&params);
     Fashion data = load_data();
     Schedule all = paper_schedule(), s = schedule_strided(&all, o.sampling_steps);
     Sampler m = sampler_of(&net, &s), full = sampler_of(&net, &all);

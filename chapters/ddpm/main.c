@@ -6,7 +6,7 @@
 
 static int info(void) {
     Params params = {0};
-    unet_new(&params, unet_design(o.common.config));
+    model_new(&params, unet_config(o.common.config));
     for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
     printf("%zu parameters\n", params_count(&params));
     params_free(&params);

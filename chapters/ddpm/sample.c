@@ -65,7 +65,7 @@ static void save_interpolation(Sampler *m, const Images *set) {
 
 int sample(void) {
     Params params = {0};
-    UNet net = load_network(&params);
+    Model net = load_network(&params);
     Arena arena = {0};
     Schedule all = paper_schedule(), s = schedule_strided(&all, o.sampling_steps);
     Sampler m = sampler_of(&net, &s), full = sampler_of(&net, &all);

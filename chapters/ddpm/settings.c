@@ -77,12 +77,12 @@ Fashion load_data(void) {
     return data;
 }
 
-UNetDesign chosen_design(void) {
-    UNetDesign d = unet_design(o.common.config);
+UNetConfig chosen_config(void) {
+    UNetConfig d = unet_config(o.common.config);
     if (d.in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
                     "train takes default or bench", o.common.config);
-    d.dropout = o.dropout;
+    d.style.dropout = o.dropout;
     return d;
 }
 
@@ -101,11 +101,11 @@ static void load_raw(const char *path, Params *params) {
     params_free(&average), params_free(&m), params_free(&v);
 }
 
-UNet load_network(Params *params) {
+Model load_network(Params *params) {
     char *path = o.raw && !o.common.weights ? path_join(o.common.out, "checkpoint.safetensors")
                                             : weights_path(&o.common);
     checkpoint_options(path, &cli, false);
-    UNet net = unet_new(params, chosen_design());
+    Model net = model_new(params, chosen_config());
     if (o.raw) load_raw(path, params);
     else checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
     free(path);
@@ -120,7 +120,7 @@ Schedule paper_schedule(void) {
     return s;
 }
 
-Sampler sampler_of(const UNet *net, const Schedule *s) {
+Sampler sampler_of(const Model *net, const Schedule *s) {
     return (Sampler){.net = net, .schedule = s, .prediction = prediction_named(o.predict),
                      .variance = variance_named(o.variance), .side = SIDE, .seed = o.common.seed,
                      .tape = {.no_grad = true}};

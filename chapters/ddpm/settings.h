@@ -32,14 +32,14 @@ int eval(void);
 
 Fashion load_data(void);
 /* the network that --config names; refuses those that 28x28 grey pictures do not fit */
-UNetDesign chosen_design(void);
+UNetConfig chosen_config(void);
 /* the weights in --weights, or in the folder --out; with --raw those of a checkpoint */
-UNet load_network(Params *params);
+Model load_network(Params *params);
 
 /* beta from 1e-4 to 0.02 in 1000 steps; with --no-time the network is told 0 at each of them */
 Schedule paper_schedule(void);
 /* draws from `net` by --predict, --variance and --seed */
-Sampler sampler_of(const UNet *net, const Schedule *s);
+Sampler sampler_of(const Model *net, const Schedule *s);
 real *new_images(Arena *arena, int n);
 
 /* n pictures from noise, the first of them number `first`; x0: space for as many. progress,

@@ -28,7 +28,7 @@ Test(ddpm, published_networks_have_the_published_number_of_parameters) {
     } sizes[] = {{"bench", 1623169}, {"cifar10", 35746307}, {"lsun256", 113673219}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         Params p = {0};
-        unet_new(&p, unet_design(sizes[i].config));
+        model_new(&p, unet_config(sizes[i].config));
         cr_expect_eq(params_count(&p), sizes[i].count, "%s: %zu", sizes[i].config,
                      params_count(&p));
         params_free(&p);
@@ -146,10 +146,10 @@ Test(ddpm, three_predictions_say_the_same) {
 }
 
 /* a small network for 4x4 pictures */
-static UNet small_network(Params *p) {
-    UNetDesign d = unet_design("bench");
-    d.width = 4, d.groups = 2, d.blocks = 1, d.levels = 2;
-    UNet net = unet_new(p, d);
+static Model small_network(Params *p) {
+    UNetConfig d = unet_config("bench");
+    d.width = 4, d.style.groups = 2, d.blocks = 1, d.levels = 2;
+    Model net = model_new(p, d);
     for (int k = 0; k < p->count; k++) {
         real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
         test_values(p->list[k]->name, -0.3, 0.3, p->list[k]->len, noise);
@@ -159,7 +159,7 @@ static UNet small_network(Params *p) {
 }
 
 typedef struct {
-    const UNet *net;
+    const Model *net;
     const Schedule *s;
     Prediction prediction;
     double error[3];
@@ -171,7 +171,7 @@ static Tensor *loss_of_three(Tape *t, void *context) {
     Rng noise = rng_new(3, "noise");
     Tensor *x0 = t_input(t, NULL, SHAPE(3, 4, 4, 1));
     test_values("images", -1, 1, x0->len, x0->x);
-    return simple_loss(c->net, c->s, c->prediction, x0, at, &noise, NULL, c->error);
+    return simple_loss(c->net, c->s, c->prediction, x0, at, &noise, c->error);
 }
 
 #ifdef REAL_DOUBLE
@@ -179,7 +179,7 @@ Test(ddpm, gradients_of_the_loss_for_every_prediction) {
     Schedule s = schedule_linear(10, 0.01, 0.3);
     for (Prediction p = NOISE; p <= MEAN; p++) {
         Params params = {.seed = 1};
-        UNet net = small_network(&params);
+        Model net = small_network(&params);
         double error = gradient_error(&params, loss_of_three, &(Case){&net, &s, p, {0}}, 4);
         cr_expect(error <= 1e-6, "prediction %d: relative error %g", (int)p, error);
         params_free(&params);
@@ -192,7 +192,7 @@ Test(ddpm, gradients_of_the_loss_for_every_prediction) {
 Test(ddpm, the_loss_is_the_mean_of_the_pictures_errors) {
     Schedule s = schedule_linear(10, 0.01, 0.3);
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     Tape t = {.no_grad = true};
     Case c = {&net, &s, NOISE, {0}};
     double loss = (double)loss_of_three(&t, &c)->x[0];
@@ -302,7 +302,7 @@ Test(ddpm, a_picture_depends_on_its_number_alone) {
     enum { SIZE = 16 };
     Schedule all = paper(), s = schedule_strided(&all, 4);
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     Sampler m = {.net = &net, .schedule = &s, .prediction = START, .side = 4, .seed = 9,
                  .tape = {.no_grad = true}};
     real three[3 * SIZE], one[SIZE], start[3 * SIZE], other[SIZE];
@@ -324,7 +324,7 @@ Test(ddpm, a_picture_depends_on_its_number_alone) {
 }
 
 /* A network that answers 0 everywhere: eps = 0, so that all of the way back is linear in x_t. */
-static Sampler sampler_of_nothing(const UNet *net, const Schedule *s) {
+static Sampler sampler_of_nothing(const Model *net, const Schedule *s) {
     return (Sampler){.net = net, .schedule = s, .side = 4, .seed = 5, .tape = {.no_grad = true}};
 }
 
@@ -334,9 +334,9 @@ Test(ddpm, interpolation_moves_with_lambda_alone) {
     enum { N = 2, SIZE = 16, ALL = N * SIZE, T = 10 };
     Schedule s = schedule_linear(T, 1e-4, 1e-3);        /* too little noise to be clipped */
     Params p = {.seed = 1};
-    UNetDesign d = unet_design("bench");
-    d.width = 4, d.groups = 2, d.blocks = 1, d.levels = 2;
-    UNet net = unet_new(&p, d);
+    UNetConfig d = unet_config("bench");
+    d.width = 4, d.style.groups = 2, d.blocks = 1, d.levels = 2;
+    Model net = model_new(&p, d);
     Sampler m = sampler_of_nothing(&net, &s);
     real a[ALL], b[ALL], other[ALL], y[5][ALL], x0[ALL];
     test_values("a", -0.2, 0.2, ALL, a), test_values("b", -0.2, 0.2, ALL, b);
@@ -369,9 +369,9 @@ Test(ddpm, what_is_recorded_on_the_way) {
     Schedule all = paper(), short_way = schedule_strided(&all, 4);
     Schedule long_way = schedule_strided(&all, 12);
     Params p = {.seed = 1};
-    UNetDesign d = unet_design("bench");
-    d.width = 4, d.groups = 2, d.blocks = 1;
-    UNet net = unet_new(&p, d);
+    UNetConfig d = unet_config("bench");
+    d.width = 4, d.style.groups = 2, d.blocks = 1;
+    Model net = model_new(&p, d);
     Sampler m = sampler_of(&net, &short_way), longer = sampler_of(&net, &long_way);
     static real x[N * PIXELS], x0[N * PIXELS], by_hand[N * PIXELS];
     static real frames[FRAMES * 2 * COLUMNS * PIXELS];
@@ -409,9 +409,9 @@ Test(ddpm, one_garment_is_learned_by_heart) {
     images_get(&data.train, B, (int[]){1, 1, 1, 1}, -1, 1, x0, NULL);
     Schedule all = paper(), few = schedule_strided(&all, 20);
     Params params = {.seed = 1};
-    UNetDesign d = unet_design("default");
-    d.width = 16, d.groups = 8, d.blocks = 1;
-    UNet net = unet_new(&params, d);
+    UNetConfig d = unet_config("default");
+    d.width = 16, d.style.groups = 8, d.blocks = 1;
+    Model net = model_new(&params, d);
     Adam adam = {ADAM_DEFAULTS};
     Tape tape = {0};
     Rng noise = rng_new(1, "noise"), times = rng_new(1, "times");
@@ -420,7 +420,7 @@ Test(ddpm, one_garment_is_learned_by_heart) {
         tape_reset(&tape);
         for (int b = 0; b < B; b++) t[b] = (int)rng_below(&times, 1000);
         Tensor *images = t_input(&tape, x0, SHAPE(B, SIDE, SIDE, 1));
-        Tensor *loss = simple_loss(&net, &all, NOISE, images, t, &noise, NULL, NULL);
+        Tensor *loss = simple_loss(&net, &all, NOISE, images, t, &noise, NULL);
         params_zero_grad(&params);
         backward(loss);
         double norm = grad_norm(&params);

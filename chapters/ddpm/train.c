@@ -10,7 +10,7 @@ enum { COLUMNS = 8, ROWS = 4, HELD_OUT = 256 };
 /* everything that changes while training, but for the run's own state */
 typedef struct {
     Params params;
-    UNet net;
+    Model net;
     Schedule schedule;
     Adam adam;
     Ema ema;
@@ -28,7 +28,7 @@ static void training_start(Training *m, Arena *arena, const Fashion *data) {
     uint64_t seed = o.common.seed;
     size_t B = (size_t)o.common.batch;
     m->params.seed = seed;
-    m->net = unet_new(&m->params, chosen_design());
+    m->net = model_new(&m->params, chosen_config());
     m->schedule = paper_schedule();
     m->adam = (Adam){ADAM_DEFAULTS};
     m->ema.decay = o.ema;
@@ -59,7 +59,7 @@ static void training_step(Training *m, Tape *tape, Run *run) {
     images_get(m->set, B, m->index, -1, 1, x0->x, NULL);
     for (int b = 0; b < B; b++) m->t[b] = (int)rng_below(&m->times, TIMESTEPS);
     Tensor *loss = simple_loss(&m->net, &m->schedule, prediction_named(o.predict), x0, m->t,
-                               &m->noise, &m->dropout, m->error);
+                               &m->noise, m->error);
     run_value(run, "loss", (double)loss->x[0]);
     for (int b = 0; b < B; b++) run_value(run, quarters[4 * m->t[b] / TIMESTEPS], m->error[b]);
     params_zero_grad(&m->params);
@@ -84,7 +84,7 @@ static double held_out_loss(const Training *m) {
         for (int b = 0; b < B; b++) t[b] = (int)((i + b) * 389LL % TIMESTEPS);
         Tensor *x0 = t_input(&tape, m->held_out + (size_t)i * PIXELS, SHAPE(B, SIDE, SIDE, 1));
         Tensor *loss = simple_loss(&m->net, &m->schedule, prediction_named(o.predict), x0, t,
-                                   &noise, NULL, NULL);
+                                   &noise, NULL);
         sum += B * (double)loss->x[0];
     }
     tape_free(&tape);
@@ -105,7 +105,7 @@ static void save_samples(const Training *m, char *path) {
 int train(void) {
     Run run = {.columns = "loss,quarter_1,quarter_2,quarter_3,quarter_4,gradient,validation",
                .log_every = 10};
-    chosen_design();
+    chosen_config();
     run_start(&run, &cli, &o.common);
     Arena arena = {0};
     Fashion data = load_data();
@@ -129,7 +129,7 @@ int train(void) {
     Checkpoint weights = {.cli = &cli, .params = {{"", &m.ema.average}}};
     if (run.resumed) checkpoint_load(run.checkpoint, &everything);
 
-    Tape tape = {0};
+    Tape tape = {.dropout = &m.dropout};
     while (run_next(&run)) {
         tape_reset(&tape);
         training_step(&m, &tape, &run);

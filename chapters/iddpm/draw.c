@@ -11,18 +11,18 @@
 
 enum { COLUMNS = 8 };
 
-UNet load_network(Params *params) {
+Model load_network(Params *params) {
     char *path = weights_path(&o.common);
     checkpoint_options(path, &cli, false);
     if (o.class >= o.classes && cli_given(&cli, "class"))
         usage_error("--class %d: %s is told one of %d classes", o.class, path, o.classes);
-    UNet net = unet_new(params, chosen_design());
+    Model net = model_new(params, chosen_config());
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params}}});
     free(path);
     return net;
 }
 
-Sampler new_sampler(const UNet *net, const Diffusion *chain) {
+Sampler new_sampler(const Model *net, const Diffusion *chain) {
     bool ddim = !strcmp(o.sampler, "ddim");
     if (cli_given(&cli, "eta") && !ddim) usage_error("--eta is for --sampler ddim");
     const char *variance = ddim || !strcmp(o.sampler, "ddpm") ? o.variance : o.sampler;

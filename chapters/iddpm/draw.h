@@ -10,10 +10,10 @@
 #include "network.h"
 
 /* the network that --weights (or the run in --out) holds, with its options */
-UNet load_network(Params *params);
+Model load_network(Params *params);
 
 /* as --sampler and --eta say */
-Sampler new_sampler(const UNet *net, const Diffusion *chain);
+Sampler new_sampler(const Model *net, const Diffusion *chain);
 
 /* Which class each of n pictures is to be: --class, or all in turn; NULL without classes. */
 const int *wanted_classes(Arena *arena, int n);

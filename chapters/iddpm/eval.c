@@ -192,7 +192,7 @@ static void measure_samples(Sampler *m, const Fashion *data, cJSON *metrics) {
 
 int eval(void) {
     Params params = {0};
-    UNet net = load_network(&params);
+    Model net = load_network(&params);
     Fashion data = load_data();
     Diffusion all = chosen_chain(), chain = sampling_chain(&all);
     Diffusion bounded = respaced_chain(&all, "bound-respace", o.bound_respace);

@@ -8,31 +8,48 @@
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-static void set_levels(UNetDesign *d, int levels, const int *multiplier) {
+static void set_levels(UNetConfig *d, int levels, const int *multiplier) {
     d->levels = levels;
     memcpy(d->multiplier, multiplier, (size_t)levels * sizeof *multiplier);
 }
 
-UNetDesign unet_design(const char *config) {
-    UNetDesign d = {.in = 3, .out = 6, .width = 128, .blocks = 3, .heads = 4, .groups = 32,
-                    .eps = 1e-5, .scale_shift = true};
+ModelConfig model_config(const char *config) {
+    UNetConfig d = {.in = 3, .out = 6, .width = 128, .blocks = 3, .heads = 4,
+                    .style = {.groups = 32, .eps = 1e-5, .scale_shift = true}};
+    int classes = 0;
     if (!strcmp(config, "cifar10")) {                        /* attention at 16 and 8 */
         set_levels(&d, 4, (int[]){1, 2, 2, 2});
         d.attends[1] = d.attends[2] = true;
     } else if (!strcmp(config, "imagenet64") || !strcmp(config, "imagenet64-cond")) {
         set_levels(&d, 4, (int[]){1, 2, 3, 4});
         d.attends[2] = d.attends[3] = true;
-        if (strcmp(config, "imagenet64")) d.width = 192, d.classes = 1000;
+        if (strcmp(config, "imagenet64")) d.width = 192, classes = 1000;
     } else if (!strcmp(config, "lsun")) {                    /* DDPM's network, but for v */
         set_levels(&d, 6, (int[]){1, 1, 2, 2, 4, 4});
         d.attends[4] = true;
-        d.blocks = 2, d.heads = 1, d.scale_shift = false;
+        d.blocks = 2, d.heads = 1, d.style.scale_shift = false;
     } else {                                                 /* 28x28 -> 14x14 -> 7x7 */
         set_levels(&d, 3, (int[]){1, 2, 2});
         d.in = 1, d.out = 2, d.width = 32, d.blocks = 2;
         d.attends[1] = d.attends[2] = true;
     }
-    return d;
+    return (ModelConfig){.unet = d, .classes = classes};
+}
+
+Model model_new(Params *p, ModelConfig c) {
+    int emb = unet_emb(&c.unet);
+    Model m = {.time = time_embedding_new(scope(p, "time"), c.unet.width, emb, false)};
+    if (c.classes) m.class = embedding_new(scope(p, "class"), c.classes, emb);
+    m.unet = unet_new(p, c.unet);
+    return m;
+}
+
+Tensor *model_output(const Model *m, Tensor *xt, const double *time, const int *label) {
+    Tape *tape = xt->tape;
+    int B = xt->shape[0];
+    Tensor *emb = time_embedding(&m->time, tape, time, B);
+    if (m->class.table) emb = t_add(emb, embedding(&m->class, tape, label, B));
+    return unet(&m->unet, xt, emb, NULL);
 }
 
 /* ---- the chain ------------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
  * The network's answer has twice the channels of a picture: [eps | v] at each pixel.
  *
  * Interface:
- *   - unet_design                                     the paper's networks and ours, by name
+ *   - model_config, model_new, model_output           the paper's networks and ours, by name
  *   - diffusion_linear, diffusion_cosine              beta and all that follows from it, in double
  *   - space_timesteps, diffusion_respaced             a chain of some of another one's steps
  *   - q_sample, posterior_mean, start_from_noise, noise_from_start
@@ -27,8 +27,23 @@
 #include "eval/likelihood.h"
 #include "nn/unet.h"
 
+/* The network: x_t, its time and its class, if there are classes, in; [eps | v] out */
+typedef struct {
+    UNetConfig unet;
+    int classes;                /* 0: none */
+} ModelConfig;
+
+typedef struct {
+    TimeEmbedding time;
+    Embedding class;
+    UNet unet;
+} Model;
+
 /* "default", "cifar10", "imagenet64", "imagenet64-cond", "lsun" */
-UNetDesign unet_design(const char *config);
+ModelConfig model_config(const char *config);
+Model model_new(Params *p, ModelConfig c);
+/* xt (B,H,W,C), time (B), label (B), NULL without classes -> (B,H,W,2C) */
+Tensor *model_output(const Model *m, Tensor *xt, const double *time, const int *label);
 
 /* ---- the chain ------------------------------------------------------------------------------- */
 

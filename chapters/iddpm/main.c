@@ -7,7 +7,7 @@
 
 static int info(void) {
     Params params = {0};
-    unet_new(&params, named_design());
+    model_new(&params, named_config());
     for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
     printf("%zu parameters\n", params_count(&params));
     params_free(&params);

@@ -7,8 +7,8 @@ typedef struct {
     Tensor *xt, *eps, *answer;
 } Asked;
 
-static Asked ask(const UNet *net, const Diffusion *d, Tensor *x0, const int *label, const int *t,
-                 Rng *noise, Rng *dropout) {
+static Asked ask(const Model *net, const Diffusion *d, Tensor *x0, const int *label, const int *t,
+                 Rng *noise) {
     Tape *tape = x0->tape;
     int B = x0->shape[0];
     size_t n = x0->len / (size_t)B;
@@ -21,19 +21,19 @@ static Asked ask(const UNet *net, const Diffusion *d, Tensor *x0, const int *lab
         time[b] = model_time(d, t[b]);
         q_sample(d, t[b], n, x0->x + at, a.eps->x + at, a.xt->x + at);
     }
-    a.answer = unet(net, a.xt, (UNetConditions){.time = time, .label = label, .dropout = dropout});
+    a.answer = model_output(net, a.xt, time, label);
     return a;
 }
 
-Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
-                      const int *label, const int *t, Rng *noise, Rng *dropout) {
-    Asked a = ask(net, d, x0, label, t, noise, dropout);
+Losses network_losses(const Model *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
+                      const int *label, const int *t, Rng *noise) {
+    Asked a = ask(net, d, x0, label, t, noise);
     return training_losses(d, o, v, a.answer, x0, a.xt, a.eps, t);
 }
 
-void network_bound(const UNet *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
+void network_bound(const Model *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
                    const int *t, Rng *noise, double *bits) {
-    Asked a = ask(net, d, x0, label, t, noise, NULL);
+    Asked a = ask(net, d, x0, label, t, noise);
     int B = x0->shape[0], C = x0->shape[3];
     size_t n = x0->len / (size_t)B;
     real *space = arena_get(&x0->tape->arena, 3 * n * sizeof *space);
@@ -47,12 +47,12 @@ void network_bound(const UNet *net, const Diffusion *d, Variance v, Tensor *x0, 
 }
 
 Reverse predict(Sampler *m, int t, int n, const real *x, const int *label) {
-    int C = m->net->design.in;
+    int C = m->net->unet.config.in;
     tape_reset(&m->tape);
     Tensor *xt = t_input(&m->tape, x, SHAPE(n, m->side, m->side, C));
     double *time = arena_get(&m->tape.arena, (size_t)n * sizeof *time);
     for (int i = 0; i < n; i++) time[i] = model_time(m->chain, t);
-    Tensor *answer = unet(m->net, xt, (UNetConditions){.time = time, .label = label});
+    Tensor *answer = model_output(m->net, xt, time, label);
     size_t bytes = xt->len * sizeof(real);
     Reverse p = {.start = arena_get(&m->tape.arena, bytes),
                  .mean = arena_get(&m->tape.arena, bytes),
@@ -68,7 +68,7 @@ void sampling_noise(uint64_t seed, int number, int step, size_t n, real *z) {
 }
 
 Reverse sample_step(Sampler *m, int t, int first, int n, const int *label, real *x) {
-    size_t size = (size_t)(m->side * m->side * m->net->design.in);
+    size_t size = (size_t)(m->side * m->side * m->net->unet.config.in);
     Reverse p = predict(m, t, n, x, label);
     real *z = arena_get(&m->tape.arena, size * sizeof *z);
     for (int i = 0; i < n; i++) {

@@ -10,19 +10,18 @@
 
 #include "iddpm.h"
 
-/* Losses of x0 (B,H,W,C) at times t (B), with fresh noise. label (B), or NULL without classes;
- * dropout NULL: none is done. */
-Losses network_losses(const UNet *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
-                      const int *label, const int *t, Rng *noise, Rng *dropout);
+/* Losses of x0 (B,H,W,C) at times t (B), with fresh noise. label (B), or NULL without classes. */
+Losses network_losses(const Model *net, const Diffusion *d, Objective o, Variance v, Tensor *x0,
+                      const int *label, const int *t, Rng *noise);
 
 /* The bound's term of each picture, bits (B), in bits per dimension. The predicted x0 is clipped,
  * as when pictures are drawn, and not in the losses: the last steps of a cosine chain multiply an
  * error of eps by thousands. */
-void network_bound(const UNet *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
+void network_bound(const Model *net, const Diffusion *d, Variance v, Tensor *x0, const int *label,
                    const int *t, Rng *noise, double *bits);
 
 typedef struct {
-    const UNet *net;
+    const Model *net;
     const Diffusion *chain;     /* the one it was trained with, or some of that one's steps */
     Variance variance;
     bool ddim;

@@ -12,7 +12,7 @@ enum { COLUMNS = 8 };
 
 int sample(void) {
     Params params = {0};
-    UNet net = load_network(&params);
+    Model net = load_network(&params);
     Arena arena = {0};
     Diffusion all = chosen_chain(), chain = sampling_chain(&all);
     Sampler m = new_sampler(&net, &chain);

@@ -85,23 +85,24 @@ Cli cli = {.program = "iddpm",
            .options = options,
            .presets = presets};
 
-UNetDesign named_design(void) {
-    UNetDesign d = unet_design(o.common.config);
-    if (o.classes) d.classes = o.classes;
-    if (o.width % d.groups)
+ModelConfig named_config(void) {
+    ModelConfig c = model_config(o.common.config);
+    int groups = c.unet.style.groups;
+    if (o.classes) c.classes = o.classes;
+    if (o.width % groups)
         usage_error("--width %d: groups of channels are normalised; a multiple of %d", o.width,
-                    d.groups);
-    if (o.width) d.width = o.width;
-    return d;
+                    groups);
+    if (o.width) c.unet.width = o.width;
+    return c;
 }
 
-UNetDesign chosen_design(void) {
-    UNetDesign d = named_design();
-    if (d.in != 1)
+ModelConfig chosen_config(void) {
+    ModelConfig c = named_config();
+    if (c.unet.in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
                     "train takes default", o.common.config);
-    d.dropout = o.dropout;
-    return d;
+    c.unet.style.dropout = o.dropout;
+    return c;
 }
 
 Diffusion chosen_chain(void) {

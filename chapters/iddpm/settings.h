@@ -1,7 +1,7 @@
 /* settings.h — the chapter's command line, and what its commands make of it.
  *
  *   - o, cli                          options as they were given; settings.c holds their table
- *   - named_design, chosen_design     the network of --config
+ *   - named_config, chosen_config     the network of --config
  *   - chosen_chain, respaced_chain, sampling_chain     --schedule, --timesteps; some of its steps
  *   - load_data, garments, ...        small things of all commands */
 #ifndef SETTINGS_H
@@ -32,9 +32,9 @@ typedef struct {
 extern Settings o;
 extern Cli cli;
 
-UNetDesign named_design(void);         /* --config, --classes, --width */
+ModelConfig named_config(void);        /* --config, --classes, --width */
 /* the same; ends the program with one line if it is not for this chapter's pictures */
-UNetDesign chosen_design(void);
+ModelConfig chosen_config(void);
 
 Diffusion chosen_chain(void);
 /* Those of its steps that `sections` names (space_timesteps); NULL: all. Ends the program with one

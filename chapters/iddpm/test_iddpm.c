@@ -30,7 +30,7 @@ Test(iddpm, published_networks_have_the_published_number_of_parameters) {
                  {"lsun", 113676678}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         Params p = {0};
-        unet_new(&p, unet_design(sizes[i].config));
+        model_new(&p, model_config(sizes[i].config));
         cr_expect_eq(params_count(&p), sizes[i].count, "%s: %zu", sizes[i].config,
                      params_count(&p));
         params_free(&p);
@@ -372,7 +372,7 @@ Test(iddpm, losses_and_bound_agree) {
 
 #ifdef REAL_DOUBLE
 typedef struct {
-    UNet net;
+    Model net;
     Diffusion d;
 } Whole;
 
@@ -386,16 +386,16 @@ static Tensor *bound_of_network(Tape *t, void *context) {
     test_values("noise", -1, 1, eps->len, eps->x);
     for (int b = 0; b < 2; b++)
         q_sample(&w->d, (int)time[b], 16, x0->x + b * 16, eps->x + b * 16, xt->x + b * 16);
-    Tensor *answer = unet(&w->net, xt, (UNetConditions){.time = time});
+    Tensor *answer = model_output(&w->net, xt, time, NULL);
     return t_scale(t_sum(training_losses(&w->d, VLB, LEARNED, answer, x0, xt, eps,
                                          (int[]){0, 3}).each), 0.01);
 }
 
 Test(iddpm, gradients_of_the_bound_through_the_network) {
     Params p = {.seed = 2};
-    UNetDesign d = unet_design("default");
-    d.width = 8, d.groups = 2, d.blocks = 1, d.levels = 2;
-    Whole w = {.net = unet_new(&p, d), .d = diffusion_linear(20)};
+    ModelConfig c = model_config("default");
+    c.unet.width = 8, c.unet.style.groups = 2, c.unet.blocks = 1, c.unet.levels = 2;
+    Whole w = {.net = model_new(&p, c), .d = diffusion_linear(20)};
     for (int k = 0; k < p.count; k++) {
         real *noise = arena_get(&p.arena, p.list[k]->len * sizeof *noise);
         test_values(p.list[k]->name, -0.1, 0.1, p.list[k]->len, noise);

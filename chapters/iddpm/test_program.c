@@ -17,10 +17,11 @@ SUITE(iddpm_network);
 enum { SIDE = 4, SIZE = SIDE * SIDE, PIXELS = 28 * 28, CLASSES = 3 };
 
 /* the chapter's kind, small, and with no weight zero */
-static UNet small_network(Params *p) {
-    UNetDesign d = unet_design("default");
-    d.width = 8, d.groups = 2, d.blocks = 1, d.levels = 2, d.classes = CLASSES;
-    UNet net = unet_new(p, d);
+static Model small_network(Params *p) {
+    ModelConfig c = model_config("default");
+    c.unet.width = 8, c.unet.style.groups = 2, c.unet.blocks = 1, c.unet.levels = 2;
+    c.classes = CLASSES;
+    Model net = model_new(p, c);
     for (int k = 0; k < p->count; k++) {
         Tensor *w = p->list[k];
         real *noise = arena_get(&p->arena, w->len * sizeof *noise);
@@ -44,7 +45,7 @@ static Diffusion few_steps(const char *sections) {
 Test(iddpm_network, a_picture_depends_on_its_number_alone) {
     Diffusion d = few_steps("5");
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     static const int label[] = {2, 0, 1, 1, 0};
     for (int ddim = 0; ddim < 2; ddim++) {
         Sampler m = {.net = &net, .chain = &d, .ddim = ddim, .eta = 0.5, .side = SIDE, .seed = 9,
@@ -86,7 +87,7 @@ Test(iddpm_network, what_is_recorded_on_the_way) {
     static real x[N * PIXELS], by_hand[COLUMNS * PIXELS], frames[FRAMES * 2 * COLUMNS * PIXELS];
     Diffusion d = few_steps("6");
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     Sampler m = {.net = &net, .chain = &d, .side = 28, .seed = 9, .tape = {.no_grad = true}};
     Recording r = {.steps = 6, .frames = FRAMES, .columns = COLUMNS, .pixels = PIXELS,
                    .images = frames};
@@ -113,7 +114,7 @@ Test(iddpm_network, what_is_recorded_on_the_way) {
 Test(iddpm_network, respacing_asks_the_network_what_it_was_trained_for) {
     Diffusion all = few_steps("100"), d = few_steps("7,2");
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     Sampler few = {.net = &net, .chain = &d, .side = SIDE, .tape = {.no_grad = true}};
     Sampler many = {.net = &net, .chain = &all, .side = SIDE, .tape = {.no_grad = true}};
     static const int label = 1, other = 2;
@@ -135,7 +136,7 @@ Test(iddpm_network, respacing_asks_the_network_what_it_was_trained_for) {
 Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     Diffusion d = few_steps("100");
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     Tape tape = {.no_grad = true};
     static const int label = 2, t = 40;
     Rng noise = rng_new(1, "noise"), again = rng_new(1, "noise");
@@ -146,9 +147,9 @@ Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     rng_normal(&again, SIZE, eps->x);
     q_sample(&d, t, SIZE, x0->x, eps->x, xt->x);
     double time = 40 * 10;                       /* 100 steps on a scale of 1000 */
-    Tensor *answer = unet(&net, xt, (UNetConditions){.time = &time, .label = &label});
+    Tensor *answer = model_output(&net, xt, &time, &label);
     Losses want = training_losses(&d, HYBRID, LEARNED, answer, x0, xt, eps, &t);
-    Losses got = network_losses(&net, &d, HYBRID, LEARNED, x0, &label, &t, &noise, NULL);
+    Losses got = network_losses(&net, &d, HYBRID, LEARNED, x0, &label, &t, &noise);
     cr_expect_eq(got.each->x[0], want.each->x[0]);
     cr_expect_eq(got.mse->x[0], want.mse->x[0]);
     double bits;
@@ -170,18 +171,18 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
     enum { B = 3 };
     Diffusion d = few_steps("100");
     Params params = {.seed = 1};
-    UNet net = small_network(&params);
+    Model net = small_network(&params);
     Tape tape = {.no_grad = true};
     static const int label[B] = {2, 0, 1}, t[B] = {0, 40, 99};
     real x0[B * SIZE];
     test_values("x0", -1, 1, B * SIZE, x0);
     Rng noise = rng_new(1, "noise"), again = rng_new(1, "noise");
     Losses l = network_losses(&net, &d, HYBRID, LEARNED,
-                              t_input(&tape, x0, SHAPE(B, SIDE, SIDE, 1)), label, t, &noise, NULL);
+                              t_input(&tape, x0, SHAPE(B, SIDE, SIDE, 1)), label, t, &noise);
     for (int b = 0; b < B; b++) {
         Losses one = network_losses(&net, &d, HYBRID, LEARNED,
                                     t_input(&tape, x0 + b * SIZE, SHAPE(1, SIDE, SIDE, 1)),
-                                    label + b, t + b, &again, NULL);
+                                    label + b, t + b, &again);
         double tolerance = (sizeof(real) == 8 ? 1e-12 : 1e-5) * (1 + fabs((double)l.each->x[b]));
         cr_expect_float_eq(l.each->x[b], one.each->x[0], tolerance, "picture %d", b);
         cr_expect_float_eq(l.each->x[b], l.mse->x[b] + (real)0.1 * l.bits->x[b], tolerance);
@@ -195,7 +196,7 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
 #ifndef REAL_DOUBLE
 /* ---- learning -------------------------------------------------------------------------------- */
 
-static double drawn_error(const UNet *net, bool ddim, const real *x0) {
+static double drawn_error(const Model *net, bool ddim, const real *x0) {
     int steps[1000];
     real x[PIXELS];
     Diffusion all = diffusion_cosine(1000);
@@ -220,9 +221,9 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
     Diffusion all = diffusion_cosine(1000);
     diffusion_rescale_time(&all);
     Params params = {.seed = 1};
-    UNetDesign d = unet_design("default");
-    d.width = 16, d.groups = 8, d.blocks = 1;
-    UNet net = unet_new(&params, d);
+    ModelConfig c = model_config("default");
+    c.unet.width = 16, c.unet.style.groups = 8, c.unet.blocks = 1;
+    Model net = model_new(&params, c);
     Adam adam = {ADAM_DEFAULTS};
     Tape tape = {0};
     Rng noise = rng_new(1, "noise"), times = rng_new(1, "times");
@@ -231,7 +232,7 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
         tape_reset(&tape);
         for (int b = 0; b < B; b++) t[b] = (int)rng_below(&times, 1000);
         Tensor *images = t_input(&tape, x0, SHAPE(B, 28, 28, 1));
-        Losses l = network_losses(&net, &all, HYBRID, LEARNED, images, NULL, t, &noise, NULL);
+        Losses l = network_losses(&net, &all, HYBRID, LEARNED, images, NULL, t, &noise);
         params_zero_grad(&params);
         backward(t_mean(l.each));
         double norm = grad_norm(&params);

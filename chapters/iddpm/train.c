@@ -24,7 +24,7 @@ typedef struct {
 /* everything that changes while training, but for the run's own state */
 typedef struct {
     Params params;
-    UNet net;
+    Model net;
     Diffusion chain;
     Objective objective;
     Variance variance;
@@ -48,7 +48,7 @@ static void check_settings(void) {
     bool simple = !strcmp(o.objective, "simple"), learned = !strcmp(o.variance, "learned");
     Diffusion d = chosen_chain();
     diffusion_free(&d);
-    chosen_design();
+    chosen_config();
     if (simple && learned)
         usage_error("--objective simple trains no variance: it needs --variance small or large");
     if (o.preview == 1)
@@ -75,7 +75,7 @@ static void training_start(Training *m, Arena *arena, const Fashion *data) {
     uint64_t seed = o.common.seed;
     size_t B = (size_t)o.common.batch;
     m->params.seed = seed;
-    m->net = unet_new(&m->params, chosen_design());
+    m->net = model_new(&m->params, chosen_config());
     m->chain = chosen_chain();
     m->objective = objective_named(o.objective), m->variance = variance_named(o.variance);
     m->adam = (Adam){ADAM_DEFAULTS};
@@ -123,8 +123,7 @@ static void add_gradient(Training *m, Tape *tape, int first, int n) {
     images_get(m->set, n, m->index + first, -1, 1, x0->x, m->label + first);
     for (int b = 0; b < n; b++) w->x[b] = (real)(m->weight[first + b] / o.common.batch);
     Losses l = network_losses(&m->net, &m->chain, m->objective, m->variance, x0,
-                              o.classes ? m->label + first : NULL, m->t + first, &m->noise,
-                              &m->dropout);
+                              o.classes ? m->label + first : NULL, m->t + first, &m->noise);
     for (int b = 0; b < n; b++) {
         m->loss[first + b] = (double)l.each->x[b];
         m->mse[first + b] = (double)l.mse->x[b];
@@ -188,7 +187,7 @@ static double held_out_error(const Training *m, const HeldOut *h) {
     for (int i = 0; i < h->n; i += AT_ONCE) {
         Tensor *x0 = held_out_part(h, &tape, i);
         Losses l = network_losses(&m->net, &m->chain, SIMPLE, m->variance, x0,
-                                  o.classes ? h->label + i : NULL, h->even + i, &noise, NULL);
+                                  o.classes ? h->label + i : NULL, h->even + i, &noise);
         sum += k_sum(l.mse->len, l.mse->x);
     }
     tape_free(&tape);
@@ -266,7 +265,7 @@ int train(void) {
     Checkpoint weights = {.cli = &cli, .params = {{"", &m.ema.average}}};
     if (run.resumed) checkpoint_load(run.checkpoint, &everything);
 
-    Tape tape = {0};
+    Tape tape = {.dropout = &m.dropout};
     while (run_next(&run)) {
         training_step(&m, &tape, &run);
         if (run_due(&run, 250)) validate(&m, &run);

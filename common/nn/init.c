@@ -25,6 +25,11 @@ void init_xavier_uniform(Tensor *w, int fan_in, int fan_out, uint64_t seed) {
     init_uniform(w, sqrt(6.0 / (fan_in + fan_out)), seed);
 }
 
+void init_linear_xavier(Linear *l, uint64_t seed) {
+    init_xavier_uniform(l->w, l->w->shape[0], l->w->shape[1], seed);
+    if (l->b) init_constant(l->b, 0);
+}
+
 /* He et al. 2015, eq. 10: N(0, 2 / fan_in) keeps the variance of activations through relus */
 void init_kaiming_normal(Tensor *w, int fan_in, uint64_t seed) {
     init_normal(w, sqrt(2.0 / fan_in), seed);

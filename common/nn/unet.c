@@ -2,232 +2,188 @@
 
 #include "base/error.h"
 
-#include <math.h>
+#include <string.h>
 
-/* ---- layers with this network's starting values ---------------------------------------------- */
+int unet_emb(const UNetConfig *c) {
+    return c->style.emb ? c->style.emb : 4 * c->width;
+}
 
-static Conv2d conv_new(const UNetDesign *d, Scope s, int in, int out, int kernel) {
-    Conv2d l = conv2d_new(s, in, out, kernel, 1, kernel / 2, true);
-    if (d->glorot) {
-        int positions = kernel * kernel;
-        init_xavier_uniform(l.w, positions * in, positions * out, s.params->seed);
-        init_constant(l.b, 0);
+static int channels_at(const UNetConfig *c, int level) {
+    return c->width * c->multiplier[level];
+}
+
+/* ---- lists of blocks ------------------------------------------------------------------------- */
+
+static BlockList list_new(Params *p, int room) {
+    size_t bytes = (size_t)room * sizeof(UNetBlock);
+    return (BlockList){.block = memset(arena_get(&p->arena, bytes), 0, bytes)};
+}
+
+static UNetBlock *append(BlockList *list, BlockKind kind, int out) {
+    UNetBlock *b = &list->block[list->count++];
+    b->kind = kind;
+    b->out = out;
+    return b;
+}
+
+static UNetBlock *last_of(const BlockList *list) {
+    return &list->block[list->count - 1];
+}
+
+static void add_resblock(BlockList *list, const UNetConfig *c, Scope s, int in, int out) {
+    append(list, RES_BLOCK, out)->res = resblock_new(&c->style, s, in, out, SAME_SIZE);
+}
+
+static void add_attention(BlockList *list, const UNetConfig *c, Scope s, int channels) {
+    int heads = c->head_channels ? channels / c->head_channels : c->heads;
+    append(list, ATTENTION_BLOCK, channels)->attention =
+        attention_block_new(&c->style, s, channels, heads, c->context);
+}
+
+static void add_resampling(BlockList *list, const UNetConfig *c, Scope s, int channels, bool down) {
+    if (c->resampling == RESAMPLE_RESBLOCK) {
+        append(list, RES_BLOCK, channels)->res =
+            resblock_new(&c->style, s, channels, channels, down ? HALF_SIZE : DOUBLE_SIZE);
+        return;
     }
-    return l;
-}
-
-static Linear dense_new(const UNetDesign *d, Scope s, int in, int out) {
-    Linear l = linear_new(s, in, out, true);
-    if (d->glorot) {
-        init_xavier_uniform(l.w, in, out, s.params->seed);
-        init_constant(l.b, 0);
-    }
-    return l;
-}
-
-static GroupNorm norm_new(const UNetDesign *d, Scope s, int channels) {
-    return group_norm_new(s, channels, d->groups, d->eps);
-}
-
-/* A layer that ends a residual branch starts at 0, so that at first the branch adds nothing. */
-static void start_at_zero(Tensor *w, Tensor *b) {
-    init_constant(w, 0);
-    init_constant(b, 0);
-}
-
-/* ---- residual block -------------------------------------------------------------------------- */
-
-static ResBlock resblock_new(const UNetDesign *d, Scope s, int in, int out) {
-    ResBlock r = {0};
-    r.norm1 = norm_new(d, sub(s, "norm1"), in);
-    r.conv1 = conv_new(d, sub(s, "conv1"), in, out, 3);
-    r.told = dense_new(d, sub(s, "told"), 4 * d->width, d->scale_shift ? 2 * out : out);
-    r.norm2 = norm_new(d, sub(s, "norm2"), out);
-    r.conv2 = conv_new(d, sub(s, "conv2"), out, out, 3);
-    start_at_zero(r.conv2.w, r.conv2.b);
-    if (in != out) r.skip = conv_new(d, sub(s, "skip"), in, out, 1);
-    return r;
-}
-
-/* silu(norm2(h + told)), or with scale_shift silu(norm2(h) (1 + scale) + shift), scale and shift
- * being the two halves of told. h (B,H,W,C), told (B,C) or (B,2C) */
-static Tensor *norm_told(const UNetDesign *d, const ResBlock *r, Tensor *h, Tensor *told) {
-    if (!d->scale_shift) return group_norm_silu(&r->norm2, t_add_channel(t_give(h), told));
-    int C = h->shape[3];
-    Tensor *scale = t_add_scalar(t_slice(told, 1, 0, C), 1);
-    Tensor *shift = t_slice(told, 1, C, C);
-    h = t_mul_channel(t_brief(group_norm(&r->norm2, h)), scale);
-    return t_silu(t_add_channel(t_give(h), shift));
-}
-
-/* x (B,H,W,in), emb (B,4 width) -> (B,H,W,out) */
-static Tensor *resblock(const UNetDesign *d, const ResBlock *r, Tensor *x, Tensor *emb,
-                        Rng *dropout) {
-    Tensor *h = conv2d(&r->conv1, t_brief(group_norm_silu(&r->norm1, x)));
-    Tensor *a = norm_told(d, r, h, linear(&r->told, emb));
-    if (dropout && d->dropout > 0) {
-        Tensor *thinned = t_dropout(a, d->dropout, dropout);
-        h = conv2d(&r->conv2, t_brief(thinned));
-        t_drop(a);                       /* not before: from it thinned is made again */
-    } else h = conv2d(&r->conv2, t_brief(a));
-    return t_add(t_give(h), r->skip.w ? t_give(conv2d(&r->skip, x)) : x);
-}
-
-/* ---- attention ------------------------------------------------------------------------------- */
-
-static AttentionBlock attention_new(const UNetDesign *d, Scope s, int channels) {
-    AttentionBlock a;
-    a.norm = norm_new(d, sub(s, "norm"), channels);
-    a.attention = self_attention_new(s, channels, d->heads, true);
-    if (d->glorot) {                  /* q, k and v are three layers side by side */
-        init_xavier_uniform(a.attention.qkv.w, channels, channels, s.params->seed);
-        init_constant(a.attention.qkv.b, 0);
-    }
-    start_at_zero(a.attention.out.w, a.attention.out.b);
-    return a;
-}
-
-/* Every pixel looks at all others: x (B,H,W,C), as a sequence of H W pixels */
-static Tensor *attend(const AttentionBlock *a, Tensor *x) {
-    Tensor *h = t_reshape(group_norm(&a->norm, x), SHAPE(x->shape[0], -1, x->shape[3]));
-    h = self_attention(&a->attention, t_brief(h), (Attention){0});
-    return t_add(t_last_use(x), t_reshape(t_give(h), x->rank, x->shape));
-}
-
-/* ---- between levels -------------------------------------------------------------------------- */
-
-static Conv2d halving_new(const UNetDesign *d, Scope s, int channels) {
-    Conv2d l = conv_new(d, s, channels, channels, 3);
-    l.pad = (ConvPad){.stride = 2, .top = 1, .left = 1, .bottom = 1, .right = 1};
-    if (d->pad_far_sides) l.pad.top = l.pad.left = 0;
-    return l;
-}
-
-static Tensor *halve(const UNetLevel *level, Tensor *x) {
-    return level->resample.w ? conv2d(&level->resample, x) : t_avg_pool2(x);
-}
-
-static Tensor *twice(const UNetLevel *level, Tensor *x) {
-    Tensor *large = t_upsample2(t_last_use(x));
-    return level->resample.w ? conv2d(&level->resample, t_brief(large)) : large;
+    UNetBlock *b = append(list, down ? DOWNSAMPLE : UPSAMPLE, channels);
+    if (c->resampling == RESAMPLE_PLAIN) return;
+    b->resample = down ? downsample_new(&c->style, s, channels)
+                       : upsample_new(&c->style, s, channels);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-enum { MOST_SKIPS = UNET_LEVELS * (UNET_BLOCKS + 1) };
-
-/* all levels going down; the channels of what each step gives to the way up */
-static int down_new(UNet *u, Params *p, int skips[MOST_SKIPS]) {
-    const UNetDesign *d = &u->design;
-    int n = 0, in = d->width;
-    skips[n++] = in;
-    for (int l = 0; l < d->levels; l++) {
-        UNetLevel *level = &u->down[l];
-        int out = d->width * d->multiplier[l];
-        for (int i = 0; i < d->blocks; i++, in = out) {
-            level->block[i] = resblock_new(d, scope(p, "down.%d.block.%d", l, i), in, out);
-            if (d->attends[l])
-                level->attention[i] = attention_new(d, scope(p, "down.%d.attention.%d", l, i), out);
-            skips[n++] = out;
-        }
-        if (l == d->levels - 1) break;
-        if (!d->pool) level->resample = halving_new(d, scope(p, "down.%d.resample", l), out);
-        skips[n++] = out;
-    }
-    return n;
+static void check_config(const UNetConfig *c) {
+    if (c->levels < 1 || c->levels > UNET_LEVELS || c->blocks < 1)
+        die("unet: %d levels of %d blocks; 1 to %d of at least 1", c->levels, c->blocks,
+            UNET_LEVELS);
+    for (int l = 0; l < c->levels; l++)
+        if (c->head_channels && c->attends[l] && channels_at(c, l) % c->head_channels)
+            die("unet: %d channels of level %d do not split into heads of %d", channels_at(c, l), l,
+                c->head_channels);
 }
 
-static void up_new(UNet *u, Params *p, const int *skips, int n) {
-    const UNetDesign *d = &u->design;
-    int in = d->width * d->multiplier[d->levels - 1];
-    for (int l = d->levels - 1; l >= 0; l--) {
-        UNetLevel *level = &u->up[l];
-        int out = d->width * d->multiplier[l];
-        for (int i = 0; i <= d->blocks; i++, in = out) {
-            level->block[i] = resblock_new(d, scope(p, "up.%d.block.%d", l, i), in + skips[--n],
-                                           out);
-            if (d->attends[l])
-                level->attention[i] = attention_new(d, scope(p, "up.%d.attention.%d", l, i), out);
+static void down_new(UNet *u, Params *p) {
+    const UNetConfig *c = &u->config;
+    int in = c->width;
+    u->down = list_new(p, c->levels * (2 * c->blocks + 1));
+    for (int l = 0; l < c->levels; l++) {
+        int out = channels_at(c, l);
+        for (int i = 0; i < c->blocks; i++, in = out) {
+            add_resblock(&u->down, c, scope(p, "down.%d.block.%d", l, i), in, out);
+            if (c->attends[l])
+                add_attention(&u->down, c, scope(p, "down.%d.attention.%d", l, i), out);
+            last_of(&u->down)->skips = true;
         }
-        Scope s = scope(p, "up.%d.resample", l);
-        if (l && !d->pool) level->resample = conv_new(d, s, out, out, 3);
+        if (l == c->levels - 1) break;
+        add_resampling(&u->down, c, scope(p, "down.%d.resample", l), out, true);
+        last_of(&u->down)->skips = true;
     }
 }
 
-UNet unet_new(Params *p, UNetDesign d) {
-    UNet u = {.design = d};
-    int skips[MOST_SKIPS], emb = 4 * d.width, top;
-    if (d.levels < 1 || d.levels > UNET_LEVELS || d.blocks < 1 || d.blocks > UNET_BLOCKS)
-        die("unet: %d levels of %d blocks; at most %d of %d", d.levels, d.blocks, UNET_LEVELS,
-            UNET_BLOCKS);
-    if (d.width < 4 || d.width % 2) die("unet: a width of %d; even, 4 or more", d.width);
-    top = d.width * d.multiplier[d.levels - 1];
-    u.time[0] = dense_new(&d, scope(p, "time.0"), d.width, emb);
-    u.time[1] = dense_new(&d, scope(p, "time.1"), emb, emb);
-    if (d.classes) u.class = embedding_new(scope(p, "class"), d.classes, emb);
-    u.in = conv_new(&d, scope(p, "in"), d.in, d.width, 3);
-    int n = down_new(&u, p, skips);
-    u.middle[0] = resblock_new(&d, scope(p, "middle.block.0"), top, top);
-    u.middle_attention = attention_new(&d, scope(p, "middle.attention"), top);
-    u.middle[1] = resblock_new(&d, scope(p, "middle.block.1"), top, top);
-    up_new(&u, p, skips, n);
-    int last = d.width * d.multiplier[0];
-    u.norm_out = norm_new(&d, scope(p, "norm_out"), last);
-    u.out = conv_new(&d, scope(p, "out"), last, d.out, 3);
+static void middle_new(UNet *u, Params *p) {
+    const UNetConfig *c = &u->config;
+    int channels = channels_at(c, c->levels - 1);
+    u->middle = list_new(p, 3);
+    add_resblock(&u->middle, c, scope(p, "middle.block.0"), channels, channels);
+    add_attention(&u->middle, c, scope(p, "middle.attention"), channels);
+    add_resblock(&u->middle, c, scope(p, "middle.block.1"), channels, channels);
+}
+
+UNet unet_encoder_new(Params *p, UNetConfig c) {
+    UNet u = {.config = c};
+    check_config(&c);
+    u.config.style.emb = unet_emb(&c);
+    u.in = styled_conv_new(&u.config.style, scope(p, "in"), c.in, c.width, 3);
+    down_new(&u, p);
+    middle_new(&u, p);
+    return u;
+}
+
+/* channels of the skip before *down, the index of a block; moves it there */
+static int skip_channels(const UNet *u, int *down) {
+    while (--*down >= 0)
+        if (u->down.block[*down].skips) return u->down.block[*down].out;
+    return u->config.width;
+}
+
+static void up_new(UNet *u, Params *p) {
+    const UNetConfig *c = &u->config;
+    int in = channels_at(c, c->levels - 1), down = u->down.count;
+    u->up = list_new(p, c->levels * (2 * c->blocks + 3));
+    for (int l = c->levels - 1; l >= 0; l--) {
+        int out = channels_at(c, l);
+        for (int i = 0; i <= c->blocks; i++, in = out) {
+            in += skip_channels(u, &down);
+            add_resblock(&u->up, c, scope(p, "up.%d.block.%d", l, i), in, out);
+            last_of(&u->up)->skips = true;
+            if (c->attends[l]) add_attention(&u->up, c, scope(p, "up.%d.attention.%d", l, i), out);
+        }
+        if (l) add_resampling(&u->up, c, scope(p, "up.%d.resample", l), out, false);
+    }
+}
+
+UNet unet_new(Params *p, UNetConfig c) {
+    UNet u = unet_encoder_new(p, c);
+    const BlockStyle *style = &u.config.style;
+    up_new(&u, p);
+    int channels = channels_at(&c, 0);
+    u.norm_out = group_norm_new(scope(p, "norm_out"), channels, style->groups, style->eps);
+    u.out = styled_conv_new(style, scope(p, "out"), channels, c.out, 3);
     start_at_zero(u.out.w, u.out.b);
     return u;
 }
 
-Tensor *time_embedding(Tape *t, const double *time, int B, int width, bool sines_first) {
-    int half = width / 2, steps = sines_first ? half - 1 : half;
-    Tensor *e = t_input(t, NULL, SHAPE(B, width));
-    for (int b = 0; b < B; b++)
-        for (int i = 0; i < half; i++) {
-            double angle = time[b] * pow(1e4, -(double)i / steps);
-            real *first = &e->x[b * width + i], *second = first + half;
-            *first = (real)(sines_first ? sin(angle) : cos(angle));
-            *second = (real)(sines_first ? cos(angle) : sin(angle));
-        }
-    return e;
+/* ---- forward --------------------------------------------------------------------------------- */
+
+/* emb: after its SiLU */
+static Tensor *apply(const UNetBlock *b, Tensor *x, Tensor *emb, Context context) {
+    switch (b->kind) {
+    case RES_BLOCK: return resblock(&b->res, x, emb);
+    case ATTENTION_BLOCK: return attention_block(&b->attention, x, context);
+    case DOWNSAMPLE: return downsample(&b->resample, x);
+    case UPSAMPLE: return upsample(&b->resample, x);
+    }
+    die("unet: a block of kind %d", (int)b->kind);
 }
 
-/* time and class as one row of numbers, which each block reads through a layer of its own: (B,4
- * width). The last SiLU is the blocks', done once for all. */
-static Tensor *embed(const UNet *u, Tape *t, int B, const UNetConditions *cond) {
-    Tensor *e = time_embedding(t, cond->time, B, u->design.width, u->design.sines_first);
-    e = linear(&u->time[1], t_silu(linear(&u->time[0], e)));
-    if (u->design.classes) e = t_add(e, embedding(&u->class, t, cond->label, B));
-    return t_silu(e);
+/* what the middle makes of x. skips (down.count + 1): what goes to the way up; *n of them */
+static Tensor *encode(const UNet *u, Tensor *x, Tensor *emb, Context context,
+                      Tensor **skips, int *n) {
+    if (u->config.context && !context.tokens) die("unet: without a context, which it attends to");
+    Tensor *h = conv2d(&u->in, x);
+    skips[(*n)++] = h;
+    for (int i = 0; i < u->down.count; i++) {
+        h = apply(&u->down.block[i], h, emb, context);
+        if (u->down.block[i].skips) skips[(*n)++] = h;
+    }
+    for (int i = 0; i < u->middle.count; i++) h = apply(&u->middle.block[i], h, emb, context);
+    return h;
 }
 
-/* block i of a level, and its attention if it has one */
-static Tensor *block(const UNet *u, const UNetLevel *level, int l, int i, Tensor *h, Tensor *emb,
-                     Rng *dropout) {
-    h = resblock(&u->design, &level->block[i], h, emb, dropout);
-    return u->design.attends[l] ? attend(&level->attention[i], h) : h;
+static Tensor **room_for_skips(const UNet *u, Tape *t) {
+    return arena_get(&t->arena, (size_t)(u->down.count + 1) * sizeof(Tensor *));
 }
 
-Tensor *unet(const UNet *u, Tensor *x, UNetConditions cond) {
-    const UNetDesign *d = &u->design;
-    Tensor *skips[MOST_SKIPS], *emb = embed(u, x->tape, x->shape[0], &cond);
+Tensor *unet_masked(const UNet *u, Tensor *x, Tensor *emb, Context context) {
+    Tensor **skips = room_for_skips(u, x->tape);
     int n = 0;
-    Tensor *h = skips[n++] = conv2d(&u->in, x);
-    for (int l = 0; l < d->levels; l++) {
-        for (int i = 0; i < d->blocks; i++)
-            skips[n++] = h = block(u, &u->down[l], l, i, h, emb, cond.dropout);
-        if (l < d->levels - 1) skips[n++] = h = halve(&u->down[l], h);
+    emb = t_silu(emb);                   /* of every block, computed once */
+    Tensor *h = encode(u, x, emb, context, skips, &n);
+    for (int i = 0; i < u->up.count; i++) {
+        if (u->up.block[i].skips) h = t_concat(h, skips[--n], -1);
+        h = apply(&u->up.block[i], h, emb, context);
     }
-    h = resblock(d, &u->middle[0], h, emb, cond.dropout);
-    Tensor *seen = attend(&u->middle_attention, h);
-    h = resblock(d, &u->middle[1], seen, emb, cond.dropout);
-    if (x->tape->no_grad) t_drop(seen);
-    for (int l = d->levels - 1; l >= 0; l--) {
-        for (int i = 0; i <= d->blocks; i++) {
-            Tensor *wide = t_concat(t_last_use(h), t_last_use(skips[--n]), -1);
-            h = block(u, &u->up[l], l, i, wide, emb, cond.dropout);
-            t_drop(wide);        /* the skip is kept anyway: put together again for the gradients */
-        }
-        if (l) h = twice(&u->up[l], h);
-    }
-    return conv2d(&u->out, t_brief(group_norm_silu(&u->norm_out, t_last_use(h))));
+    return conv2d(&u->out, group_norm_silu(&u->norm_out, h));
+}
+
+Tensor *unet(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
+    return unet_masked(u, x, emb, (Context){.tokens = context});
+}
+
+Tensor *unet_encoder(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
+    int n = 0;
+    return encode(u, x, t_silu(emb), (Context){.tokens = context},
+                  room_for_skips(u, x->tape), &n);
 }

@@ -1,18 +1,18 @@
-/* unet.h — the U-Net that all diffusion chapters share: x_t and its time in, an answer of the same
- * size out.
+/* unet.h — the U-Net that all diffusion chapters share: x_t and what it is conditioned on in, a
+ * model output of the same size out.
  *
- * Ho et al. 2020, "Denoising Diffusion Probabilistic Models", appendix B; Nichol & Dhariwal 2021,
- * "Improved Denoising Diffusion Probabilistic Models", appendix A. Both draw one shape and differ
- * in details that look alike and are not interchangeable: weights trained with one give noise with
- * the other. Here these details are the fields of UNetDesign under "dialect".
+ *     UNetConfig c = {.in = 1, .out = 1, .width = 32, .levels = 3, .multiplier = {1, 2, 2},
+ *                     .attends = {false, true}, .blocks = 2, .heads = 1,
+ *                     .style = {.groups = 32, .eps = 1e-6}};
+ *     TimeEmbedding time = time_embedding_new(scope(&params, "time"), 32, 128, true);
+ *     UNet net = unet_new(&params, c);
+ *     Tensor *eps = unet(&net, x, time_embedding(&time, &tape, t, B), NULL);
  *
- *     UNetDesign d = {.in = 1, .out = 1, .width = 32, .levels = 3, .multiplier = {1, 2, 2},
- *                     .attends = {false, true, false}, .blocks = 2, .heads = 1, .groups = 32,
- *                     .eps = 1e-6, ...};
- *     UNet net = unet_new(&params, d);
- *     Tensor *eps = unet(&net, x, (UNetConditions){.time = t, .dropout = &rng});
+ * Whatever is known of the image besides x comes in as tensors: `emb`, one row of numbers an image,
+ * the sum of what the chapter makes (of time, class, text, image); `context`, a sequence of tokens
+ * that attention looks at. Null labels and absent texts are rows of the chapter's tables.
  *
- * One level for each size of picture, each half as wide and high as the one before:
+ * One level for each size of image, each half as wide and high as the one before:
  *
  *     in -> down.0 blocks ---------------------------------> up.0 blocks -> out
  *             down.0.resample                            up.1.resample
@@ -20,85 +20,75 @@
  *                 ...                                     ...
  *                   down.L blocks -> middle -> up.L blocks
  *
- * Every block going up is also shown what one block going down (or a resample, or the first
- * convolution) had given: the channels of both, side by side. */
+ * Every residual block going up is also given what a step going down (a residual block with its
+ * attention, a resampling, or the first convolution) had made: the channels of both, side by side.
+ */
 #ifndef UNET_H
 #define UNET_H
 
-#include "nn/layers.h"
+#include "nn/time_embedding.h"
+#include "nn/unet_blocks.h"
 
-enum { UNET_LEVELS = 8, UNET_BLOCKS = 7 };
+enum { UNET_LEVELS = 8 };
+
+/* between levels: convolutions; no weights at all; residual blocks that change the size (BigGAN) */
+typedef enum { RESAMPLE_CONV, RESAMPLE_PLAIN, RESAMPLE_RESBLOCK } Resampling;
 
 typedef struct {
-    int in, out;                        /* channels of x and of the answer */
+    int in, out;                        /* channels of x and of the model output */
     int width;                          /* channels of level l: width * multiplier[l] */
     int levels, multiplier[UNET_LEVELS];
-    bool attends[UNET_LEVELS];          /* attention after each block of the level? In the middle
-                                           there always is */
-    int blocks;                         /* of a level going down; going up there is one more */
-    int heads;                          /* of the attention */
-    int classes;                        /* it is told the picture's class, one of so many; or 0 */
-    double dropout;                     /* before a block's second convolution */
+    bool attends[UNET_LEVELS];          /* attention after each residual block of the level? In the
+                                           middle there always is */
+    int blocks;                         /* residual blocks of a level going down; going up there is
+                                           one more */
+    int heads, head_channels;           /* of attention: so many, or of so many channels each */
+    int context;                        /* channels of the context's tokens; 0: none */
+    Resampling resampling;
+    BlockStyle style;                   /* style.emb 0: 4 width, as in all papers */
+} UNetConfig;
 
-    /* dialect: what DDPM does, and what IDDPM and its descendants do */
-    int groups;                         /* of all group normalisations: 32 in both papers */
-    double eps;                         /* their epsilon: 1e-6; 1e-5 */
-    bool sines_first;                   /* time_embedding; true; false */
-    bool pad_far_sides;                 /* halving a picture: one row of zeros below and one column
-                                           at the right, as TensorFlow's SAME; on all sides */
-    bool scale_shift;                   /* time and class scale and shift a block's second
-                                           normalisation's output, and are not added before it:
-                                           false; true, unless said otherwise */
-    bool pool;                          /* halving is a 2x2 mean, doubling a plain copy of pixels,
-                                           without convolutions: false; false */
-    bool glorot;                        /* weights start as Glorot's uniform ones, biases at 0;
-                                           PyTorch's. In both, what a block, an attention or the
-                                           whole network adds starts at 0. */
-} UNetDesign;
+/* ---- its blocks ------------------------------------------------------------------------------ */
+
+typedef enum { RES_BLOCK, ATTENTION_BLOCK, DOWNSAMPLE, UPSAMPLE } BlockKind;
 
 typedef struct {
-    GroupNorm norm1, norm2;
-    Conv2d conv1, conv2, skip;          /* skip.w NULL: as many channels out as in */
-    Linear told;                        /* from time and class */
-} ResBlock;
+    BlockKind kind;
+    int out;                            /* channels of what it makes */
+    bool skips;                         /* going down: that goes to the way up as well; going up:
+                                           something of the way down comes in */
+    union {
+        ResBlock res;
+        AttentionBlock attention;
+        Conv2d resample;                /* .w NULL: without weights */
+    };
+} UNetBlock;
 
 typedef struct {
-    GroupNorm norm;
-    SelfAttention attention;
-} AttentionBlock;
+    UNetBlock *block;                   /* in the memory of the parameters */
+    int count;
+} BlockList;
 
 typedef struct {
-    ResBlock block[UNET_BLOCKS + 1];
-    AttentionBlock attention[UNET_BLOCKS + 1];
-    Conv2d resample;                    /* to the next level; .w NULL: none, or without weights */
-} UNetLevel;
-
-typedef struct {
-    UNetDesign design;
-    Linear time[2];
-    Embedding class;
+    UNetConfig config;
     Conv2d in, out;
-    UNetLevel down[UNET_LEVELS], up[UNET_LEVELS];
-    ResBlock middle[2];
-    AttentionBlock middle_attention;
+    BlockList down, middle, up;
     GroupNorm norm_out;
 } UNet;
 
-/* what the network is conditioned on, besides x (B,H,W,in) */
-typedef struct {
-    const double *time;                 /* (B), of steps as in training; need not be whole */
-    const int *label;                   /* (B); NULL without classes */
-    Rng *dropout;                       /* where dropout draws from; NULL: none is done */
-} UNetConditions;
+/* ---- use ------------------------------------------------------------------------------------- */
 
-UNet unet_new(Params *p, UNetDesign d);
+UNet unet_new(Params *p, UNetConfig c);
+int unet_emb(const UNetConfig *c);      /* channels of the embedding */
 
-/* x (B,H,W,in) -> (B,H,W,out); H and W can be halved levels - 1 times */
-Tensor *unet(const UNet *u, Tensor *x, UNetConditions cond);
+/* x (B,H,W,in), emb (B,E), context (B,M,D) or NULL -> (B,H,W,out); H and W can be halved
+ * levels - 1 times */
+Tensor *unet(const UNet *u, Tensor *x, Tensor *emb, Tensor *context);
+/* the same where some of the context's tokens are not there: context.mask */
+Tensor *unet_masked(const UNet *u, Tensor *x, Tensor *emb, Context context);
 
-/* (B) times -> (B,width), one wave length each (Vaswani et al. 2017, section 3.5): cosines, then
- * sines, of t 10000^(-i / half), half = width / 2; or with sines_first sines, then cosines, of
- * t 10000^(-i / (half - 1)) */
-Tensor *time_embedding(Tape *t, const double *time, int B, int width, bool sines_first);
+/* Without the way up: x (B,H,W,in) -> what the middle makes of it, (B,H/n,W/n,C) */
+UNet unet_encoder_new(Params *p, UNetConfig c);
+Tensor *unet_encoder(const UNet *u, Tensor *x, Tensor *emb, Tensor *context);
 
 #endif

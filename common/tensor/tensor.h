@@ -99,10 +99,11 @@ struct Tape {
     Arena values;              /* values and gradients, given back as soon as nobody needs them */
     Tensor *last;              /* newest first, linked by prev */
     bool no_grad;              /* set: record nothing for backward, as when sampling */
+    Rng *dropout;              /* where layers' dropout draws from; NULL: none is done */
     int given_in_vain;         /* times that t_give, t_brief, t_drop freed nothing */
 };
 
-void tape_reset(Tape *t);   /* everything made on the tape is gone; no_grad stays as it is */
+void tape_reset(Tape *t);   /* everything made on the tape is gone; no_grad, dropout stay */
 void tape_free(Tape *t);
 size_t tape_peak(const Tape *t);    /* bytes used at most */
 

@@ -1,4 +1,4 @@
-/* nets_unet.c — the diffusion chapters' U-Net (nn/unet.h) in the design "bench" of chapters/ddpm:
+/* nets_unet.c — the diffusion chapters' U-Net (nn/unet.h) in the configuration "bench" of chapters/ddpm:
  * 28x28 grey, 32 channels, multipliers 1, 2, 2, two residual blocks per level, attention at 14x14
  * and in the middle: 1,623,169 parameters, no dropout. Two kinds of step (Ho et al. 2020): training
  * on L_simple, mean squared error on the noise, with Adam 2e-4; and sampling, one step back. */
@@ -10,21 +10,33 @@
 
 enum { SIDE = 28, TIMES = 1000 };
 
-static const UNetDesign design = {
+static const UNetConfig config = {
     .in = 1, .out = 1, .width = 32, .levels = 3, .multiplier = {1, 2, 2},
-    .attends = {false, true, false}, .blocks = 2, .heads = 1, .groups = 32, .eps = 1e-6,
-    .sines_first = true, .pad_far_sides = true, .glorot = true};
+    .attends = {false, true, false}, .blocks = 2, .heads = 1,
+    .style = {.groups = 32, .eps = 1e-6, .pad_far_sides = true, .glorot = true}};
+
+typedef struct {
+    TimeEmbedding time;
+    UNet unet;
+} Model;
 
 /* What starts at 0 gets small values: behind a layer of zeros all gradients would be 0, and the
  * twin's as well, whatever it computed. */
-static UNet unet_of(Training *t) {
+static Model model_of(Training *t) {
     Params *p = &t->params[0];
-    UNet net = unet_new(p, design);
+    Model net = {.time = time_embedding_new(scope(p, "time"), config.width, unet_emb(&config),
+                                            true)};
+    for (int i = 0; i < 2; i++) init_linear_xavier(&net.time.layer[i], p->seed);
+    net.unet = unet_new(p, config);
     for (int i = 0; i < p->count; i++) {
         Tensor *w = p->list[i];
         if (k_sum_squares(w->len, w->x) == 0) init_normal(w, 0.05, p->seed);
     }
     return net;
+}
+
+static Tensor *model_output(const Model *m, Tensor *x, const double *time) {
+    return unet(&m->unet, x, time_embedding(&m->time, x->tape, time, x->shape[0]), NULL);
 }
 
 static double *times_of(Training *t) {
@@ -34,7 +46,7 @@ static double *times_of(Training *t) {
 /* ---- training -------------------------------------------------------------------------------- */
 
 typedef struct {
-    UNet net;
+    Model net;
     const real *images, *noise, *signal_scale, *noise_scale;
     double *time;
 } Denoising;
@@ -42,7 +54,7 @@ typedef struct {
 static void build(Training *t) {
     Denoising *d = net_alloc(t, sizeof *d);
     int B = t->batch;
-    d->net = unet_of(t);
+    d->net = model_of(t);
     d->images = input_uniform(t, "images", -1, 1, SHAPE(B, SIDE, SIDE, 1));
     d->noise = input_normal(t, "noise", SHAPE(B, SIDE, SIDE, 1));
     d->signal_scale = input_uniform(t, "signal_scale", 0.1, 0.9, SHAPE(B, 1, 1, 1));
@@ -60,7 +72,7 @@ static double step(Training *t) {
     Tensor *signal_scale = t_input(&t->tape, d->signal_scale, SHAPE(B, 1, 1, 1));
     Tensor *noise_scale = t_input(&t->tape, d->noise_scale, SHAPE(B, 1, 1, 1));
     Tensor *xt = t_add(t_mul(signal_scale, x0), t_mul(noise_scale, noise));
-    Tensor *eps = unet(&d->net, xt, (UNetConditions){.time = d->time});
+    Tensor *eps = model_output(&d->net, xt, d->time);
     return descend(t, 0, t_mse(eps, noise), 2e-4);
 }
 
@@ -81,7 +93,7 @@ static double alpha_bar(int t) {
 }
 
 typedef struct {
-    UNet net;
+    Model net;
     const real *z;
     real *x;                     /* x_t, until the step makes it x_{t-1} */
     double *time;
@@ -92,7 +104,7 @@ static void sample_build(Training *t) {
     Sampling *s = net_alloc(t, sizeof *s);
     int B = t->batch;
     size_t bytes = (size_t)(B * SIDE * SIDE) * sizeof(real);
-    s->net = unet_of(t);
+    s->net = model_of(t);
     s->z = input_normal(t, "z", SHAPE(B, SIDE, SIDE, 1));
     s->x = arena_get(&t->input.arena, bytes);
     memcpy(s->x, input_normal(t, "x", SHAPE(B, SIDE, SIDE, 1)), bytes);
@@ -123,7 +135,7 @@ static double sample(Training *t) {
     s->t = (s->t > 0 ? s->t : STEPS) - 1;
     for (int b = 0; b < t->batch; b++) s->time[b] = s->t * (TIMES / STEPS);
     Tensor *x = t_input(&t->tape, s->x, SHAPE(t->batch, SIDE, SIDE, 1));
-    Tensor *eps = unet(&s->net, x, (UNetConditions){.time = s->time});
+    Tensor *eps = model_output(&s->net, x, s->time);
     step_back(s->t, eps->len, eps->x, s->z, s->x);
     return k_sum_squares(eps->len, s->x);
 }

@@ -28,17 +28,17 @@ static const GoldenName names[] = {
     {"out", "conv_out", 0, 0},
     {0}};
 
-static UNetDesign design_of(const Golden *g) {
+static UNetConfig config_of(const Golden *g) {
     int side[UNET_LEVELS * 4];
-    UNetDesign d = unet_design("cifar10");
+    UNetConfig d = unet_config("cifar10");
     golden_only(g, "ch out_ch ch_mult num_res_blocks attn_resolutions dropout resamp_with_conv "
                    "in_channels resolution groupnorm_groups");
     d.in = golden_int(g, "in_channels", 3);
     d.out = golden_int(g, "out_ch", 3);
     d.width = golden_int(g, "ch", 128);
     d.blocks = golden_int(g, "num_res_blocks", 2);
-    d.groups = golden_int(g, "groupnorm_groups", 32);
-    d.pool = !golden_flag(g, "resamp_with_conv", true);
+    d.style.groups = golden_int(g, "groupnorm_groups", 32);
+    d.resampling = golden_flag(g, "resamp_with_conv", true) ? RESAMPLE_CONV : RESAMPLE_PLAIN;
     d.levels = golden_list(g, "ch_mult", UNET_LEVELS, d.multiplier);
     int n = golden_list(g, "attn_resolutions", UNET_LEVELS * 4, side);
     for (int l = 0; l < d.levels; l++) {
@@ -50,11 +50,11 @@ static UNetDesign design_of(const Golden *g) {
 
 static void run(Golden *g) {
     double time[64];
-    UNet net = unet_new(&g->params, design_of(g));
+    Model net = model_new(&g->params, config_of(g));
     golden_load(g);
     Tensor *x = golden_input(g, "x");
     golden_numbers(g, "in.", "t", 64, time);
-    golden_output(g, "main", unet(&net, x, (UNetConditions){.time = time}));
+    golden_output(g, "main", model_output(&net, x, time));
 }
 
 const GoldenModel golden_ddpm[] = {

@@ -12,9 +12,10 @@
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
-static UNetDesign design_of(const Golden *g) {
+static ModelConfig config_of(const Golden *g) {
     int factor[UNET_LEVELS * 4];
-    UNetDesign d = unet_design("lsun");
+    ModelConfig c = model_config("lsun");
+    UNetConfig d = c.unet;
     golden_only(g, "in_channels model_channels out_channels num_res_blocks attention_resolutions "
                    "dropout channel_mult conv_resample dims num_classes use_checkpoint num_heads "
                    "num_heads_upsample use_scale_shift_norm groupnorm_groups image_size");
@@ -23,10 +24,10 @@ static UNetDesign design_of(const Golden *g) {
     d.width = golden_int(g, "model_channels", 128);
     d.blocks = golden_int(g, "num_res_blocks", 2);
     d.heads = golden_int(g, "num_heads", 1);
-    d.classes = golden_int(g, "num_classes", 0);
-    d.groups = golden_int(g, "groupnorm_groups", 32);
-    d.scale_shift = golden_flag(g, "use_scale_shift_norm", false);
-    d.pool = !golden_flag(g, "conv_resample", true);
+    c.classes = golden_int(g, "num_classes", 0);
+    d.style.groups = golden_int(g, "groupnorm_groups", 32);
+    d.style.scale_shift = golden_flag(g, "use_scale_shift_norm", false);
+    d.resampling = golden_flag(g, "conv_resample", true) ? RESAMPLE_CONV : RESAMPLE_PLAIN;
     if (golden_int(g, "dims", 2) != 2 || golden_int(g, "num_heads_upsample", d.heads) != d.heads)
         fail("%s: our network has two dimensions and as many heads up as down", g->path);
     d.levels = golden_list(g, "channel_mult", UNET_LEVELS, d.multiplier);
@@ -35,26 +36,27 @@ static UNetDesign design_of(const Golden *g) {
         d.attends[l] = false;
         for (int i = 0; i < n; i++) d.attends[l] |= factor[i] == 1 << l;
     }
-    return d;
+    c.unet = d;
+    return c;
 }
 
 static bool locate(const Golden *g, const char *ours, GoldenPlace *at) {
-    UNetDesign d = design_of(g);
-    return openai_locate(&d, ours, at);
+    ModelConfig c = config_of(g);
+    return openai_locate(&c.unet, ours, at);
 }
 
 static void run_unet(Golden *g) {
     enum { ROOM = 64 };
     double time[ROOM], y[ROOM];
     int label[ROOM];
-    UNetDesign d = design_of(g);
-    UNet net = unet_new(&g->params, d);
+    ModelConfig c = config_of(g);
+    Model net = model_new(&g->params, c);
     golden_load(g);
     Tensor *x = golden_input(g, "x");
     golden_numbers(g, "in.", "timesteps", ROOM, time);
-    int n = d.classes ? golden_numbers(g, "in.", "y", ROOM, y) : 0;
+    int n = c.classes ? golden_numbers(g, "in.", "y", ROOM, y) : 0;
     for (int i = 0; i < n; i++) label[i] = (int)y[i];
-    golden_output(g, "main", unet(&net, x, (UNetConditions){.time = time, .label = label}));
+    golden_output(g, "main", model_output(&net, x, time, label));
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ static inline bool openai_outside(const char *ours, GoldenPlace *at) {
 
 /* Where our layer stands. at->heads is set where q, k and v stand together: their outputs are head
  * by head in the file. */
-static inline bool openai_locate(const UNetDesign *d, const char *ours, GoldenPlace *at) {
+static inline bool openai_locate(const UNetConfig *d, const char *ours, GoldenPlace *at) {
     int l = 0, i = 0, n = 0, row = d->blocks + 1;
     char list[64], what[16] = "";
     if (openai_outside(ours, at)) return true;

@@ -1,0 +1,150 @@
+#include "nn/unet_blocks.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+/* ---- layers ---------------------------------------------------------------------------------- */
+
+Conv2d styled_conv_new(const BlockStyle *style, Scope s, int in, int out, int kernel) {
+    Conv2d l = conv2d_new(s, in, out, kernel, 1, kernel / 2, true);
+    if (style->glorot) {
+        int positions = kernel * kernel;
+        init_xavier_uniform(l.w, positions * in, positions * out, s.params->seed);
+        init_constant(l.b, 0);
+    }
+    return l;
+}
+
+static Linear dense_new(const BlockStyle *style, Scope s, int in, int out) {
+    Linear l = linear_new(s, in, out, true);
+    if (style->glorot) init_linear_xavier(&l, s.params->seed);
+    return l;
+}
+
+static GroupNorm norm_new(const BlockStyle *style, Scope s, int channels) {
+    return group_norm_new(s, channels, style->groups, style->eps);
+}
+
+void start_at_zero(Tensor *w, Tensor *b) {
+    init_constant(w, 0);
+    init_constant(b, 0);
+}
+
+/* ---- residual block -------------------------------------------------------------------------- */
+
+ResBlock resblock_new(const BlockStyle *style, Scope s, int in, int out, BlockSize size) {
+    ResBlock r = {.size = size, .scale_shift = style->scale_shift, .dropout = style->dropout};
+    r.norm1 = norm_new(style, sub(s, "norm1"), in);
+    r.conv1 = styled_conv_new(style, sub(s, "conv1"), in, out, 3);
+    if (style->emb)
+        r.emb_proj = dense_new(style, sub(s, "told"), style->emb, style->scale_shift ? 2 * out : out);
+    r.norm2 = norm_new(style, sub(s, "norm2"), out);
+    r.conv2 = styled_conv_new(style, sub(s, "conv2"), out, out, 3);
+    start_at_zero(r.conv2.w, r.conv2.b);
+    if (in != out) r.skip = styled_conv_new(style, sub(s, "skip"), in, out, 1);
+    return r;
+}
+
+static Tensor *resample(BlockSize size, Tensor *x) {
+    if (size == SAME_SIZE) return x;
+    return size == HALF_SIZE ? t_avg_pool2(x) : t_upsample2(x);
+}
+
+/* silu(norm2(h) (1 + scale) + shift): h (B,H,W,C), scale and shift the halves of emb (B,2C) */
+static Tensor *ada_group_norm_silu(const GroupNorm *norm, Tensor *h, Tensor *emb) {
+    int C = h->shape[3];
+    Tensor *scale = t_add_scalar(t_slice(emb, 1, 0, C), 1);
+    Tensor *shift = t_slice(emb, 1, C, C);
+    return t_silu(t_add_channel(t_mul_channel(group_norm(norm, h), scale), shift));
+}
+
+/* the second normalisation with its activation, and what the embedding does there */
+static Tensor *norm_with_emb(const ResBlock *r, Tensor *h, Tensor *emb) {
+    if (!r->emb_proj.w) return group_norm_silu(&r->norm2, h);
+    emb = linear(&r->emb_proj, emb);
+    if (r->scale_shift) return ada_group_norm_silu(&r->norm2, h, emb);
+    return group_norm_silu(&r->norm2, t_add_channel(h, emb));
+}
+
+static Tensor *dropout(Tensor *x, double p) {
+    Rng *rng = x->tape->dropout;
+    return rng && p > 0 ? t_dropout(x, p, rng) : x;
+}
+
+Tensor *resblock(const ResBlock *r, Tensor *x, Tensor *emb) {
+    Tensor *h = conv2d(&r->conv1, resample(r->size, group_norm_silu(&r->norm1, x)));
+    h = norm_with_emb(r, h, emb);
+    h = conv2d(&r->conv2, dropout(h, r->dropout));
+    x = resample(r->size, x);
+    return t_add(h, r->skip.w ? conv2d(&r->skip, x) : x);
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+AttentionBlock attention_block_new(const BlockStyle *style, Scope s, int channels, int heads,
+                                   int context) {
+    AttentionBlock a = {.norm = norm_new(style, sub(s, "norm"), channels)};
+    a.attention = self_attention_new(s, channels, heads, true);
+    if (context) a.context_kv = dense_new(style, sub(s, "context_kv"), context, 2 * channels);
+    if (style->glorot) {              /* q, k and v are three layers side by side */
+        init_xavier_uniform(a.attention.qkv.w, channels, channels, s.params->seed);
+        init_constant(a.attention.qkv.b, 0);
+    }
+    start_at_zero(a.attention.out.w, a.attention.out.b);
+    return a;
+}
+
+/* Which keys there are: the tokens' mask (B,M) for each of N pixels, then N ones: (B,N,M+N) */
+static const uint8_t *key_mask(Tape *t, const uint8_t *mask, int B, int M, int N) {
+    size_t row = (size_t)(M + N), rows = (size_t)B * (size_t)N;
+    uint8_t *keys = arena_get(&t->arena, rows * row);
+    memset(keys, 1, rows * row);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(keys + r * row, mask + r / (size_t)N * (size_t)M, (size_t)M);
+    return keys;
+}
+
+/* h (B,N,C) attends to the tokens (B,M,D) and to itself */
+static Tensor *attend_with_context(const AttentionBlock *a, Tensor *h, Context context) {
+    int B = h->shape[0], N = h->shape[1], C = h->shape[2], M = context.tokens->shape[1];
+    Attention how = {.heads = a->attention.heads};
+    Tensor *qkv = linear(&a->attention.qkv, h), *kv = linear(&a->context_kv, context.tokens);
+    Tensor *q = t_slice(qkv, 2, 0, C);
+    Tensor *k = t_concat(t_slice(kv, 2, 0, C), t_slice(qkv, 2, C, C), 1);
+    Tensor *v = t_concat(t_slice(kv, 2, C, C), t_slice(qkv, 2, 2 * C, C), 1);
+    if (context.mask) {
+        how.mask = key_mask(h->tape, context.mask, B, M, N);
+        how.mask_per_item = true;
+    }
+    return linear(&a->attention.out, t_attention(q, k, v, how));
+}
+
+Tensor *attention_block(const AttentionBlock *a, Tensor *x, Context context) {
+    Tensor *h = t_reshape(group_norm(&a->norm, x), SHAPE(x->shape[0], -1, x->shape[3]));
+    if (a->context_kv.w) h = attend_with_context(a, h, context);
+    else h = self_attention(&a->attention, h, (Attention){0});
+    return t_add(x, t_reshape(h, x->rank, x->shape));
+}
+
+/* ---- resampling ------------------------------------------------------------------------------ */
+
+Conv2d downsample_new(const BlockStyle *style, Scope s, int channels) {
+    Conv2d l = styled_conv_new(style, s, channels, channels, 3);
+    l.pad = (ConvPad){.stride = 2, .top = 1, .left = 1, .bottom = 1, .right = 1};
+    if (style->pad_far_sides) l.pad.top = l.pad.left = 0;
+    return l;
+}
+
+Conv2d upsample_new(const BlockStyle *style, Scope s, int channels) {
+    return styled_conv_new(style, s, channels, channels, 3);
+}
+
+Tensor *downsample(const Conv2d *l, Tensor *x) {
+    return l->w ? conv2d(l, x) : t_avg_pool2(x);
+}
+
+Tensor *upsample(const Conv2d *l, Tensor *x) {
+    x = t_upsample2(x);
+    return l->w ? conv2d(l, x) : x;
+}
