@@ -77,7 +77,7 @@ static void down_new(UNet *u, Params *p) {
             last_of(&u->down)->skips = true;
         }
         if (l == c->levels - 1) break;
-        add_resampling(&u->down, c, scope(p, "down.%d.resample", l), out, true);
+        add_resampling(&u->down, c, scope(p, "down.%d.downsample", l), out, true);
         last_of(&u->down)->skips = true;
     }
 }
@@ -120,7 +120,7 @@ static void up_new(UNet *u, Params *p) {
             last_of(&u->up)->skips = true;
             if (c->attends[l]) add_attention(&u->up, c, scope(p, "up.%d.attention.%d", l, i), out);
         }
-        if (l) add_resampling(&u->up, c, scope(p, "up.%d.resample", l), out, false);
+        if (l) add_resampling(&u->up, c, scope(p, "up.%d.upsample", l), out, false);
     }
 }
 

@@ -15,7 +15,7 @@
  * One level for each size of image, each half as wide and high as the one before:
  *
  *     in -> down.0 blocks ---------------------------------> up.0 blocks -> out
- *             down.0.resample                            up.1.resample
+ *             down.0.downsample                          up.1.upsample
  *               down.1 blocks ------------------------> up.1 blocks
  *                 ...                                     ...
  *                   down.L blocks -> middle -> up.L blocks

@@ -38,7 +38,8 @@ ResBlock resblock_new(const BlockStyle *style, Scope s, int in, int out, BlockSi
     r.norm1 = norm_new(style, sub(s, "norm1"), in);
     r.conv1 = styled_conv_new(style, sub(s, "conv1"), in, out, 3);
     if (style->emb)
-        r.emb_proj = dense_new(style, sub(s, "told"), style->emb, style->scale_shift ? 2 * out : out);
+        r.emb_proj = dense_new(style, sub(s, "emb_proj"), style->emb,
+                               style->scale_shift ? 2 * out : out);
     r.norm2 = norm_new(style, sub(s, "norm2"), out);
     r.conv2 = styled_conv_new(style, sub(s, "conv2"), out, out, 3);
     start_at_zero(r.conv2.w, r.conv2.b);

@@ -405,7 +405,7 @@ class ResBlock(nn.Module):
         super().__init__()
         self.norm1 = group_norm(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 1, 1)
-        self.told = nn.Linear(128, channels_out)
+        self.emb_proj = nn.Linear(128, channels_out)
         self.norm2 = group_norm(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1)
         if channels_in != channels_out:
@@ -413,7 +413,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x, emb):
         h = self.conv1(F.silu(self.norm1(x)))
-        h = h + self.told(emb)[:, :, None, None]
+        h = h + self.emb_proj(emb)[:, :, None, None]
         h = self.conv2(F.silu(self.norm2(h)))
         return h + (self.skip(x) if hasattr(self, "skip") else x)
 
@@ -460,7 +460,7 @@ class UNet(nn.Module):
             c = 32 * m
             skips += [c] * blocks
             if i < last:
-                level.resample = nn.Conv2d(c, c, 3, 2, 0)
+                level.downsample = nn.Conv2d(c, c, 3, 2, 0)
                 skips.append(c)
             self.down.append(level)
         self.middle = nn.ModuleDict({"block": nn.ModuleList([ResBlock(c, c), ResBlock(c, c)]),
@@ -471,7 +471,7 @@ class UNet(nn.Module):
             level = Level([n + skips.pop() for n in before], 32 * m, attends[i])
             c = 32 * m
             if i > 0:
-                level.resample = nn.Conv2d(c, c, 3, 1, 1)
+                level.upsample = nn.Conv2d(c, c, 3, 1, 1)
             up.insert(0, level)
         self.up = nn.ModuleList(up)
         self.norm_out = group_norm(32)
@@ -491,16 +491,16 @@ class UNet(nn.Module):
             for i in range(len(level.block)):
                 h = level.run(i, h, emb)
                 skips.append(h)
-            if hasattr(level, "resample"):
-                h = level.resample(F.pad(h, (0, 1, 0, 1)))
+            if hasattr(level, "downsample"):
+                h = level.downsample(F.pad(h, (0, 1, 0, 1)))
                 skips.append(h)
         h = self.middle["attention"](self.middle["block"][0](h, emb))
         h = self.middle["block"][1](h, emb)
         for level in reversed(self.up):
             for i in range(len(level.block)):
                 h = level.run(i, torch.cat([h, skips.pop()], 1), emb)
-            if hasattr(level, "resample"):
-                h = level.resample(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+            if hasattr(level, "upsample"):
+                h = level.upsample(F.interpolate(h, scale_factor=2.0, mode="nearest"))
         return self.out(F.silu(self.norm_out(h)))
 
 

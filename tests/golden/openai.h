@@ -17,7 +17,7 @@
 /* a part of a block or an attention; NULL: no such part */
 static inline const char *openai_part(const char *ours) {
     static const char *const names[][2] = {
-        {"norm1", "in_layers.0"}, {"conv1", "in_layers.2"}, {"told", "emb_layers.1"},
+        {"norm1", "in_layers.0"}, {"conv1", "in_layers.2"}, {"emb_proj", "emb_layers.1"},
         {"norm2", "out_layers.0"}, {"conv2", "out_layers.3"}, {"skip", "skip_connection"},
         {"norm", "norm"}, {"qkv", "qkv"}, {"out", "proj_out"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -49,13 +49,13 @@ static inline bool openai_locate(const UNetConfig *d, const char *ours, GoldenPl
         sscanf(ours, "middle.block.%d.", &i);
         snprintf(list, sizeof list, "middle_block.%d", block ? 2 * i : 1);
     } else if (sscanf(ours, "down.%d.%15[^.].%d", &l, what, &i) >= 2) {
-        bool resample = !strcmp(what, "resample");
+        bool resample = !strcmp(what, "downsample");
         if (resample) i = d->blocks;
         snprintf(list, sizeof list, "input_blocks.%d.%d", l * row + i + 1,
                  !strcmp(what, "attention"));
         if (resample) return snprintf(at->layer, sizeof at->layer, "%s.op", list) > 0;
     } else if (sscanf(ours, "up.%d.%15[^.].%d", &l, what, &i) >= 2) {
-        bool resample = !strcmp(what, "resample");
+        bool resample = !strcmp(what, "upsample");
         if (resample) i = d->blocks;
         snprintf(list, sizeof list, "output_blocks.%d.%d", (d->levels - 1 - l) * row + i,
                  resample ? 1 + d->attends[l] : !strcmp(what, "attention"));
