@@ -53,6 +53,8 @@ BUILD(elu, t_elu(in[0]))
 BUILD(silu, t_silu(in[0]))
 BUILD(gelu, t_gelu(in[0]))
 BUILD(gelu_tanh, t_gelu_tanh(in[0]))
+BUILD(quick_gelu, t_quick_gelu(in[0]))
+BUILD(geglu, t_geglu(in[0]))
 BUILD(clamp, t_clamp(in[0], -0.4, 0.6))
 BUILD(use, t_use(t, in[0]))
 BUILD(reshape, t_reshape(in[0], SHAPE(3, -1)))
@@ -201,6 +203,9 @@ static const Row rows[] = {
     {"silu", "", silu, {{17}}, -5, 5},
     {"gelu", "", gelu, {{17}}, -4, 4},
     {"gelu_tanh", "", gelu_tanh, {{17}}, -4, 4},
+    {"quick_gelu", "", quick_gelu, {{17}}, -4, 4},
+    {"geglu", "", geglu, {{2, 3, 18}}, -4, 4},
+    {"geglu", "one number", geglu, {{5, 2}}, -4, 4},
     {"clamp", "", clamp, {{33}}, 0, 0},
     {"dropout", "", dropout, {{5, 13}}, 0, 0},
     {"detach", "", detach, {{7}}, 0, 0},

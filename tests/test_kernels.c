@@ -308,6 +308,10 @@ static double gelu_tanh_derivative(double x) {
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.79788456080286535588 * (1 + 0.134145 * x * x);
 }
 
+static double quick_gelu_derivative(double x) {
+    return logistic(1.702 * x) * (1 + 1.702 * x * logistic(-1.702 * x));
+}
+
 #define UNARY_DERIVATIVES(F)                                                                   \
     F(affine, p) F(exp, exp(x)) F(log, 1 / x) F(sqrt, 0.5 / sqrt(x)) F(square, 2 * x)          \
     F(abs, (x > 0) - (x < 0)) F(tanh, 1 - tanh(x) * tanh(x))                                   \
@@ -315,7 +319,8 @@ static double gelu_tanh_derivative(double x) {
     F(leaky_relu, x > 0 ? 1 : p) F(elu, x > 0 ? 1 : exp(x))                                    \
     F(silu, logistic(x) * (1 + x * logistic(-x)))                                              \
     F(gelu, phi(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x))                           \
-    F(gelu_tanh, gelu_tanh_derivative(x)) F(clamp, x >= p && x <= q)
+    F(gelu_tanh, gelu_tanh_derivative(x)) F(quick_gelu, quick_gelu_derivative(x))              \
+    F(clamp, x >= p && x <= q)
 
 #define DEFINE_DERIVATIVE(name, formula)                                                           \
     static double d_##name(double x, double p, double q) {                                         \
@@ -361,7 +366,7 @@ static void check_unary(const Unary *u, size_t n) {
 }
 
 Test(kernels, functions_of_one_number_and_their_gradients_agree) {
-    cr_assert_eq((int)UNARY, 16);
+    cr_assert_eq((int)UNARY, 17);
     for (int i = 0; i < UNARY; i++) {
         for (int j = 0; j < SIZES; j++) check_unary(unary + i, sizes[j]);
         check_unary(unary + i, 20001);
@@ -409,6 +414,39 @@ Test(kernels, small_results_keep_their_relative_accuracy) {
                               "%s(%.9g) is %.9g, expected %.9g", names[j], (double)x[l],
                               (double)y[l], (double)want[l]);
             }
+}
+
+/* ---- geglu ----------------------------------------------------------------------------------- */
+
+static void check_geglu(int rows, int c) {
+    size_t n = (size_t)rows * c;
+    real *x = random_range(2 * n, -8, 8), *dy = random_array(n), *y = array(n), *want = array(n);
+    k_geglu(rows, c, x, y);
+    k_geglu_ref(rows, c, x, want);
+    agree(n, y, want, tolerance, "geglu of %d rows of %d", rows, c);
+    for (int add = 0; add < 2; add++) {
+        real *dx = random_array(2 * n), *want_dx = copy_of(2 * n, dx);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = i / c * 2 * c + i % c;
+            double a = x[at], g = x[at + c], bell = 0.39894228040143267794 * exp(-0.5 * g * g);
+            want_dx[at] = (real)((add ? dx[at] : 0) + dy[i] * g * phi(g));
+            want_dx[at + c] = (real)((add ? dx[at + c] : 0) + dy[i] * a * (phi(g) + g * bell));
+        }
+        k_geglu_back(rows, c, x, dy, dx, add);
+        agree(2 * n, dx, want_dx, 10 * tolerance, "gradient of geglu, %d rows of %d, add %d", rows,
+              c, add);
+    }
+    free_arrays();
+}
+
+Test(kernels, geglu_and_its_gradient_agree) {
+    for (int i = 0; i < SIZES; i++)
+        for (int j = 0; j < SIZES; j++) check_geglu(sizes[i], sizes[j]);
+    int rows = 60, c = 301;
+    size_t n = (size_t)rows * c;
+    real *x = random_range(2 * n, -3, 3), *dy = random_array(n), *y = array(n), *dx = array(2 * n);
+    SAME_BITS_FOR_ANY_THREADS(n, y, k_geglu(rows, c, x, y));
+    SAME_BITS_FOR_ANY_THREADS(2 * n, dx, k_geglu_back(rows, c, x, dy, dx, false));
 }
 
 /* ---- broadcasting ---------------------------------------------------------------------------- */
@@ -1074,7 +1112,9 @@ Test(kernels, random_numbers_have_the_same_bits_for_any_number_of_threads) {
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
-typedef enum { MASK_NONE, MASK_CAUSAL, MASK_SHARED, MASK_PER_ITEM, MASK_BOTH, MASK_FORMS } MaskForm;
+typedef enum {
+    MASK_NONE, MASK_CAUSAL, MASK_PAST, MASK_SHARED, MASK_PER_ITEM, MASK_BOTH, MASK_FORMS
+} MaskForm;
 
 /* Query 0 of a masked item sees nothing. */
 static uint8_t *random_mask(int count, int nq, int nk) {
@@ -1095,11 +1135,17 @@ static void check_attention(int b, int heads, int nq, int nk, int dk, int dv, Ma
                         .ldk = heads * dk + 5,
                         .ldv = heads * dv + 1,
                         .scale = (real)0.7,
-                        .causal = form == MASK_CAUSAL || form == MASK_BOTH};
+                        .causal = form == MASK_CAUSAL || form == MASK_PAST || form == MASK_BOTH};
+    int room = nk;
+    if (form == MASK_PAST) {
+        s.past = nk > nq ? nk - nq : 0;
+        s.room = room = nk + 2;
+    }
     uint8_t *mask = random_mask(b, nq, nk);
     if (form >= MASK_SHARED) s.mask = mask;
     if (form >= MASK_PER_ITEM) s.mask_stride = (size_t)nq * nk;
-    size_t q_n = (size_t)b * nq * s.ldq, k_n = (size_t)b * nk * s.ldk, v_n = (size_t)b * nk * s.ldv;
+    size_t q_n = (size_t)b * nq * s.ldq, k_n = (size_t)b * room * s.ldk;
+    size_t v_n = (size_t)b * room * s.ldv;
     size_t y_n = (size_t)b * nq * heads * dv, lse_n = (size_t)b * heads * nq;
     real *q = random_array(q_n), *k = random_array(k_n), *v = random_array(v_n),
          *dy = random_array(y_n);

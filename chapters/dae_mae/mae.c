@@ -42,22 +42,12 @@ static Linear xavier_new(Scope s, int in, int out) {
     return l;
 }
 
-static Block block_new(Scope s, int width, int heads, const MaeShape *shape) {
-    int hidden = (int)(width * shape->mlp_ratio);
-    Block b = {0};
-    b.norm1 = layer_norm_new(sub(s, "norm1"), width, shape->eps);
-    b.attn = (SelfAttention){xavier_new(sub(s, "attn.qkv"), width, 3 * width),
-                             xavier_new(sub(s, "attn.out"), width, width), heads};
-    b.norm2 = layer_norm_new(sub(s, "norm2"), width, shape->eps);
-    b.fc1 = xavier_new(sub(s, "mlp.fc1"), width, hidden);
-    b.fc2 = xavier_new(sub(s, "mlp.fc2"), hidden, width);
-    return b;
-}
-
-static Block *blocks_new(Scope s, int depth, int width, int heads, const MaeShape *shape) {
-    Block *blocks = arena_get(&s.params->arena, (size_t)depth * sizeof *blocks);
-    for (int i = 0; i < depth; i++) blocks[i] = block_new(sub(s, "%d", i), width, heads, shape);
-    return blocks;
+static Transformer blocks_new(Scope s, int depth, int width, int heads, const MaeShape *shape) {
+    TransformerDesign d = {.width = width, .depth = depth, .heads = heads, .eps = shape->eps,
+                           .hidden = (int)(width * shape->mlp_ratio), .activation = GELU};
+    Transformer t = transformer_new(s, &d);
+    transformer_init_xavier(&t, s.params->seed);
+    return t;
 }
 
 static Tensor *positions_new(Scope s, const char *name, int grid, int width) {
@@ -203,13 +193,6 @@ Tensor *normalise_patches(Tensor *patches) {
 
 /* ---- the autoencoder ------------------------------------------------------------------------- */
 
-static Tensor *block(const Block *b, Tensor *x) {
-    Tensor *h = self_attention(&b->attn, t_brief(layer_norm(&b->norm1, x)), (Attention){0});
-    x = t_add(x, t_give(h));
-    h = t_gelu(linear(&b->fc1, t_brief(layer_norm(&b->norm2, x))));
-    return t_add(x, t_give(linear(&b->fc2, t_brief(h))));
-}
-
 /* x (B,extra+keep,D), tokens of the visible patches behind `extra` others -> (B,extra+N,D): each
  * patch's token back at its place, the mask token wherever a patch is missing */
 static Tensor *unshuffle(Tensor *x, Tensor *mask_token, const Mask *m, int extra) {
@@ -265,7 +248,7 @@ Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m) {
     k_fill(zeros->len, 0, zeros->x);
     Tensor *cls = t_add(t_use(t, e->cls_token), t_slice(t_use(t, e->pos_embed), 1, 0, 1));
     x = t_concat(t_add(zeros, cls), t_give(x), 1);                 /* the same for all pictures */
-    for (int i = 0; i < e->shape.depth; i++) x = block(&e->blocks[i], x);
+    x = transformer(&e->blocks, x, (Attention){0});
     return layer_norm(&e->norm, x);
 }
 
@@ -273,7 +256,7 @@ Tensor *decode(const Mae *a, Tensor *latent, const Mask *m) {
     Tensor *x = linear(&a->decoder_embed, latent);
     if (!a->shape.mask_tokens_in_encoder) x = unshuffle(x, a->mask_token, m, 1);
     x = t_add(t_give(x), a->decoder_pos_embed);
-    for (int i = 0; i < a->shape.decoder_depth; i++) x = block(&a->decoder_blocks[i], x);
+    x = transformer(&a->decoder_blocks, x, (Attention){0});
     x = linear(&a->decoder_pred, t_brief(layer_norm(&a->decoder_norm, x)));
     return t_slice(t_give(x), 1, 1, m->patches);                    /* not the class token */
 }

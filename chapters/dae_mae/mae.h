@@ -17,7 +17,7 @@
 #ifndef MAE_H
 #define MAE_H
 
-#include "nn/layers.h"
+#include "nn/transformer.h"
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
@@ -36,17 +36,11 @@ int patches_of(const MaeShape *s);                       /* N */
 int patch_numbers(const MaeShape *s);                    /* K */
 
 typedef struct {
-    LayerNorm norm1, norm2;
-    SelfAttention attn;
-    Linear fc1, fc2;
-} Block;
-
-typedef struct {
     MaeShape shape;
     Conv2d patch_embed;                      /* as wide as its stride: a linear map of a patch */
     Tensor *cls_token, *pos_embed;           /* (1,1,D); (1,1+N,D), fixed */
     Tensor *mask_token;                      /* (1,1,D), for the ablation only */
-    Block *blocks;
+    Transformer blocks;
     LayerNorm norm;
 } Encoder;
 
@@ -55,7 +49,7 @@ typedef struct {
     Encoder encoder;
     Linear decoder_embed, decoder_pred;
     Tensor *mask_token, *decoder_pos_embed;
-    Block *decoder_blocks;
+    Transformer decoder_blocks;
     LayerNorm decoder_norm;
 } Mae;
 

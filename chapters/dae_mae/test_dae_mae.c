@@ -87,7 +87,7 @@ Test(mae, weights_start_as_the_authors_do) {
     Mae a = mae_new(&p, mae_shape_named("default"));
     int D = a.shape.width;
     double bound = sqrt(6.0 / (D + 3 * D)), largest = 0;
-    const Linear *qkv = &a.encoder.blocks[0].attn.qkv;
+    const Linear *qkv = &a.encoder.blocks.blocks[0].attn.qkv;
     for (size_t i = 0; i < qkv->w->len; i++) largest = fmax(largest, fabs((double)qkv->w->x[i]));
     cr_expect(largest > 0.99 * bound && largest <= bound, "%g of %g", largest, bound);
     cr_expect_eq(k_sum_squares(qkv->b->len, qkv->b->x), 0);

@@ -22,8 +22,13 @@ enum { KEY_BLOCK = 192, BLOCK_AREA = 48 * KEY_BLOCK };
 /* ---- the specification ----------------------------------------------------------------------- */
 
 static bool sees(const AttentionShape *s, int item, int i, int j) {
-    if (s->causal && j > i) return false;
+    if (s->causal && j > i + s->past) return false;
     return !s->mask || s->mask[item * s->mask_stride + (size_t)i * s->nk + j];
+}
+
+/* from one batch item's keys to the next one's */
+static int room_of(const AttentionShape *s) {
+    return s->room ? s->room : s->nk;
 }
 
 static double dot(int n, const real *a, const real *b) {
@@ -40,6 +45,7 @@ static size_t token(int item, int n, int i, int ld, int h, int width) {
 void attention_forward_ref(const AttentionShape *s, const real *q, const real *k, const real *v,
                            real *y, real *lse)
 {
+    int room = room_of(s);
     for (int row = 0; row < s->b * s->heads * s->nq; row++) {
         int i = row % s->nq, h = row / s->nq % s->heads, n = row / s->nq / s->heads;
         const real *q_i = q + token(n, s->nq, i, s->ldq, h, s->dk);
@@ -48,33 +54,36 @@ void attention_forward_ref(const AttentionShape *s, const real *q, const real *k
         for (int j = 0; j < s->nk; j++)
             if (sees(s, n, i, j))
                 largest = fmax(
-                    largest, s->scale * dot(s->dk, q_i, k + token(n, s->nk, j, s->ldk, h, s->dk)));
+                    largest, s->scale * dot(s->dk, q_i, k + token(n, room, j, s->ldk, h, s->dk)));
         for (int e = 0; e < s->dv; e++) y_i[e] = 0;
         for (int pass = 0; pass < 2; pass++)    /* the sum, then the weighted mean */
             for (int j = 0; j < s->nk; j++) {
                 if (!sees(s, n, i, j)) continue;
-                const real *k_j = k + token(n, s->nk, j, s->ldk, h, s->dk);
+                const real *k_j = k + token(n, room, j, s->ldk, h, s->dk);
                 double p = exp(s->scale * dot(s->dk, q_i, k_j) - largest);
                 if (pass == 0) sum += p;
                 for (int e = 0; pass == 1 && e < s->dv; e++)
-                    y_i[e] += (real)(p / sum * v[token(n, s->nk, j, s->ldv, h, s->dv) + e]);
+                    y_i[e] += (real)(p / sum * v[token(n, room, j, s->ldv, h, s->dv) + e]);
             }
         lse[row] = (real)(largest + log(sum));
     }
 }
 
-static void clear(int rows, int cols, real *x, int ld) {
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < cols; j++) x[(size_t)i * ld + j] = 0;
+/* of each batch item's tokens, the first `tokens` of `room` */
+static void clear(int items, int tokens, int room, int cols, real *x, int ld) {
+    for (int i = 0; i < items * tokens; i++)
+        for (int j = 0; j < cols; j++)
+            x[((size_t)(i / tokens) * room + i % tokens) * ld + j] = 0;
 }
 
 void attention_backward_ref(const AttentionShape *s, const real *q, const real *k, const real *v,
                             const real *y, const real *lse, const real *dy, real *dq, bool add_q,
                             real *dk, bool add_k, real *dv, bool add_v)
 {
-    if (!add_q) clear(s->b * s->nq, s->heads * s->dk, dq, s->ldq);
-    if (!add_k) clear(s->b * s->nk, s->heads * s->dk, dk, s->ldk);
-    if (!add_v) clear(s->b * s->nk, s->heads * s->dv, dv, s->ldv);
+    int room = room_of(s);
+    if (!add_q) clear(s->b, s->nq, s->nq, s->heads * s->dk, dq, s->ldq);
+    if (!add_k) clear(s->b, s->nk, room, s->heads * s->dk, dk, s->ldk);
+    if (!add_v) clear(s->b, s->nk, room, s->heads * s->dv, dv, s->ldv);
     for (int row = 0; row < s->b * s->heads * s->nq; row++) {
         int i = row % s->nq, h = row / s->nq % s->heads, n = row / s->nq / s->heads;
         size_t q_i = token(n, s->nq, i, s->ldq, h, s->dk);
@@ -82,8 +91,8 @@ void attention_backward_ref(const AttentionShape *s, const real *q, const real *
         double d_i = dot(s->dv, y + y_i, dy + y_i);
         for (int j = 0; j < s->nk; j++) {
             if (!sees(s, n, i, j)) continue;
-            size_t k_j = token(n, s->nk, j, s->ldk, h, s->dk);
-            size_t v_j = token(n, s->nk, j, s->ldv, h, s->dv);
+            size_t k_j = token(n, room, j, s->ldk, h, s->dk);
+            size_t v_j = token(n, room, j, s->ldv, h, s->dv);
             double p = exp(s->scale * dot(s->dk, q + q_i, k + k_j) - lse[row]);
             double ds = p * (dot(s->dv, dy + y_i, v + v_j) - d_i) * s->scale;
             for (int e = 0; e < s->dv; e++) dv[v_j + e] += (real)(p * dy[y_i + e]);
@@ -151,7 +160,7 @@ static int key_block(int nk) {
 /* Keys among j .. j+cols-1 that some query before `end` sees. */
 static int seen_keys(const AttentionShape *s, int end, int j, int cols) {
     if (!s->causal) return cols;
-    return end < j ? 0 : least(cols, end - j);
+    return end + s->past < j ? 0 : least(cols, end + s->past - j);
 }
 
 /* out (TILE_ROWS, ld) = a times the panels of `depth` rows that cover `cols` columns */
@@ -315,9 +324,9 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
         int head = piece / parts, first = piece % parts * width, item = head / s->heads;
         int h = head % s->heads;
         ForwardRoom r = forward_room(s, rooms + thread_index() * count, &(size_t){0});
-        pack_transposed(s->nk, s->dk, k + token(item, s->nk, 0, s->ldk, h, s->dk), s->ldk,
+        pack_transposed(s->nk, s->dk, k + token(item, room_of(s), 0, s->ldk, h, s->dk), s->ldk,
                         s->scale, r.keys);
-        pack(s->nk, s->dv, v + token(item, s->nk, 0, s->ldv, h, s->dv), s->ldv, r.values);
+        pack(s->nk, s->dv, v + token(item, room_of(s), 0, s->ldv, h, s->dv), s->ldv, r.values);
         for (int i = first; i < least(first + width, s->nq); i += TILE_ROWS)
             forward_tile(s, &r, item, i, q + token(item, s->nq, 0, s->ldq, h, s->dk),
                          y + token(item, s->nq, 0, s->heads * s->dv, h, s->dv),
@@ -413,7 +422,7 @@ static void add_transposed(const AttentionShape *s, int i, int rows, int j, int 
             Tile t = {0};
             real *to[TILE_ROWS];
             /* earlier queries do not see these keys */
-            int first = s->causal && j + key > i ? least(rows, j + key - i) : 0;
+            int first = s->causal ? most(0, least(rows, j + key - s->past - i)) : 0;
             if (first == rows && add) continue;
             for (int l = 0; l < TILE_ROWS; l++)
                 to[l] = out + least(j + key + l, s->nk - 1) * ld + e;
@@ -477,8 +486,8 @@ void attention_backward(const AttentionShape *s, const real *q, const real *k, c
     for (int head = 0; head < s->b * s->heads; head++) {
         int item = head / s->heads, h = head % s->heads;
         size_t q_0 = token(item, s->nq, 0, s->ldq, h, s->dk);
-        size_t k_0 = token(item, s->nk, 0, s->ldk, h, s->dk);
-        size_t v_0 = token(item, s->nk, 0, s->ldv, h, s->dv);
+        size_t k_0 = token(item, room_of(s), 0, s->ldk, h, s->dk);
+        size_t v_0 = token(item, room_of(s), 0, s->ldv, h, s->dv);
         size_t y_0 = token(item, s->nq, 0, s->heads * s->dv, h, s->dv);
         BackwardRoom r = backward_room(s, rooms + thread_index() * count, &(size_t){0});
         Head one = {item, q + q_0, k + k_0, v + v_0, y + y_0, dy + y_0, lse + (size_t)head * s->nq,

@@ -34,6 +34,7 @@ static double gelu_inner(double x) { return 0.79788456080286535588 * (x + 0.0447
     F(silu, x *sigmoid(x))                                       \
     F(gelu, x *normal_cdf(x))                                    \
     F(gelu_tanh, 0.5 * x * (1 + tanh(gelu_inner(x))))            \
+    F(quick_gelu, x *sigmoid(1.702 * x))                         \
     F(clamp, x < p ? p : x > q ? q : x)
 
 #define DEFINE_SPECIFICATION(name, formula)                                              \
@@ -79,6 +80,11 @@ INLINE vec silu_slope(vec x) {
     return s * (one() + x * (one() - s));
 }
 
+INLINE vec quick_gelu_slope(vec x) {
+    vec u = vset((real)1.702) * x, s = vsigmoid(u);
+    return s * (one() + u * (one() - s));
+}
+
 /* name, f(x; p, q), f'(x; p, q) where y = f(x) is known: by y where it can be, so that y may be
  * computed over x */
 #define FUNCTIONS(F)                                                                            \
@@ -97,6 +103,7 @@ INLINE vec silu_slope(vec x) {
     F(silu, x *vsigmoid(x), silu_slope(x))                                                      \
     F(gelu, gelu_value(x), gelu_slope(x))                                                       \
     F(gelu_tanh, x *gelu_gate(x), gelu_tanh_slope(x))                                           \
+    F(quick_gelu, x *vsigmoid(vset((real)1.702) * x), quick_gelu_slope(x))                      \
     F(clamp, vmin(q, vmax(p, x)), vselect((x >= p) & (x <= q), one(), zero()))
 
 /* The loops over a block and over the blocks, the same for every function. */

@@ -115,13 +115,16 @@ void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *
  * ldq, ldk, ldv: numbers from one token's row to the next, so that q, k and v may lie in one
  * packed (b,n,3c) array. mask (nq,nk) bytes, 1 = may attend; mask_stride: bytes from one batch
  * item's mask
- * to the next, 0 for one shared by all; NULL: none. causal: key j is seen by queries i >= j.
+ * to the next, 0 for one shared by all; NULL: none. causal: key j is seen by queries i >= j - past,
+ * `past` being the keys before the first query's own. room: tokens from one batch item's keys and
+ * values to the next one's, where there is room for more than nk; 0: nk.
  * A query that may see no key gets y = 0. lse (b,heads,nq) log-sum-exp is saved for the backward
  * pass. */
 typedef struct {
     int b, heads, nq, nk, dk, dv, ldq, ldk, ldv;
     real scale;
     bool causal;
+    int past, room;
     const uint8_t *mask;
     size_t mask_stride;
 } AttentionShape;
@@ -140,9 +143,9 @@ void attention_backward_ref(const AttentionShape *s, const real *q, const real *
 
 /* ---- elementwise.c ------------------------------------------------------------------------------
  * One pair per function: y = f(x; p, q) and dx (+)= dy f'(x). The gradient of
- * log, square, abs, softplus, silu, gelu, gelu_tanh and clamp uses x, that of affine neither, the
- * others' y = f(x) (leaky_relu: p >= 0). What is not used may be any array. y may be x in the
- * forward pass, dx may be dy in the backward pass. */
+ * log, square, abs, softplus, silu, gelu, gelu_tanh, quick_gelu and clamp uses x, that of affine
+ * neither, the others' y = f(x) (leaky_relu: p >= 0). What is not used may be any array. y may be x
+ * in the forward pass, dx may be dy in the backward pass. */
 typedef void UnaryForward(size_t n, const real *x, real p, real q, real *y);
 typedef void UnaryBackward(size_t n, const real *x, const real *y, real p, real q, const real *dy,
                            real *dx, bool add);
@@ -163,12 +166,19 @@ typedef void UnaryBackward(size_t n, const real *x, const real *y, real p, real 
     F(silu)                /* x sigmoid(x)                                         */ \
     F(gelu)                /* x Phi(x) = x/2 (1 + erf(x/sqrt 2))                   */ \
     F(gelu_tanh)           /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))        */ \
+    F(quick_gelu)          /* x sigmoid(1.702 x)                                   */ \
     F(clamp)               /* min(max(x, p), q), gradient 0 outside                */
 
 #define DECLARE_UNARY(f) \
     UnaryForward k_##f;  UnaryBackward k_##f##_back;  UnaryForward k_##f##_ref;
 UNARY_FUNCTIONS(DECLARE_UNARY)
 #undef DECLARE_UNARY
+
+/* geglu.c: x (rows,2c) holds a | g side by side, y (rows,c) = a gelu(g), the exact gelu */
+void k_geglu(int rows, int c, const real *x, real *y);
+void k_geglu_ref(int rows, int c, const real *x, real *y);
+/* dx (rows,2c) from dy (rows,c) */
+void k_geglu_back(int rows, int c, const real *x, const real *dy, real *dx, bool add);
 
 /* Four operations with numpy broadcasting. y has `shape`; a_shape and b_shape equal it or are 1,
  * axis by axis (four axes; fill with leading 1s). */

@@ -106,6 +106,7 @@ Tensor *t_mul_channel(Tensor *x, Tensor *v) { return t_mul(x, per_channel("mul_c
  *   gelu         x Phi(x)                           Phi(x) + x phi(x), Phi and phi of N(0,1)
  *   gelu_tanh    x/2 (1+tanh u)                     (1+tanh u)/2 + x/2 (1-tanh^2 u) u',
  *                                                   u = sqrt(2/pi)(x + 0.044715 x^3)
+ *   quick_gelu   x s(u), u = 1.702 x                 s(u) (1 + u (1-s(u)))
  *   clamp        min(max(x,low),high)               [low < x < high]                          */
 
 static Tensor *unary(const char *op, void (*forward)(Tensor *), void (*back)(Tensor *), int reads,
@@ -153,6 +154,7 @@ Tensor *t_elu(Tensor *x) { return UNARY(elu, READS_Y, x, 0, 0); }
 Tensor *t_silu(Tensor *x) { return UNARY(silu, READS(0), x, 0, 0); }
 Tensor *t_gelu(Tensor *x) { return UNARY(gelu, READS(0), x, 0, 0); }
 Tensor *t_gelu_tanh(Tensor *x) { return UNARY(gelu_tanh, READS(0), x, 0, 0); }
+Tensor *t_quick_gelu(Tensor *x) { return UNARY(quick_gelu, READS(0), x, 0, 0); }
 
 Tensor *t_leaky_relu(Tensor *x, double slope) {
     if (!(slope >= 0)) die("leaky_relu: the slope is %g; 0 or more", slope);
@@ -162,6 +164,31 @@ Tensor *t_leaky_relu(Tensor *x, double slope) {
 Tensor *t_clamp(Tensor *x, double low, double high) {
     if (!(low <= high)) die("clamp: the bounds %g and %g are in the wrong order", low, high);
     return UNARY(clamp, READS(0), x, low, high);
+}
+
+/* ---- geglu --------------------------------------------------------------------------------------
+ * The last axis holds a | g side by side: y = a gelu(g) (Shazeer 2020; Stable Diffusion's order).
+ *   da += dy gelu(g)     dg += dy a gelu'(g) */
+
+static void geglu_back(Tensor *y) {
+    int c = y->shape[y->rank - 1], rows = (int)(y->len / (size_t)c);
+    bool add;
+    real *dx = t_grad(y, 0, &add);
+    if (dx) k_geglu_back(rows, c, y->in[0]->x, y->g, dx, add);
+}
+
+static void geglu_forward(Tensor *y) {
+    int c = y->shape[y->rank - 1];
+    k_geglu((int)(y->len / (size_t)c), c, y->in[0]->x, y->x);
+}
+
+Tensor *t_geglu(Tensor *x) {
+    int shape[4];
+    memcpy(shape, x->shape, sizeof shape);
+    if (shape[x->rank - 1] % 2) die("geglu: the last axis of %s has no two halves", t_describe(x));
+    shape[x->rank - 1] /= 2;
+    Tensor *y = t_new("geglu", geglu_back, READS(0), 1, &x, x->rank, shape);
+    return t_compute(y, geglu_forward);
 }
 
 /* ---- dropout ------------------------------------------------------------------------------------

@@ -195,6 +195,8 @@ Tensor *t_elu(Tensor *x);
 Tensor *t_silu(Tensor *x);
 Tensor *t_gelu(Tensor *x);                    /* x Phi(x), exact */
 Tensor *t_gelu_tanh(Tensor *x);               /* GPT-2's approximation */
+Tensor *t_quick_gelu(Tensor *x);              /* x sigmoid(1.702 x), CLIP's approximation */
+Tensor *t_geglu(Tensor *x);                   /* (...,2C) -> (...,C): a gelu(g) of a | g */
 Tensor *t_clamp(Tensor *x, double low, double high);
 Tensor *t_dropout(Tensor *x, double p, Rng *rng);          /* p: probability of zero */
 Tensor *t_detach(Tensor *x);                               /* x, through which no gradient flows */

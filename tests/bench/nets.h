@@ -13,6 +13,7 @@
 
 #include "nn/layers.h"
 #include "nn/optim.h"
+#include "nn/transformer.h"
 
 typedef struct Training Training;
 
@@ -60,16 +61,5 @@ const int  *input_index(Training *t, const char *name, int below, int n);
 real       *input_buffer(Training *t, const char *name, int rank, const int *shape);
 /* backward, and a step of params[which]'s optimiser; returns the loss */
 double      descend(Training *t, int which, Tensor *loss, double lr);
-
-/* The block of a vision transformer and of GPT (pre-norm; MLP four times as wide): x (B,N,C).
- * (nets_transformer.c) */
-typedef struct {
-    LayerNorm norm1, norm2;
-    SelfAttention attn;
-    Linear fc1, fc2;
-    bool gelu_tanh, causal;
-} Block;
-Block   block_new(Scope s, int channels, int heads, double eps);
-Tensor *block(const Block *b, Tensor *x);
 
 #endif

@@ -13,7 +13,7 @@ enum { CHANNELS = 192, HEADS = 3, DEEP = 6, SHALLOW = 2, PIXELS = PATCH * PATCH 
 typedef struct {
     Conv2d embed;
     Tensor *class_token, *mask_token;        /* (1,192) */
-    Block encoder[DEEP], decoder[SHALLOW];
+    Transformer encoder, decoder;
     LayerNorm encoder_norm, decoder_norm;
     Linear to_decoder, to_pixels;
     const real *images, *positions;          /* positions (49,192), fixed */
@@ -60,6 +60,8 @@ static void shuffle(Training *t, Mae *m) {
     }
 }
 
+#define VIT .width = CHANNELS, .heads = HEADS, .eps = 1e-6, .activation = GELU
+
 static void build(Training *t) {
     Mae *m = net_alloc(t, sizeof *m);
     Params *p = &t->params[0];
@@ -68,12 +70,10 @@ static void build(Training *t) {
     m->embed = conv2d_new(scope(p, "embed"), 1, CHANNELS, PATCH, PATCH, 0, true);
     m->class_token = param((Scope){p, ""}, "class_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
     m->mask_token = param((Scope){p, ""}, "mask_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
-    for (int i = 0; i < DEEP; i++)
-        m->encoder[i] = block_new(scope(p, "encoder.%d", i), CHANNELS, HEADS, 1e-6);
+    m->encoder = transformer_new(scope(p, "encoder"), &(TransformerDesign){VIT, .depth = DEEP});
     m->encoder_norm = layer_norm_new(scope(p, "encoder_norm"), CHANNELS, 1e-6);
     m->to_decoder = linear_new(scope(p, "to_decoder"), CHANNELS, CHANNELS, true);
-    for (int i = 0; i < SHALLOW; i++)
-        m->decoder[i] = block_new(scope(p, "decoder.%d", i), CHANNELS, HEADS, 1e-6);
+    m->decoder = transformer_new(scope(p, "decoder"), &(TransformerDesign){VIT, .depth = SHALLOW});
     m->decoder_norm = layer_norm_new(scope(p, "decoder_norm"), CHANNELS, 1e-6);
     m->to_pixels = linear_new(scope(p, "to_pixels"), CHANNELS, PIXELS, true);
     m->images = input_uniform(t, "images", 0, 1, SHAPE(t->batch, SIDE, SIDE, 1));
@@ -98,7 +98,7 @@ static Tensor *encode(const Mae *m, Tensor *images) {
     k_fill(token->len, 0, token->x);
     token = t_add(token, m->class_token);                           /* B times */
     x = t_concat(t_give(token), t_reshape(t_give(x), SHAPE(B, VISIBLE, CHANNELS)), 1);
-    for (int i = 0; i < DEEP; i++) x = block(&m->encoder[i], x);
+    x = transformer(&m->encoder, x, (Attention){0});
     return t_reshape(layer_norm(&m->encoder_norm, x), SHAPE(-1, CHANNELS));
 }
 
@@ -110,7 +110,7 @@ static Tensor *decode(const Mae *m, Tensor *x, int B) {
     k_fill(CHANNELS, 0, positions->x);                              /* the class token has none */
     memcpy(positions->x + CHANNELS, m->positions, PATCHES * CHANNELS * sizeof(real));
     x = t_add(t_reshape(t_give(x), SHAPE(B, PATCHES + 1, CHANNELS)), positions);
-    for (int i = 0; i < SHALLOW; i++) x = block(&m->decoder[i], x);
+    x = transformer(&m->decoder, x, (Attention){0});
     x = linear(&m->to_pixels, t_brief(layer_norm(&m->decoder_norm, x)));
     return t_reshape(t_slice(t_give(x), 1, 1, PATCHES), SHAPE(B * PATCHES, PIXELS));
 }

@@ -295,19 +295,28 @@ class SelfAttention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(b, n, c))
 
 
+class Mlp(nn.Module):
+    def __init__(self, channels, gelu):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+        self.gelu = gelu
+
+    def forward(self, x):
+        return self.fc2(F.gelu(self.fc1(x), approximate=self.gelu))
+
+
 class Block(nn.Module):
     def __init__(self, channels, heads, eps, causal=False, gelu="none"):
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, eps)
         self.attn = SelfAttention(channels, heads, causal)
         self.norm2 = nn.LayerNorm(channels, eps)
-        self.fc1 = nn.Linear(channels, 4 * channels)
-        self.fc2 = nn.Linear(4 * channels, channels)
-        self.gelu = gelu
+        self.mlp = Mlp(channels, gelu)
 
     def forward(self, x):
         x = x + self.attn(self.norm1(x))
-        return x + self.fc2(F.gelu(self.fc1(self.norm2(x)), approximate=self.gelu))
+        return x + self.mlp(self.norm2(x))
 
 
 class Gpt(nn.Module):

@@ -1,0 +1,240 @@
+/* test_transformer.c — the transformer block in its kinds, and token by token with a cache. What
+ * official networks compute with it: build/golden (gpt, mae, clip). */
+#include "nn/transformer.h"
+#include "testing.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+SUITE(transformer);
+
+enum { B = 2, N = 5, C = 6, M = 3, CONTEXT = 4, DEPTH = 2 };
+
+static Tensor *values(Tape *t, const char *name, int rank, const int *shape) {
+    Tensor *x = t_input(t, NULL, rank, shape);
+    test_values(name, -1, 1, x->len, x->x);
+    return x;
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static void expect_names(const TransformerDesign *d, int count, const char *const *names) {
+    Params p = {.seed = 1};
+    transformer_new(scope(&p, "h"), d);
+    cr_expect_eq(p.count, count, "%d parameters", p.count);
+    for (int i = 0; i < p.count && i < count; i++)
+        cr_expect_str_eq(t_describe(p.list[i]), names[i]);
+    params_free(&p);
+}
+
+/* Are names and shapes those the header promises, for the plainest block and the fullest? */
+Test(transformer, parameters_are_named_by_what_they_are) {
+    const char *plain[] = {"h.0.norm1.gain (6)", "h.0.norm1.shift (6)", "h.0.attn.qkv.w (6,18)",
+                           "h.0.attn.qkv.b (18)", "h.0.attn.out.w (6,6)", "h.0.attn.out.b (6)",
+                           "h.0.norm2.gain (6)", "h.0.norm2.shift (6)", "h.0.mlp.fc1.w (6,24)",
+                           "h.0.mlp.fc1.b (24)", "h.0.mlp.fc2.w (24,6)", "h.0.mlp.fc2.b (6)"};
+    expect_names(&(TransformerDesign){.width = C, .depth = 1, .heads = 2, .eps = 1e-5}, 12, plain);
+    const char *full[] = {"h.0.norm1.gain (6)", "h.0.norm1.shift (6)", "h.0.attn.qkv.w (6,18)",
+                          "h.0.attn.out.w (6,6)", "h.0.attn.out.b (6)", "h.0.norm_cross.gain (6)",
+                          "h.0.norm_cross.shift (6)", "h.0.cross.q.w (6,6)", "h.0.cross.k.w (4,6)",
+                          "h.0.cross.v.w (4,6)", "h.0.cross.out.w (6,6)", "h.0.cross.out.b (6)",
+                          "h.0.norm2.gain (6)", "h.0.norm2.shift (6)", "h.0.mlp.fc1.w (6,14)",
+                          "h.0.mlp.fc1.b (14)", "h.0.mlp.fc2.w (7,6)", "h.0.mlp.fc2.b (6)"};
+    expect_names(&(TransformerDesign){.width = C, .depth = 1, .heads = 2, .eps = 1e-5, .hidden = 7,
+                                      .activation = GEGLU, .no_qkv_bias = true,
+                                      .context = CONTEXT}, 18, full);
+}
+
+/* mean square of the numbers: of N(0,s) s^2, of uniform within +-b b^2/3 */
+static double mean_square(const Tensor *w) {
+    return k_sum_squares(w->len, w->x) / (double)w->len;
+}
+
+static void expect_spread(const Linear *l, double std) {
+    double ratio = mean_square(l->w) / (std * std);
+    cr_expect(fabs(ratio - 1) < 0.15, "%s: %g of the variance", t_describe(l->w), ratio);
+    cr_expect(!l->b || mean_square(l->b) == 0, "%s is not 0", t_describe(l->b));
+}
+
+Test(transformer, starting_values_have_the_papers_spread) {
+    Params p = {.seed = 1};
+    TransformerDesign d = {.width = 40, .depth = 2, .heads = 4, .eps = 1e-5, .context = 30};
+    Transformer t = transformer_new(scope(&p, "h"), &d);
+    for (int kind = 0; kind < 2; kind++) {
+        if (kind) transformer_init_xavier(&t, 1);
+        else transformer_init_normal(&t, (TransformerStd){.qkv = 1, .out = 2, .fc1 = 3, .fc2 = 4}, 1);
+        for (int i = 0; i < 2; i++) {
+            const TransformerBlock *b = &t.blocks[i];
+            const Linear *l[] = {&b->attn.qkv, &b->attn.out, &b->fc1, &b->fc2,
+                                 &b->cross.q, &b->cross.k, &b->cross.v, &b->cross.out};
+            const double std[] = {1, 2, 3, 4, 1, 1, 1, 2};
+            for (int k = 0; k < 8; k++) {
+                double fans = l[k]->w->shape[0] + l[k]->w->shape[1];
+                expect_spread(l[k], kind ? sqrt(2 / fans) : std[k]);
+            }
+        }
+    }
+    params_free(&p);
+}
+
+/* ---- gradients ------------------------------------------------------------------------------- */
+
+#ifdef REAL_DOUBLE
+typedef struct {
+    Params params;
+    Transformer net;
+    Attention attention, cross;
+} Case;
+
+static Tensor *case_loss(Tape *t, void *context) {
+    const Case *c = context;
+    Tensor *x = values(t, "tokens", SHAPE(B, N, C));
+    if (c->net.design.context) {
+        Tensor *text = values(t, "context", SHAPE(B, M, CONTEXT));
+        for (int i = 0; i < DEPTH; i++)
+            x = transformer_block_cross(&c->net.blocks[i], x, c->attention, text, c->cross);
+    } else x = transformer(&c->net, x, c->attention);
+    return t_sum(t_mul(x, values(t, "cotangent", SHAPE(B, N, C))));
+}
+
+static void check_gradients(TransformerDesign d, Attention a, Attention cross) {
+    Case c = {.params = {.seed = 1}, .attention = a, .cross = cross};
+    d.width = C, d.depth = DEPTH, d.eps = 1e-5;
+    c.net = transformer_new(scope(&c.params, "h"), &d);
+    double error = gradient_error(&c.params, case_loss, &c, 12);
+    cr_expect(error < 1e-6, "activation %d: relative error %g", (int)d.activation, error);
+    params_free(&c.params);
+}
+
+/* Every kind of block, with every mask, at sizes that fill no vector */
+Test(transformer, gradients_agree_with_central_differences) {
+    static const uint8_t window[N * N] = {1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 1,
+                                          1, 0, 1, 0, 0, 1, 1};
+    static const uint8_t words[B * N * M] = {[0] = 1, [4] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1,
+                                             [17] = 1, [20] = 1, [22] = 1, [25] = 1, [27] = 1};
+    Attention all = {0};
+    check_gradients((TransformerDesign){.heads = 3, .activation = GELU}, all, all);
+    check_gradients((TransformerDesign){.heads = 2, .activation = GELU_TANH, .hidden = 7},
+                    (Attention){.causal = true}, all);
+    check_gradients((TransformerDesign){.heads = 1, .activation = QUICK_GELU},
+                    (Attention){.causal = true, .mask = window}, all);
+    check_gradients((TransformerDesign){.heads = 2, .activation = GEGLU, .hidden = 5,
+                                        .no_qkv_bias = true, .context = CONTEXT}, all, all);
+    check_gradients((TransformerDesign){.heads = 3, .activation = GEGLU, .context = CONTEXT},
+                    (Attention){.mask = window},
+                    (Attention){.mask = words, .mask_per_item = true});
+}
+#endif
+
+/* ---- cross-attention ------------------------------------------------------------------------- */
+
+/* Do all tokens read the context, and none what is masked in it? */
+Test(transformer, tokens_read_the_part_of_the_context_that_they_may_see) {
+    Params p = {.seed = 1};
+    Tape t = {.no_grad = true};
+    TransformerDesign d = {.width = C, .depth = 1, .heads = 2, .eps = 1e-5, .context = CONTEXT};
+    TransformerBlock b = transformer_block_new(scope(&p, "b"), &d);
+    static const uint8_t first_two[N * M] = {1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0};
+    Tensor *x = values(&t, "tokens", SHAPE(B, N, C)), *text = values(&t, "context",
+                                                                     SHAPE(B, M, CONTEXT));
+    Attention cross = {.mask = first_two};
+    Tensor *y = transformer_block_cross(&b, x, (Attention){0}, text, cross);
+    for (int word = 0; word < M; word++) {
+        text->x[word * CONTEXT] += 1;
+        Tensor *z = transformer_block_cross(&b, x, (Attention){0}, text, cross);
+        for (int i = 0; i < B * N; i++)
+            cr_expect_eq(memcmp(y->x + i * C, z->x + i * C, C * sizeof(real)) != 0,
+                         i < N && word < 2, "token %d, word %d of the first item", i, word);
+        text->x[word * CONTEXT] -= 1;
+    }
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* ---- cache ----------------------------------------------------------------------------------- */
+
+enum { LONG = 23 };
+
+/* the largest difference between passing all tokens at once, and `step` at a time after `first` */
+static double cached_difference(Attention a, int first, int step, int capacity) {
+    Params p = {.seed = 1};
+    Tape whole = {.no_grad = true}, t = {.no_grad = true};
+    TransformerDesign d = {.width = 12, .depth = 3, .heads = 3, .eps = 1e-5,
+                           .activation = GELU_TANH};
+    Transformer net = transformer_new(scope(&p, "h"), &d);
+    Tensor *x = values(&whole, "tokens", SHAPE(B, LONG, 12)), *y = transformer(&net, x, a);
+    KeyValueCache cache = cache_new(&p.arena, &net, B, capacity);
+    double worst = 0;
+    for (int begun = 0; begun < 2; begun++) {                /* the second time it is used again */
+        cache.count = 0;
+        for (int i = 0, n = first; i < LONG; i += n, n = step) {
+            if (n > LONG - i) n = LONG - i;
+            tape_reset(&t);
+            Tensor *next = t_input(&t, NULL, SHAPE(B, n, 12));
+            for (int b = 0; b < B; b++)
+                memcpy(next->x + b * n * 12, x->x + (b * LONG + i) * 12,
+                       (size_t)n * 12 * sizeof(real));
+            next = transformer_next(&net, next, a, &cache);
+            for (int k = 0; k < B * n * 12; k++) {
+                int b = k / (n * 12), at = k % (n * 12);
+                worst = fmax(worst, fabs((double)(next->x[k] - y->x[(b * LONG + i) * 12 + at])));
+            }
+        }
+        cr_expect_eq(cache.count, LONG);
+    }
+    tape_free(&whole), tape_free(&t);
+    params_free(&p);
+    return worst;
+}
+
+/* Does a token get what it gets when all before it are passed again? */
+Test(transformer, cached_equals_the_full_pass) {
+    static uint8_t mask[B * LONG * LONG];
+    Rng r = rng_new(1, "mask");
+    for (int i = 0; i < B * LONG * LONG; i++)
+        mask[i] = i / LONG % LONG == i % LONG || rng_below(&r, 2);
+    const Attention kinds[] = {{.causal = true},
+                               {.causal = true, .scale = 0.3},
+                               {.causal = true, .mask = mask},
+                               {.causal = true, .mask = mask, .mask_per_item = true}};
+    const int firsts[] = {1, 5, LONG}, steps[] = {1, 4};
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 2; j++) {
+                double worst = cached_difference(kinds[k], firsts[i], steps[j], LONG);
+                cr_expect(worst < 1e-5, "kind %d, first %d, then %d: %g", k, firsts[i], steps[j],
+                          worst);
+            }
+    double worst = cached_difference(kinds[0], 3, 1, LONG + 10);
+    cr_expect(worst < 1e-5, "in a cache with room left: %g", worst);
+}
+
+static void pass(bool causal, int tokens, bool no_grad) {
+    Params p = {.seed = 1};
+    Tape t = {.no_grad = no_grad};
+    TransformerDesign d = {.width = C, .depth = 1, .heads = 2, .eps = 1e-5};
+    Transformer net = transformer_new(scope(&p, "h"), &d);
+    KeyValueCache cache = cache_new(&p.arena, &net, B, N);
+    Tensor *x = values(&t, "tokens", SHAPE(B, tokens, C));
+    transformer_next(&net, x, (Attention){.causal = causal}, &cache);
+    cr_expect_eq(cache.count, tokens);
+    tape_free(&t);
+    params_free(&p);
+}
+
+Test(transformer, more_tokens_than_the_cache_holds_are_a_mistake, .signal = SIGABRT) {
+    pass(true, N + 1, true);
+}
+
+Test(transformer, gradients_through_a_cache_are_a_mistake, .signal = SIGABRT) {
+    pass(true, N, false);
+}
+
+Test(transformer, a_cache_for_tokens_that_see_the_future_is_a_mistake, .signal = SIGABRT) {
+    pass(false, N, true);
+}
+
+Test(transformer, a_cache_takes_what_fits) {
+    pass(true, N, true);
+}
