@@ -65,11 +65,12 @@ static Tensor *dropout(Tape *t, Tensor **in) {
     return t_dropout(in[0], 0.4, &r);
 }
 
+/* What is detached has the value of a constant, so that differences see nothing of it, and would
+ * pass a gradient on. */
 static Tensor *detach(Tape *t, Tensor **in) {
-    (void)t;
-    Tensor *part = t_detach(t_square(in[0]));
-    /* the detached square contributes 0 to value and gradient */
-    return t_add(in[0], t_sub(part, part));
+    Tensor *constant = t_input(t, NULL, in[0]->rank, in[0]->shape);
+    test_values("constant", -1, 1, constant->len, constant->x);
+    return t_add(in[0], t_detach(t_straight_through(constant, in[0])));
 }
 
 /* The value must equal in[0]'s for a difference quotient to see the gradient that was passed on. */
@@ -314,13 +315,6 @@ static int operand_count(const Row *r) {
     return n;
 }
 
-/* sum of y times fixed random numbers: a scalar whose gradient reaches every entry of y differently */
-static Tensor *weighted_sum(Tape *t, Tensor *y, const char *name) {
-    Tensor *c = t_input(t, NULL, y->rank, y->shape);
-    test_values(name, -1, 1, c->len, c->x);
-    return t_sum(t_mul(y, c));
-}
-
 /* These use their operand in two ops, and what the first was given the second has no more. */
 static bool uses_again(const Row *r) {
     Tensor *(*const build[])(Tape *, Tensor **) = {sub_self, div_self, mse_self, detach,
@@ -332,26 +326,13 @@ static bool uses_again(const Row *r) {
 
 static Tensor *operand(Tape *t, const Case *c, int i) {
     Tensor *w = c->values->list[i];
-    /* at least the first operand must be on the tape: t_use passes its gradient to the parameter */
-    if (c->setting == PARAMS && i > 0) return w;
+    /* at least the first operand must be on the tape: t_use passes its gradient to the parameter,
+     * which is what the row of `use` is about */
+    if ((c->setting == PARAMS && i > 0) || c->row->build == use) return w;
     Tensor *x = t_use(t, w);
     if (c->setting == GIVEN && !uses_again(c->row)) return t_give(t_add_scalar(x, 0));
     if (c->setting == BRIEF && !uses_again(c->row)) return t_brief(t_add_scalar(x, 0));
     return x;
-}
-
-static Tensor *case_loss(Tape *t, void *context) {
-    const Case *c = context;
-    Tensor *in[3] = {0};
-    for (int i = 0; i < c->values->count; i++) in[i] = operand(t, c, i);
-    Tensor *y = c->row->build(t, in);
-    cr_assert_str_eq(y->tape == t ? "on the tape" : "elsewhere", "on the tape");
-    if (c->setting == GIVEN) y = t_exp(t_give(y));
-    if (c->setting == BRIEF) y = t_square(t_brief(y));
-    Tensor *loss = weighted_sum(t, y, "first cotangent");
-    if (c->setting == TWICE)
-        loss = t_add(loss, weighted_sum(t, c->row->build(t, in), "second cotangent"));
-    return loss;
 }
 
 static void make_operands(const Row *r, Params *p) {
@@ -369,6 +350,27 @@ static void make_operands(const Row *r, Params *p) {
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
+/* sum of y times fixed random numbers: a scalar whose gradient reaches every entry of y differently */
+static Tensor *weighted_sum(Tape *t, Tensor *y, const char *name) {
+    Tensor *c = t_input(t, NULL, y->rank, y->shape);
+    test_values(name, -1, 1, c->len, c->x);
+    return t_sum(t_mul(y, c));
+}
+
+static Tensor *case_loss(Tape *t, void *context) {
+    const Case *c = context;
+    Tensor *in[3] = {0};
+    for (int i = 0; i < c->values->count; i++) in[i] = operand(t, c, i);
+    Tensor *y = c->row->build(t, in);
+    cr_assert_str_eq(y->tape == t ? "on the tape" : "elsewhere", "on the tape");
+    if (c->setting == GIVEN) y = t_exp(t_give(y));
+    if (c->setting == BRIEF) y = t_square(t_brief(y));
+    Tensor *loss = weighted_sum(t, y, "first cotangent");
+    if (c->setting == TWICE)
+        loss = t_add(loss, weighted_sum(t, c->row->build(t, in), "second cotangent"));
+    return loss;
+}
+
 static const char *const setting_names[] = {"plain", "twice", "params", "given", "brief"};
 
 static void check_row(const Row *r, Setting setting, int frozen) {
@@ -397,6 +399,87 @@ Test(grad, a_frozen_operand_gets_none_and_the_others_are_right) {
         for (int k = 0; k < operand_count(&rows[i]) && operand_count(&rows[i]) > 1; k++)
             check_row(&rows[i], PLAIN, k);
 }
+
+/* ---- the check itself ------------------------------------------------------------------------ */
+
+static const int sampled_shapes[][4] = {{3, 3, 8, 8}, {3, 3, 4, 8}, {3, 3, 4, 4}, {4, 4, 12, 12},
+                                        {2, 3, 16, 6}, {5, 5, 1, 3}, {1, 40, 9, 50}};
+enum { SHAPES = sizeof sampled_shapes / sizeof *sampled_shapes, SAMPLES = 5 };
+
+/* Are as many places of each axis compared as there can be, whatever the sizes have in common? */
+Test(grad, the_sampled_check_touches_every_place_of_every_axis) {
+    for (int i = 0; i < SHAPES; i++) {
+        Params p = {.seed = 1};
+        const int *shape = sampled_shapes[i];
+        Tensor *w = param(scope(&p, "layer"), "w", INIT_NORMAL, 1, 4, shape);
+        size_t n, *entry = sampled_entries(w, SAMPLES, &n), inner = w->len;
+        for (int axis = 0; axis < 4; axis++) {
+            bool seen[64] = {0};
+            int places = 0;
+            inner /= (size_t)shape[axis];
+            for (size_t k = 0; k < n; k++) seen[entry[k] / inner % (size_t)shape[axis]] = true;
+            for (int k = 0; k < shape[axis]; k++) places += seen[k];
+            bool channels = axis >= 2 && shape[axis] <= 16;
+            cr_expect(places == shape[axis] || (!channels && places == (int)n),
+                      "shape %d, axis %d: %d places of %d are seen", i, axis, places, shape[axis]);
+        }
+        free(entry);
+        params_free(&p);
+    }
+}
+
+/* A loss whose gradient is missing in one entry */
+typedef struct {
+    Tensor *w;
+    size_t entry;
+} Spoilt;
+
+static Tensor *spoilt_loss(Tape *t, void *context) {
+    const Spoilt *c = context;
+    Tensor *w = t_use(t, c->w), *there = t_input(t, NULL, w->rank, w->shape);
+    for (size_t i = 0; i < there->len; i++) there->x[i] = i == c->entry ? -1 : 0;
+    Tensor *less = t_mul(w, there);
+    return weighted_sum(t, t_square(t_add(w, t_sub(less, t_detach(less)))), "cotangent");
+}
+
+/* Is one missing entry noticed that is not among those that are compared one by one? */
+Test(grad, the_sampled_check_sees_every_entry) {
+    for (int i = 0; i < SHAPES; i++) {
+        Params p = {.seed = 1};
+        Spoilt c = {.w = param(scope(&p, "layer"), "w", INIT_NORMAL, 1, 4, sampled_shapes[i])};
+        size_t n, *entry = sampled_entries(c.w, SAMPLES, &n), k = 0;
+        c.entry = SIZE_MAX;
+        double right = gradient_error(&p, spoilt_loss, &c, SAMPLES);
+        cr_expect(right < 1e-9, "shape %d: %g where nothing is wrong", i, right);
+        for (c.entry = 0; k < n; c.entry++)
+            for (k = 0; k < n && entry[k] != c.entry; k++) continue;
+        c.entry--;
+        cr_expect(gradient_error(&p, spoilt_loss, &c, SAMPLES) > 1e-6, "shape %d", i);
+        free(entry);
+        params_free(&p);
+    }
+}
+
+static Tensor *tiny_loss(Tape *t, void *context) {
+    Tensor **w = context;
+    Tensor *sum = t_sum(t_square(t_use(t, w[0])));
+    return t_add(sum, t_scale(t_sum(t_square(t_use(t, w[1]))), 1e-12));
+}
+
+/* Where gradients are too small for their differences nothing is compared: is that an error? And is a
+ * gradient noticed that is said to be zero, but is not? */
+Test(grad, a_gradient_too_small_to_be_compared_is_an_error) {
+    Params p = {.seed = 1};
+    Tensor *w[2] = {param(scope(&p, "large"), "w", INIT_NORMAL, 1, SHAPE(5)),
+                    param(scope(&p, "small"), "w", INIT_NORMAL, 1, SHAPE(5))};
+    GradientCheck check = {.h = 1e-4};
+    cr_expect(isinf(gradient_error_of(&p, tiny_loss, w, check)));
+    check.zero = "small";
+    cr_expect(gradient_error_of(&p, tiny_loss, w, check) < 1e-6);
+    check.zero = "small large";
+    cr_expect(gradient_error_of(&p, tiny_loss, w, check) > 1e-2);
+    params_free(&p);
+}
 #endif
 
 /* Does each row test the op it claims to? */
@@ -406,9 +489,12 @@ Test(grad, each_row_records_the_op_it_names) {
         Tape t = {0};
         make_operands(&rows[i], &p);
         Case c = {.row = &rows[i], .setting = PLAIN, .values = &p};
-        case_loss(&t, &c);
+        Tensor *in[3] = {0};
+        for (int k = 0; k < p.count; k++) in[k] = operand(&t, &c, k);
+        Tensor *before = t.last;                 /* what the harness records is none of the row's */
+        rows[i].build(&t, in);
         bool found = false;
-        for (Tensor *y = t.last; y; y = y->prev) found |= !strcmp(y->op, rows[i].op);
+        for (Tensor *y = t.last; y != before; y = y->prev) found |= !strcmp(y->op, rows[i].op);
         cr_expect(found, "row %d says %s, which is not on its tape", i, rows[i].op);
         tape_free(&t);
         params_free(&p);

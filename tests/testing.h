@@ -19,13 +19,29 @@ void after_each_test(void);
 /* n numbers in [low,high), the same for the same name */
 void test_values(const char *name, double low, double high, size_t n, real *x);
 
-/* Largest relative error |numeric - g| / sqrt(numeric^2 + g^2), in norms over a tensor, between the
- * gradients of
- * loss(tape, context) with respect to each parameter of p and their four-point central differences
- * (h = 1e-4). At most `samples` entries of a tensor are compared (0: all). Meaningful in double
- * only. */
+/* How a gradient is compared with four-point central differences. */
+typedef struct {
+    /* Entries of a tensor that are compared; 0: all. They are spread so that each place of every
+     * axis is among them, as far as they reach; of the last two axes (channels) all places are, if
+     * there are at most 16, and more entries are taken for that. And all entries at once: along one
+     * direction in which each takes part. */
+    int samples;
+    double h;                    /* the points are h and 2h away */
+    const char *zero;            /* "a b": names with a or b in them have a gradient of 0 */
+} GradientCheck;
+
+/* which `count` entries of w are compared one by one; to be freed */
+size_t *sampled_entries(const Tensor *w, int samples, size_t *count);
+
+/* Largest relative error |numeric - g| / sqrt(numeric^2 + g^2), in norms over what is compared of a
+ * tensor, between the gradients of loss(tape, context) with respect to each parameter of p and
+ * their differences. Where these norms are below 1e-8 nothing can be compared: the error is
+ * infinite, unless the gradient is said to be zero; then it is 100 times the norm. Meaningful in
+ * double only. */
+double gradient_error_of(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
+                         GradientCheck c);
 double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
-                      int samples);
+                      int samples);        /* h = 1e-4 */
 /* The same with another h: 1e-6 for networks with many rectifiers, so that hardly any of them
  * passes its kink between the four points; the loss must then be of the size of its gradients. */
 double gradient_error_within(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
