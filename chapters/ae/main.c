@@ -253,9 +253,7 @@ static int eval(void) {
 static int info(void) {
     Params params = {0};
     new_network(&params);
-    print_parameters(NULL, &params);
-    params_free(&params);
-    return 0;
+    return info_network(&params);
 }
 
 int main(int argc, char **argv) {

@@ -37,6 +37,12 @@ void print_parameters(const char *network, const Params *p) {
     printf("%s%s%zu parameters\n", network ? network : "", network ? ": " : "", params_count(p));
 }
 
+int info_network(Params *p) {
+    print_parameters(NULL, p);
+    params_free(p);
+    return 0;
+}
+
 /* ---- trained weights ------------------------------------------------------------------------- */
 
 char *weights_path(const Cli *cli) {
@@ -75,6 +81,12 @@ char *output_path(const Cli *cli, const char *format, ...) {
     if (!cli->common->quiet && strcmp(cli->command, "train")) printf("%s\n", path);
     free(name);
     return path;
+}
+
+Grid grid_of(const Images *set, int count, int columns, double low) {
+    return (Grid){.count = count, .height = set->height, .width = set->width,
+                  .channels = set->channels, .columns = columns, .enlarge = 2, .low = low,
+                  .high = 1};
 }
 
 void save_grid(const Cli *cli, char *path, const real *images, Grid g) {

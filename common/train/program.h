@@ -1,12 +1,13 @@
 /* program.h — what the commands of all chapters' programs share.
  *
  *   - program_main                  parses the command line, runs the command
- *   - print_parameters              for info
+ *   - print_parameters, info_network      for info
  *   - weights_path, weights_options, weights_load      what sample and eval read
  *   - output_path, save_grid, samples_save, metrics_new, metrics_save      what they write to --out */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
+#include "data/images.h"
 #include "io/json.h"
 #include "io/picture.h"
 #include "train/checkpoint.h"
@@ -16,6 +17,8 @@ int program_main(Cli *cli, int argc, char **argv);
 
 /* every tensor, and how many numbers are trained; network NULL if there is only one */
 void print_parameters(const char *network, const Params *p);
+/* all of info, where there is one network: prints and frees its parameters; returns 0 */
+int info_network(Params *p);
 
 /* ---- trained weights ------------------------------------------------------------------------- */
 
@@ -34,6 +37,8 @@ void weights_load_one(const Cli *cli, Params *p);
 /* A file in --out, which is made if it is not there. The user is told of it, unless --quiet or while
  * training. The caller frees it. */
 char *output_path(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `count` images like the set's, of values from `low` to 1, in rows of `columns`, twice as large */
+Grid grid_of(const Images *set, int count, int columns, double low);
 /* a PNG of images, which carries the command line; frees `path` */
 void save_grid(const Cli *cli, char *path, const real *images, Grid g);
 /* the pictures that were drawn so far: samples.png, and samples.npy (count,height,width,channels)

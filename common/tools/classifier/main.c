@@ -137,9 +137,7 @@ static int calibrate(void) {
 static int info(void) {
     Params params = {0};
     classifier_new(&params);
-    print_parameters(NULL, &params);
-    params_free(&params);
-    return 0;
+    return info_network(&params);
 }
 
 static const Command commands[] = {
