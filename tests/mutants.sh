@@ -50,7 +50,7 @@ mutant common/nn/optim.c nn-double 'bias_correction(o->beta2, o->step)' 'bias_co
 mutant common/kernels/gemm.c kernels-float '(k + K_BLOCK - 1) / K_BLOCK' '(k + K_BLOCK - 2) / K_BLOCK'
 mutant common/kernels/nearest.c kernels-float '(real)(-square / 2)' '(real)(-square)'
 mutant common/kernels/nearest.c kernels-float 'start + i] = first' 'i] = first'
-mutant common/nn/codebook.c codebook-double '+ K * eps) * total' '+ K * eps)'
+mutant common/nn/codebook.c codebook-double '+ K * c->eps) * total' '+ K * c->eps)'
 mutant common/nn/codebook.c codebook-double 'q.codes = t_straight_through(fixed, z);' 'q.codes = fixed;'
 mutant common/nn/codebook.c codebook-double 'q.commitment_loss = t_mse(z, fixed);' 'q.commitment_loss = t_mse(z, e);'
 mutant common/kernels/conv.c conv-float 'shift = (r0 + pad) / stride' 'shift = r0 / stride'

@@ -6,7 +6,7 @@
 #include <string.h>
 
 Codebook codebook_new(Scope s, int count, int dim, double decay) {
-    Codebook c = {.count = count, .dim = dim, .decay = decay};
+    Codebook c = {.count = count, .dim = dim, .decay = decay, .eps = 1e-5};
     double bound = sqrt(3.0 / dim);
     if (decay == 0) {
         c.table = param(s, "table", INIT_UNIFORM, bound, SHAPE(count, dim));
@@ -93,7 +93,6 @@ void codebook_start(Codebook *c, const Tensor *z, Rng *rng) {
 /* ---- averages -------------------------------------------------------------------------------- */
 
 void codebook_update(Codebook *c, const Quantised *q) {
-    const double eps = 1e-5;
     if (c->decay == 0) return;
     int K = c->count, D = c->dim;
     Arena *arena = &q->z->tape->arena;
@@ -106,7 +105,7 @@ void codebook_update(Codebook *c, const Quantised *q) {
     k_lerp((size_t)K * (size_t)D, (real)(1 - c->decay), sum, c->embed_avg->x);
     double total = k_sum((size_t)K, c->cluster_size->x);
     for (int k = 0; k < K; k++) {
-        double smoothed = ((double)c->cluster_size->x[k] + eps) / (total + K * eps) * total;
+        double smoothed = ((double)c->cluster_size->x[k] + c->eps) / (total + K * c->eps) * total;
         size_t at = (size_t)k * (size_t)D;
         k_axpy((size_t)D, (real)(1 / smoothed), c->embed_avg->x + at, c->table->x + at, false);
     }

@@ -20,7 +20,7 @@
 
 typedef struct {
     int count, dim;            /* K, D */
-    double decay;              /* of the averages; 0: learned by gradient */
+    double decay, eps;         /* of the averages; decay 0: learned by gradient */
     /* (K,D). By gradient: a parameter, `table`. By averages: a buffer, `embed`, as in the code that
      * VQ-VAE-2 is known by, and like there two more: */
     Tensor *table;
@@ -54,7 +54,7 @@ void codebook_start(Codebook *c, const Tensor *z, Rng *rng);
 
 /* Appendix A.1: N_k and m_k move towards the number and sum of the vectors that chose k just now,
  * by 1 - decay; e_k = m_k / N_k. In the division N_k is smoothed to (N_k + eps) / (N + K eps) N
- * with N = sum N_k; what is kept is not. */
+ * with N = sum N_k, eps 1e-5 unless set otherwise; what is kept is not. */
 void codebook_update(Codebook *c, const Quantised *q);
 
 /* Codes whose N_k fell below `threshold` are put at random vectors of q->z; returns how many. They

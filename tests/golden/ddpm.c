@@ -31,19 +31,19 @@ static const GoldenName names[] = {
 static UNetConfig config_of(const Golden *g) {
     int side[UNET_LEVELS * 4];
     UNetConfig d = unet_config("cifar10");
-    golden_only(g, "ch out_ch ch_mult num_res_blocks attn_resolutions dropout resamp_with_conv "
-                   "in_channels resolution groupnorm_groups");
     d.in = golden_int(g, "in_channels", 3);
     d.out = golden_int(g, "out_ch", 3);
     d.width = golden_int(g, "ch", 128);
     d.blocks = golden_int(g, "num_res_blocks", 2);
     d.style.groups = golden_int(g, "groupnorm_groups", 32);
     d.resampling = golden_flag(g, "resamp_with_conv", true) ? RESAMPLE_CONV : RESAMPLE_PLAIN;
+    d.style.dropout = golden_number(g, "dropout", 0);     /* done while training alone */
+    int resolution = golden_int(g, "resolution", 32);
     d.levels = golden_list(g, "ch_mult", UNET_LEVELS, d.multiplier);
     int n = golden_list(g, "attn_resolutions", UNET_LEVELS * 4, side);
     for (int l = 0; l < d.levels; l++) {
         d.attends[l] = false;
-        for (int i = 0; i < n; i++) d.attends[l] |= side[i] == golden_int(g, "resolution", 32) >> l;
+        for (int i = 0; i < n; i++) d.attends[l] |= side[i] == resolution >> l;
     }
     return d;
 }
@@ -58,4 +58,4 @@ static void run(Golden *g) {
 }
 
 const GoldenModel golden_ddpm[] = {
-    {"ddpm_unet", names, run, NULL, 0}, {"ddpm_unet_g32", names, run, NULL, 0}, {0}};
+    {"ddpm_unet", names, run, NULL, NULL}, {"ddpm_unet_g32", names, run, NULL, NULL}, {0}};

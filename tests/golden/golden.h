@@ -13,7 +13,7 @@
  *         golden_load(g);
  *         golden_output(g, "main", generator(&net, golden_input(g, "z"), NULL, true));
  *     }
- *     const GoldenModel golden_gan[] = {{"dcgan_g", names, run, NULL, 0}, {0}};
+ *     const GoldenModel golden_gan[] = {{"dcgan_g", names, run}, {0}};
  *
  * The rest is done in golden.c: gradients, buffers, and a complaint about whatever the file holds
  * that nobody has looked at.
@@ -26,6 +26,8 @@
 
 #include "io/safetensors.h"
 #include "tensor/tensor.h"
+
+#include <cjson/cJSON.h>
 
 /* A layer's name here and in the official code, with %d for numbers; `times` and `plus`: the
  * official first number is times * ours + plus (times 0: the same). The first row that fits counts;
@@ -47,13 +49,19 @@ typedef struct {
     int heads;
 } GoldenPlace;
 
+/* for tensors with `part` in their whole name; the first row that fits counts, the last fits all */
+typedef struct {
+    const char *part;
+    double tolerance;
+} GoldenTolerance;
+
 typedef struct {
     const char *model;                   /* NULL ends a list */
     const GoldenName *names;
     void (*run)(Golden *g);
     /* used before the rows of names: false if it does not know the layer */
     bool (*locate)(const Golden *g, const char *ours, GoldenPlace *at);
-    double tolerance;                    /* 0: 1e-4 */
+    const GoldenTolerance *tolerances;   /* NULL: those of networks */
     bool channels_last;                  /* what has four axes is so in the file already */
 } GoldenModel;
 
@@ -62,8 +70,8 @@ typedef struct {
 enum { GOLDEN_INPUTS = 8 };
 
 typedef struct {
-    double error;
-    char name[120];
+    double error, allowed;
+    char name[160];
 } GoldenWorst;
 
 struct Golden {
@@ -73,8 +81,9 @@ struct Golden {
     Tape tape;
     /* private */
     Safetensors file;
-    struct cJSON *config, *zero_gradients, *noise;
+    cJSON *config, *zero_gradients;
     bool *seen;                  /* (file.count): compared or used */
+    bool *read;                  /* (entries of config): asked for */
     Tensor *input[GOLDEN_INPUTS], *loss;
     const char *input_name[GOLDEN_INPUTS];
     int inputs;
@@ -83,13 +92,17 @@ struct Golden {
 };
 
 /* Of the configuration: numbers above 0, lists of them (at most `room`; returns how many). A number
- * that is not there, null or -1 is `otherwise`. */
+ * that is not there, null or -1 is `otherwise`. Each key must be asked for by one of these: a file
+ * with a key that nobody has read is refused, for it may be of another network. */
 int  golden_int(const Golden *g, const char *key, int otherwise);
 double golden_number(const Golden *g, const char *key, double otherwise);
 bool golden_flag(const Golden *g, const char *key, bool otherwise);
 int  golden_list(const Golden *g, const char *key, int room, int *list);
-/* fails if the configuration says anything but these: "ch ch_mult dropout" */
-void golden_only(const Golden *g, const char *keys);
+const cJSON *golden_value(const Golden *g, const char *key);     /* any other; NULL: not there */
+/* "a b": whatever these are, the file holds the same; say beside the call why */
+void golden_indifferent(const Golden *g, const char *keys);
+/* for an object inside the configuration, which `where` names: it must have these keys, no others */
+void golden_keys(const Golden *g, const char *where, const cJSON *object, const char *keys);
 bool golden_holds(const Golden *g, const char *prefix);   /* does a tensor's name begin so? */
 void golden_load(Golden *g);                              /* weights and buffers into g->params */
 /* in.<name>, a variable on g->tape; images are turned to channels last */
@@ -100,8 +113,7 @@ Tensor *golden_given(Golden *g, const char *name);
 int golden_numbers(Golden *g, const char *group, const char *name, int room, double *x);
 /* Compares with the tensor of this whole name ("out.q_sample", "grad.x"): n numbers, images turned.
  * `scale`: what the difference is divided by; 0: the norm of theirs, and then each picture or entry
- * must also agree by itself, to 1e-3. Larger differences than the tolerance are forgiven where the
- * file states that the official code's own rounding ("float32_noise") is larger, and up to it. */
+ * must also agree by itself, to the tolerance of "row of NAME". */
 void golden_compare(Golden *g, const char *name, int n, const double *ours, double scale);
 /* in.<name>, whole numbers (B,H,W) in 0..limit-1; on g->tape */
 const int *golden_input_integers(Golden *g, const char *name, int B, int H, int W, int limit);

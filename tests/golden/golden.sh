@@ -1,12 +1,16 @@
 #!/bin/sh
-# golden FILE... — compares our networks with tensors of the papers' official code: each file by the
-# program in golden.d that knows its model.
-[ $# -gt 0 ] || { echo "golden: which files? golden FILE.safetensors..." >&2; exit 2; }
+# golden [-v] FILE... — compares our networks with tensors of the papers' official code: each file by the
+# program in golden.d that knows its model. -v: a line for each tensor. golden --models lists what is known.
+case $1 in
+--models) for part in "$0".d/*; do "$part" --models || exit 1; done; exit 0 ;;
+-v) verbose=-v; shift ;;
+esac
+[ $# -gt 0 ] || { echo "golden: which files? golden [-v] FILE.safetensors..." >&2; exit 2; }
 status=0
 for file in "$@"; do
     for part in "$0".d/*; do
         [ -x "$part" ] || continue
-        message=$("$part" "$file" 2>&1)
+        message=$("$part" $verbose "$file" 2>&1)
         code=$?
         [ $code = 3 ] || break
     done

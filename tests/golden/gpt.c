@@ -21,7 +21,6 @@ static int *targets(Golden *g, int n) {
 
 static void run(Golden *g) {
     int shape[4];
-    golden_only(g, "n_layer n_head n_embd vocab_size block_size");
     golden_sizes(g, "idx", shape);
     int B = shape[0], N = shape[1], C = golden_int(g, "n_embd", 1);
     int vocabulary = golden_int(g, "vocab_size", 1), longest = golden_int(g, "block_size", 1);
@@ -44,4 +43,4 @@ static void run(Golden *g) {
     golden_output(g, "loss", t_cross_entropy(logits, targets(g, B * N)));
 }
 
-const GoldenModel golden_gpt[] = {{"gpt", names, run, NULL, 0}, {0}};
+const GoldenModel golden_gpt[] = {{"gpt", names, run}, {0}};

@@ -20,6 +20,8 @@ static void run_vqvae2(Golden *g) {
                       .res_channels = golden_int(g, "n_res_channel", 32),
                       .dim = golden_int(g, "embed_dim", 64),
                       .codes = golden_int(g, "n_embed", 512)};
+    /* the official network takes a decay, but does not hand it on: its codebooks keep 0.99 */
+    golden_indifferent(g, "decay");
     Vqvae2 net = vqvae2_new(&g->params, c);
     golden_load(g);
     Encoding e = encode(&net, golden_input(g, "input"));
@@ -33,8 +35,11 @@ static void run_vqvae2(Golden *g) {
 }
 
 static void run_quantize(Golden *g) {
+    double decay = golden_number(g, "decay", 0.99);
+    if (!(decay > 0 && decay <= 1)) fail("%s: its decay is not above 0 and up to 1", g->path);
     Codebook book = codebook_new(scope(&g->params, "%s", ""), golden_int(g, "n_embed", 512),
-                                 golden_int(g, "dim", 64), 0.99);
+                                 golden_int(g, "dim", 64), decay);
+    book.eps = golden_number(g, "eps", book.eps);
     golden_load(g);
     Quantised q = quantise(&book, golden_input(g, "input"));
     golden_output(g, "main", q.codes);
@@ -57,6 +62,7 @@ static SnailConfig snail_config(const Golden *g) {
                          .res_blocks = golden_int(g, "n_res_block", 4),
                          .res_channels = golden_int(g, "res_channel", 256),
                          .attention = golden_flag(g, "attention", true),
+                         .dropout = golden_number(g, "dropout", 0.1),   /* while training alone */
                          .condition_blocks = golden_int(g, "n_cond_res_block", 0),
                          .condition_channels = golden_int(g, "cond_res_channel", 0),
                          .condition_kernel = golden_int(g, "cond_res_kernel", 3),
