@@ -1,5 +1,6 @@
 /* stops.h — for tests of files and command lines. Included once in a test program.
  *
+ *   - stop_and_listen    something in a process of its own: its exit status, and what it says
  *   - expect_stop        something ends the program with its status and one line on stderr
  *   - temporary_folder   a new folder, removed when the test ends
  *   - place              a path in a folder of this test's own */
@@ -23,10 +24,9 @@ int __lsan_is_turned_off(void) {
     return in_child;
 }
 
-/* Runs run(context) in a process of its own. It must exit with `status` after one line that holds
- * `part`. */
-static inline void expect_stop(int status, const char *part, void (*run)(void *), void *context) {
-    char line[4096] = "";
+/* Runs run(context) in a process of its own; what it says on stderr goes to `said`. Returns its exit
+ * status, or minus the signal that ended it. */
+static inline int stop_and_listen(void (*run)(void *), void *context, char said[static 4096]) {
     int result;
     FILE *f = tmpfile();
     fflush(NULL);
@@ -39,12 +39,17 @@ static inline void expect_stop(int status, const char *part, void (*run)(void *)
     }
     waitpid(child, &result, 0);
     rewind(f);
-    size_t n = fread(line, 1, sizeof line - 1, f);
-    line[n] = 0;
+    said[fread(said, 1, 4095, f)] = 0;
     fclose(f);
-    cr_assert(WIFEXITED(result) && WEXITSTATUS(result) == status,
-              "exit status %d, %d expected; said: %s",
-              WIFEXITED(result) ? WEXITSTATUS(result) : -WTERMSIG(result), status, line);
+    return WIFEXITED(result) ? WEXITSTATUS(result) : -WTERMSIG(result);
+}
+
+/* The same must exit with `status` after one line that holds `part`. */
+static inline void expect_stop(int status, const char *part, void (*run)(void *), void *context) {
+    char line[4096];
+    int got = stop_and_listen(run, context, line);
+    size_t n = strlen(line);
+    cr_assert(got == status, "exit status %d, %d expected; said: %s", got, status, line);
     cr_assert(n > 1 && strchr(line, '\n') == line + n - 1, "not exactly one line: %s", line);
     cr_assert(strstr(line, part), "'%s' is not in: %s", part, line);
 }

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
@@ -161,17 +162,55 @@ Test(folder, jpeg_is_read) {
     cr_assert(abs(out[0] - 200) < 4 && abs(out[1] - 100) < 4 && abs(out[2] - 50) < 4);
 }
 
+/* another size in a PNG file's header, whose checksum is made right */
+static void set_size(File *f, uint32_t width, uint32_t height) {
+    uint32_t numbers[3] = {width, height};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 4; i++) f->bytes[16 + 4 * k + i] = (uint8_t)(numbers[k] >> 8 * (3 - i));
+    numbers[2] = (uint32_t)crc32(0, f->bytes + 12, 17);
+    for (int i = 0; i < 4; i++) f->bytes[29 + i] = (uint8_t)(numbers[2] >> 8 * (3 - i));
+}
+
 /* are absurd sizes, other formats and no bytes at all refused before memory is taken for them? */
 Test(folder, absurd_files_are_refused) {
     File *f = plain(1, 2, 3);
     undecodable(f->bytes, 0, "cannot be read");
-    undecodable((const uint8_t *)"GIF89a hello", 12, "cannot be read");
-    memcpy(f->bytes + 16, (uint8_t[]){0, 0, 0x40, 0, 0, 0, 0x40, 0}, 8);      /* 16384x16384 */
+    undecodable((const uint8_t *)"hello, world", 12, "cannot be read as PNG or JPEG");
+    set_size(f, 16384, 16384);
     undecodable(f->bytes, f->n, "has 16384x16384 pixels, at most 67108864");
-    memcpy(f->bytes + 16, (uint8_t[]){0, 1, 0, 0, 0, 0, 0, 1}, 8);          /* 65536x1 */
+    set_size(f, 65536, 1);
     undecodable(f->bytes, f->n, "is broken");
-    memcpy(f->bytes + 16, (uint8_t[]){0, 0, 0x10, 0, 0, 0, 0x10, 0}, 8);    /* 4096x4096 */
+    set_size(f, 4096, 4096);
     undecodable(f->bytes, f->n, "is broken");
+}
+
+/* are pictures in other formats called what they are? */
+Test(folder, other_formats_are_named) {
+    static const struct { const char *bytes, *name; } rows[] = {
+        {"RIFF\x10\x20\x30\x40WEBPVP8 ", "is a WebP file; PNG and JPEG are read"},
+        {"GIF89a hello", "GIF"}, {"BM12345678", "BMP"}, {"II*\x08 abcdef", "TIFF"},
+        {"1234ftypheic", "HEIF"}, {"1234ftypavif", "AVIF"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        undecodable((const uint8_t *)rows[i].bytes, strlen(rows[i].bytes), rows[i].name);
+}
+
+/* is a PNG noticed of which a byte is not what was written, and one taken whose text is damaged? */
+Test(folder, damaged_png_files_are_refused) {
+    static uint8_t out[16 * 16 * 3];
+    File *f = png(48, 48, 3, noise(48 * 48 * 3));
+    for (size_t at = 16; at < f->n - 12; at += 211) {
+        f->bytes[at] ^= 0x10;
+        undecodable(f->bytes, f->n, "");
+        f->bytes[at] ^= 0x10;
+    }
+    f->bytes[600] ^= 0x10;
+    undecodable(f->bytes, f->n, "is damaged: a checksum does not match");
+    f->bytes[600] ^= 0x10;
+    uint8_t text[16] = {0, 0, 0, 4, 't', 'E', 'X', 't', 'a', 0, 'b', 'c', 1, 2, 3, 4};
+    memmove(f->bytes + 33 + 16, f->bytes + 33, f->n - 33);
+    memcpy(f->bytes + 33, text, 16);
+    f->n += 16;
+    decoded(f, 16, out);
 }
 
 /* ---- captions.txt ---------------------------------------------------------------------------- */
@@ -191,7 +230,8 @@ Test(folder, captions_are_told_apart) {
         {"a/../../x.png\tx", 0, 0, "outside of the folder"},
         {"a/..\tx", 0, 0, "outside of the folder"},
         {"a.png\t\xFF\xFE", 0, 0, "is not UTF-8"},
-        {"a.png\tna\xC3", 0, 0, "is not UTF-8"}};
+        {"a.png\tna\xC3", 0, 0, "is not UTF-8"},
+        {"a.png\tred \xC2\x9B" "31m", "a.png", "red  31m", NULL}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char *line = text_format("%s", rows[i].line), message[CAPTION_MESSAGE] = "";
         const char *file, *caption;
@@ -228,7 +268,7 @@ Test(folder, captions_txt_is_read) {
     put_text(folder, "in/x", "");
     put_text(folder, "captions.txt", text);
     Captioned c = load_and_listen(folder, 32, said);
-    cr_assert(strstr(said, "/bad.png: is broken"), "%s", said);
+    cr_assert(strstr(said, "/bad.png: is cut short"), "%s", said);
     cr_assert(strstr(said, "/captions.txt:152: has no tab between file and caption; left out"));
     cr_assert(strstr(said, "/gone?.png: No such file or directory; left out"), "%s", said);
     cr_assert(strstr(said, "/captions.txt:154: names a file outside"), "%s", said);
@@ -286,6 +326,104 @@ Test(folder, class_folders_are_read) {
 
 static void load_it(void *context) {
     folder_load(context, 32);
+}
+
+static void put_picture(const char *folder, const char *name, int value) {
+    File *f = plain((uint8_t)value, 0, 0);
+    put(folder, name, f->bytes, f->n);
+}
+
+/* Are folders without pictures no classes, and does no label point at one of them? */
+Test(folder, folders_without_pictures_are_no_classes) {
+    char *folder = temporary_folder(), said[4096], name[64];
+    static const char *const classes[] = {"b", "d"};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 3; i++) {
+            sprintf(name, "%s/%d.png", classes[k], i);
+            put_picture(folder, name, 100 * k + i);
+        }
+    put_text(folder, "__MACOSX/b/._0.png", "what a Mac puts into archives");
+    put_text(folder, "a/notes.txt", "empty but for this");
+    put_text(folder, "c/broken.png", "no picture");
+    put_text(folder, "e/photo.webp", "RIFF....WEBP");
+    Captioned c = load_and_listen(folder, 16, said);
+    cr_assert(c.classes == 2 && c.all.count == 6, "%d classes", c.classes);
+    cr_assert(!strcmp(c.class_name[0], "b") && !strcmp(c.class_name[1], "d"));
+    for (int i = 0; i < 6; i++) {
+        int value = c.all.pixels[(size_t)i * 16 * 16 * 3];
+        cr_assert_eq(c.all.labels[i], value / 100);
+        cr_assert_str_eq(c.all.captions[i], classes[value / 100]);
+    }
+    static const char *const expected[] = {
+        "/__MACOSX: has no PNG or JPEG files; it is no class", "/a: has no PNG or JPEG files",
+        "/c: has no picture that can be used; it is no class", "/e: has no PNG or JPEG files",
+        "/c/broken.png: cannot be read", "/e/photo.webp: PNG and JPEG files are read; left out",
+        "6 used, 3 left out; not read: folders: 1, .txt: 1, .webp: 1"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        cr_expect(strstr(said, expected[i]), "'%s' is not in: %s", expected[i], said);
+    captioned_free(&c);
+}
+
+/* Is what is passed over named: other formats, folders in class folders, pictures beside them? */
+Test(folder, what_is_not_read_is_named) {
+    char *folder = temporary_folder(), said[4096];
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        sprintf(name, "a/%d.png", i);
+        put_picture(folder, name, i);
+    }
+    put_text(folder, "a/photo.webp", "RIFF....WEBP");
+    put_text(folder, "a/scan.BMP", "BM");
+    put_text(folder, "a/renamed.png", "RIFF....WEBPVP8 ");
+    put_text(folder, "a/Thumbs.db", "of some other system");
+    put_picture(folder, "a/more/5.png", 5);
+    put_picture(folder, "loose.png", 6);
+    Captioned c = load_and_listen(folder, 16, said);
+    cr_assert(c.all.count == 4);
+    static const char *const expected[] = {
+        "/a/photo.webp: PNG and JPEG files are read; left out", "/a/scan.BMP: PNG and JPEG",
+        "/a/renamed.png: is a WebP file", "/a/more: a folder inside of a class folder is not read",
+        "/loose.png: lies in no class folder",
+        "4 used, 5 left out; not read: .db: 1, folders: 1, .webp: 1, .BMP: 1"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        cr_expect(strstr(said, expected[i]), "'%s' is not in: %s", expected[i], said);
+    cr_expect_not(strstr(said, "Thumbs"));
+    captioned_free(&c);
+}
+
+/* A data set one folder too deep, or of other formats alone: does the refusal say what is there? */
+Test(folder, a_refusal_says_what_was_seen_and_what_is_read) {
+    char *deep = temporary_folder(), *webp = temporary_folder(), said[4096];
+    put_picture(deep, "train/cat/0.png", 0);
+    put_picture(deep, "test/cat/0.png", 0);
+    for (int i = 0; i < 3; i++) {
+        char name[64];
+        sprintf(name, "cat/%d.webp", i);
+        put_text(webp, name, "RIFF....WEBP");
+    }
+    put_picture(webp, "dog/0.png", 0);
+    cr_assert_eq(stop_and_listen(load_it, deep, said), 1);
+    cr_expect(strstr(said, "/train/cat: a folder inside of a class folder is not read"), "%s", said);
+    cr_expect(strstr(said, "class folders with PNG or JPEG files; not read: folders: 2"), "%s",
+              said);
+    cr_assert_eq(stop_and_listen(load_it, webp, said), 1);
+    cr_expect(strstr(said, "has 1 pictures that can be used; at least 3 are needed"), "%s", said);
+    cr_expect(strstr(said, "PNG and JPEG are read; left out: 3; not read: .webp: 3\n"), "%s", said);
+}
+
+/* Captions that an editor saved as UTF-16, with its mark or without: are they called that? */
+Test(folder, captions_in_utf16_are_refused_by_name) {
+    static const char *const beginnings[] = {"\xFF\xFE", "\xFE\xFF", ""};
+    static const char text[] = "0.png\tred\n1.png\tblue\n";
+    for (int k = 0; k < 3; k++) {
+        char *folder = temporary_folder(), bytes[200];
+        size_t n = strlen(beginnings[k]);
+        memcpy(bytes, beginnings[k], n);
+        for (size_t i = 0; text[i]; i++)
+            bytes[n + 2 * i + (k != 1)] = 0, bytes[n + 2 * i + (k == 1)] = text[i];
+        put(folder, "captions.txt", bytes, n + 2 * strlen(text));
+        expect_stop(1, "captions.txt: is UTF-16; save it as UTF-8", load_it, folder);
+    }
 }
 
 /* is a folder of nothing, or of too little, refused in one line? */

@@ -1,13 +1,18 @@
 #include "base/error.h"
 
+#include "base/printable.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Without malloc: it may be memory that has run out. The rest of a very long line is left out. */
 static void print_line(const char *format, va_list args) {
+    char line[8192];
+    vsnprintf(line, sizeof line, format, args);
+    make_printable(line, '?');
     fflush(stdout);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s\n", line);
     fflush(stderr);
 }
 
@@ -30,4 +35,11 @@ void usage_error(const char *format, ...) {
     va_start(args, format);
     print_line(format, args);
     exit(2);
+}
+
+void notice(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    print_line(format, args);
+    va_end(args);
 }

@@ -3,6 +3,7 @@
 #include "data/emoji_font.h"
 #include "data/sha256.h"
 #include "base/file.h"
+#include "base/printable.h"
 #include "kernels/kernels.h"
 #include "base/error.h"
 
@@ -77,7 +78,7 @@ static void draw_all(Drawing *d, const char *path) {
         EmojiName *e = &d->names.emoji[k];
         const uint8_t *square = emoji_font_draw(font, e, &side);
         if (!square) {
-            fprintf(stderr, "%s: has no picture of %s\n", path, e->name);
+            notice("%s: has no picture of %s", path, e->name);
             continue;
         }
         area_average(square, (size_t)side * 3, side, d->size, d->pixels + (size_t)n * bytes);
@@ -86,7 +87,7 @@ static void draw_all(Drawing *d, const char *path) {
     }
     emoji_font_close(font);
     if (!n) fail("%s: has no picture of any of the %d emoji", path, listed);
-    fprintf(stderr, "emoji: %d of %d drawn at %d pixels\n", n, listed, d->size);
+    notice("emoji: %d of %d drawn at %d pixels", n, listed, d->size);
     d->names.count = n;
 }
 
@@ -264,6 +265,7 @@ static int cut_lines(const Captioned *c, const char *name, const char **line, in
         (*to)[i] = (char)t->data[i];
         if (t->data[i] != '\n') continue;
         (*to)[i] = 0;
+        make_printable(*to + begin, '?');
         line[n++] = *to + begin;
         begin = i + 1;
     }

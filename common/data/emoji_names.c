@@ -1,5 +1,7 @@
 #include "data/emoji_names.h"
 
+#include "base/printable.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +26,7 @@ static const char *after(const char *line, const char *start) {
 }
 
 static bool is_text(const char *name) {
-    if (!*name) return false;
-    for (; *name; name++) {
-        if ((unsigned char)*name < 32 || *name == 127) return false;
-    }
-    return true;
+    return *name && is_printable(name);
 }
 
 /* "# group: Animals & Nature", "# subgroup: animal-bird", or any other comment */

@@ -87,7 +87,7 @@ static Images part(const Idx *images, const Idx *labels, int first, int count) {
 Fashion fashion_load(const char *folder) {
     Fashion f = {.classes = CLASSES, .standard = true};
     for (int k = 0; k < 4; k++) load_file(&f, k, folder ? folder : FASHION_FOLDER, folder != NULL);
-    if (!f.standard) fprintf(stderr, "note: %s is not the published Fashion-MNIST\n", folder);
+    if (!f.standard) notice("note: %s is not the published Fashion-MNIST", folder);
     f.class_names = f.standard ? fashion_names : numbers;
     int n = f.file[TRAIN_IMAGES].shape[0], held_out = n < 50000 ? n / 10 : 5000;
     f.train = part(&f.file[TRAIN_IMAGES], &f.file[TRAIN_LABELS], 0, n - held_out);

@@ -3,6 +3,7 @@
 #include "data/picture_decode.h"
 #include "data/sha256.h"
 #include "base/file.h"
+#include "base/printable.h"
 #include "kernels/kernels.h"
 #include "base/error.h"
 
@@ -25,6 +26,13 @@ typedef struct {
     Part part;
 } Entry;
 
+/* Files that are not read, by the ends of their names */
+enum { KINDS = 12, KIND_MAX = 12, NAMED = 100 };
+typedef struct {
+    char kind[KINDS][KIND_MAX];       /* ".webp", "folders"; the last one is "other files" */
+    int count[KINDS], kinds;
+} Unread;
+
 typedef struct {
     const char *folder;
     Entry *entry;
@@ -32,6 +40,7 @@ typedef struct {
     int classes;
     char *class_name[CAPTIONED_LABELS];
     int left_out;
+    Unread unread;
 } List;
 
 static void *get(size_t n) {
@@ -51,40 +60,40 @@ static void append(List *l, const char *file, const char *caption, int label, in
                                    .hash = hash_name(0, file)};
 }
 
-/* names the file, on one line whatever its name holds */
 static void leave_out(List *l, const char *file, const char *why) {
-    char *line = text_format("%s/%s: %s; left out", l->folder, file, why);
-    for (char *c = line; *c; c++) {
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    if (l->left_out++ < NAMED) notice("%s/%s: %s; left out", l->folder, file, why);
+}
+
+/* counts a file or folder that is not read */
+static void count_unread(Unread *u, const char *kind) {
+    int k = 0;
+    while (k < u->kinds && strcasecmp(u->kind[k], kind)) k++;
+    if (k == KINDS || (k == KINDS - 1 && k == u->kinds)) k = KINDS - 1, kind = "other files";
+    if (k == u->kinds) snprintf(u->kind[u->kinds++], KIND_MAX, "%s", kind);
+    u->count[k]++;
+}
+
+/* ".webp: 3, folders: 2"; to be freed */
+static char *unread_text(const Unread *u) {
+    char *text = text_format("%s", "");
+    for (int k = 0; k < u->kinds; k++) {
+        char *longer = text_format("%s%s%s: %d", text, k ? ", " : "", u->kind[k], u->count[k]);
+        free(text);
+        text = longer;
     }
-    fprintf(stderr, "%s\n", line);
-    free(line);
-    l->left_out++;
+    return text;
 }
 
 /* ---- captions -------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 character at s: 1 to 4; 0: it is none. Overlong forms and surrogates are
- * let through: they harm nobody here. */
-static int utf8_length(const unsigned char *s) {
-    int n = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (s[0] >= 0xF5) return 0;
-    for (int i = 1; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    }
-    return n;
-}
-
 /* Control characters, tabs among them, become spaces. Returns what is wrong, or NULL. */
 static const char *check_caption(char *caption) {
     if (strlen(caption) > CAPTION_MAX) return "its caption is longer than 1000 bytes";
-    int n, letters = 0;
-    for (unsigned char *s = (unsigned char *)caption; *s; s += n) {
-        if (*s < 32 || *s == 127) *s = ' ';
+    int n;
+    for (const char *s = caption; *s; s += n)
         if (!(n = utf8_length(s))) return "its caption is not UTF-8";
-        letters += *s != ' ';
-    }
-    return letters ? NULL : "its caption is empty";
+    make_printable(caption, ' ');
+    return caption[strspn(caption, " ")] ? NULL : "its caption is empty";
 }
 
 /* Does the name stay inside the folder? */
@@ -120,10 +129,19 @@ bool captions_line(char *line, const char **file, const char **caption,
     return !why;
 }
 
+/* Has it the mark of UTF-16, or zero bytes as ASCII letters have them there? */
+static bool is_utf16(const uint8_t *bytes, size_t n) {
+    size_t zeros = 0, looked_at = n < 4096 ? n : 4096;
+    if (n >= 2 && (!memcmp(bytes, "\xFF\xFE", 2) || !memcmp(bytes, "\xFE\xFF", 2))) return true;
+    for (size_t i = 0; i < looked_at; i++) zeros += !bytes[i];
+    return zeros > looked_at / 4;
+}
+
 /* the text of a file, its zero bytes made spaces; to be freed */
 static char *read_text(const char *path) {
     size_t n;
     const uint8_t *bytes = file_map(path, &n);
+    if (is_utf16(bytes, n)) fail("%s: is UTF-16; save it as UTF-8, which is read", path);
     char *text = get(n + 1);
     for (size_t i = 0; i < n; i++) text[i] = bytes[i] ? (char)bytes[i] : ' ';
     text[n] = 0;
@@ -170,26 +188,57 @@ static bool is_folder(const char *path) {
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
-static bool is_picture_name(const char *name) {
+/* is the end of the name, with its dot, one of these? */
+static bool ends_with_one_of(const char *name, const char *const *ends) {
     const char *dot = strrchr(name, '.');
-    return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") ||
-                   !strcasecmp(dot, ".jpeg"));
+    for (; dot && *ends; ends++)
+        if (!strcasecmp(dot, *ends)) return true;
+    return false;
 }
 
-static void list_class(List *l, const char *name, const char *path) {
+static bool is_picture_name(const char *name) {
+    static const char *const ends[] = {".png", ".jpg", ".jpeg", NULL};
+    return ends_with_one_of(name, ends);
+}
+
+/* What lies there and is not read: counted, and named if the user may think that it is. */
+static void pass_over(List *l, const char *file, bool folder) {
+    static const char *const pictures[] = {".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic",
+                                           ".heif", ".avif", ".jxl", ".jp2", ".jfif", ".svg",
+                                           ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".ico", NULL};
+    const char *dot = strrchr(file, '.'), *slash = strrchr(file, '/');
+    bool has_end = dot && dot > slash && strlen(dot) < KIND_MAX;
+    count_unread(&l->unread, folder ? "folders" : has_end ? dot : "other files");
+    if (folder) leave_out(l, file, "a folder inside of a class folder is not read");
+    else if (ends_with_one_of(file, pictures)) leave_out(l, file, "PNG and JPEG files are read");
+}
+
+/* the pictures of a class folder, whose caption is `caption` */
+static void list_class(List *l, const char *name, const char *caption, struct dirent **in, int n) {
+    for (int i = 0; i < n; i++) {
+        char *file = path_join(name, in[i]->d_name), *path = path_join(l->folder, file);
+        bool folder = is_folder(path);
+        if (!folder && is_picture_name(file)) append(l, file, caption, l->classes, 0);
+        else pass_over(l, file, folder);
+        free(file), free(path);
+    }
+}
+
+/* It becomes a class if it holds files that are called pictures. */
+static void list_folder(List *l, const char *name, const char *path) {
     struct dirent **in;
-    int n = scandir(path, &in, is_shown, by_bytes);
+    int n = scandir(path, &in, is_shown, by_bytes), before = l->count;
     char *caption = text_format("%s", name);
     const char *why = n < 0 ? strerror(errno) : check_caption(caption);
     if (why) leave_out(l, name, why);
-    else if (l->classes == CAPTIONED_LABELS) fail("%s: has more than 256 class folders", l->folder);
-    else l->class_name[l->classes++] = text_format("%s", caption);
-    for (int i = 0; i < n; i++) {
-        char *file = path_join(name, in[i]->d_name);
-        if (!why && is_picture_name(in[i]->d_name)) append(l, file, caption, l->classes - 1, 0);
-        free(file);
-        free(in[i]);
+    else list_class(l, name, caption, in, n);
+    if (l->count > before) {
+        if (l->classes == CAPTIONED_LABELS) fail("%s: has more than 256 class folders", l->folder);
+        l->class_name[l->classes++] = text_format("%s", caption);
+    } else if (!why) {
+        notice("%s: has no PNG or JPEG files; it is no class", path);
     }
+    for (int i = 0; i < n; i++) free(in[i]);
     if (n >= 0) free(in);
     free(caption);
 }
@@ -200,15 +249,31 @@ static void list_classes(List *l) {
     if (n < 0) fail("%s: cannot be read: %s", l->folder, strerror(errno));
     for (int i = 0; i < n; i++) {
         char *path = path_join(l->folder, in[i]->d_name);
-        if (is_folder(path)) list_class(l, in[i]->d_name, path);
+        if (is_folder(path)) list_folder(l, in[i]->d_name, path);
+        else if (is_picture_name(path)) leave_out(l, in[i]->d_name, "lies in no class folder");
+        else pass_over(l, in[i]->d_name, false);
         free(path);
         free(in[i]);
     }
     free(in);
-    if (!l->classes) {
-        fail("%s: has neither captions.txt (lines FILE<tab>caption) nor class folders with "
-             "pictures", l->folder);
+}
+
+/* Classes of which no picture could be read are none. */
+static void drop_empty_classes(List *l) {
+    int pictures[CAPTIONED_LABELS] = {0}, label[CAPTIONED_LABELS], kept = 0;
+    for (int i = 0; i < l->count; i++) pictures[l->entry[i].label]++;
+    for (int k = 0; k < l->classes; k++) {
+        label[k] = kept;
+        if (pictures[k]) {
+            l->class_name[kept++] = l->class_name[k];
+        } else {
+            notice("%s/%s: has no picture that can be used; it is no class", l->folder,
+                   l->class_name[k]);
+            free(l->class_name[k]);
+        }
     }
+    l->classes = kept;
+    for (int i = 0; i < l->count; i++) l->entry[i].label = label[l->entry[i].label];
 }
 
 /* ---- pictures -------------------------------------------------------------------------------- */
@@ -282,15 +347,32 @@ static int by_part(const void *a, const void *b) {
     return e->part != f->part ? (int)e->part - (int)f->part : by_name(a, b);
 }
 
+/* too few pictures: says what there was, and what is read */
+static _Noreturn void refuse(const List *l, int files) {
+    char *unread = unread_text(&l->unread);
+    const char *also = *unread ? "; not read: " : "";
+    if (!l->classes)
+        fail("%s: has neither captions.txt (lines FILE<tab>caption) nor class folders with PNG or "
+             "JPEG files%s%s", l->folder, also, unread);
+    fail("%s: has %d pictures that can be used; at least 3 are needed, one each for training, "
+         "validation and test; PNG and JPEG are read; left out: %d%s%s", l->folder, files,
+         l->left_out, also, unread);
+}
+
+static void say_left_out(const List *l) {
+    if (!l->left_out) return;
+    char *unread = unread_text(&l->unread);
+    notice("%s: %d used, %d left out%s%s", l->folder, l->count, l->left_out,
+           *unread ? "; not read: " : "", unread);
+    free(unread);
+}
+
 /* Lines that name one file share its hash, and stay together. */
 static void choose_parts(List *l) {
     int files = 0, n;
     qsort(l->entry, (size_t)l->count, sizeof *l->entry, by_hash);
     for (int i = 0; i < l->count; i++) files += !i || l->entry[i].hash != l->entry[i - 1].hash;
-    if (files < 3) {
-        fail("%s: has %d pictures that can be used; at least 3 are needed, one each for training, "
-             "validation and test", l->folder, files);
-    }
+    if (files < 3) refuse(l, files);
     n = files < 40 ? 1 : files / 20;
     for (int i = 0, file = -1; i < l->count; i++) {
         file += !i || l->entry[i].hash != l->entry[i - 1].hash;
@@ -353,7 +435,8 @@ Captioned folder_load(const char *folder, int size) {
     qsort(l.entry, (size_t)l.count, sizeof *l.entry, by_name);
     uint8_t *read = read_pictures(&l, size);
     choose_parts(&l);
-    if (l.left_out) fprintf(stderr, "%s: %d used, %d left out\n", folder, l.count, l.left_out);
+    drop_empty_classes(&l);
+    say_left_out(&l);
     Captioned c = build(&l, read, size);
     free(read);
     for (int i = 0; i < l.count; i++) entry_free(&l.entry[i]);

@@ -5,8 +5,10 @@
  *     DIR/CLASS/any.png        without captions.txt: one folder a class, whose name is both label
  *                              and caption
  *
- * Pictures are made square and brought to size as picture_decode.h says. Those that cannot be used
- * are named on stderr and left out. A twentieth of the files, at least one, is for validation, and
+ * Pictures are made square and brought to size as picture_decode.h says. Those that cannot be used,
+ * pictures in other formats and folders inside of class folders are left out, and the first hundred
+ * named on stderr. A folder of which no picture can be used is no class. captions.txt is UTF-8. A
+ * twentieth of the files, at least one, is for validation, and
  * as many for test: those whose names have the lowest hashes. */
 #ifndef FOLDER_H
 #define FOLDER_H

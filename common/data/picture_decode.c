@@ -1,10 +1,12 @@
 #include "data/picture_decode.h"
 
+#include "base/printable.h"
 #include "data/images.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 /* A few compressed bytes can ask for any amount of memory. What stb_image may take at once is what
  * the largest picture needs in its largest form, four channels of 16 bits. */
@@ -24,6 +26,10 @@ static void *limited_realloc(void *old, size_t n) {
 #include <stb/stb_image.h>
 
 /* ---- what stb_image takes on trust ----------------------------------------------------------- */
+
+static uint32_t big_endian(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
 /* The place of the next marker from `at` on, behind its 0xFF; picture data hold FF 00 and the
  * restart markers D0 to D7, which are none. */
@@ -63,6 +69,35 @@ static const char *jpeg_fault(const uint8_t *b, size_t n) {
     return "is cut short";       /* stb_image would show what there is, and leave the rest grey */
 }
 
+/* What is wrong with a PNG file that stb_image would not see: it skips the checksum behind each
+ * chunk's length, type and data. Chunks that need not be understood, whose types begin with a small
+ * letter, may have wrong ones. NULL: nothing, or stb_image will find it. */
+static const char *png_fault(const uint8_t *b, size_t n) {
+    for (size_t at = 8; at + 12 <= n; ) {
+        size_t length = big_endian(b + at);
+        const uint8_t *type = b + at + 4;
+        if (length > n - at - 12) return "is cut short";
+        bool needed = !(type[0] & 0x20) || !memcmp(type, "tRNS", 4);
+        if (needed && crc32(0, type, (uInt)length + 4) != big_endian(type + 4 + length))
+            return "is damaged: a checksum does not match";
+        if (!memcmp(type, "IEND", 4)) return NULL;
+        at += 12 + length;
+    }
+    return NULL;
+}
+
+/* the format of a file that is neither PNG nor JPEG, by its first bytes; NULL: unknown */
+static const char *other_format(const uint8_t *b, size_t n) {
+    static const struct { int at; const char *bytes, *name; } formats[] = {
+        {8, "WEBP", "WebP"}, {0, "BM", "BMP"}, {0, "GIF8", "GIF"}, {0, "II*", "TIFF"},
+        {0, "MM", "TIFF"}, {4, "ftypavif", "AVIF"}, {4, "ftyp", "HEIF"}, {0, "8BPS", "Photoshop"}};
+    for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
+        size_t at = (size_t)formats[k].at, length = strlen(formats[k].bytes);
+        if (n >= at + length && !memcmp(b + at, formats[k].bytes, length)) return formats[k].name;
+    }
+    return NULL;
+}
+
 /* ---- pixels ---------------------------------------------------------------------------------- */
 
 /* R, G, B, A to R, G, B on white, in place; the bytes are mixed as a screen would */
@@ -77,18 +112,22 @@ static void lay_on_white(uint8_t *pixels, size_t n) {
 
 static bool check_size(const uint8_t *bytes, size_t length, int *width, int *height,
                        char *message) {
-    const char *fault;
+    const char *fault, *format;
     int channels;
     if (length > DECODE_BYTES_MAX) {
         snprintf(message, DECODE_MESSAGE, "has %zu bytes, at most %d are read", length,
                  DECODE_BYTES_MAX);
     } else if (length && bytes[0] == 0xFF && (fault = jpeg_fault(bytes, length))) {
         snprintf(message, DECODE_MESSAGE, "%s", fault);
+    } else if ((format = other_format(bytes, length))) {
+        snprintf(message, DECODE_MESSAGE, "is a %s file; PNG and JPEG are read", format);
     } else if (!stbi_info_from_memory(bytes, (int)length, width, height, &channels)) {
         snprintf(message, DECODE_MESSAGE, "cannot be read as PNG or JPEG");
     } else if ((int64_t)*width * *height > DECODE_PIXELS_MAX) {
         snprintf(message, DECODE_MESSAGE, "has %dx%d pixels, at most %d in all are read", *width,
                  *height, DECODE_PIXELS_MAX);
+    } else if (bytes[0] == 0x89 && (fault = png_fault(bytes, length))) {
+        snprintf(message, DECODE_MESSAGE, "%s", fault);
     } else {
         return true;
     }
@@ -102,9 +141,7 @@ bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
     uint8_t *pixels = stbi_load_from_memory(bytes, (int)length, &width, &height, &channels, 4);
     if (!pixels) {
         snprintf(message, DECODE_MESSAGE, "is broken: %s", stbi_failure_reason());
-        for (char *c = message; *c; c++) {           /* the reason may quote the file */
-            if (*c < 32 || *c > 126) *c = '?';
-        }
+        make_printable(message, '?');                /* the reason may quote the file */
         return false;
     }
     lay_on_white(pixels, (size_t)width * (size_t)height);

@@ -1,7 +1,8 @@
 /* picture_decode.h — a user's PNG or JPEG file, made square and brought to size; through stb_image.
  *
  * The middle square is taken and brought to size by area averages; what is transparent lies on
- * white, grey becomes RGB. What a camera noted about rotation (EXIF) is not read. */
+ * white, grey becomes RGB. What a camera noted about rotation (EXIF) is not read. Files that break
+ * off, and PNG files whose checksums do not match, are refused. */
 #ifndef PICTURE_DECODE_H
 #define PICTURE_DECODE_H
 

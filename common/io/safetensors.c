@@ -1,6 +1,7 @@
 #include "io/safetensors.h"
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "io/half.h"
 #include "base/error.h"
 
@@ -34,9 +35,7 @@ static bool __attribute__((format(printf, 2, 3))) wrong(Parser *p, const char *f
     va_start(args, format);
     vsnprintf(p->message, ST_MESSAGE, format, args);
     va_end(args);
-    for (char *c = p->message; *c; c++) {
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
-    }
+    make_printable(p->message, '?');
     return false;
 }
 
