@@ -403,7 +403,7 @@ Test(folder, a_refusal_says_what_was_seen_and_what_is_read) {
     }
     put_picture(webp, "dog/0.png", 0);
     cr_assert_eq(stop_and_listen(load_it, deep, said), 1);
-    cr_expect(strstr(said, "/train/cat: a folder inside of a class folder is not read"), "%s", said);
+    cr_expect(strstr(said, "/train/cat: a folder inside of a class folder is not read"));
     cr_expect(strstr(said, "class folders with PNG or JPEG files; not read: folders: 2"), "%s",
               said);
     cr_assert_eq(stop_and_listen(load_it, webp, said), 1);

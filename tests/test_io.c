@@ -109,6 +109,7 @@ Test(io, safetensors_reads_what_the_format_allows) {
     accepted("{}", 0);
     accepted("  {}  ", 0);
     accepted("{\"__metadata__\":{\"a\":\"b\"}}", 0);
+    accepted("{\"__metadata__\":null}", 0);
     accepted("{\"test\":{\"dtype\":\"I32\",\"shape\":[2,0],\"data_offsets\":[0, 0]}}", 0);
     accepted("{\"x\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}", 4);
     accepted("{\"b\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[4,8]},"
@@ -147,16 +148,41 @@ Test(io, safetensors_refuses_everything_else) {
     refused(ONE("F32", "[1]", "[0,8]"), 4, "bytes 0 to 8, are not within the 4");
     refused(ONE("F32", "[2]", "[0,4]"), 4, "shape (2) of F32 does not make the 4 bytes");
     refused(ONE("F32", "[1]", "[0,4]"), 5, "5 bytes follow the header, its tensors have 4");
-    refused(ONE("F32", "[1]", "[0,4],\"shape\":[1]"), 4, "more than dtype, shape and data_offsets");
+    refused(ONE("F32", "[1]", "[0,4],\"shape\":[1]"), 4, "x has shape twice");
+    refused(ONE("F32", "[1]", "[0,4],\"scale\":[1]"), 4, "more than dtype, shape and data_offsets");
     refused(ONE("U8", "[1]", "[1,2]"), 2, "there is a hole");
     refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[1,3]") "}}", 3,
             "tensors overlap");
     refused("{\"x\":{" ENTRY("U8", "[2]", "[0,2]") "},\"y\":{" ENTRY("U8", "[2]", "[0,2]") "}}", 2,
             "tensors overlap");
     refused("{\"x\":{" ENTRY("U8", "[1]", "[0,1]") "},\"x\":{" ENTRY("U8", "[1]", "[1,2]") "}}", 2,
-            "two tensors x");
+            "two tensors called x");
+    refused("{\"x\":{" ENTRY("U8", "[1]", "[0,1]") "},\"x\":{" ENTRY("U8", "[1]", "[0,1]") "}}", 1,
+            "two tensors called x");
+    refused("{\"__metadata__\":{\"b\":\"1\",\"a\":\"2\",\"b\":\"3\"}}", 0,
+            "__metadata__ has b twice");
     refused("{\"a\\nb\":3}", 0, "a?b is not described");
     refused(ONE("U8", "[1]", "[0,1]"), 0, "are not within the 0 there are");
+}
+
+/* A header of millions of values takes fifty times its size in memory, and minutes: refused at once? */
+Test(io, safetensors_refuses_hostile_headers, .timeout = 20) {
+    static const char *const parts[] = {"[],", "1,", "\"a\":1,", "[["};
+    size_t most = 20000000;
+    uint8_t *bytes = malloc(8 + most);
+    setrlimit(RLIMIT_AS, &(struct rlimit){2000000000, 2000000000});
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        char message[ST_MESSAGE];
+        uint64_t n = most;
+        Safetensors s;
+        memcpy(bytes, &n, 8);
+        memset(bytes + 8, ' ', most);
+        size_t at = 8 + (size_t)sprintf((char *)bytes + 8, "{\"x\":%s", k == 2 ? "{" : "[");
+        for (size_t i = 0; at < most; i++) at = (size_t)(stpcpy((char *)bytes + at, parts[k]) - (char *)bytes);
+        cr_assert_not(safetensors_parse(&s, bytes, 8 + most, message));
+        cr_expect(strstr(message, "holds more than 1500000 values"), "%zu: %s", k, message);
+    }
+    free(bytes);
 }
 
 /* is a file refused that is shorter than its header, or whose header cannot be one? */

@@ -19,6 +19,8 @@ static const struct { const char *name; size_t size; } types[ST_TYPES] = {
     [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2}, [ST_U8] = {"U8", 1}};
 
 static const size_t max_header = 100000000;       /* as in the reference reader */
+/* of JSON values in a header, each of which takes 100 bytes of memory: 100,000 tensors have fewer */
+static const size_t max_values = 1500000;
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
@@ -99,28 +101,50 @@ static bool parse_offsets(Parser *p, const cJSON *entry, StTensor *t) {
     return true;
 }
 
+/* dtype, shape and data_offsets have been found: is there one twice, or another? */
+static bool only_three_keys(Parser *p, const cJSON *entry, const char *name) {
+    const cJSON *item, *before;
+    int keys = cJSON_GetArraySize(entry);
+    if (keys == 3) return true;
+    for (item = entry->child; item && keys < 10; item = item->next) {
+        for (before = entry->child; before != item; before = before->next)
+            if (!strcmp(before->string, item->string))
+                return wrong(p, "%.60s has %.20s twice", name, item->string);
+    }
+    return wrong(p, "%.60s is described by more than dtype, shape and data_offsets", name);
+}
+
 static bool parse_tensor(Parser *p, const cJSON *entry, StTensor *t) {
     t->name = entry->string;
     if (!cJSON_IsObject(entry)) return wrong(p, "%.60s is not described by an object", t->name);
     if (!parse_type(p, entry, t) || !parse_shape(p, entry, t) || !parse_offsets(p, entry, t)) {
         return false;
     }
-    /* the three have been found: a fourth is a repeated key, or one of a format that came later */
-    if (cJSON_GetArraySize(entry) != 3) {
-        return wrong(p, "%.60s is described by more than dtype, shape and data_offsets", t->name);
-    }
-    return true;
+    return only_three_keys(p, entry, t->name);
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static bool parse_metadata(Parser *p, const cJSON *metadata) {
     const cJSON *item;
+    if (cJSON_IsNull(metadata)) return true;           /* written by some for "none" */
     if (!cJSON_IsObject(metadata)) return wrong(p, "its __metadata__ is not an object");
+    int n = 0, count = cJSON_GetArraySize(metadata);
+    const char **keys = malloc(((size_t)count + 1) * sizeof *keys), *twice = NULL;
+    if (!keys) return wrong(p, "out of memory");
     cJSON_ArrayForEach(item, metadata) {
         if (!cJSON_IsString(item)) {
+            free(keys);
             return wrong(p, "its __metadata__ %.60s is not a text", item->string);
         }
+        keys[n++] = item->string;
     }
-    return true;
+    qsort(keys, (size_t)n, sizeof *keys, by_text);
+    for (int i = 1; i < n && !twice; i++) twice = strcmp(keys[i - 1], keys[i]) ? NULL : keys[i];
+    free(keys);
+    return !twice || wrong(p, "its __metadata__ has %.60s twice", twice);
 }
 
 /* by place; tensors without data before those that start at the same byte */
@@ -159,7 +183,7 @@ static bool check_names(Parser *p) {
     qsort(s->tensors, (size_t)s->count, sizeof *s->tensors, by_name);
     for (int i = 1; i < s->count; i++) {
         if (by_name(&s->tensors[i - 1], &s->tensors[i]) == 0) {
-            return wrong(p, "there are two tensors %.60s", s->tensors[i].name);
+            return wrong(p, "there are two tensors called %.60s", s->tensors[i].name);
         }
     }
     return true;
@@ -179,7 +203,9 @@ static bool parse_header(Parser *p, const cJSON *header) {
             return false;
         }
     }
-    return check_places(p) && check_names(p);
+    if (!check_names(p) || !check_places(p)) return false;
+    qsort(p->s->tensors, (size_t)p->s->count, sizeof(StTensor), by_name);
+    return true;
 }
 
 /* the header's length, from the first eight bytes */
@@ -205,6 +231,45 @@ static bool only_spaces(const char *rest, const char *end) {
     return rest == end;
 }
 
+/* How many values, about: commas, colons and opening brackets, outside of texts. */
+static size_t count_values(const char *text, size_t n) {
+    size_t values = 1;
+    bool inside = false;
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (inside && c == '\\') i++;
+        else if (c == '"') inside = !inside;
+        else values += !inside && (c == ',' || c == ':' || c == '[' || c == '{');
+    }
+    return values;
+}
+
+/* cJSON returns NULL for a text that is no JSON and when memory is out: this tells which. */
+static bool memory_ran_out;
+
+static void *watched_malloc(size_t n) {
+    void *memory = malloc(n);
+    if (!memory) memory_ran_out = true;
+    return memory;
+}
+
+/* the header as one JSON object, or NULL with a message */
+static cJSON *parse_json(Parser *p, const char *text, size_t n) {
+    const char *rest = text;
+    if (count_values(text, n) > max_values) {
+        wrong(p, "its header holds more than %zu values", max_values);
+        return NULL;
+    }
+    memory_ran_out = false;
+    cJSON_InitHooks(&(cJSON_Hooks){watched_malloc, free});
+    cJSON *header = cJSON_ParseWithLengthOpts(text, n + 1, &rest, false);
+    cJSON_InitHooks(NULL);
+    if (cJSON_IsObject(header) && only_spaces(rest, text + n)) return header;
+    cJSON_Delete(header);
+    wrong(p, memory_ran_out ? "out of memory" : "its header is not one JSON object");
+    return NULL;
+}
+
 bool safetensors_parse(Safetensors *s, const uint8_t *bytes, size_t length,
                        char message[static ST_MESSAGE]) {
     *s = (Safetensors){0};
@@ -218,12 +283,9 @@ bool safetensors_parse(Safetensors *s, const uint8_t *bytes, size_t length,
     if (!text) return wrong(&p, "out of memory");
     memcpy(text, bytes + 8, (size_t)n);
     text[n] = 0;
-    const char *rest = text;
-    cJSON *header = cJSON_ParseWithLengthOpts(text, (size_t)n + 1, &rest, false);
-    bool good = cJSON_IsObject(header) && only_spaces(rest, text + n);
+    s->header = parse_json(&p, text, (size_t)n);
     free(text);
-    s->header = header;
-    good = good ? parse_header(&p, header) : wrong(&p, "its header is not one JSON object");
+    bool good = s->header && parse_header(&p, s->header);
     if (!good) safetensors_close(s);
     return good;
 }
@@ -314,35 +376,72 @@ static size_t output_bytes(const StOutput *t) {
     return bytes;
 }
 
-/* cJSON returns NULL only when memory is out; one check of the printed text finds that */
+/* cJSON gives NULL when memory is out, and goes on when it is given NULL: what it left out would be
+ * missing from the file. */
+static cJSON *made(cJSON *item) {
+    if (!item) fail("out of memory");
+    return item;
+}
+
+static void add_number(cJSON *array, size_t n) {
+    cJSON_AddItemToArray(array, made(cJSON_CreateNumber((double)n)));
+}
+
 static void describe(cJSON *header, const StOutput *t, size_t begin) {
-    cJSON *entry = cJSON_AddObjectToObject(header, t->name);
-    cJSON_AddStringToObject(entry, "dtype", types[t->type].name);
-    cJSON *shape = cJSON_AddArrayToObject(entry, "shape");
-    for (int i = 0; i < t->rank; i++) {
-        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->shape[i]));
-    }
-    cJSON *offsets = cJSON_AddArrayToObject(entry, "data_offsets");
-    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin));
-    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + output_bytes(t))));
+    cJSON *entry = made(cJSON_AddObjectToObject(header, t->name));
+    made(cJSON_AddStringToObject(entry, "dtype", types[t->type].name));
+    cJSON *shape = made(cJSON_AddArrayToObject(entry, "shape"));
+    for (int i = 0; i < t->rank; i++) add_number(shape, t->shape[i]);
+    cJSON *offsets = made(cJSON_AddArrayToObject(entry, "data_offsets"));
+    add_number(offsets, begin);
+    add_number(offsets, begin + output_bytes(t));
+}
+
+static size_t data_bytes(const StOutput *tensors, int count) {
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) bytes += output_bytes(&tensors[i]);
+    return bytes;
 }
 
 /* the header as text, to be freed */
 static char *header_text(const StOutput *tensors, int count, const char *const *metadata) {
-    cJSON *header = cJSON_CreateObject();
+    cJSON *header = made(cJSON_CreateObject());
     if (metadata && *metadata) {
-        cJSON *m = cJSON_AddObjectToObject(header, "__metadata__");
-        for (; *metadata; metadata += 2) cJSON_AddStringToObject(m, metadata[0], metadata[1]);
+        cJSON *m = made(cJSON_AddObjectToObject(header, "__metadata__"));
+        for (; *metadata; metadata += 2)
+            made(cJSON_AddStringToObject(m, metadata[0], metadata[1]));
     }
     size_t begin = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; begin += output_bytes(&tensors[i++]))
         describe(header, &tensors[i], begin);
-        begin += output_bytes(&tensors[i]);
-    }
     char *text = cJSON_PrintUnformatted(header);
     if (!text) fail("out of memory");
     cJSON_Delete(header);
     return text;
+}
+
+static bool same_tensor(const StTensor *read, const StOutput *t, size_t begin,
+                        const uint8_t *data) {
+    return read && read->type == t->type && read->rank == t->rank && read->data == data + begin &&
+           !memcmp(read->shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+}
+
+/* Does a reader find in the header what is to be written? Before a good file is replaced by one that
+ * could not be read. */
+static void verify(const char *path, const char *text, const StOutput *tensors, int count) {
+    char message[ST_MESSAGE];
+    Safetensors s = {0};
+    /* where the data would lie is not looked at */
+    Parser p = {.s = &s, .data = (const uint8_t *)text, .message = message,
+                .data_length = data_bytes(tensors, count)};
+    s.header = parse_json(&p, text, strlen(text));
+    if (!s.header || !parse_header(&p, s.header)) fail("%s: not written: %s", path, message);
+    bool good = s.count == count;
+    size_t begin = 0;
+    for (int i = 0; i < count && good; begin += output_bytes(&tensors[i++]))
+        good = same_tensor(safetensors_find(&s, tensors[i].name), &tensors[i], begin, p.data);
+    if (!good) fail("%s: not written: its header does not say what it should", path);
+    safetensors_close(&s);
 }
 
 static void sort_outputs(StOutput *tensors, int count) {
@@ -359,6 +458,7 @@ void safetensors_write(const char *path, StOutput *tensors, int count,
                        const char *const *metadata) {
     sort_outputs(tensors, count);
     char *text = header_text(tensors, count, metadata);
+    verify(path, text, tensors, count);
     size_t n = strlen(text);
     uint64_t padded = (n + 7) / 8 * 8;
     AtomicFile f = file_create(path);

@@ -221,7 +221,8 @@ static void name_surplus(const Safetensors *s, const char *path, List l) {
         const char *name = s->tensors[i].name;
         int k = 0;
         while (k < l.count && strcmp(l.entries[k].name, name) != 0) k++;
-        if (k == l.count) {
+        /* PyTorch's batch normalisations count batches, and none of them uses the count */
+        if (k == l.count && !strstr(name, ".num_batches_tracked")) {
             fail("%s: has %s, which is not asked for here; is it a training checkpoint (use the "
                  "weights beside it), or of another --config?", path, name);
         }
