@@ -58,6 +58,11 @@ mutant common/kernels/winograd_plan.c conv-float 'most(read - border, least(read
 mutant common/kernels/winograd_plan.c conv-float 'last + (low_of(h) - low) * stride' 'last'
 mutant common/kernels/winograd_tile.c conv-float '*to_far += vset((real)power_far)' '*to_far += vset((real)1.0001 * (real)power_far)'
 mutant common/kernels/winograd.c conv-float 'du + f * plane, first > 0)' 'du + f * plane, false)'
+mutant common/text/bpe.c bpe-float 'merged || fresh ?' 'fresh ?'
+mutant common/text/bpe.c bpe-float 'b->byte[1][(uint8_t)w.text[s->n - 1]]' 'b->byte[0][(uint8_t)w.text[s->n - 1]]'
+mutant common/text/words.c bpe-float 'return n > last ? n - last : n;' 'return n;'
+mutant common/text/words.c bpe-float "cased && !cased_follows(" "!cased_follows("
+mutant common/text/bpe_train.c bpe-float 'if (best.count < 2) break;' 'if (best.count < 1) break;'
 mutant common/kernels/simd.h functions-float 'TERMS(88.7228, 709.7827)' 'TERMS(88.722839, 709.782712893384)'
 mutant common/tensor/params.c tensor-float 'rng_new(s.params->seed, w->name)' 'rng_new(s.params->seed, "same")'
 mutant common/data/gsub.c emoji-float 'l->count >= n' 'l->count > n'

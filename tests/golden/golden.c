@@ -2,6 +2,7 @@
  * nearest to its tolerance, -v: a line for each tensor; exit status 1 if not. golden --models lists
  * the models it knows. */
 #include "golden.h"
+#include "bpe_cases.h"
 
 #include "train/entry.h"
 #include "base/file.h"
@@ -626,13 +627,22 @@ static int list_models(void) {
     return 0;
 }
 
+/* the ids of a tokenizer */
+static bool check_tokenizer(const char *path) {
+    int compared, differ = bpe_cases_differ(path, &compared);
+    printf("%s: %d texts, %d differ\n", path, compared, differ < 0 ? compared : differ);
+    return differ == 0;
+}
+
 int main(int argc, char **argv) {
     threads_sleep_when_waiting(argv);
     if (argc == 2 && !strcmp(argv[1], "--models")) return list_models();
     verbose = argc == 3 && !strcmp(argv[1], "-v");
     if (argc != 2 + verbose) usage_error("golden: which file? golden [-v] FILE.safetensors");
+    const char *path = argv[argc - 1], *dot = strrchr(path, '.');
+    if (dot && !strcmp(dot, ".json")) return !check_tokenizer(path);
     Golden g;
-    golden_open(&g, argv[argc - 1]);
+    golden_open(&g, path);
     g.model->run(&g);
     check_all_read(&g);
     if (g.loss) {

@@ -1,0 +1,195 @@
+/* tokenizer — trains byte-pair encodings, and shows what they make of a text. */
+#include "base/error.h"
+#include "base/file.h"
+#include "data/emoji.h"
+#include "text/bpe.h"
+#include "train/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    const char *merges, *vocabulary, *text, *ids, *captions, *style, *out;
+    int count;
+    double dropout;
+    uint64_t seed;
+    bool symbols;
+} o = {.merges = BPE_CAPTIONS, .style = "clip", .out = "build/captions.bpe", .count = 1000,
+       .seed = 1};
+
+static Option options[] = {
+    {"merges", 'm', .s = &o.merges, .meta = "FILE", .only = "encode decode info",
+     .help = "the encoding: ours, bpe_simple_vocab_16e6.txt[.gz] or vocab.bpe"},
+    {"vocabulary", 'v', .s = &o.vocabulary, .meta = "FILE", .only = "encode decode info",
+     .help = "GPT-2's encoder.json, beside vocab.bpe"},
+    {"text", 't', .s = &o.text, .meta = "TEXT", .only = "encode",
+     .help = "what to encode (default: each line of standard input)"},
+    {"symbols", 0, .b = &o.symbols, .only = "encode", .help = "print symbols, not ids"},
+    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 1, .meta = "P", .only = "encode",
+     .help = "BPE dropout: pass over a merge with this probability"},
+    {"ids", 'i', .s = &o.ids, .meta = "LIST", .only = "decode",
+     .help = "what to decode, \"320 560\" (default: each line of standard input)"},
+    {"captions", 0, .s = &o.captions, .meta = "FILE", .only = "train",
+     .help = "lines to train on (default: training captions of the wardrobe and the emoji)"},
+    {"count", 'n', .i = &o.count, .min = 0, .max = 1e6, .meta = "N", .only = "train",
+     .help = "merges, if so many pairs occur twice"},
+    {"style", 0, .s = &o.style, .choices = "clip|gpt2", .only = "train",
+     .help = "clip: lower case, words that end in </w>; gpt2: every byte as it is"},
+    {"seed", 's', .u = &o.seed, .meta = "N", .help = "of the dropout"},
+    {"out", 'o', .s = &o.out, .meta = "FILE", .only = "train", .help = "where the merges go"},
+    {0}};
+
+static const Command commands[] = {
+    {"train", "learn merges from captions, write them to --out"},
+    {"encode", "print the ids of a text"},
+    {"decode", "print the text of ids"},
+    {"info", "print the size of an encoding"},
+    {0}};
+
+static Cli cli = {.program = "tokenizer",
+                  .about = "Byte-pair encodings: text to numbers, and back.",
+                  .options = options,
+                  .commands = commands};
+
+static Bpe load(void) {
+    return o.vocabulary ? bpe_load_gpt2(o.merges, o.vocabulary) : bpe_load(o.merges);
+}
+
+/* ---- encode, decode -------------------------------------------------------------------------- */
+
+static void print_encoded(const Bpe *b, const char *text, size_t length) {
+    Rng rng = rng_new(o.seed, "bpe dropout");
+    BpeDropout dropout = {o.dropout, &rng}, *drop = o.dropout > 0 ? &dropout : NULL;
+    int n = bpe_encode(b, text, length, drop, NULL, 0);
+    int *ids = malloc((size_t)(n ? n : 1) * sizeof *ids);
+    if (!ids) fail("out of memory: %d ids", n);
+    rng = rng_new(o.seed, "bpe dropout");                    /* the same once more */
+    bpe_encode(b, text, length, drop, ids, n);
+    for (int i = 0; i < n; i++) {
+        char *symbol = o.symbols ? bpe_symbol(b, ids[i]) : NULL;
+        if (symbol) printf("%s%s", i ? " " : "", symbol);
+        else printf("%s%d", i ? " " : "", ids[i]);
+        free(symbol);
+    }
+    printf("\n");
+    free(ids);
+}
+
+/* text: numbers with spaces between */
+static void print_decoded(const Bpe *b, const char *text, int line) {
+    int *ids = malloc((strlen(text) / 2 + 1) * sizeof *ids), n = 0;
+    if (!ids) fail("out of memory: %zu ids", strlen(text) / 2);
+    for (char *end; text[strspn(text, " \t\r\n")]; text = end, n++) {
+        errno = 0;
+        long id = strtol(text, &end, 10);
+        if (end == text || errno || id < 0 || id >= b->size || !strchr(" \t\r\n", *end)) {
+            fail("line %d: \"%.20s\" does not start with an id; there are 0 to %d", line,
+                 text + strspn(text, " \t"), b->size - 1);
+        }
+        ids[n] = (int)id;
+    }
+    size_t length;
+    char *decoded = bpe_decode(b, ids, n, &length);
+    fwrite(decoded, 1, length, stdout);
+    printf("\n");
+    free(decoded);
+    free(ids);
+}
+
+/* each line of standard input, or the text on the command line */
+static void each_line(const Bpe *b, bool encode, const char *given) {
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    if (given && encode) print_encoded(b, given, strlen(given));
+    else if (given) print_decoded(b, given, 1);
+    for (int number = 1; !given && (n = getline(&line, &room, stdin)) >= 0; number++) {
+        if (n && line[n - 1] == '\n') line[--n] = 0;
+        if (encode) print_encoded(b, line, (size_t)n);
+        else print_decoded(b, line, number);
+    }
+    free(line);
+}
+
+/* ---- train ----------------------------------------------------------------------------------- */
+
+/* Texts to train on; `memory` holds those that are ours. */
+typedef struct {
+    const char **text;
+    int count, room;
+    char *memory;
+} Texts;
+
+static void add(Texts *t, const char *text) {
+    if (t->count == t->room) {
+        t->room = 2 * t->room + 1024;
+        t->text = realloc(t->text, (size_t)t->room * sizeof *t->text);
+        if (!t->text) fail("out of memory: %d captions", t->room);
+    }
+    t->text[t->count++] = text;
+}
+
+static void lines_of(Texts *t, const char *path) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    t->memory = malloc(n + 1);
+    if (!t->memory) fail("out of memory: %zu bytes", n);
+    for (size_t i = 0; i < n; i++) t->memory[i] = bytes[i] ? (char)bytes[i] : ' ';
+    t->memory[n] = 0;
+    file_unmap(bytes, n);
+    for (char *line = strtok(t->memory, "\n"); line; line = strtok(NULL, "\n")) add(t, line);
+}
+
+static Bpe train_on(const Texts *t) {
+    return bpe_train(strcmp(o.style, "clip") ? BPE_GPT2 : BPE_CLIP, t->count, t->text, o.count);
+}
+
+static Bpe train_on_sets(Texts *t) {
+    Captioned emoji = emoji_load(32, NULL);
+    for (int i = 0; i < emoji.train.count; i++) add(t, emoji.train.captions[i]);
+    Bpe b = train_on(t);
+    captioned_free(&emoji);
+    return b;
+}
+
+static void train(void) {
+    Texts t = {0};
+    if (o.captions) lines_of(&t, o.captions);
+    Bpe b = o.captions ? train_on(&t) : train_on_sets(&t);
+    if (b.merges < o.count) {
+        printf("only %d pairs of symbols occur twice in %d captions\n", b.merges, t.count);
+    }
+    bpe_save(&b, o.out);
+    printf("%s: %d merges from %d captions, a vocabulary of %d\n", o.out, b.merges, t.count,
+           b.size);
+    bpe_free(&b);
+    free(t.text);
+    free(t.memory);
+}
+
+/* ---- main ------------------------------------------------------------------------------------ */
+
+static void info(const Bpe *b) {
+    printf("%s's style, %d merges, ids 0 to %d", b->style == BPE_CLIP ? "CLIP" : "GPT-2", b->merges,
+           b->size - 1);
+    if (b->start >= 0) printf(", start of text %d", b->start);
+    if (b->end >= 0) printf(", end of text %d", b->end);
+    printf("\n");
+}
+
+int main(int argc, char **argv) {
+    cli_parse(&cli, argc, argv);
+    if (!strcmp(cli.command, "train")) {
+        train();
+    } else {
+        Bpe b = load();
+        if (!strcmp(cli.command, "info")) info(&b);
+        else each_line(&b, !strcmp(cli.command, "encode"),
+                       !strcmp(cli.command, "encode") ? o.text : o.ids);
+        bpe_free(&b);
+    }
+    if (fflush(stdout) || ferror(stdout)) fail("standard output: cannot be written");
+    return 0;
+}
