@@ -5,16 +5,19 @@
 #include <math.h>
 
 void init_constant(Tensor *w, double value) {
+    if (!w->x) return;                   /* only shapes are kept */
     k_fill(w->len, (real)value, w->x);
 }
 
 void init_normal(Tensor *w, double std, uint64_t seed) {
+    if (!w->x) return;
     Rng r = rng_new(seed, w->name);
     rng_normal(&r, w->len, w->x);
     k_axpy(w->len, (real)std, w->x, w->x, false);
 }
 
 void init_uniform(Tensor *w, double bound, uint64_t seed) {
+    if (!w->x) return;
     Rng r = rng_new(seed, w->name);
     rng_uniform(&r, w->len, w->x);
     k_affine(w->len, w->x, (real)(2 * bound), (real)-bound, w->x);

@@ -36,8 +36,14 @@ static void add_resblock(BlockList *list, const UNetConfig *c, Scope s, int in, 
 
 static void add_attention(BlockList *list, const UNetConfig *c, Scope s, int channels) {
     int heads = c->head_channels ? channels / c->head_channels : c->heads;
-    append(list, ATTENTION_BLOCK, channels)->attention =
-        attention_block_new(&c->style, s, channels, heads, c->context);
+    SpatialTransformerConfig t = {.channels = channels, .heads = heads,
+                                  .depth = c->transformer_depth, .context = c->context};
+    if (t.depth)
+        append(list, TRANSFORMER_BLOCK, channels)->transformer =
+            spatial_transformer_new(&c->style, s, t);
+    else
+        append(list, ATTENTION_BLOCK, channels)->attention =
+            attention_block_new(&c->style, s, channels, heads, c->context);
 }
 
 static void add_resampling(BlockList *list, const UNetConfig *c, Scope s, int channels, bool down) {
@@ -58,8 +64,11 @@ static void check_config(const UNetConfig *c) {
     if (c->levels < 1 || c->levels > UNET_LEVELS || c->blocks < 1)
         die("unet: %d levels of %d blocks; 1 to %d of at least 1", c->levels, c->blocks,
             UNET_LEVELS);
+    if (c->transformer_depth && !c->context)
+        die("unet: spatial transformers without a context to attend to");
     for (int l = 0; l < c->levels; l++)
-        if (c->head_channels && c->attends[l] && channels_at(c, l) % c->head_channels)
+        if (c->head_channels && (c->attends[l] || l == c->levels - 1) &&
+            channels_at(c, l) % c->head_channels)
             die("unet: %d channels of level %d do not split into heads of %d", channels_at(c, l), l,
                 c->head_channels);
 }
@@ -87,7 +96,7 @@ static void middle_new(UNet *u, Params *p) {
     int channels = channels_at(c, c->levels - 1);
     u->middle = list_new(p, 3);
     add_resblock(&u->middle, c, scope(p, "middle.block.0"), channels, channels);
-    add_attention(&u->middle, c, scope(p, "middle.attention"), channels);
+    if (!c->plain_middle) add_attention(&u->middle, c, scope(p, "middle.attention"), channels);
     add_resblock(&u->middle, c, scope(p, "middle.block.1"), channels, channels);
 }
 
@@ -142,6 +151,7 @@ static Tensor *apply(const UNetBlock *b, Tensor *x, Tensor *emb, Context context
     switch (b->kind) {
     case RES_BLOCK: return resblock(&b->res, x, emb);
     case ATTENTION_BLOCK: return attention_block(&b->attention, x, context);
+    case TRANSFORMER_BLOCK: return spatial_transformer(&b->transformer, x, context);
     case DOWNSAMPLE: return downsample(&b->resample, x);
     case UPSAMPLE: return upsample(&b->resample, x);
     }

@@ -26,6 +26,7 @@
 #ifndef UNET_H
 #define UNET_H
 
+#include "nn/spatial_transformer.h"
 #include "nn/time_embedding.h"
 #include "nn/unet_blocks.h"
 
@@ -38,19 +39,21 @@ typedef struct {
     int in, out;                        /* channels of x and of the model output */
     int width;                          /* channels of level l: width * multiplier[l] */
     int levels, multiplier[UNET_LEVELS];
-    bool attends[UNET_LEVELS];          /* attention after each residual block of the level? In the
-                                           middle there always is */
+    bool attends[UNET_LEVELS];          /* attention after each residual block of the level? */
+    bool plain_middle;                  /* none in the middle, where there usually is */
     int blocks;                         /* residual blocks of a level going down; going up there is
                                            one more */
     int heads, head_channels;           /* of attention: so many, or of so many channels each */
     int context;                        /* channels of the context's tokens; 0: none */
+    int transformer_depth;              /* attention is spatial transformers of so many blocks; 0:
+                                           one layer, into which the context comes as keys */
     Resampling resampling;
     BlockStyle style;                   /* style.emb 0: 4 width, as in all papers */
 } UNetConfig;
 
 /* ---- its blocks ------------------------------------------------------------------------------ */
 
-typedef enum { RES_BLOCK, ATTENTION_BLOCK, DOWNSAMPLE, UPSAMPLE } BlockKind;
+typedef enum { RES_BLOCK, ATTENTION_BLOCK, TRANSFORMER_BLOCK, DOWNSAMPLE, UPSAMPLE } BlockKind;
 
 typedef struct {
     BlockKind kind;
@@ -60,6 +63,7 @@ typedef struct {
     union {
         ResBlock res;
         AttentionBlock attention;
+        SpatialTransformer transformer;
         Conv2d resample;                /* .w NULL: without weights */
     };
 } UNetBlock;

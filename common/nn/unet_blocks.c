@@ -96,28 +96,25 @@ AttentionBlock attention_block_new(const BlockStyle *style, Scope s, int channel
     return a;
 }
 
-/* Which keys there are: the tokens' mask (B,M) for each of N pixels, then N ones: (B,N,M+N) */
-static const uint8_t *key_mask(Tape *t, const uint8_t *mask, int B, int M, int N) {
-    size_t row = (size_t)(M + N), rows = (size_t)B * (size_t)N;
-    uint8_t *keys = arena_get(&t->arena, rows * row);
-    memset(keys, 1, rows * row);
-    for (size_t r = 0; r < rows; r++)
-        memcpy(keys + r * row, mask + r / (size_t)N * (size_t)M, (size_t)M);
+const uint8_t *key_mask(Tape *t, Context context, int queries, int own) {
+    if (!context.mask) return NULL;
+    size_t B = (size_t)context.tokens->shape[0], M = (size_t)context.tokens->shape[1];
+    size_t N = (size_t)queries, row = M + (size_t)own;
+    uint8_t *keys = arena_get(&t->arena, B * N * row);
+    memset(keys, 1, B * N * row);
+    for (size_t r = 0; r < B * N; r++) memcpy(keys + r * row, context.mask + r / N * M, M);
     return keys;
 }
 
 /* h (B,N,C) attends to the tokens (B,M,D) and to itself */
 static Tensor *attend_with_context(const AttentionBlock *a, Tensor *h, Context context) {
-    int B = h->shape[0], N = h->shape[1], C = h->shape[2], M = context.tokens->shape[1];
-    Attention how = {.heads = a->attention.heads};
+    int N = h->shape[1], C = h->shape[2];
+    Attention how = {.heads = a->attention.heads, .mask = key_mask(h->tape, context, N, N),
+                     .mask_per_item = true};
     Tensor *qkv = linear(&a->attention.qkv, h), *kv = linear(&a->context_kv, context.tokens);
     Tensor *q = t_slice(qkv, 2, 0, C);
     Tensor *k = t_concat(t_slice(kv, 2, 0, C), t_slice(qkv, 2, C, C), 1);
     Tensor *v = t_concat(t_slice(kv, 2, C, C), t_slice(qkv, 2, 2 * C, C), 1);
-    if (context.mask) {
-        how.mask = key_mask(h->tape, context.mask, B, M, N);
-        how.mask_per_item = true;
-    }
     return linear(&a->attention.out, t_attention(q, k, v, how));
 }
 

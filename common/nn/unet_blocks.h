@@ -52,6 +52,10 @@ typedef struct {
     const uint8_t *mask;
 } Context;
 
+/* Which keys each query sees: the tokens that are there, then `own` others; (B,queries,M+own) for
+ * Attention.mask, on the tape. NULL without a mask. */
+const uint8_t *key_mask(Tape *t, Context context, int queries, int own);
+
 typedef struct {
     GroupNorm norm;
     SelfAttention attention;

@@ -60,7 +60,7 @@ static Tensor *new_parameter(Scope s, const char *op, const char *name, int rank
         w->len *= (size_t)w->shape[i];
     }
     w->name = strcpy(arena_get(&p->arena, strlen(s.path) + 1), s.path);
-    w->x = arena_get(&p->arena, w->len * sizeof(real));
+    if (!p->shapes_only) w->x = arena_get(&p->arena, w->len * sizeof(real));
     list_append(p, w);
     return w;
 }
@@ -68,6 +68,7 @@ static Tensor *new_parameter(Scope s, const char *op, const char *name, int rank
 Tensor *param(Scope s, const char *name, Init init, double scale, int rank, const int *shape) {
     Tensor *w = new_parameter(s, "param", name, rank, shape);
     w->wants_grad = true;
+    if (!w->x) return w;
     Rng r = rng_new(s.params->seed, w->name);
     switch (init) {
     case INIT_CONSTANT: k_fill(w->len, (real)scale, w->x); break;
@@ -85,7 +86,7 @@ Tensor *param(Scope s, const char *name, Init init, double scale, int rank, cons
 
 Tensor *buffer(Scope s, const char *name, double value, int rank, const int *shape) {
     Tensor *w = new_parameter(s, "buffer", name, rank, shape);
-    k_fill(w->len, (real)value, w->x);
+    if (w->x) k_fill(w->len, (real)value, w->x);
     return w;
 }
 

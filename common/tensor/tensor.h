@@ -145,6 +145,7 @@ typedef struct {
     Tensor **list;             /* in order of creation */
     int count, capacity;
     uint64_t seed;             /* a parameter's first values depend on (seed, its name) alone */
+    bool shapes_only;          /* no values (x is NULL): to count what would not fit in memory */
 } Params;
 
 /* Where a layer's parameters stand: a Params and a dotted prefix such as "down.1.res.0" */

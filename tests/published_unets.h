@@ -1,0 +1,21 @@
+/* published_unets.h — the U-Nets of papers whose chapters are not here yet, each in the form that its
+ * chapter can take over: a configuration by name. The embedding and the context are made outside. */
+#ifndef PUBLISHED_UNETS_H
+#define PUBLISHED_UNETS_H
+
+#include "nn/unet_classifier.h"
+
+/* openai/guided-diffusion: "64", "128", "256", "512", conditioned on the class or not; from a
+ * quarter of the size, beside x: "64-256", "128-512" */
+UNetConfig adm_config(const char *name);
+/* its noisy classifiers, for images of this side */
+UNetConfig adm_classifier_config(int side);
+/* openai/glide-text2im: "base", "upsample", and "base-inpaint", "upsample-inpaint" */
+UNetConfig glide_config(const char *name);
+/* kakaobrain/karlo: "decoder"; DALL-E 2's upsamplers without attention: "64-256", "256-1024" */
+UNetConfig unclip_config(const char *name);
+/* CompVis/latent-diffusion and stable-diffusion: "sd1", "sd1-inpaint", "text", "cin256-v2", "cin256",
+ * "inpaint", "layout", "semantic", "celeba", "churches" */
+UNetConfig ldm_config(const char *name);
+
+#endif
