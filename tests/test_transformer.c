@@ -19,7 +19,7 @@ static Tensor *values(Tape *t, const char *name, int rank, const int *shape) {
 
 /* ---- parameters ------------------------------------------------------------------------------ */
 
-static void expect_names(const TransformerDesign *d, int count, const char *const *names) {
+static void expect_names(const TransformerConfig *d, int count, const char *const *names) {
     Params p = {.seed = 1};
     transformer_new(scope(&p, "h"), d);
     cr_expect_eq(p.count, count, "%d parameters", p.count);
@@ -34,14 +34,14 @@ Test(transformer, parameters_are_named_by_what_they_are) {
                            "h.0.attn.qkv.b (18)", "h.0.attn.out.w (6,6)", "h.0.attn.out.b (6)",
                            "h.0.norm2.gain (6)", "h.0.norm2.shift (6)", "h.0.mlp.fc1.w (6,24)",
                            "h.0.mlp.fc1.b (24)", "h.0.mlp.fc2.w (24,6)", "h.0.mlp.fc2.b (6)"};
-    expect_names(&(TransformerDesign){.width = C, .depth = 1, .heads = 2, .eps = 1e-5}, 12, plain);
+    expect_names(&(TransformerConfig){.width = C, .depth = 1, .heads = 2, .eps = 1e-5}, 12, plain);
     const char *full[] = {"h.0.norm1.gain (6)", "h.0.norm1.shift (6)", "h.0.attn.qkv.w (6,18)",
                           "h.0.attn.out.w (6,6)", "h.0.attn.out.b (6)", "h.0.norm_cross.gain (6)",
                           "h.0.norm_cross.shift (6)", "h.0.cross.q.w (6,6)", "h.0.cross.k.w (4,6)",
                           "h.0.cross.v.w (4,6)", "h.0.cross.out.w (6,6)", "h.0.cross.out.b (6)",
                           "h.0.norm2.gain (6)", "h.0.norm2.shift (6)", "h.0.mlp.fc1.w (6,14)",
                           "h.0.mlp.fc1.b (14)", "h.0.mlp.fc2.w (7,6)", "h.0.mlp.fc2.b (6)"};
-    expect_names(&(TransformerDesign){.width = C, .depth = 1, .heads = 2, .eps = 1e-5, .hidden = 7,
+    expect_names(&(TransformerConfig){.width = C, .depth = 1, .heads = 2, .eps = 1e-5, .hidden = 7,
                                       .activation = GEGLU, .no_qkv_bias = true,
                                       .context = CONTEXT}, 18, full);
 }
@@ -59,7 +59,7 @@ static void expect_spread(const Linear *l, double std) {
 
 Test(transformer, starting_values_have_the_papers_spread) {
     Params p = {.seed = 1};
-    TransformerDesign d = {.width = 40, .depth = 2, .heads = 4, .eps = 1e-5, .context = 30};
+    TransformerConfig d = {.width = 40, .depth = 2, .heads = 4, .eps = 1e-5, .context = 30};
     Transformer t = transformer_new(scope(&p, "h"), &d);
     for (int kind = 0; kind < 2; kind++) {
         if (kind) transformer_init_xavier(&t, 1);
@@ -90,7 +90,7 @@ typedef struct {
 static Tensor *case_loss(Tape *t, void *context) {
     const Case *c = context;
     Tensor *x = values(t, "tokens", SHAPE(B, N, C));
-    if (c->net.design.context) {
+    if (c->net.config.context) {
         Tensor *text = values(t, "context", SHAPE(B, M, CONTEXT));
         for (int i = 0; i < DEPTH; i++)
             x = transformer_block_cross(&c->net.blocks[i], x, c->attention, text, c->cross);
@@ -98,7 +98,7 @@ static Tensor *case_loss(Tape *t, void *context) {
     return t_sum(t_mul(x, values(t, "cotangent", SHAPE(B, N, C))));
 }
 
-static void check_gradients(TransformerDesign d, Attention a, Attention cross) {
+static void check_gradients(TransformerConfig d, Attention a, Attention cross) {
     Case c = {.params = {.seed = 1}, .attention = a, .cross = cross};
     d.width = C, d.depth = DEPTH, d.eps = 1e-5;
     c.net = transformer_new(scope(&c.params, "h"), &d);
@@ -114,14 +114,14 @@ Test(transformer, gradients_agree_with_central_differences) {
     static const uint8_t words[B * N * M] = {[0] = 1, [4] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1,
                                              [17] = 1, [20] = 1, [22] = 1, [25] = 1, [27] = 1};
     Attention all = {0};
-    check_gradients((TransformerDesign){.heads = 3, .activation = GELU}, all, all);
-    check_gradients((TransformerDesign){.heads = 2, .activation = GELU_TANH, .hidden = 7},
+    check_gradients((TransformerConfig){.heads = 3, .activation = GELU}, all, all);
+    check_gradients((TransformerConfig){.heads = 2, .activation = GELU_TANH, .hidden = 7},
                     (Attention){.causal = true}, all);
-    check_gradients((TransformerDesign){.heads = 1, .activation = QUICK_GELU},
+    check_gradients((TransformerConfig){.heads = 1, .activation = QUICK_GELU},
                     (Attention){.causal = true, .mask = window}, all);
-    check_gradients((TransformerDesign){.heads = 2, .activation = GEGLU, .hidden = 5,
+    check_gradients((TransformerConfig){.heads = 2, .activation = GEGLU, .hidden = 5,
                                         .no_qkv_bias = true, .context = CONTEXT}, all, all);
-    check_gradients((TransformerDesign){.heads = 3, .activation = GEGLU, .context = CONTEXT},
+    check_gradients((TransformerConfig){.heads = 3, .activation = GEGLU, .context = CONTEXT},
                     (Attention){.mask = window},
                     (Attention){.mask = words, .mask_per_item = true});
 }
@@ -133,7 +133,7 @@ Test(transformer, gradients_agree_with_central_differences) {
 Test(transformer, tokens_read_the_part_of_the_context_that_they_may_see) {
     Params p = {.seed = 1};
     Tape t = {.no_grad = true};
-    TransformerDesign d = {.width = C, .depth = 1, .heads = 2, .eps = 1e-5, .context = CONTEXT};
+    TransformerConfig d = {.width = C, .depth = 1, .heads = 2, .eps = 1e-5, .context = CONTEXT};
     TransformerBlock b = transformer_block_new(scope(&p, "b"), &d);
     static const uint8_t first_two[N * M] = {1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0};
     Tensor *x = values(&t, "tokens", SHAPE(B, N, C)), *text = values(&t, "context",
@@ -160,7 +160,7 @@ enum { LONG = 23 };
 static double cached_difference(Attention a, int first, int step, int capacity) {
     Params p = {.seed = 1};
     Tape whole = {.no_grad = true}, t = {.no_grad = true};
-    TransformerDesign d = {.width = 12, .depth = 3, .heads = 3, .eps = 1e-5,
+    TransformerConfig d = {.width = 12, .depth = 3, .heads = 3, .eps = 1e-5,
                            .activation = GELU_TANH};
     Transformer net = transformer_new(scope(&p, "h"), &d);
     Tensor *x = values(&whole, "tokens", SHAPE(B, LONG, 12)), *y = transformer(&net, x, a);
@@ -213,7 +213,7 @@ Test(transformer, cached_equals_the_full_pass) {
 static void pass(bool causal, int tokens, bool no_grad) {
     Params p = {.seed = 1};
     Tape t = {.no_grad = no_grad};
-    TransformerDesign d = {.width = C, .depth = 1, .heads = 2, .eps = 1e-5};
+    TransformerConfig d = {.width = C, .depth = 1, .heads = 2, .eps = 1e-5};
     Transformer net = transformer_new(scope(&p, "h"), &d);
     KeyValueCache cache = cache_new(&p.arena, &net, B, N);
     Tensor *x = values(&t, "tokens", SHAPE(B, tokens, C));

@@ -43,7 +43,7 @@ static Linear xavier_new(Scope s, int in, int out) {
 }
 
 static Transformer blocks_new(Scope s, int depth, int width, int heads, const MaeShape *shape) {
-    TransformerDesign d = {.width = width, .depth = depth, .heads = heads, .eps = shape->eps,
+    TransformerConfig d = {.width = width, .depth = depth, .heads = heads, .eps = shape->eps,
                            .hidden = (int)(width * shape->mlp_ratio), .activation = GELU};
     Transformer t = transformer_new(s, &d);
     transformer_init_xavier(&t, s.params->seed);

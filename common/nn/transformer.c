@@ -5,21 +5,21 @@
 
 /* ---- block ------------------------------------------------------------------------------------- */
 
-static int hidden_of(const TransformerDesign *d) {
-    return d->hidden ? d->hidden : 4 * d->width;
+static int hidden_of(const TransformerConfig *c) {
+    return c->hidden ? c->hidden : 4 * c->width;
 }
 
-TransformerBlock transformer_block_new(Scope s, const TransformerDesign *d) {
-    int C = d->width, hidden = hidden_of(d);
-    TransformerBlock b = {.activation = d->activation};
-    b.norm1 = layer_norm_new(sub(s, "norm1"), C, d->eps);
-    b.attn = self_attention_new(sub(s, "attn"), C, d->heads, !d->no_qkv_bias);
-    if (d->context) {
-        b.norm_cross = layer_norm_new(sub(s, "norm_cross"), C, d->eps);
-        b.cross = cross_attention_new(sub(s, "cross"), C, d->context, d->heads, !d->no_qkv_bias);
+TransformerBlock transformer_block_new(Scope s, const TransformerConfig *c) {
+    int C = c->width, hidden = hidden_of(c);
+    TransformerBlock b = {.activation = c->activation};
+    b.norm1 = layer_norm_new(sub(s, "norm1"), C, c->eps);
+    b.attn = self_attention_new(sub(s, "attn"), C, c->heads, !c->no_qkv_bias);
+    if (c->context) {
+        b.norm_cross = layer_norm_new(sub(s, "norm_cross"), C, c->eps);
+        b.cross = cross_attention_new(sub(s, "cross"), C, c->context, c->heads, !c->no_qkv_bias);
     }
-    b.norm2 = layer_norm_new(sub(s, "norm2"), C, d->eps);
-    b.fc1 = linear_new(sub(s, "mlp.fc1"), C, d->activation == GEGLU ? 2 * hidden : hidden, true);
+    b.norm2 = layer_norm_new(sub(s, "norm2"), C, c->eps);
+    b.fc1 = linear_new(sub(s, "mlp.fc1"), C, c->activation == GEGLU ? 2 * hidden : hidden, true);
     b.fc2 = linear_new(sub(s, "mlp.fc2"), hidden, C, true);
     return b;
 }
@@ -58,16 +58,16 @@ Tensor *transformer_block_cross(const TransformerBlock *b, Tensor *x, Attention 
 
 /* ---- stack ------------------------------------------------------------------------------------- */
 
-Transformer transformer_new(Scope s, const TransformerDesign *d) {
-    Transformer t = {.design = *d};
-    if (d->depth < 1) die("transformer: %d blocks", d->depth);
-    t.blocks = arena_get(&s.params->arena, (size_t)d->depth * sizeof *t.blocks);
-    for (int i = 0; i < d->depth; i++) t.blocks[i] = transformer_block_new(sub(s, "%d", i), d);
+Transformer transformer_new(Scope s, const TransformerConfig *c) {
+    Transformer t = {.config = *c};
+    if (c->depth < 1) die("transformer: %d blocks", c->depth);
+    t.blocks = arena_get(&s.params->arena, (size_t)c->depth * sizeof *t.blocks);
+    for (int i = 0; i < c->depth; i++) t.blocks[i] = transformer_block_new(sub(s, "%d", i), c);
     return t;
 }
 
 Tensor *transformer(const Transformer *t, Tensor *x, Attention a) {
-    for (int i = 0; i < t->design.depth; i++) x = transformer_block(&t->blocks[i], x, a);
+    for (int i = 0; i < t->config.depth; i++) x = transformer_block(&t->blocks[i], x, a);
     return x;
 }
 
@@ -84,7 +84,7 @@ static void normal(const Linear *l, double std, uint64_t seed) {
 }
 
 void transformer_init_xavier(const Transformer *t, uint64_t seed) {
-    for (int i = 0; i < t->design.depth; i++) {
+    for (int i = 0; i < t->config.depth; i++) {
         const TransformerBlock *b = &t->blocks[i];
         xavier(&b->attn.qkv, seed), xavier(&b->attn.out, seed);
         xavier(&b->fc1, seed), xavier(&b->fc2, seed);
@@ -95,7 +95,7 @@ void transformer_init_xavier(const Transformer *t, uint64_t seed) {
 }
 
 void transformer_init_normal(const Transformer *t, TransformerStd std, uint64_t seed) {
-    for (int i = 0; i < t->design.depth; i++) {
+    for (int i = 0; i < t->config.depth; i++) {
         const TransformerBlock *b = &t->blocks[i];
         normal(&b->attn.qkv, std.qkv, seed), normal(&b->attn.out, std.out, seed);
         normal(&b->fc1, std.fc1, seed), normal(&b->fc2, std.fc2, seed);

@@ -8,9 +8,9 @@
  * ViT, MAE, CLIP, GLIDE's and unCLIP's text transformers and, with cross-attention and GEGLU, of
  * Stable Diffusion's U-Net. Sequences are (B,N,C).
  *
- *     TransformerDesign d = {.width = 256, .depth = 4, .heads = 8, .eps = 1e-5,
+ *     TransformerConfig c = {.width = 256, .depth = 4, .heads = 8, .eps = 1e-5,
  *                            .activation = GELU_TANH};
- *     Transformer t = transformer_new(scope(&params, "h"), &d);
+ *     Transformer t = transformer_new(scope(&params, "h"), &c);
  *     x = transformer(&t, x, (Attention){.causal = true});
  *
  * Parameters: norm1, attn.qkv, attn.out, norm2, mlp.fc1, mlp.fc2; norm_cross, cross.q, cross.k,
@@ -31,7 +31,7 @@ typedef struct {
     double eps;                     /* of the layer norms */
     bool no_qkv_bias;
     int context;                    /* channels of the context; 0: no cross-attention */
-} TransformerDesign;
+} TransformerConfig;
 
 typedef struct {
     LayerNorm norm1, norm_cross, norm2;
@@ -41,7 +41,7 @@ typedef struct {
     Activation activation;
 } TransformerBlock;
 
-TransformerBlock transformer_block_new(Scope s, const TransformerDesign *d);
+TransformerBlock transformer_block_new(Scope s, const TransformerConfig *c);
 /* (B,N,C) -> (B,N,C); `a` says what tokens see of each other: causal, mask */
 Tensor *transformer_block(const TransformerBlock *b, Tensor *x, Attention a);
 /* the same with cross-attention: context (B,M,D), of which tokens see what `cross` says */
@@ -53,11 +53,11 @@ Tensor *transformer_mlp(const TransformerBlock *b, Tensor *x);
 
 /* `depth` blocks, named 0, 1, ... */
 typedef struct {
-    TransformerDesign design;
+    TransformerConfig config;
     TransformerBlock *blocks;
 } Transformer;
 
-Transformer transformer_new(Scope s, const TransformerDesign *d);
+Transformer transformer_new(Scope s, const TransformerConfig *c);
 Tensor *transformer(const Transformer *t, Tensor *x, Attention a);
 
 /* ---- starting values, written over those of the layers ----------------------------------------- */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 KeyValueCache cache_new(Arena *arena, const Transformer *t, int batch, int capacity) {
-    size_t depth = (size_t)t->design.depth;
-    size_t numbers = (size_t)batch * (size_t)capacity * (size_t)t->design.width;
+    size_t depth = (size_t)t->config.depth;
+    size_t numbers = (size_t)batch * (size_t)capacity * (size_t)t->config.width;
     KeyValueCache c = {.batch = batch, .capacity = capacity};
     c.keys = arena_get(arena, depth * sizeof *c.keys);
     c.values = arena_get(arena, depth * sizeof *c.values);
@@ -21,14 +21,14 @@ KeyValueCache cache_new(Arena *arena, const Transformer *t, int batch, int capac
 }
 
 static void check_next(const Transformer *t, const Tensor *x, Attention a, const KeyValueCache *c) {
-    if (x->rank != 3 || x->shape[0] != c->batch || x->shape[2] != t->design.width)
-        die("transformer_next: %s is not (%d,n,%d)", t_describe(x), c->batch, t->design.width);
+    if (x->rank != 3 || x->shape[0] != c->batch || x->shape[2] != t->config.width)
+        die("transformer_next: %s is not (%d,n,%d)", t_describe(x), c->batch, t->config.width);
     if (c->count + x->shape[1] > c->capacity)
         die("transformer_next: %s after %d tokens; the cache has room for %d", t_describe(x),
             c->count, c->capacity);
     if (!a.causal) die("transformer_next: tokens that see the future cannot be passed one by one");
     if (!x->tape->no_grad) die("transformer_next: gradients do not pass through a cache");
-    if (t->design.context) die("transformer_next: no cross-attention with a cache");
+    if (t->config.context) die("transformer_next: no cross-attention with a cache");
 }
 
 /* Rows count .. count+n-1 of each mask, their first count+n columns, behind one another; NULL: no
@@ -72,11 +72,11 @@ static Tensor *attend(const KeyValueCache *c, int i, const Tensor *qkv, Attentio
 Tensor *transformer_next(const Transformer *t, Tensor *x, Attention a, KeyValueCache *cache) {
     check_next(t, x, a, cache);
     a.mask = mask_rows(&x->tape->arena, a, cache, x->shape[1]);
-    for (int i = 0; i < t->design.depth; i++) {
+    for (int i = 0; i < t->config.depth; i++) {
         const TransformerBlock *b = &t->blocks[i];
         Tensor *qkv = linear(&b->attn.qkv, layer_norm(&b->norm1, x));
         append(cache, i, qkv);
-        Tensor *y = attend(cache, i, qkv, a, t->design.heads);
+        Tensor *y = attend(cache, i, qkv, a, t->config.heads);
         x = t_add(x, linear(&b->attn.out, y));
         x = transformer_mlp(b, x);
     }

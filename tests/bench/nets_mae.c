@@ -70,10 +70,10 @@ static void build(Training *t) {
     m->embed = conv2d_new(scope(p, "embed"), 1, CHANNELS, PATCH, PATCH, 0, true);
     m->class_token = param((Scope){p, ""}, "class_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
     m->mask_token = param((Scope){p, ""}, "mask_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
-    m->encoder = transformer_new(scope(p, "encoder"), &(TransformerDesign){VIT, .depth = DEEP});
+    m->encoder = transformer_new(scope(p, "encoder"), &(TransformerConfig){VIT, .depth = DEEP});
     m->encoder_norm = layer_norm_new(scope(p, "encoder_norm"), CHANNELS, 1e-6);
     m->to_decoder = linear_new(scope(p, "to_decoder"), CHANNELS, CHANNELS, true);
-    m->decoder = transformer_new(scope(p, "decoder"), &(TransformerDesign){VIT, .depth = SHALLOW});
+    m->decoder = transformer_new(scope(p, "decoder"), &(TransformerConfig){VIT, .depth = SHALLOW});
     m->decoder_norm = layer_norm_new(scope(p, "decoder_norm"), CHANNELS, 1e-6);
     m->to_pixels = linear_new(scope(p, "to_pixels"), CHANNELS, PIXELS, true);
     m->images = input_uniform(t, "images", 0, 1, SHAPE(t->batch, SIDE, SIDE, 1));

@@ -19,7 +19,7 @@ static void build(Training *t) {
                         .decay_matrices_only = true};
     g->tokens = embedding_new(scope(p, "tokens"), VOCABULARY, CHANNELS);
     g->positions = embedding_new(scope(p, "positions"), LENGTH, CHANNELS);
-    TransformerDesign d = {.width = CHANNELS, .depth = LAYERS, .heads = HEADS, .eps = 1e-5,
+    TransformerConfig d = {.width = CHANNELS, .depth = LAYERS, .heads = HEADS, .eps = 1e-5,
                            .activation = GELU_TANH};
     g->block = transformer_new(scope(p, "block"), &d);
     g->norm = layer_norm_new(scope(p, "norm"), CHANNELS, 1e-5);

@@ -4,12 +4,10 @@
 #include "golden.h"
 #include "bpe_cases.h"
 
-#include "train/entry.h"
 #include "base/file.h"
 #include "base/error.h"
 
 #include <cjson/cJSON.h>
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,98 +174,29 @@ static double relative_error(size_t n, const real *ours, const real *theirs, dou
 
 /* ---- names and layout ------------------------------------------------------------------------ */
 
-/* the layer's official name for ours, if the row fits */
-static bool translate(const GoldenName *row, const char *ours, char *official, size_t room) {
-    int number[4], count = 0, used = 0;
-    const char *p = row->ours;
-    for (; *p && *ours; p++) {
-        if (p[0] == '%' && isdigit((unsigned char)*ours) && count < 4) {
-            number[count++] = (int)strtol(ours, (char **)&ours, 10);
-            p++;
-        } else if (*p != *ours++) return false;
-    }
-    if (*p || *ours) return false;
-    if (count && row->times) number[0] = row->times * number[0] + row->plus;
-    size_t n = 0;
-    for (p = row->official; *p && n + 12 < room; p++) {
-        if (*p == '%') n += (size_t)snprintf(official + n, room - n, "%d", number[used++]), p++;
-        else official[n++] = *p;
-    }
-    official[n] = 0;
-    return true;
+static bool locate(const void *golden, const char *layer, OfficialPlace *at) {
+    const Golden *g = golden;
+    return g->model->locate && g->model->locate(g, layer, at);
 }
 
-/* a layer without a row is called the same in the file */
-static GoldenPlace locate(const Golden *g, const char *layer) {
-    GoldenPlace at = {0};
-    if (g->model->locate && g->model->locate(g, layer, &at)) return at;
-    for (const GoldenName *row = g->model->names; row && row->ours; row++)
-        if (translate(row, layer, at.layer, sizeof at.layer)) return at;
-    snprintf(at.layer, sizeof at.layer, "%s", layer);
-    return at;
+static int pieces_of(const Golden *g, Tensor *w, OfficialPiece pieces[OFFICIAL_PIECES]) {
+    OfficialMap map = {.rows = g->model->names, .locate = locate, .design = g};
+    return official_pieces(g->model->map ? g->model->map : &map, w, pieces);
 }
 
-/* One tensor of the file: some outputs, the last axis, of one of ours */
-typedef struct {
-    Entry entry;                         /* of `part` */
-    Tensor part;                         /* w's shape, but with so many outputs */
-    const Tensor *w;
-    int first, heads;
-} Piece;
-
-enum { MOST_PIECES = 3 };
-
-static int outputs(const Tensor *w) {
-    return w->shape[w->rank - 1];
-}
-
-/* the output of w that is the piece's output i */
-static int column(const Piece *p, int i) {
-    if (!p->heads) return p->first + i;
-    int C = outputs(&p->part) / 3, d = C / p->heads;
-    return i / d % 3 * C + i / (3 * d) * d + i % d;
-}
-
-/* the layer's official name, with `letter` for its *, in place of ours */
-static void rename_entry(Entry *e, const char *layer, char letter) {
-    char *name = text_format("%s.%s", layer, strrchr(e->name, '.') + 1), *hole = strchr(name, '*');
-    if (hole) *hole = letter;
-    free(e->name);
-    e->name = name;
-}
-
-/* where w stands in the file; each piece's entry.name is to be freed */
-static int pieces_of(const Golden *g, Tensor *w, Piece pieces[MOST_PIECES]) {
-    char layer[160] = "";
-    const char *dot = strrchr(w->name, '.');            /* none: no layer's, but a token or a table */
-    if (dot) snprintf(layer, sizeof layer, "%.*s", (int)(dot - w->name), w->name);
-    GoldenPlace at = locate(g, layer);
-    int n = strchr(at.layer, '*') ? MOST_PIECES : 1, size = outputs(w) / n;
-    for (int i = 0; i < n; i++) {
-        Piece *p = &pieces[i];
-        *p = (Piece){.part = *w, .w = w, .first = i * size, .heads = at.heads};
-        p->part.shape[w->rank - 1] = size;
-        p->part.len = w->len / (size_t)n;
-        p->entry = entry_of("", &p->part);
-        if (dot) rename_entry(&p->entry, at.layer, "qkv"[i]);
-    }
-    return n;
-}
-
-/* PyTorch has 1x1 convolutions, with one or two trailing axes, where linear layers do as well. */
-static void check_shape(const Golden *g, const Entry *e, const StTensor *t, const char *group) {
+static void check_shape(const Golden *g, const OfficialPiece *p, const StTensor *t,
+                        const char *group) {
     char theirs[ST_SHAPE], ours[ST_SHAPE];
-    int rank = e->tensor->rank, their_rank = t->rank;
-    while (their_rank > rank && t->shape[their_rank - 1] == 1) their_rank--;
-    if (their_rank == rank && !memcmp(t->shape, e->shape, (size_t)rank * sizeof *t->shape)) return;
-    fail("%s: %s%s is %s, ours %s; does the configuration say all?", g->path, group, e->name,
-         safetensors_shape(t->rank, t->shape, theirs), safetensors_shape(rank, e->shape, ours));
+    if (official_fits(p, t)) return;
+    fail("%s: %s%s is %s, ours %s; does the configuration say all?", g->path, group, p->entry.name,
+         safetensors_shape(t->rank, t->shape, theirs),
+         safetensors_shape(p->part.rank, p->entry.shape, ours));
 }
 
 /* the piece's numbers in the file, (rows, its outputs) as ours are */
-static real *get_piece(Golden *g, const Piece *p, const StTensor *t, const char *group) {
+static real *get_piece(Golden *g, const OfficialPiece *p, const StTensor *t, const char *group) {
     real *x = arena_get(&g->tape.arena, t->len * sizeof *x);
-    check_shape(g, &p->entry, t, group);
+    check_shape(g, p, t, group);
     entry_get(&p->entry, t, x);
     return x;
 }
@@ -275,16 +204,12 @@ static real *get_piece(Golden *g, const Piece *p, const StTensor *t, const char 
 void golden_load(Golden *g) {
     for (int i = 0; i < g->params.count; i++) {
         Tensor *w = g->params.list[i];
-        Piece pieces[MOST_PIECES];
+        OfficialPiece pieces[OFFICIAL_PIECES];
         int n = pieces_of(g, w, pieces);
         for (int k = 0; k < n; k++) {
-            Piece *p = &pieces[k];
+            OfficialPiece *p = &pieces[k];
             const StTensor *t = need(g, "weight.", p->entry.name, p->part.len);
-            const real *theirs = get_piece(g, p, t, "weight.");
-            int outs = outputs(&p->part), rows = (int)(p->part.len / (size_t)outs);
-            for (int r = 0; r < rows; r++)
-                for (int j = 0; j < outs; j++)
-                    w->x[r * outputs(w) + column(p, j)] = *theirs++;
+            official_scatter(p, get_piece(g, p, t, "weight."), w->x);
             free(p->entry.name);
         }
     }
@@ -490,20 +415,17 @@ static double gradients_norm(Golden *g) {
 }
 
 /* the piece's part of w's gradient, (rows, its outputs) */
-static real *piece_gradient(Golden *g, const Piece *p) {
-    const Tensor *w = p->w;
+static real *piece_gradient(Golden *g, const OfficialPiece *p) {
     real *ours = arena_get(&g->tape.arena, p->part.len * sizeof *ours);
-    int outs = outputs(&p->part), rows = (int)(p->part.len / (size_t)outs);
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < outs; j++)
-            ours[r * outs + j] = w->has_grad ? w->g[r * outputs(w) + column(p, j)] : 0;
+    if (p->w->has_grad) official_gather(p, p->w->g, ours);
+    else k_fill(p->part.len, 0, ours);
     return ours;
 }
 
 /* `all`: the norm by which gradients that are zero by mathematics are measured */
-static void compare_piece(Golden *g, const Piece *p, double all) {
+static void compare_piece(Golden *g, const OfficialPiece *p, double all) {
     const char *name = p->entry.name;
-    int outs = outputs(&p->part);
+    int outs = p->part.shape[p->part.rank - 1];
     double scale = is_zero_by_mathematics(g, name) ? all : 0;
     real *ours = piece_gradient(g, p);
     const StTensor *rows = look(g, "gradrow.", name);
@@ -527,7 +449,7 @@ static void compare_gradients(Golden *g) {
     double all = gradients_norm(g);
     for (int i = 0; i < g->params.count; i++) {
         Tensor *w = g->params.list[i];
-        Piece pieces[MOST_PIECES];
+        OfficialPiece pieces[OFFICIAL_PIECES];
         if (!w->wants_grad) continue;
         int n = pieces_of(g, w, pieces);
         for (int k = 0; k < n; k++) {
@@ -548,10 +470,10 @@ static void compare_gradients(Golden *g) {
 static void compare_buffers(Golden *g) {
     for (int i = 0; i < g->params.count; i++) {
         Tensor *w = g->params.list[i];
-        Piece pieces[MOST_PIECES];
+        OfficialPiece pieces[OFFICIAL_PIECES];
         int n = pieces_of(g, w, pieces);
         for (int k = 0; k < n; k++) {
-            const Piece *p = &pieces[k];
+            const OfficialPiece *p = &pieces[k];
             const char *name = p->entry.name;
             const StTensor *t = n == 1 ? look(g, "out.after.", name) : NULL;
             if (t) {

@@ -25,29 +25,14 @@
 #define GOLDEN_H
 
 #include "io/safetensors.h"
-#include "tensor/tensor.h"
+#include "train/official.h"
 
 #include <cjson/cJSON.h>
 
-/* A layer's name here and in the official code, with %d for numbers; `times` and `plus`: the
- * official first number is times * ours + plus (times 0: the same). The first row that fits counts;
- * a layer without a row is called the same there. The last part (w, gain, ...) and the layout
- * follow train/checkpoint.h. A * in the official name: the file has three layers, with q, k and v in
- * its place, whose outputs in ours stand side by side. */
-typedef struct {
-    const char *ours, *official;
-    int times, plus;
-} GoldenName;
-
+/* layers' names here and in the official code */
+typedef OfficialName GoldenName;
+typedef OfficialPlace GoldenPlace;
 typedef struct Golden Golden;
-
-/* Where a layer of ours stands in the file, if rows of names cannot say it */
-typedef struct {
-    char layer[160];                     /* official name, as in a row */
-    /* not 0: so many heads, and the file has q, k and v of the first head, then of the second, ...;
-     * ours has all heads' q, then k, then v */
-    int heads;
-} GoldenPlace;
 
 /* for tensors with `part` in their whole name; the first row that fits counts, the last fits all */
 typedef struct {
@@ -63,6 +48,7 @@ typedef struct {
     bool (*locate)(const Golden *g, const char *ours, GoldenPlace *at);
     const GoldenTolerance *tolerances;   /* NULL: those of networks */
     bool channels_last;                  /* what has four axes is so in the file already */
+    const OfficialMap *map;              /* instead of names and locate, where common/ has one */
 } GoldenModel;
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"    /* rows leave fields out */

@@ -24,7 +24,7 @@ static void run(Golden *g) {
     golden_sizes(g, "idx", shape);
     int B = shape[0], N = shape[1], C = golden_int(g, "n_embd", 1);
     int vocabulary = golden_int(g, "vocab_size", 1), longest = golden_int(g, "block_size", 1);
-    TransformerDesign d = {.width = C, .depth = golden_int(g, "n_layer", 1), .eps = 1e-5,
+    TransformerConfig d = {.width = C, .depth = golden_int(g, "n_layer", 1), .eps = 1e-5,
                            .heads = golden_int(g, "n_head", 1), .activation = GELU_TANH};
     Params *p = &g->params;
     Embedding tokens = embedding_new(scope(p, "tokens"), vocabulary, C);

@@ -1,0 +1,215 @@
+/* official.c — weights under the names of the papers' official code. */
+#include "train/official.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* the official name for ours, if the row fits */
+static bool translate(const OfficialName *row, const char *ours, char *official, size_t room) {
+    int number[4], count = 0, used = 0;
+    const char *p = row->ours;
+    for (; *p && *ours; p++) {
+        if (p[0] == '%' && isdigit((unsigned char)*ours) && count < 4) {
+            number[count++] = (int)strtol(ours, (char **)&ours, 10);
+            p++;
+        } else if (*p != *ours++) return false;
+    }
+    if (*p || *ours) return false;
+    if (count && row->times) number[0] = row->times * number[0] + row->plus;
+    size_t n = 0;
+    for (p = row->official; *p && n + 12 < room; p++) {
+        if (*p == '%') n += (size_t)snprintf(official + n, room - n, "%d", number[used++]), p++;
+        else official[n++] = *p;
+    }
+    official[n] = 0;
+    return true;
+}
+
+static bool find_row(const OfficialMap *map, const char *ours, char *official, size_t room) {
+    for (const OfficialName *row = map->rows; row && row->ours; row++)
+        if (translate(row, ours, official, room)) return true;
+    return false;
+}
+
+/* of tensor w, whose name ends with `ending` in a file; `whole`: the name is the tensor's */
+static OfficialPlace place_of(const OfficialMap *map, const Tensor *w, bool *whole) {
+    OfficialPlace at = {0};
+    const char *dot = strrchr(w->name, '.');
+    char layer[160] = "";
+    *whole = find_row(map, w->name, at.layer, sizeof at.layer);
+    if (*whole || !dot) return at;
+    snprintf(layer, sizeof layer, "%.*s", (int)(dot - w->name), w->name);
+    if (map->locate && map->locate(map->design, layer, &at)) return at;
+    if (!find_row(map, layer, at.layer, sizeof at.layer)) memcpy(at.layer, layer, sizeof layer);
+    return at;
+}
+
+/* the entry's name is the official one, with `letter` for its * */
+static void rename_entry(Entry *e, const OfficialPlace *at, bool whole, char letter) {
+    if (!*at->layer) return;             /* no layer's: called as ours */
+    char *name = whole ? text_format("%s", at->layer)
+                       : text_format("%s.%s", at->layer, strrchr(e->name, '.') + 1);
+    char *hole = strchr(name, '*');
+    if (hole) *hole = letter;
+    free(e->name);
+    e->name = name;
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+static int outputs(const Tensor *w) {
+    return w->shape[w->rank - 1];
+}
+
+int official_pieces(const OfficialMap *map, Tensor *w, OfficialPiece pieces[OFFICIAL_PIECES]) {
+    bool whole;
+    OfficialPlace at = place_of(map, w, &whole);
+    int n = strchr(at.layer, '*') ? OFFICIAL_PIECES : 1, size = outputs(w) / n;
+    for (int i = 0; i < n; i++) {
+        OfficialPiece *p = &pieces[i];
+        *p = (OfficialPiece){.part = *w, .w = w, .first = i * size, .heads = at.heads};
+        p->part.shape[w->rank - 1] = size;
+        p->part.len = w->len / (size_t)n;
+        p->entry = entry_of("", &p->part);
+        rename_entry(&p->entry, &at, whole, "qkv"[i]);
+    }
+    return n;
+}
+
+bool official_fits(const OfficialPiece *p, const StTensor *t) {
+    int rank = p->part.rank, their_rank = t->rank;
+    while (their_rank > rank && t->shape[their_rank - 1] == 1) their_rank--;
+    if (their_rank == 0) return p->part.len == 1;
+    return their_rank == rank &&
+           !memcmp(t->shape, p->entry.shape, (size_t)rank * sizeof *t->shape);
+}
+
+/* the output of w that is the piece's output i */
+static int column(const OfficialPiece *p, int i) {
+    if (!p->heads) return p->first + i;
+    int C = outputs(&p->part) / 3, d = C / p->heads;
+    return i / d % 3 * C + i / (3 * d) * d + i % d;
+}
+
+void official_scatter(const OfficialPiece *p, const real *numbers, real *whole) {
+    int outs = outputs(&p->part), width = outputs(p->w);
+    size_t rows = p->part.len / (size_t)outs;
+    for (size_t r = 0; r < rows; r++)
+        for (int j = 0; j < outs; j++) whole[r * (size_t)width + (size_t)column(p, j)] = *numbers++;
+}
+
+void official_gather(const OfficialPiece *p, const real *whole, real *numbers) {
+    int outs = outputs(&p->part), width = outputs(p->w);
+    size_t rows = p->part.len / (size_t)outs;
+    for (size_t r = 0; r < rows; r++)
+        for (int j = 0; j < outs; j++) *numbers++ = whole[r * (size_t)width + (size_t)column(p, j)];
+}
+
+/* ---- a user's file --------------------------------------------------------------------------- */
+
+/* what is wrong, of one kind: how many, and the first few */
+typedef struct {
+    int count;
+    char names[360];
+} Complaint;
+
+__attribute__((format(printf, 2, 3)))
+static void complain(Complaint *c, const char *format, ...) {
+    enum { NAMED = 3 };
+    size_t n = strlen(c->names);
+    va_list args;
+    if (c->count++ >= NAMED) return;
+    if (n) n += (size_t)snprintf(c->names + n, sizeof c->names - n, ", ");
+    va_start(args, format);
+    if (n < sizeof c->names) vsnprintf(c->names + n, sizeof c->names - n, format, args);
+    va_end(args);
+}
+
+typedef struct {
+    Safetensors file;
+    const char *path, *prefix;
+    const OfficialMap *map;
+    bool *used;                          /* (file.count) */
+    Complaint missing, shape, surplus;
+} Reading;
+
+/* the piece's tensor, or NULL and a complaint */
+static const StTensor *find(Reading *r, const OfficialPiece *p) {
+    char *name = text_format("%s%s", r->prefix, p->entry.name);
+    const StTensor *t = safetensors_find(&r->file, name);
+    char theirs[ST_SHAPE], ours[ST_SHAPE];
+    free(name);
+    if (!t) {
+        complain(&r->missing, "%s", p->entry.name);
+        return NULL;
+    }
+    r->used[t - r->file.tensors] = true;
+    if (official_fits(p, t) && safetensors_is_float(t->type)) return t;
+    complain(&r->shape, "%s is %s %s, here %s", p->entry.name, safetensors_type(t->type),
+             safetensors_shape(t->rank, t->shape, theirs),
+             safetensors_shape(p->part.rank, p->entry.shape, ours));
+    return NULL;
+}
+
+/* fill: put the numbers into w; otherwise only look whether they are there */
+static void read_tensor(Reading *r, Tensor *w, bool fill) {
+    OfficialPiece pieces[OFFICIAL_PIECES];
+    int n = official_pieces(r->map, w, pieces);
+    for (int i = 0; i < n; i++) {
+        const StTensor *t = find(r, &pieces[i]);
+        real *x = fill && t ? malloc(t->len * sizeof *x) : NULL;
+        if (fill && !x) fail("out of memory: %s", w->name);
+        if (x) entry_get(&pieces[i].entry, t, x), official_scatter(&pieces[i], x, w->x);
+        free(x);
+        free(pieces[i].entry.name);
+    }
+}
+
+static bool is_ignored(const OfficialMap *map, const char *name) {
+    for (const char *const *i = map->ignored; i && *i; i++)
+        if (!strcmp(*i, name)) return true;
+    return false;
+}
+
+static void find_surplus(Reading *r) {
+    size_t n = strlen(r->prefix);
+    for (int i = 0; i < r->file.count; i++) {
+        const char *name = r->file.tensors[i].name;
+        if (r->used[i] || strncmp(name, r->prefix, n) || is_ignored(r->map, name + n)) continue;
+        complain(&r->surplus, "%s", name + n);
+    }
+}
+
+/* ": 2 tensors are missing (a, b)" */
+static char *describe(const char *so_far, const Complaint *c, const char *what) {
+    if (!c->count) return text_format("%s", so_far);
+    return text_format("%s%s %d %s (%s%s)", so_far, *so_far ? "," : "", c->count, what, c->names,
+                       c->count > 3 ? ", ..." : "");
+}
+
+static void refuse(const Reading *r) {
+    char *missing = describe("", &r->missing, "missing");
+    char *shape = describe(missing, &r->shape, "of another shape");
+    char *all = describe(shape, &r->surplus, "left over");
+    fail("%s: these are no weights of this network: tensors%s", r->path, all);
+}
+
+void official_load(const char *path, const char *prefix, const OfficialMap *map, Params *p) {
+    Reading r = {.file = safetensors_open(path), .path = path, .prefix = prefix, .map = map};
+    r.used = calloc((size_t)r.file.count + 1, sizeof *r.used);
+    if (!r.used) fail("out of memory");
+    for (int i = 0; i < p->count; i++) read_tensor(&r, p->list[i], false);
+    find_surplus(&r);
+    if (r.missing.count || r.shape.count || r.surplus.count) refuse(&r);
+    for (int i = 0; i < p->count; i++) read_tensor(&r, p->list[i], true);
+    free(r.used);
+    safetensors_close(&r.file);
+}
