@@ -307,7 +307,7 @@ Test(clip, weights_of_another_network_are_refused_with_what_is_wrong) {
                 load_golden, &wrong);
 }
 
-/* ---- under the names of transformers ------------------------------------------------------------ */
+/* ---- under the names of transformers --------------------------------------------------------- */
 
 typedef struct {
     char name[160];

@@ -1,4 +1,4 @@
-/* test_token_sampler.c — which tokens stay, with which probabilities, and how often they are drawn. */
+/* test_token_sampler.c — which tokens stay, how likely they are, and how often they are drawn. */
 #include "nn/token_sampler.h"
 #include "testing.h"
 

@@ -63,7 +63,7 @@ Test(transformer, starting_values_have_the_papers_spread) {
     Transformer t = transformer_new(scope(&p, "h"), &d);
     for (int kind = 0; kind < 2; kind++) {
         if (kind) transformer_init_xavier(&t, 1);
-        else transformer_init_normal(&t, (TransformerStd){.qkv = 1, .out = 2, .fc1 = 3, .fc2 = 4}, 1);
+        else transformer_init_normal(&t, (TransformerStd){1, 2, 3, 4}, 1);
         for (int i = 0; i < 2; i++) {
             const TransformerBlock *b = &t.blocks[i];
             const Linear *l[] = {&b->attn.qkv, &b->attn.out, &b->fc1, &b->fc2,

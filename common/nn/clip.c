@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- configurations ---------------------------------------------------------------------------- */
+/* ---- configurations -------------------------------------------------------------------------- */
 
 /* heads of 64 channels, everywhere */
 static ClipConfig official(int patch, int width, int depth, int text_width, int dim) {
@@ -28,7 +28,7 @@ ClipConfig clip_config(const char *name) {
                         .dim = 128, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
 }
 
-/* ---- networks ---------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 static const double eps = 1e-5;          /* of all layer norms */
 
@@ -98,7 +98,7 @@ Clip clip_new(Params *p, ClipConfig c) {
     return net;
 }
 
-/* ---- images ------------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 Tensor *clip_image(const ClipImage *e, Tensor *images) {
     Tape *t = images->tape;
@@ -115,7 +115,7 @@ Tensor *clip_image(const ClipImage *e, Tensor *images) {
     return t_linear(layer_norm(&e->norm_post, x), e->proj, NULL);
 }
 
-/* ---- texts ------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 /* (B,N) -> (B,N,W), before the last norm */
 static Tensor *text_blocks(const ClipText *e, Tape *t, const int *tokens, int B, int N) {
@@ -157,7 +157,7 @@ Tensor *clip_text(const ClipText *e, Tape *t, const int *tokens, int B, int N) {
     return t_linear(layer_norm(&e->norm, x), e->proj, NULL);
 }
 
-/* ---- how well they fit ------------------------------------------------------------------------- */
+/* ---- how well they fit ----------------------------------------------------------------------- */
 
 Tensor *clip_normalise(Tensor *features) {
     return t_div(features, t_sqrt(t_sum_axis(t_square(features), -1)));

@@ -20,10 +20,10 @@
 #include "nn/official_names.h"
 #include "nn/transformer.h"
 
-/* ---- configurations ------------------------------------------------------------------------------ */
+/* ---- configurations -------------------------------------------------------------------------- */
 
 typedef struct {
-    int side, patch;                     /* RGB images of side x side, in patches of patch x patch */
+    int side, patch;                     /* RGB images, side x side; patches, patch x patch */
     int width, depth, heads;
 } ClipImageConfig;
 
@@ -43,7 +43,7 @@ typedef struct {
  * or, by .image.side and .image.patch, of other sizes. Its vocabulary is to be set. */
 ClipConfig clip_config(const char *name);
 
-/* ---- networks ------------------------------------------------------------------------------------ */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 /* A vision transformer with a norm before its first block (section 2.4) */
 typedef struct {
@@ -83,7 +83,7 @@ typedef struct {
 } Clip;
 Clip clip_new(Params *p, ClipConfig c);
 
-/* ---- how well they fit --------------------------------------------------------------------------- */
+/* ---- how well they fit ----------------------------------------------------------------------- */
 
 Tensor *clip_normalise(Tensor *features);             /* (B,D) -> each row of length 1 */
 /* image features (B,D), text features (M,D), of length 1 -> (B,M) */
@@ -100,7 +100,7 @@ void clip_groups(int B, int N, const int *tokens, int *group);
 /* Keeps exp(logit_scale) within 1 and 100 (section 2.5): after each step of the optimiser */
 void clip_clamp(Clip *c);
 
-/* ---- official names (clip_official.c) ------------------------------------------------------------ */
+/* ---- official names (clip_official.c) -------------------------------------------------------- */
 
 extern const OfficialMap clip_openai;                 /* openai/CLIP, of a Clip */
 /* transformers' CLIPTextModel, of a ClipText without projection under the scope "text"; in Stable

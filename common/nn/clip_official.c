@@ -1,8 +1,8 @@
 /* clip_official.c — CLIP's weights under the names that others gave them. */
 #include "nn/clip.h"
 
-/* a transformer's blocks: openai's nn.MultiheadAttention packs q, k and v into one tensor, whose name
- * is not a layer's */
+/* a transformer's blocks: openai's nn.MultiheadAttention packs q, k and v into one tensor, whose
+ * name is not a layer's */
 #define OPENAI_BLOCKS(ours, official)                                                          \
     {ours ".norm1", official ".ln_1", 0, 0}, {ours ".norm2", official ".ln_2", 0, 0},          \
     {ours ".attn.qkv.w", official ".attn.in_proj_weight", 0, 0},                               \

@@ -5,7 +5,7 @@
  * "attn.qkv.w", "attn.in_proj_weight"): then only the layout follows. %d stands for a number;
  * `times` and `plus`: the official first number is times * ours + plus (times 0: the same). The
  * first row that fits counts; what has no row is called the same there. A * in the official name:
- * there are three layers, with q, k and v in its place, whose outputs in ours stand side by side. */
+ * there are three layers, q, k and v in its place, whose outputs in ours stand side by side. */
 #ifndef OFFICIAL_NAMES_H
 #define OFFICIAL_NAMES_H
 

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-/* ---- the most likely first --------------------------------------------------------------------- */
+/* ---- the most likely first ------------------------------------------------------------------- */
 
 /* Tokens in a heap: the parent of i, (i-1)/2, comes before i. */
 typedef struct {
@@ -42,7 +42,7 @@ static int heap_take(Heap *h) {
     return first;
 }
 
-/* ---- probabilities ----------------------------------------------------------------------------- */
+/* ---- probabilities --------------------------------------------------------------------------- */
 
 static int first_largest(int V, const real *logit) {
     int best = 0;
@@ -110,7 +110,7 @@ double *token_probabilities(const TokenSampler *s, const Tensor *logits) {
     return p;
 }
 
-/* ---- the draw ---------------------------------------------------------------------------------- */
+/* ---- the draw -------------------------------------------------------------------------------- */
 
 /* the first token at which the sum of the probabilities exceeds u, 0 <= u < 1 */
 static int draw(int V, const double *p, double u) {

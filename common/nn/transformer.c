@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 
-/* ---- block ------------------------------------------------------------------------------------- */
+/* ---- block ----------------------------------------------------------------------------------- */
 
 static int hidden_of(const TransformerConfig *c) {
     return c->hidden ? c->hidden : 4 * c->width;
@@ -56,7 +56,7 @@ Tensor *transformer_block_cross(const TransformerBlock *b, Tensor *x, Attention 
     return transformer_mlp(b, x);
 }
 
-/* ---- stack ------------------------------------------------------------------------------------- */
+/* ---- stack ----------------------------------------------------------------------------------- */
 
 Transformer transformer_new(Scope s, const TransformerConfig *c) {
     Transformer t = {.config = *c};
@@ -71,7 +71,7 @@ Tensor *transformer(const Transformer *t, Tensor *x, Attention a) {
     return x;
 }
 
-/* ---- starting values --------------------------------------------------------------------------- */
+/* ---- starting values ------------------------------------------------------------------------- */
 
 static void xavier(const Linear *l, uint64_t seed) {
     init_xavier_uniform(l->w, l->w->shape[0], l->w->shape[1], seed);

@@ -60,7 +60,7 @@ typedef struct {
 Transformer transformer_new(Scope s, const TransformerConfig *c);
 Tensor *transformer(const Transformer *t, Tensor *x, Attention a);
 
-/* ---- starting values, written over those of the layers ----------------------------------------- */
+/* ---- starting values, written over those of the layers --------------------------------------- */
 
 /* Glorot's for all matrices, q, k and v being one; biases 0 (MAE, ViT) */
 void transformer_init_xavier(const Transformer *t, uint64_t seed);
