@@ -215,7 +215,7 @@ sample-%: $(BUILD)/%
 	$(BUILD)/$* sample --weights notebooks-data/$*/weights.safetensors --out build/samples/$*
 
 sweep-%: $(BUILD)/%
-	BUILD=$(BUILD) sh chapters/$*/sweep.sh build/runs/$*-sweep
+	BUILD=$(BUILD) sh $(wildcard chapters/$*/sweep.sh chapters/$*/experiments/sweep.sh) build/runs/$*-sweep
 	@sh plots/plot.sh $* build/runs/$*-sweep build/runs/$*-sweep
 
 plot-%:

@@ -1,12 +1,12 @@
 /* ae — train, sample from, evaluate autoencoders on Fashion-MNIST. */
 #include "ae.h"
 #include "base/error.h"
+#include "io/csv.h"
 #include "pca.h"
 #include "train/program.h"
 #include "train/run.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -203,14 +203,11 @@ static int sample(void) {
 
 /* class and the first two numbers of the code, for a scatter plot */
 static void save_codes(const Autoencoder *a, int n, const real *codes, const int *labels) {
-    char *path = path_join(o.common.out, "codes.csv");
-    AtomicFile f = file_create(path);
-    fprintf(f.stream, "class,h1,h2\n");
+    AtomicFile f = csv_create(o.common.out, "codes.csv", "class,h1,h2");
     for (int i = 0; i < n; i++)
         fprintf(f.stream, "%d,%.5g,%.5g\n", labels[i], (double)codes[i * a->code],
                 (double)codes[i * a->code + 1]);
     file_commit(&f);
-    free(path);
 }
 
 /* squared errors per image of n images x: the network's, PCA's, and the mean image's */

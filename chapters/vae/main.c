@@ -1,11 +1,11 @@
 /* vae — train, sample from, evaluate variational autoencoders on Fashion-MNIST. */
+#include "io/csv.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "vae.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -228,10 +228,7 @@ static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
     double *kl = arena_get(arena, 2 * (size_t)D * sizeof *kl), *variance = kl + D;
     encode_all(v, d->n, d->x, d->labels, mu, logvar);
     code_use(d->n, D, mu, logvar, kl, variance);
-    folder_create(o.common.out);
-    char *path = path_join(o.common.out, "kl.csv");
-    AtomicFile f = file_create(path);
-    fprintf(f.stream, "rank,dimension,kl,variance\n");
+    AtomicFile f = csv_create(o.common.out, "kl.csv", "rank,dimension,kl,variance");
     for (int rank = 1; rank <= D; rank++) {
         int best = 0;
         for (int j = 1; j < D; j++)
@@ -240,7 +237,6 @@ static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
         kl[best] = -INFINITY;
     }
     file_commit(&f);
-    free(path);
     return active_units(D, variance);
 }
 
