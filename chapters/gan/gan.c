@@ -10,13 +10,13 @@ Loss loss_named(const char *name) {
     return !strcmp(name, "hinge") ? HINGE : NON_SATURATING;
 }
 
-/* -log D(x) for logits l: D = sigmoid(l), so -log D = softplus(-l), finite for every l */
-static Tensor *says_real(Tensor *logits) {
+/* mean of -log D(x) for logits l: D = sigmoid(l), so -log D = softplus(-l), finite for every l */
+static Tensor *neg_log_d(Tensor *logits) {
     return t_mean(t_softplus(t_scale(logits, -1)));
 }
 
-/* -log(1 - D(x)) = softplus(l) */
-static Tensor *says_fake(Tensor *logits) {
+/* mean of -log(1 - D(x)) = softplus(l) */
+static Tensor *neg_log_not_d(Tensor *logits) {
     return t_mean(t_softplus(logits));
 }
 
@@ -27,14 +27,14 @@ static Tensor *margin(Tensor *logits, int side) {
 
 Tensor *discriminator_loss(Loss loss, Tensor *on_real, Tensor *on_fake) {
     if (loss == HINGE) return t_add(margin(on_real, 1), margin(on_fake, -1));
-    return t_add(says_real(on_real), says_fake(on_fake));
+    return t_add(neg_log_d(on_real), neg_log_not_d(on_fake));
 }
 
 Tensor *generator_loss(Loss loss, Tensor *on_fake) {
     switch (loss) {
-    case MINIMAX: return t_scale(says_fake(on_fake), -1);    /* E log(1 - D(G(z))), minimised */
+    case MINIMAX: return t_scale(neg_log_not_d(on_fake), -1);    /* E log(1 - D(G(z))), minimised */
     case HINGE: return t_scale(t_mean(on_fake), -1);
-    default: return says_real(on_fake);
+    default: return neg_log_d(on_fake);
     }
 }
 
@@ -66,6 +66,12 @@ void draw_noise(const Design *d, int n, Rng *rng, real *z) {
     k_affine(len, z, (real)(2 * bound), (real)-bound, z);
 }
 
+Tensor *noise_tensor(Tape *t, const Design *d, int n, Rng *rng) {
+    Tensor *z = t_input(t, NULL, SHAPE(n, d->code));
+    draw_noise(d, n, rng, z->x);
+    return z;
+}
+
 /* angle between a and b */
 static double angle(int n, const real *a, const real *b) {
     double ab = 0;
@@ -87,65 +93,63 @@ void interpolate_noise(const Design *d, const real *a, const real *b, int steps,
     }
 }
 
-/* ---- pictures -------------------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------- */
 
-/* where pixel (r,c) of a picture lies in the garment; -1: in the frame */
-static int garment_pixel(const Design *d, int r, int c) {
-    int enlarge = d->side / SIDE, frame = (d->side - enlarge * SIDE) / 2;
+/* which pixel of the 28x28 image stands at (r,c) of the scaled one; -1: the frame */
+static int source_pixel(const Design *d, int r, int c) {
+    int enlarge = d->side / IMAGE, frame = (d->side - enlarge * IMAGE) / 2;
     r -= frame, c -= frame;
-    if (r < 0 || c < 0 || r >= enlarge * SIDE || c >= enlarge * SIDE) return -1;
-    return r / enlarge * SIDE + c / enlarge;
+    if (r < 0 || c < 0 || r >= enlarge * IMAGE || c >= enlarge * IMAGE) return -1;
+    return r / enlarge * IMAGE + c / enlarge;
 }
 
-void picture_of(const Design *d, int n, const real *garments, real *pictures) {
+void scale_images(const Design *d, int n, const real *images, real *scaled) {
     for (int i = 0; i < n; i++)
         for (int r = 0; r < d->side; r++)
             for (int c = 0; c < d->side; c++) {
-                int at = garment_pixel(d, r, c);
-                double grey = at < 0 ? 0 : (double)garments[i * PIXELS + at];
+                int at = source_pixel(d, r, c);
+                double grey = at < 0 ? 0 : (double)images[i * PIXELS + at];
                 for (int k = 0; k < d->channels; k++)
-                    *pictures++ = (real)(d->low + (1 - d->low) * grey);
+                    *scaled++ = (real)(d->low + (1 - d->low) * grey);
             }
 }
 
-void garment_of(const Design *d, int n, const real *pictures, real *garments) {
-    int enlarge = d->side / SIDE, share = enlarge * enlarge * d->channels;
-    k_fill((size_t)n * PIXELS, 0, garments);
+void unscale_images(const Design *d, int n, const real *scaled, real *images) {
+    int enlarge = d->side / IMAGE, share = enlarge * enlarge * d->channels;
+    k_fill((size_t)n * PIXELS, 0, images);
     for (int i = 0; i < n; i++)
         for (int r = 0; r < d->side; r++)
             for (int c = 0; c < d->side; c++) {
-                int at = garment_pixel(d, r, c);
+                int at = source_pixel(d, r, c);
                 for (int k = 0; k < d->channels; k++) {
-                    double grey = ((double)*pictures++ - d->low) / (1 - d->low);
-                    if (at >= 0) garments[i * PIXELS + at] += (real)(grey / share);
+                    double grey = ((double)*scaled++ - d->low) / (1 - d->low);
+                    if (at >= 0) images[i * PIXELS + at] += (real)(grey / share);
                 }
             }
 }
 
 /* ---- a trained generator --------------------------------------------------------------------- */
 
-void settle_statistics(const Generator *g, int batches, int B, uint64_t seed) {
+void standing_statistics(const Generator *g, int batches, int B, uint64_t seed) {
     const Design *d = &g->design;
-    Generator settling = *g;
+    Generator standing = *g;
     Rng rng = rng_new(seed, "standing statistics");
     Tape t = {.no_grad = true};
     for (int k = 0; k < batches && g->norms; k++) {
         /* 1, 1/2, 1/3, ...: running means become the mean over all batches so far */
-        for (int i = 0; i < g->norms; i++) settling.norm[i].momentum = 1.0 / (k + 1);
+        for (int i = 0; i < g->norms; i++) standing.norm[i].momentum = 1.0 / (k + 1);
         tape_reset(&t);
-        Tensor *z = t_input(&t, NULL, SHAPE(B, d->code));
-        draw_noise(d, B, &rng, z->x);
+        Tensor *z = noise_tensor(&t, d, B, &rng);
         Tensor *y = d->classes ? t_input(&t, NULL, SHAPE(B, d->classes)) : NULL;
         for (int i = 0; y && i < B * d->classes; i++)
             y->x[i] = i % d->classes == (k * B + i / d->classes) % d->classes;
-        generator(&settling, z, y, true);
+        generator(&standing, z, y, true);
     }
     tape_free(&t);
 }
 
-enum { AT_ONCE = 250 };
-
-void generate(const Generator *g, int n, const real *z, const int *labels, real *garments) {
+void generate(const Generator *g, int n, const real *z, const int *labels, real *images) {
+    enum { AT_ONCE = 250 };
     const Design *d = &g->design;
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
@@ -154,7 +158,7 @@ void generate(const Generator *g, int n, const real *z, const int *labels, real 
         Tensor *noise = t_input(&t, z + (size_t)i * (size_t)d->code, SHAPE(m, d->code));
         Tensor *y = d->classes ? one_hot(&t, m, labels + i, d->classes) : NULL;
         Tensor *x = generator(g, noise, y, false);
-        garment_of(d, m, x->x, garments + (size_t)i * PIXELS);
+        unscale_images(d, m, x->x, images + (size_t)i * PIXELS);
     }
     tape_free(&t);
 }

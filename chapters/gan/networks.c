@@ -8,10 +8,11 @@
 
 Design design_named(const char *config, bool conditional, bool spectral) {
     int classes = conditional ? CLASSES : 0;
-    if (!strcmp(config, "goodfellow")) return (Design){GOODFELLOW, 100, 0, SIDE, 1, 0, 1200, false};
-    if (!strcmp(config, "dcgan28")) return (Design){DCGAN28, 100, classes, SIDE, 1, 0, 64, false};
+    if (!strcmp(config, "goodfellow"))
+        return (Design){GOODFELLOW, 100, 0, IMAGE, 1, 0, 1200, false};
+    if (!strcmp(config, "dcgan28")) return (Design){DCGAN28, 100, classes, IMAGE, 1, 0, 64, false};
     if (!strcmp(config, "dcgan64")) return (Design){DCGAN64, 100, 0, 64, 3, -1, 64, false};
-    return (Design){DEFAULT, 64, classes, SIDE, 1, -1, 32, spectral};
+    return (Design){DEFAULT, 64, classes, IMAGE, 1, -1, 32, spectral};
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -51,6 +52,7 @@ static void uniform_init(Params *p, double bound) {
 }
 
 Tensor *one_hot(Tape *t, int n, const int *labels, int classes) {
+    if (!classes) return NULL;
     Tensor *y = t_input(t, NULL, SHAPE(n, classes));
     k_fill(y->len, 0, y->x);
     for (int i = 0; i < n; i++) y->x[i * classes + labels[i]] = 1;
@@ -86,7 +88,7 @@ static void goodfellow_generator_new(Generator *g, Scope s) {
 static Tensor *goodfellow_generator(const Generator *g, Tensor *z) {
     Tensor *h = t_relu(linear(&g->fc[0], z));
     h = t_relu(linear(&g->fc[1], h));
-    return t_reshape(t_sigmoid(linear(&g->fc[2], h)), SHAPE(-1, SIDE, SIDE, 1));
+    return t_reshape(t_sigmoid(linear(&g->fc[2], h)), SHAPE(-1, IMAGE, IMAGE, 1));
 }
 
 void generator_start_at(const Generator *g, const real *mean) {
@@ -180,13 +182,13 @@ static Tensor *dcgan28_discriminator(const Discriminator *d, Tensor *x, Tensor *
     return linear(&d->fc[1], with_label(h, y));
 }
 
-/* ---- dcgan64: pytorch/examples, for pictures of any side 4 2^n ------------------------------- */
+/* ---- dcgan64: pytorch/examples, for images of any side 4 2^n ------------------------------- */
 
 static int halvings(int side) {
     int n = 0;
     while (side > 4 && side % 2 == 0) side /= 2, n++;
     if (side != 4 || n < 1 || n >= LAYERS)
-        die("dcgan64: pictures have 8, 16, 32, 64, ... pixels a side");
+        die("dcgan64: images have 8, 16, 32, 64, ... pixels a side");
     return n;
 }
 
@@ -243,8 +245,8 @@ static void dcgan64_init(Params *p) {
 }
 
 /* ---- default -----------------------------------------------------------------------------------
- * 4x4 kernels at stride 2 cover every pixel equally often: no checkerboards. A class is told to G
- * beside the noise, and to D by a projection (Miyato & Koyama 2018): logit = w.h + v_y.h. */
+ * 4x4 kernels at stride 2 cover every pixel equally often: no checkerboards. G gets the class
+ * beside the noise, D by a projection (Miyato & Koyama 2018): logit = w.h + v_y.h. */
 
 /* z -> 7x7x128 -> 14x14x64 -> 28x28x32 -> 28x28x1 */
 static void default_generator_new(Generator *g, Scope s) {

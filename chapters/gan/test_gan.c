@@ -1,10 +1,10 @@
 /* test_gan.c — gradients, the papers' sizes, the theory where it can be computed, the program. */
 #include "data/fashion.h"
+#include "experiments/parzen.h"
+#include "experiments/toy.h"
 #include "gan.h"
 #include "nn/optim.h"
-#include "parzen.h"
 #include "programs.h"
-#include "toy.h"
 
 #include <math.h>
 
@@ -63,7 +63,7 @@ static Tensor *some_labels(Tape *t, const Design *d, int n) {
 }
 
 /* Pictures of the right shape, within the range of the data they are to be taken for? */
-Test(gan, pictures_and_opinions_have_the_shapes_and_ranges_of_the_data) {
+Test(gan, images_and_logits_have_the_shapes_and_ranges_of_the_data) {
     for (int i = 0; i < NETWORKS; i++) {
         Params p = {.seed = 1}, q = {.seed = 2};
         Tape t = {.no_grad = true};
@@ -84,7 +84,7 @@ Test(gan, pictures_and_opinions_have_the_shapes_and_ranges_of_the_data) {
     }
 }
 
-/* Is each network told the class, wherever it says so? */
+/* Is each network conditioned on the class, wherever it says so? */
 Test(gan, the_class_reaches_both_networks) {
     for (int i = 0; i < NETWORKS; i++) {
         if (!sizes[i].conditional) continue;
@@ -360,18 +360,18 @@ Test(gan, each_step_moves_one_network_alone) {
 }
 
 /* Is a picture the same alone, among others, and in another place among them? */
-Test(gan, a_picture_does_not_depend_on_its_neighbours) {
+Test(gan, an_image_does_not_depend_on_its_neighbours) {
     for (int i = 0; i < NETWORKS; i++) {
         Params p = {.seed = 1};
         Design design = small(i);
         Generator g = generator_new(&p, design);
-        settle_statistics(&g, 2, 50, 1);
+        standing_statistics(&g, 2, 50, 1);
         real z[4 * 5], together[4 * 28 * 28], alone[28 * 28];
         if (design.architecture == DCGAN64) g.design.side = design.side = 28 * 2 + 8;
         if (design.architecture == DCGAN64) {       /* garments come from whole pictures only */
             params_free(&p);
             g = generator_new(&p, design);
-            settle_statistics(&g, 1, 50, 1);
+            standing_statistics(&g, 1, 50, 1);
         }
         test_values("noise", -1, 1, sizeof z / sizeof *z, z);
         generate(&g, 4, z, labels, together);
@@ -398,9 +398,9 @@ Test(gan, training_uses_the_statistics_of_the_batch) {
     params_free(&p);
 }
 
-/* Are settled statistics the plain averages over the batches, none weighing more? Against the mean
+/* Are standing statistics the plain averages over the batches, none weighing more? Against the mean
  * over all rows at once. */
-Test(gan, settled_statistics_are_averages) {
+Test(gan, standing_statistics_are_averages) {
     Params p = {.seed = 1};
     Design design = small(4);
     Generator g = generator_new(&p, design);
@@ -410,7 +410,7 @@ Test(gan, settled_statistics_are_averages) {
     Tensor *z = t_input(&t, NULL, SHAPE(BATCHES * N, design.code));
     for (int k = 0; k < BATCHES; k++) draw_noise(&design, N, &rng, z->x + k * N * design.code);
     Tensor *h = t_reshape(linear(&g.fc[0], z), SHAPE(-1, 4 * design.width));
-    settle_statistics(&g, BATCHES, N, 9);
+    standing_statistics(&g, BATCHES, N, 9);
     int rows = h->shape[0], C = h->shape[1];
     for (int c = 0; c < C; c++) {
         double sum = 0;
@@ -424,7 +424,7 @@ Test(gan, settled_statistics_are_averages) {
 #ifndef REAL_DOUBLE
 /* Does D learn to tell garments from noise, and does G, against that, learn to make garments like
  * the one there is? */
-Test(gan, a_single_garment_is_learned) {
+Test(gan, a_single_image_is_learned) {
     Fashion data = fashion_load(NULL);
     Params p = {.seed = 1}, q = {.seed = 2};
     Design design = design_named("default", false, true);
@@ -439,14 +439,14 @@ Test(gan, a_single_garment_is_learned) {
     images_get(&data.train, 1, NULL, 0, 1, garment, NULL);
     for (int step = 0; step < 150; step++) {
         tape_reset(&t);
-        Tensor *x = t_input(&t, NULL, SHAPE(B, SIDE, SIDE, 1));
-        for (int i = 0; i < B; i++) picture_of(&design, 1, garment, x->x + i * PIXELS);
+        Tensor *x = t_input(&t, NULL, SHAPE(B, IMAGE, IMAGE, 1));
+        for (int i = 0; i < B; i++) scale_images(&design, 1, garment, x->x + i * PIXELS);
         Tensor *noise = t_input(&t, NULL, SHAPE(B, design.code));
         draw_noise(&design, B, &rng, noise->x);
         Tensor *fake = generator(&g, noise, NULL, true);
         Tensor *on_fake = discriminator(&d, t_detach(fake), NULL, true);
         if (step == 0) {
-            garment_of(&design, 1, fake->x, made);
+            unscale_images(&design, 1, fake->x, made);
             first = (real)k_sum_squared_difference(PIXELS, garment, made);
         }
         params_zero_grad(&q);
@@ -458,7 +458,7 @@ Test(gan, a_single_garment_is_learned) {
         params_freeze(&q, false);
         adam_step(&adam_g, &p, 2e-3, 1);
     }
-    settle_statistics(&g, 1, 50, 1);
+    standing_statistics(&g, 1, 50, 1);
     draw_noise(&design, 1, &rng, z);
     generate(&g, 1, z, NULL, made);
     double error = k_sum_squared_difference(PIXELS, garment, made);
@@ -479,7 +479,7 @@ Test(gan, dropout_is_where_the_authors_have_it) {
     d.dropout = &rng;
     for (int training = 0; training < 2; training++) {
         Tape t = {0};
-        Tensor *x = t_input(&t, NULL, SHAPE(2, SIDE, SIDE, 1));
+        Tensor *x = t_input(&t, NULL, SHAPE(2, IMAGE, IMAGE, 1));
         test_values("pictures", 0, 1, x->len, x->x);
         discriminator(&d, x, NULL, training);
         int found = 0;
@@ -547,15 +547,15 @@ Test(gan, interpolation_stays_where_noise_is) {
 
 /* A garment through the network's picture and back is the same garment, in every design; and its
  * black and white are the design's */
-Test(gan, garments_survive_being_made_pictures) {
+Test(gan, images_survive_being_scaled) {
     real garment[PIXELS], back[PIXELS], *picture = malloc(3 * 64 * 64 * sizeof *picture);
     test_values("garment", 0, 1, PIXELS, garment);
     garment[0] = 0, garment[1] = 1;
     for (int i = 0; i < NETWORKS; i++) {
         Design d = design_named(sizes[i].config, sizes[i].conditional, true);
         int pixels = d.side * d.side * d.channels;
-        picture_of(&d, 1, garment, picture);
-        garment_of(&d, 1, picture, back);
+        scale_images(&d, 1, garment, picture);
+        unscale_images(&d, 1, picture, back);
         for (int k = 0; k < PIXELS; k++) cr_assert_float_eq(back[k], garment[k], 1e-6);
         double low = 1, high = -1;
         for (int k = 0; k < pixels; k++) {

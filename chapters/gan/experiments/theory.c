@@ -1,22 +1,13 @@
 #include "theory.h"
 
-#include "base/file.h"
+#include "io/csv.h"
 #include "toy.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { STEPS = 3000, EVERY = 50, BATCH = 256, POINTS = TOY_SIDE * TOY_SIDE, SAMPLES = 1000 };
 static const double fitting_rate = 2e-2, game_rate = 2e-3;
-
-static AtomicFile csv_new(const char *folder, const char *name, const char *columns) {
-    char *path = path_join(folder, name);
-    AtomicFile f = file_create(path);
-    fprintf(f.stream, "%s\n", columns);
-    free(path);
-    return f;
-}
 
 /* factor of the learning rate at `step`: falls in the second half, so that D comes to rest */
 static double falling(int step) {
@@ -27,7 +18,7 @@ static double falling(int step) {
 static void save_optimum(const char *folder, const Player *d) {
     static double probability[POINTS];
     static real at[2 * POINTS];
-    AtomicFile f = csv_new(folder, "toy_optimum.csv", "x,density_real,density_fake,d,optimum");
+    AtomicFile f = csv_create(folder, "toy_optimum.csv", "x,density_real,density_fake,d,optimum");
     toy_grid(at);
     toy_discriminator(&d->net, probability);
     for (int i = TOY_SIDE / 2 * TOY_SIDE; i < (TOY_SIDE / 2 + 1) * TOY_SIDE; i++) {
@@ -60,7 +51,7 @@ static double value_on_samples(Player *g, const Player *d, Rng *rng) {
 
 static void save_samples(const char *folder, Player *g, Rng *rng) {
     static real x[2 * SAMPLES], made[2 * SAMPLES];
-    AtomicFile f = csv_new(folder, "toy_samples.csv", "x,y,made");
+    AtomicFile f = csv_create(folder, "toy_samples.csv", "x,y,made");
     ring.draw(SAMPLES, rng, x);
     toy_samples(g, SAMPLES, made);
     for (int k = 0; k < 2; k++)
@@ -77,7 +68,7 @@ static void play(const char *folder, uint64_t seed, bool quiet) {
     player_start(&fixed, "fixed", 2, 1, seed), player_start(&equal, "equal", 2, 1, seed);
     player_start(&d, "d", 2, 1, seed), player_start(&g, "g", TOY_CODE, 2, seed);
     Rng rng = rng_new(seed, "toy");
-    AtomicFile f = csv_new(folder, "toy_value.csv", "step,fixed,best,equal,game");
+    AtomicFile f = csv_create(folder, "toy_value.csv", "step,fixed,best,equal,game");
     double best = game_value(&ring, &blob, NULL);
     for (int step = 0; step <= STEPS; step++) {
         if (step % EVERY == 0)
@@ -98,13 +89,13 @@ static void play(const char *folder, uint64_t seed, bool quiet) {
     player_free(&fixed), player_free(&equal), player_free(&d), player_free(&g);
 }
 
-/* what G would be told, while D learns to see through it more and more surely */
+/* the gradients that would reach G, while D becomes more and more certain */
 static void save_gradients(const char *folder, uint64_t seed) {
     enum { UNTIL = 300 };
     Player d;
     player_start(&d, "gradient", 2, 1, seed);
     Rng rng = rng_new(seed, "gradient");
-    AtomicFile f = csv_new(folder, "toy_gradient.csv", "step,d_fake,minimax,non_saturating");
+    AtomicFile f = csv_create(folder, "toy_gradient.csv", "step,d_fake,minimax,non_saturating");
     for (int step = 0; step <= UNTIL; step++) {
         Slopes s = slopes(&d, &corner, 512, &rng);
         fprintf(f.stream, "%d,%.6g,%.6g,%.6g\n", step, s.probability, s.minimax, s.non_saturating);
@@ -115,7 +106,6 @@ static void save_gradients(const char *folder, uint64_t seed) {
 }
 
 int theory(const char *folder, uint64_t seed, bool quiet) {
-    folder_create(folder);
     threads_set(1);              /* layers of 64 units are too small to be shared out */
     play(folder, seed, quiet);
     save_gradients(folder, seed);

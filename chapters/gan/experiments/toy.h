@@ -5,12 +5,12 @@
  *   - game_value              V(D) = E_p log D(x) + E_q log(1 - D(x)), by summing over a grid;
  *                             at D* it is -log 4 + 2 JSD(p,q), so -log 4 for q = p  (theorem 1)
  *   - fit_discriminator       a small D trained against a q that stays
- *   - slopes                  the gradients the two losses send to the generator's points
+ *   - slopes                  the gradients of the two losses at the generator's points
  *   - toy_gan_step            both networks learning */
 #ifndef TOY_H
 #define TOY_H
 
-#include "gan.h"
+#include "../gan.h"
 #include "nn/optim.h"
 
 typedef struct {

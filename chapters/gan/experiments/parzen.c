@@ -1,8 +1,7 @@
 #include "parzen.h"
 
-#include "tensor/tensor.h"
-
 #include <math.h>
+#include <stdio.h>
 
 enum { ROWS = 100, WIDTHS = 10 };
 static const double two_pi = 6.28318530717958647692;
@@ -65,4 +64,21 @@ Parzen parzen_estimate(int d, int m, const real *samples, int nv, const real *va
     p.standard_error = sqrt(squares / nt / nt);
     arena_free(&arena);
     return p;
+}
+
+void report_parzen(const Fashion *data, int n, const real *samples, bool quiet, cJSON *metrics) {
+    const Images *test = &data->test;
+    int pixels = test->height * test->width;
+    int nv = data->validation.count < 1000 ? data->validation.count : 1000;
+    Arena arena = {0};
+    Parzen p = parzen_estimate(pixels, n, samples, nv,
+                               images_new(&arena, &data->validation, nv, 0, 1, NULL), test->count,
+                               images_new(&arena, test, test->count, 0, 1, NULL));
+    arena_free(&arena);
+    if (!quiet)
+        printf("\nParzen windows of width %.3f: %.1f +- %.1f nats per test image\n", p.sigma, p.mean,
+               p.standard_error);
+    json_number(metrics, "parzen_sigma", p.sigma);
+    json_number(metrics, "parzen_nats_per_image", p.mean);
+    json_number(metrics, "parzen_standard_error", p.standard_error);
 }
