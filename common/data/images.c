@@ -36,6 +36,35 @@ Images images_part(const Images *m, int first, int count) {
     return part;
 }
 
+Images images_pad(Arena *arena, const Images *m, int border) {
+    Images padded = *m;
+    size_t line = (size_t)(m->width * m->channels), rim = (size_t)(border * m->channels);
+    padded.height += 2 * border, padded.width += 2 * border;
+    size_t size = (size_t)padded.height * (line + 2 * rim);
+    uint8_t *pixels = arena_get(arena, (size_t)m->count * size);
+    memset(pixels, 0, (size_t)m->count * size);
+    for (size_t i = 0; i < (size_t)m->count; i++)
+        for (size_t row = 0; row < (size_t)m->height; row++)
+            memcpy(pixels + i * size + (row + (size_t)border) * (line + 2 * rim) + rim,
+                   m->pixels + (i * (size_t)m->height + row) * line, line);
+    padded.pixels = pixels;
+    return padded;
+}
+
+double images_variance(const Images *m) {
+    uint64_t times[256] = {0};
+    double mean = 0, square = 0;
+    size_t n = (size_t)m->count * (size_t)(m->height * m->width * m->channels);
+    for (size_t i = 0; i < n; i++) times[m->pixels[i]]++;
+    for (int k = 0; k < 256; k++) mean += (double)times[k] / (double)n * k / 255;
+    for (int k = 0; k < 256; k++) {
+        double d = k / 255.0 - mean;
+        square += (double)times[k] / (double)n * d * d;
+    }
+    if (!(square > 0)) fail("all pixels are the same in %d images", m->count);
+    return square;
+}
+
 /* In units of 1/size of an input pixel, output pixel i covers [i side, (i+1) side) and input pixel
  * j [j size, (j+1) size): all weights are whole numbers; those of one output add up to `side`. */
 static int overlap(int i, int j, int side, int size) {

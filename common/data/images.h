@@ -22,6 +22,13 @@ real *images_new(Arena *arena, const Images *m, int n, double low, double high, 
 /* `count` of them from number `first` on, in the same memory */
 Images images_part(const Images *m, int first, int count);
 
+/* The same with `border` black pixels on each side of every image, which are copied to the arena */
+Images images_pad(Arena *arena, const Images *m, int border);
+
+/* Variance of all numbers around one mean, as values in [0,1]. Ends the program with one line if it
+ * is 0: there is nothing to learn from such images. */
+double images_variance(const Images *m);
+
 /* A square of RGB pixels, `side` a side, lines `stride` bytes apart, to (size,size,3): each pixel
  * is the mean over the area it covers, rounded. Exact integer sums, so the same everywhere. A
  * smaller picture is enlarged by the same rule. */

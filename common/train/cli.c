@@ -362,6 +362,17 @@ bool cli_given(const Cli *c, const char *name) {
     return o->given;
 }
 
+Cli cli_before(const Cli *c, const char *name) {
+    Cli part = *c;
+    size_t n = (size_t)(find(c, name) - c->options);
+    Option *rows = calloc(n + 1, sizeof *rows);
+    if (!rows) fail("out of memory");
+    memcpy(rows, c->options, n * sizeof *rows);
+    part.options = rows, part.presets = NULL;
+    keep_text((char *)rows);
+    return part;
+}
+
 void cli_adopt(Cli *c, const char *path, const char *name, const char *value, bool resume) {
     Option *o = find(c, name);
     if (!o) die("cli_adopt: there is no option --%s", name);

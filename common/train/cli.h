@@ -23,7 +23,7 @@
  *   - cli_given       did the user write this option?
  *   - cli_applies     is it one of this command's?
  *   - cli_text        an option's value as text
- *   - cli_kept, cli_adopt   what a checkpoint remembers, and taking it over
+ *   - cli_kept, cli_adopt, cli_before   what a checkpoint remembers, and taking it over
  *
  * Values come from, weakest first: the default, the preset of --config, a checkpoint, the command
  * line. */
@@ -135,6 +135,10 @@ const char *cli_text(const Option *o, char text[static CLI_TEXT]);
 
 /* Does a checkpoint remember the option? */
 bool cli_kept(const Cli *c, const Option *o);
+
+/* The same command line with the options before `name` alone, and no presets: for weights that are to
+ * remember nothing of later stages, of which there may be several. Lasts as long as the program. */
+Cli cli_before(const Cli *c, const char *name);
 
 /* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept
  * is taken over, otherwise those of KEEP_MODEL; one the user gave otherwise ends the program (see

@@ -117,13 +117,32 @@ Run *run_start(Cli *cli, RunSettings settings) {
         save_number(s, (CheckpointNumber){arena_text(&r->arena, "log.%d.count", k),
                                           .i = &s->measured[k], .optional = true});
     }
-    if (settings.trained_on) {
-        char *sum = arena_get(&r->arena, SHA256_TEXT);
-        file_sha256(settings.trained_on, sum);
-        save_text(s, "trained_on", sum);
-    }
     s->start = seconds_now();
     return r;
+}
+
+static bool says_trained_on(const char *file, const char *sum) {
+    char *said = checkpoint_text(file, "trained_on");
+    bool same = !said || !strcmp(said, sum);
+    free(said);
+    return same;
+}
+
+bool weights_trained_on(const char *file, const char *path) {
+    char sum[SHA256_TEXT];
+    file_sha256(path, sum);
+    return says_trained_on(file, sum);
+}
+
+void run_trained_on(Run *r, const char *path) {
+    RunState *s = r->state;
+    s->trained_on = arena_get(&r->arena, SHA256_TEXT);
+    file_sha256(path, s->trained_on);
+    save_text(s, "trained_on", s->trained_on);
+    if (!r->resumed || says_trained_on(s->checkpoint, s->trained_on)) return;
+    fprintf(stderr, "%s: was trained on other weights than %s holds now; this stage starts anew\n",
+            s->checkpoint, path);
+    r->resumed = false;
 }
 
 /* ---- what is registered ---------------------------------------------------------------------- */
@@ -223,6 +242,14 @@ void loader_next(Loader *l) {
         l->labels[i] = l->images->labels[l->index[i]];
 }
 
+int *loader_rows(const Loader *l, Tape *t, int width, const int *table) {
+    size_t n = (size_t)width;
+    int *rows = arena_get(&t->arena, (size_t)l->size * n * sizeof *rows);
+    for (int i = 0; i < l->size; i++)
+        memcpy(rows + (size_t)i * n, table + (size_t)l->index[i] * n, n * sizeof *rows);
+    return rows;
+}
+
 Tensor *loader_images(Loader *l, Tape *t, double low, double high) {
     const Images *m = l->images;
     loader_next(l);
@@ -260,6 +287,11 @@ void run_fashion(Run *r, const Fashion *data) {
     for (int i = 0; i < 4; i++) run_data(r, fashion_files[i], data->file[i].sha256);
 }
 
+void run_image_set(Run *r, const ImageSet *data) {
+    if (data->is_fashion) run_fashion(r, &data->fashion);
+    else run_data(r, "data", data->captioned.source);
+}
+
 static double wall_seconds(const RunState *s) {
     return s->wall + seconds_now() - s->start;
 }
@@ -293,6 +325,7 @@ static void use_averages(RunState *s, bool use) {
 static void save_weights(const Run *r, Weights w) {
     const RunState *s = r->state;
     Checkpoint c = {.cli = w.cli ? w.cli : s->cli};
+    if (s->trained_on) c.texts[0] = (CheckpointText){"trained_on", s->trained_on};
     memcpy(c.params, w.params, sizeof w.params);
     for (CheckpointParams *p = c.params; p->params; p++)
         if (s->averaged && p->params == s->averaged->params) p->params = &r->state->ema.average;
@@ -324,8 +357,8 @@ static void begin(Run *r) {
     describe(r, "running");
     char *record_path = run_path(r, "run.json");
     AtomicFile record = json_file(record_path, s->record);
-    if (!r->resumed) run_folder_set_aside(s);     /* not earlier: a run that cannot start, for want
-                                                     of space, must lose nothing */
+    if (!r->resumed || r->step < total_steps(s))     /* not earlier: a run that cannot start, for */
+        run_folder_set_aside(s, r->resumed);         /* want of space, must lose nothing */
     runlog_commit(&s->log);
     file_commit(&record);
     free(path), free(record_path);

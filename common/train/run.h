@@ -24,7 +24,8 @@
  * checkpoint.safetensors (all that training needs), weights.safetensors (what is passed on), and
  * the chapter's pictures. A picture is drawn before the checkpoint of its step is saved, so that
  * whatever kills the program, a resumed run draws it again. Files of an earlier run are renamed,
- * never overwritten: log.csv.old, then log.csv.old2 ...
+ * never overwritten: log.csv.old, then log.csv.old2 ... A stage that is trained anew, or further, does
+ * the same with the files of later stages, which were trained on what it was.
  *
  * Ctrl-C, SIGTERM or SIGHUP: the step is finished and saved, and run_finish prints the command that
  * goes on. A second one ends the program at once. */
@@ -32,7 +33,7 @@
 #define RUN_H
 
 #include "data/batches.h"
-#include "data/fashion.h"
+#include "data/image_set.h"
 #include "nn/optimizer.h"
 #include "train/checkpoint.h"
 
@@ -43,7 +44,6 @@ typedef struct {
     /* where training has several stages, each a run of its own in the same folder */
     const char *stage;           /* starts its files' names: "prior-log.csv"; NULL: none */
     const char *later;           /* the stages that build on it: "prior", "top bottom"; or NULL */
-    const char *trained_on;      /* the file of weights this stage builds on; or NULL */
     const int *steps;            /* how many; NULL: --steps */
 } RunSettings;
 
@@ -59,6 +59,13 @@ typedef struct Run {
  * (a stage without one starts anew: it was not reached), and its options are taken over: build the
  * network after this. */
 Run *run_start(Cli *cli, RunSettings settings);
+
+/* A stage that builds on the weights in `path`: right after run_start. If the checkpoint was trained
+ * on others, the run says so and starts anew. Its checkpoint and weights remember what they were
+ * trained on. */
+void run_trained_on(Run *r, const char *path);
+/* Were the weights in `file` trained on those in `path`? Files that do not say are taken to be. */
+bool weights_trained_on(const char *file, const char *path);
 
 /* ---- what is trained and saved: everything belongs to the run, and goes with it ---------------- */
 
@@ -85,6 +92,8 @@ Loader *run_loader(Run *r, const Images *images);             /* --batch images 
 Loader *run_order(Run *r, int count, int batch);              /* numbers below count */
 void    loader_next(Loader *l);                               /* the next batch's index and labels */
 Tensor *loader_images(Loader *l, Tape *t, double low, double high);  /* and its images (B,H,W,C) */
+/* rows of a table (count,width) for this batch: (B,width), on the tape */
+int    *loader_rows(const Loader *l, Tape *t, int width, const int *table);
 
 /* What is passed on, in half precision: the averages where there are any. One file in --out, by
  * default weights.safetensors (of a stage: STAGE-weights.safetensors) with the first registered
@@ -102,6 +111,7 @@ void run_weights(Run *r, Weights w);
  * is given anew. */
 void run_data(Run *r, const char *name, const char *checksum);
 void run_fashion(Run *r, const Fashion *data);
+void run_image_set(Run *r, const ImageSet *data);
 void run_record(Run *r, const char *key, double value);       /* parameters, final scores */
 
 /* ---- the loop -------------------------------------------------------------------------------- */

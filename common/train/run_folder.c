@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/sha256.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -72,37 +71,22 @@ void run_folder_close(RunState *s) {
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
-/* Was the checkpoint trained on the weights that are there now? (One that does not say is taken to
- * be.) */
-static bool fits(const RunState *s) {
-    if (!s->settings.trained_on) return true;
-    char sum[SHA256_TEXT];
-    file_sha256(s->settings.trained_on, sum);
-    char *before = checkpoint_text(s->checkpoint, "trained_on");
-    bool same = !before || !strcmp(before, sum);
-    free(before);
-    return same;
-}
-
 bool run_folder_resumes(RunState *s) {
     bool there = access(s->checkpoint, F_OK) == 0;
     if (!there && !s->settings.stage)
         fail("%s: not found, so there is nothing to go on from; leave --resume out to start anew",
              s->checkpoint);
-    if (there && !fits(s)) {
-        fprintf(stderr, "%s: was trained on other weights than %s holds now; this stage starts "
-                        "anew\n", s->checkpoint, s->settings.trained_on);
-        return false;
-    }
     if (there) checkpoint_options(s->checkpoint, s->cli, true);
     return there;
 }
 
 /* ---- starting anew --------------------------------------------------------------------------- */
 
+enum { SAID = 1000 };
+
 /* FOLDER/NAME becomes FOLDER/NAME.old, or .old2 ... if there is one; what was renamed is added to
  * `said`. */
-static void set_aside(const char *folder, const char *name, char said[static 200]) {
+static void set_aside(const char *folder, const char *name, char said[static SAID]) {
     char *path = path_join(folder, name), *old = text_format("%s.old", path);
     for (int k = 2; access(path, F_OK) == 0 && access(old, F_OK) == 0; k++) {
         free(old);
@@ -110,12 +94,12 @@ static void set_aside(const char *folder, const char *name, char said[static 200
     }
     if (rename(path, old) == 0) {
         size_t n = strlen(said);
-        snprintf(said + n, 200 - n, "%s%s", n ? ", " : "", strrchr(old, '/') + 1);
+        snprintf(said + n, SAID - n, "%s%s", n ? ", " : "", strrchr(old, '/') + 1);
     }
     free(path), free(old);
 }
 
-static void set_stage_aside(const char *folder, const char *stage, char said[static 200]) {
+static void set_stage_aside(const char *folder, const char *stage, char said[static SAID]) {
     static const char *const files[] = {"checkpoint.safetensors", "log.csv", "run.json",
                                         "weights.safetensors"};
     for (int i = 0; i < 4; i++) {
@@ -125,12 +109,14 @@ static void set_stage_aside(const char *folder, const char *stage, char said[sta
     }
 }
 
-void run_folder_set_aside(RunState *s) {
-    char said[200] = "", *later = text_format("%s", s->settings.later ? s->settings.later : ""), *p;
-    set_stage_aside(s->folder, s->settings.stage ? s->settings.stage : "", said);
-    for (char *t = strtok_r(later, " ", &p); t; t = strtok_r(NULL, " ", &p))
+void run_folder_set_aside(RunState *s, bool goes_on) {
+    const char *stage = s->settings.stage, *stages = s->settings.later;
+    char said[SAID] = "", *later = text_format("%s", stages ? stages : ""), *rest;
+    if (!goes_on) set_stage_aside(s->folder, stage ? stage : "", said);
+    for (char *t = strtok_r(later, " ", &rest); t; t = strtok_r(NULL, " ", &rest))
         set_stage_aside(s->folder, t, said);
-    if (s->settings.stage) set_aside(s->folder, "weights.safetensors", said);   /* of all stages */
+    if (stage && (stages || !goes_on))       /* of all stages */
+        set_aside(s->folder, "weights.safetensors", said);
     if (*said) fprintf(stderr, "%s: an earlier run's files are kept as %s\n", s->folder, said);
     free(later);
 }

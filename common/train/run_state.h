@@ -23,6 +23,7 @@ typedef struct RunState {
     int params_count, optimizer_count, stream_count, loader_count, file_count;
     Ema ema;
     Optimizer *averaged;             /* whose weights `ema` averages; NULL: none */
+    char *trained_on;                /* the sum of the weights this stage builds on; or NULL */
     Checkpoint saved;                /* all of it */
     int saved_params, saved_numbers, saved_texts;
     /* the step under way */
@@ -44,8 +45,9 @@ typedef struct RunState {
 void run_folder_open(RunState *s);
 /* Is there a checkpoint to go on from? Takes its options over. */
 bool run_folder_resumes(RunState *s);
-/* renames what an earlier run has left, and says so */
-void run_folder_set_aside(RunState *s);
+/* Renames what an earlier run has left of this stage, unless it goes on, and of those that build on
+ * it; says so. */
+void run_folder_set_aside(RunState *s, bool goes_on);
 void run_folder_close(RunState *s);
 
 #endif
