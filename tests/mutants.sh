@@ -121,7 +121,7 @@ mutant chapters/iddpm/network.c iddpm-double 'C, true, x, answer' 'C, false, x, 
 mutant chapters/iddpm/network.c iddpm-double 'C, true, xt, answer' 'C, false, xt, answer'
 mutant chapters/vqvae/prior.c vqvae-double 'Tensor *v = moved(embedded, 1)' 'Tensor *v = embedded'
 mutant chapters/vqvae/prior.c vqvae-double 't_add(conv2d(&l->horizontal, h), linear(&l->across, v_sum));' 'conv2d(&l->horizontal, h);'
-mutant chapters/vqvae/prior.c vqvae-double 'keep(c, gated(l, v_sum, c->labels), c->v[k + 1], i, 0);' ''
+mutant chapters/vqvae/prior.c vqvae-double 'feature_map_put(&c->v[k + 1], gated(l, v_sum, c->labels), i, 0);' ''
 mutant chapters/vqvae/vqvae.c vqvae-double 't_scale(q->commitment_loss, beta)' 'q->commitment_loss'
 mutant chapters/vqvae/vqvae.c vqvae-double 'inside = -log(-expm1(-1 / scale))' 'inside = 0'
 mutant chapters/vqvae2/vqvae2.c vqvae2-double 'decoder(&v->dec_t, top)' 'decoder(&v->dec_t, t_detach(top))'

@@ -3,7 +3,6 @@
 #include "base/error.h"
 
 #include <math.h>
-#include <string.h>
 
 /* ---- network --------------------------------------------------------------------------------- */
 
@@ -109,44 +108,17 @@ double prior_nats(const Prior *p, int n, int H, int W, const int *codes, const i
 void prior_cache_start(PriorCache *c, const Prior *p, int n, int H, int W, const int *labels) {
     *c = (PriorCache){.prior = p, .n = n, .H = H, .W = W, .labels = labels,
                       .tape = {.no_grad = true}};
-    size_t C = (size_t)p->design.width, row = (size_t)n * (size_t)W * C, map = row * (size_t)H;
-    for (int i = 0; i <= p->design.layers; i++) {
-        c->v[i] = arena_get(&c->arena, map * sizeof(real));
-        c->h[i] = arena_get(&c->arena, map * sizeof(real));
-        k_fill(map, 0, c->v[i]);
-        k_fill(map, 0, c->h[i]);
-        if (i < p->design.layers) c->across[i] = arena_get(&c->arena, 2 * row * sizeof(real));
+    int C = p->design.width;
+    for (int k = 0; k <= p->design.layers; k++) {
+        c->v[k] = feature_map_new(&c->arena, n, H, W, C);
+        c->h[k] = feature_map_new(&c->arena, n, H, W, C);
+        if (k < p->design.layers) c->across[k] = feature_map_new(&c->arena, n, 1, W, 2 * C);
     }
 }
 
 void prior_cache_free(PriorCache *c) {
     arena_free(&c->arena);
     tape_free(&c->tape);
-}
-
-/* places (i..i+rows-1, j..j+columns-1) of a cached map (n,H,W,C) as a tensor; zeros outside it */
-static Tensor *window(PriorCache *c, const real *map, int i, int j, int rows, int columns) {
-    size_t C = (size_t)c->prior->design.width;
-    Tensor *x = t_input(&c->tape, NULL, SHAPE(c->n, rows, columns, (int)C));
-    int first = j < 0 ? 0 : j, last = j + columns < c->W ? j + columns : c->W;
-    k_fill(x->len, 0, x->x);
-    for (int b = 0; b < c->n; b++)
-        for (int r = 0; r < rows; r++) {
-            if (i + r < 0) continue;
-            size_t from = ((size_t)b * (size_t)c->H + (size_t)(i + r)) * (size_t)c->W;
-            size_t to = ((size_t)b * (size_t)rows + (size_t)r) * (size_t)columns;
-            memcpy(x->x + (to + (size_t)(first - j)) * C, map + (from + (size_t)first) * C,
-                   (size_t)(last - first) * C * sizeof(real));
-        }
-    return x;
-}
-
-/* x (n,1,columns,C) into places (i, j..j+columns-1) of a cached map */
-static void keep(PriorCache *c, const Tensor *x, real *map, int i, int j) {
-    size_t C = (size_t)c->prior->design.width;
-    k_copy_rows((size_t)c->n, (size_t)x->shape[2] * C, x->x, (size_t)x->shape[2] * C,
-                map + ((size_t)i * (size_t)c->W + (size_t)j) * C,
-                (size_t)c->H * (size_t)c->W * C, false);
 }
 
 /* a layer's convolution where its window has been cut out with its surroundings */
@@ -159,12 +131,11 @@ static void next_row(PriorCache *c, int i) {
     const Prior *p = c->prior;
     for (int k = 0; k < p->design.layers; k++) {
         const GatedLayer *l = &p->layer[k];
-        int half = half_kernel(k);
-        Tensor *around = window(c, c->v[k], i - half, -half, half + 1, c->W + 2 * half);
-        Tensor *v_sum = without_padding(&l->vertical, around);
-        Tensor *across = linear(&l->across, v_sum);
-        memcpy(c->across[k], across->x, across->len * sizeof(real));
-        keep(c, gated(l, v_sum, c->labels), c->v[k + 1], i, 0);
+        int half = half_kernel(k), columns = c->W + 2 * half;
+        Tensor *above = feature_map_window(&c->v[k], &c->tape, i - half, -half, half + 1, columns);
+        Tensor *v_sum = without_padding(&l->vertical, above);
+        feature_map_put(&c->across[k], linear(&l->across, v_sum), 0, 0);
+        feature_map_put(&c->v[k + 1], gated(l, v_sum, c->labels), i, 0);
     }
 }
 
@@ -174,13 +145,13 @@ static Tensor *next_place(PriorCache *c, int i, int j) {
     Tensor *h = NULL;
     for (int k = 0; k < p->design.layers; k++) {
         const GatedLayer *l = &p->layer[k];
-        int half = half_kernel(k), C = p->design.width;
-        Tensor *left = window(c, c->h[k], i, j - half, 1, half + 1);
-        Tensor *row = t_input(&c->tape, c->across[k], SHAPE(c->n, 1, c->W, 2 * C));
-        Tensor *h_sum = t_add(without_padding(&l->horizontal, left), t_slice(row, 2, j, 1));
+        int half = half_kernel(k);
+        Tensor *left = feature_map_window(&c->h[k], &c->tape, i, j - half, 1, half + 1);
+        Tensor *across = feature_map_window(&c->across[k], &c->tape, 0, j, 1, 1);
+        Tensor *h_sum = t_add(without_padding(&l->horizontal, left), across);
         Tensor *out = linear(&l->out, gated(l, h_sum, c->labels));
         h = k ? t_add(h, out) : out;
-        keep(c, h, c->h[k + 1], i, j);
+        feature_map_put(&c->h[k + 1], h, i, j);
     }
     return h;
 }
@@ -189,8 +160,8 @@ static Tensor *next_place(PriorCache *c, int i, int j) {
 static void take_code(PriorCache *c, const int *last) {
     int i = (c->next - 1) / c->W, j = (c->next - 1) % c->W;
     Tensor *e = prior_embed(c->prior, &c->tape, last, c->n, 1, 1);
-    if (i + 1 < c->H) keep(c, e, c->v[0], i + 1, j);
-    if (j + 1 < c->W) keep(c, e, c->h[0], i, j + 1);
+    if (i + 1 < c->H) feature_map_put(&c->v[0], e, i + 1, j);
+    if (j + 1 < c->W) feature_map_put(&c->h[0], e, i, j + 1);
 }
 
 Tensor *prior_next(PriorCache *c, const int *last) {

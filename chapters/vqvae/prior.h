@@ -17,6 +17,7 @@
 #ifndef PRIOR_H
 #define PRIOR_H
 
+#include "nn/feature_map.h"
 #include "nn/layers.h"
 
 enum { PRIOR_LAYERS_MOST = 32, PRIOR_KERNEL = 3, PRIOR_KERNEL_FIRST = 7 };
@@ -56,12 +57,12 @@ double prior_nats(const Prior *p, int n, int H, int W, const int *codes, const i
  * its first code is asked for, one place of the horizontal stack with each code. */
 typedef struct {
     const Prior *prior;
-    int n, H, W, next;           /* maps; their size; whose turn it is, in reading order */
+    int n, H, W, next;           /* maps; their size; which position is next, in reading order */
     const int *labels;           /* (n), must outlive the cache */
     Arena arena;
     Tape tape;
-    real *v[PRIOR_LAYERS_MOST + 1], *h[PRIOR_LAYERS_MOST + 1];   /* (n,H,W,C): what layer l reads */
-    real *across[PRIOR_LAYERS_MOST];                        /* (n,1,W,2C): of the present row */
+    FeatureMap v[PRIOR_LAYERS_MOST + 1], h[PRIOR_LAYERS_MOST + 1];   /* what layer l reads */
+    FeatureMap across[PRIOR_LAYERS_MOST];                   /* of the present row, 2C channels */
 } PriorCache;
 
 void prior_cache_start(PriorCache *c, const Prior *p, int n, int H, int W, const int *labels);

@@ -1,7 +1,7 @@
 /* test_vqvae.c — the published sizes, gradients, what straight-through means for a whole network,
  * causality, sampling against the full pass, likelihoods, a few images by heart, the program. */
-#include "codes.h"
 #include "data/fashion.h"
+#include "experiments/codes.h"
 #include "nn/optim.h"
 #include "prior.h"
 #include "programs.h"
@@ -162,7 +162,8 @@ Test(vqvae, the_loss_is_the_share_of_variance_lost_and_the_latent_terms) {
     cr_expect_float_eq(vqvae_loss(x, y, &q, 0.25, 0.25)->x[0], 4, 1e-6);
     tape_free(&t);
     const uint8_t bytes[4] = {0, 255, 255, 0};
-    cr_expect_float_eq(pixel_variance(4, bytes), 0.25, 1e-12);
+    const Images four = {.count = 4, .height = 1, .width = 1, .channels = 1, .pixels = bytes};
+    cr_expect_float_eq(images_variance(&four), 0.25, 1e-12);
 }
 
 /* encode_all and decode_all in pieces give what the network gives at once */
@@ -365,8 +366,9 @@ Test(vqvae, samples_have_the_models_probabilities) {
 static void eight_images(Design d, int *codes) {
     Fashion data = fashion_load(NULL);
     static real x[8 * PIXELS];
-    images_get(&data.train, 8, NULL, 0, 1, x, NULL);
-    double variance = pixel_variance(8 * PIXELS, data.train.pixels), error = 1;
+    Images eight = images_part(&data.train, 0, 8);
+    images_get(&eight, 8, NULL, 0, 1, x, NULL);
+    double variance = images_variance(&eight), error = 1;
     Params p = {.seed = 1};
     Vqvae v = vqvae_new(&p, d);
     Adam adam = {ADAM_DEFAULTS};
@@ -436,14 +438,15 @@ Test(vqvae, codes_are_projected_where_they_vary_most) {
     const int times[4] = {5, 2, 5, 0};
     memcpy(c.table->x, codes, sizeof codes);
     double places[8];
-    real rgb[12];
     double share = project_codes(&c, times, 2, places);
     cr_expect_float_eq(share, 1, 1e-9, "%g", share);
     cr_expect_float_eq(fabs(places[0]), 5, 1e-5);
     cr_expect_float_eq(fabs(places[2]), 0, 1e-5);
     cr_expect_float_eq(fabs(places[4] - places[0]), 10, 1e-5);
-    code_colours(&c, times, rgb);
+    Arena arena = {0};
+    const real *rgb = code_colours(&arena, &c, times);
     cr_expect_float_eq(fabs((double)(rgb[0] - rgb[6])), 1, 0.34, "the ends have other colours");
+    arena_free(&arena);
     params_free(&p);
 }
 

@@ -65,34 +65,18 @@ Tensor *vqvae_loss(Tensor *x, Tensor *rebuilt, const Quantised *q, double varian
     return q->codebook_loss ? t_add(loss, q->codebook_loss) : loss;
 }
 
-double pixel_variance(size_t n, const uint8_t *pixels) {
-    uint64_t times[256] = {0};
-    double mean = 0, square = 0;
-    for (size_t i = 0; i < n; i++) times[pixels[i]]++;
-    for (int k = 0; k < 256; k++) mean += (double)times[k] / (double)n * k / 255;
-    for (int k = 0; k < 256; k++) {
-        double d = k / 255.0 - mean;
-        square += (double)times[k] / (double)n * d * d;
-    }
-    return square;
-}
-
-/* ---- many pictures, no gradients ------------------------------------------------------------- */
+/* ---- many images, no gradients --------------------------------------------------------------- */
 
 enum { AT_ONCE = 256 };
-
-static int piece(int n, int i) {
-    return n - i < AT_ONCE ? n - i : AT_ONCE;
-}
 
 void encode_all(const Vqvae *v, int n, const real *x, int *codes) {
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
-        Tensor *images = t_input(&t, x + (size_t)i * PIXELS, SHAPE(piece(n, i), IMAGE, IMAGE, 1));
-        Tensor *z = encode(v, images);
-        k_nearest_rows(piece(n, i) * POSITIONS, v->design.dim, v->design.codes, z->x,
-                       v->book.table->x, codes + (size_t)i * POSITIONS);
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        Tensor *z = encode(v, t_input(&t, x + (size_t)i * PIXELS, SHAPE(B, IMAGE, IMAGE, 1)));
+        k_nearest_rows(B * POSITIONS, v->design.dim, v->design.codes, z->x, v->book.table->x,
+                       codes + (size_t)i * POSITIONS);
     }
     tape_free(&t);
 }
@@ -101,9 +85,9 @@ void decode_all(const Vqvae *v, int n, const int *codes, real *images) {
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
         const int *index = codes + (size_t)i * POSITIONS;
-        Tensor *z_q = codebook_lookup(&v->book, &t, index,
-                                      SHAPE(piece(n, i), MAP, MAP, v->design.dim));
+        Tensor *z_q = codebook_lookup(&v->book, &t, index, SHAPE(B, MAP, MAP, v->design.dim));
         Tensor *x = decode(v, z_q);
         k_clamp(x->len, x->x, 0, 1, images + (size_t)i * PIXELS);
     }

@@ -7,7 +7,6 @@
  *
  * Interface:
  *   - vqvae_new, encode, decode, vqvae_loss      the network and what it is trained by
- *   - pixel_variance                             what the reconstruction error is divided by
  *   - encode_all, decode_all                     many pictures, without gradients
  *   - observation_nats, fit_scale                -ln p(x|z_q), for a bound in bits per dimension */
 #ifndef VQVAE_H
@@ -53,10 +52,7 @@ Tensor *decode(const Vqvae *v, Tensor *z_q);          /* (B,7,7,D) -> (B,28,28,c
  * term is the share of it that is lost, and the same beta suits any data. */
 Tensor *vqvae_loss(Tensor *x, Tensor *rebuilt, const Quantised *q, double variance, double beta);
 
-/* of n bytes, as numbers in [0,1], around their mean */
-double pixel_variance(size_t n, const uint8_t *pixels);
-
-/* ---- n grey pictures in plain arrays --------------------------------------------------------- */
+/* ---- n grey images in plain arrays ----------------------------------------------------------- */
 
 void encode_all(const Vqvae *v, int n, const real *x, int *codes);           /* codes (n,49) */
 void decode_all(const Vqvae *v, int n, const int *codes, real *images);      /* clamped to [0,1] */

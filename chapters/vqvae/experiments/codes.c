@@ -1,9 +1,18 @@
 #include "codes.h"
 
+#include "../vqvae.h"
 #include "eval/eigen.h"
-#include "vqvae.h"
+#include "io/csv.h"
 
+#include <math.h>
 #include <string.h>
+
+int *times_chosen(Arena *arena, const Codebook *c, int n, const int *codes) {
+    int *times = arena_get(arena, (size_t)c->count * sizeof *times);
+    memset(times, 0, (size_t)c->count * sizeof *times);
+    codebook_count(n * POSITIONS, codes, times);
+    return times;
+}
 
 /* mean (D) and covariance (D,D) of the codes, each counted as often as it was chosen; all alike if
  * none ever was */
@@ -46,10 +55,10 @@ double project_codes(const Codebook *c, const int *times, int axes, double *plac
     return all > 0 ? kept / all : 1;
 }
 
-void code_colours(const Codebook *c, const int *times, real *rgb) {
+real *code_colours(Arena *arena, const Codebook *c, const int *times) {
     int K = c->count;
-    Arena arena = {0};
-    double *places = arena_get(&arena, 3 * (size_t)K * sizeof *places);
+    double *places = arena_get(arena, 3 * (size_t)K * sizeof *places);
+    real *rgb = arena_get(arena, 3 * (size_t)K * sizeof *rgb);
     project_codes(c, times, 3, places);
     for (int k = 0; k < K; k++)
         for (int axis = 0; axis < 3; axis++) {
@@ -57,7 +66,25 @@ void code_colours(const Codebook *c, const int *times, real *rgb) {
             for (int i = 0; i < K; i++) rank += places[3 * i + axis] < places[3 * k + axis];
             rgb[3 * k + axis] = (real)rank / (real)(K > 1 ? K - 1 : 1);
         }
+    return rgb;
+}
+
+double save_codebook(const char *folder, const Codebook *c, const int *times) {
+    Arena arena = {0};
+    double *plane = arena_get(&arena, 2 * (size_t)c->count * sizeof *plane);
+    double share = project_codes(c, times, 2, plane);
+    const real *rgb = code_colours(&arena, c, times);
+    AtomicFile f = csv_create(folder, "codebook.csv", "code,x,y,times,colour");
+    for (int k = 0; k < c->count; k++) {
+        int colour = 0;
+        for (int i = 0; i < 3; i++)
+            colour = colour * 256 + (int)lround(255 * (double)rgb[3 * k + i]);
+        fprintf(f.stream, "%d,%.5g,%.5g,%d,%d\n", k, plane[2 * k], plane[2 * k + 1], times[k],
+                colour);
+    }
+    file_commit(&f);
     arena_free(&arena);
+    return share;
 }
 
 void draw_maps(int n, const int *codes, const real *rgb, real *pictures) {
