@@ -63,6 +63,10 @@ mutant common/text/bpe.c bpe-float 'b->byte[1][(uint8_t)w.text[s->n - 1]]' 'b->b
 mutant common/text/words.c bpe-float 'return n > last ? n - last : n;' 'return n;'
 mutant common/text/words.c bpe-float "cased && !cased_follows(" "!cased_follows("
 mutant common/text/bpe_train.c bpe-float 'if (best.count < 2) break;' 'if (best.count < 1) break;'
+mutant common/data/wardrobe.c wardrobe-float 'scene_held_out(s) != wanted ||' 'false ||'
+mutant common/data/wardrobe.c wardrobe-float '[PART_VALIDATION] = &data->validation' '[PART_VALIDATION] = &data->train'
+mutant common/data/wardrobe_caption.c wardrobe-float '[ABOVE] = BELOW, [BELOW] = ABOVE' '[ABOVE] = ABOVE, [BELOW] = BELOW'
+mutant common/data/wardrobe_draw.c wardrobe-float 'if (!a || i < 0' 'if (i < 0'
 mutant common/kernels/simd.h functions-float 'TERMS(88.7228, 709.7827)' 'TERMS(88.722839, 709.782712893384)'
 mutant common/tensor/params.c tensor-float 'rng_new(s.params->seed, w->name)' 'rng_new(s.params->seed, "same")'
 mutant common/data/gsub.c emoji-float 'l->count >= n' 'l->count > n'

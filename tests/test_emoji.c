@@ -389,7 +389,32 @@ Test(emoji, mirror_images_are_held_out_with_their_originals) {
     cr_expect(!emoji_held_out("woman judges"));
 }
 
-/* the four questions above, of one set: drawing it takes the time */
+static int named(const Captioned *c, const char *name) {
+    int i = 0;
+    while (i < c->all.count && strcmp(c->all.captions[i], name)) i++;
+    cr_assert_lt(i, c->all.count, "%s", name);
+    return i;
+}
+
+/* Do captions get the words of their group that they lack, and no others? */
+static void groups_are_named(Captioned c) {
+    static const char *const rows[][2] = {
+        {"grapes", "grapes, food fruit"}, {"cat face", "cat face, animal mammal"},
+        {"flag: France", "flag: France, country"},
+        {"grinning face", "grinning face, smiling"}};
+    char text[EMOJI_CAPTION];
+    for (int i = 0; i < 4; i++) {
+        cr_expect_str_eq(emoji_caption(&c, named(&c, rows[i][0]), text), rows[i][1]);
+    }
+    for (int i = 0; i < c.all.count; i++) {
+        size_t n = strlen(c.all.captions[i]);
+        cr_assert(!strncmp(emoji_caption(&c, i, text), c.all.captions[i], n));
+        cr_assert(!text[n] || text[n] == ',');
+        cr_assert_lt(strlen(text), EMOJI_CAPTION - 1);
+    }
+}
+
+/* the questions above, of one set: drawing it takes the time */
 Test(emoji, the_set_is_right) {
     char *folder = temporary_folder();
     Captioned c = emoji_load(32, folder), d = emoji_load(64, folder);
@@ -397,6 +422,7 @@ Test(emoji, the_set_is_right) {
     held_out_is_new_but_its_parts_are_not(c);
     near_duplicates_are_in_one_part(c);
     sizes_agree(c, d);
+    groups_are_named(c);
     captioned_free(&c);
     captioned_free(&d);
 }

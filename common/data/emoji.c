@@ -7,9 +7,11 @@
 #include "kernels/kernels.h"
 #include "base/error.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* Counted up when the same sources shall give another file: older caches are then made anew. */
@@ -360,6 +362,32 @@ Captioned emoji_load_from(int size, const char *font, const char *names, const c
     sources_close(&s);
     free(path);
     return c;
+}
+
+/* Is the word, in any case, one of the text's? */
+static bool holds_word(const char *text, const char *word, size_t n) {
+    for (; *text; text++) {
+        if (!strncasecmp(text, word, n) && !isalpha((unsigned char)text[n])) return true;
+        while (isalpha((unsigned char)*text)) text++;
+        if (!*text) break;
+    }
+    return false;
+}
+
+char *emoji_caption(const Captioned *c, int i, char text[static EMOJI_CAPTION]) {
+    const char *name = c->all.captions[i], *word = c->class_name[c->all.labels[i]];
+    size_t used = (size_t)snprintf(text, EMOJI_CAPTION, "%s", name);
+    const char *between = ", ";
+    while (*word && used < EMOJI_CAPTION) {             /* "food-fruit" */
+        size_t n = strcspn(word, "-");
+        if (!holds_word(name, word, n)) {
+            used += (size_t)snprintf(text + used, EMOJI_CAPTION - used, "%s%.*s", between, (int)n,
+                                     word);
+            between = " ";
+        }
+        word += n + (word[n] == '-');
+    }
+    return text;
 }
 
 Captioned emoji_load(int size, const char *cache) {

@@ -26,6 +26,11 @@
  * was made from other files. cache NULL: EMOJI_CACHE. Fails with one line. */
 Captioned emoji_load(int size, const char *cache);
 
+/* The caption with words of its group that the name lacks: "grapes, food fruit". For training, beside
+ * the name alone, so that "fruit" is a word for all of them. Returns text. */
+enum { EMOJI_CAPTION = 200 };
+char *emoji_caption(const Captioned *c, int i, char text[static EMOJI_CAPTION]);
+
 /* The same from another font with bitmaps (CBDT), and another list in the form of emoji-test.txt */
 Captioned emoji_load_from(int size, const char *font, const char *names, const char *cache);
 

@@ -29,6 +29,10 @@ int  threads_get(void);      /* at the start: all processors this process may us
  * What the user has set stays. */
 void threads_sleep_when_waiting(char **argv);
 
+/* item(0..n-1, context), shared out among the threads; `nanoseconds`: what one takes, roughly. Items
+ * write to different places. For data that are made rather than computed. */
+void parallel_items(int n, double nanoseconds, void (*item)(int i, void *context), void *context);
+
 /* ---- gemm.c: matrix products ----------------------------------------------------------------- */
 
 /* c (m,n) = op(a) op(b) [+ bias (n), NULL for none] [+ c when add]

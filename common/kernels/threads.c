@@ -45,6 +45,11 @@ int thread_index(void) {
 #endif
 }
 
+void parallel_items(int n, double nanoseconds, void (*item)(int i, void *context), void *context) {
+    PARALLEL_FOR(n * nanoseconds)
+    for (int i = 0; i < n; i++) item(i, context);
+}
+
 static struct { real *memory; size_t count; } slots[SCRATCH_SLOTS];
 
 real *scratch(ScratchSlot slot, size_t count) {

@@ -82,7 +82,7 @@ static bool read_merge(Bpe *b, const Reader *r, Word line) {
     if (!read_part(b, r, (Word){line.text, n}, "first", &left)) return false;
     if (!read_part(b, r, (Word){space + 1, line.length - n - 1}, "second", &right)) return false;
     if (b->symbol[left].ends) return wrong(r, "its first part ends a word");
-    return bpe_add_merge(b, left, right) || wrong(r, "this merge stands in an earlier line already");
+    return bpe_add_merge(b, left, right) || wrong(r, "this merge stands in an earlier line");
 }
 
 static bool is_head(Word line) {

@@ -20,32 +20,29 @@ static bool can_be_seen(int byte) {
     return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
 }
 
-/* of the bytes below this one, how many can be seen, or cannot */
-static int count_below(int byte, bool seen) {
-    int n = 0;
-    for (int i = 0; i < byte; i++) n += can_be_seen(i) == seen;
-    return n;
+/* The n-th byte that cannot be seen: 0 to 32, 127 to 160, 173; and which one a byte is. */
+enum { UNSEEN = 68, SEEN = 256 - UNSEEN };
+
+static int nth_unseen(int n) {
+    return n < 33 ? n : n < UNSEEN - 1 ? n - 33 + 127 : 173;
+}
+
+static int place_among_unseen(int byte) {
+    return byte < 33 ? byte : byte < 173 ? byte - 127 + 33 : UNSEEN - 1;
 }
 
 int32_t bpe_letter(int byte) {
-    return can_be_seen(byte) ? byte : 256 + count_below(byte, false);
+    return can_be_seen(byte) ? byte : 256 + place_among_unseen(byte);
 }
 
 int bpe_nth_byte(int n) {
-    int seen = count_below(256, true);
-    for (int byte = 0; byte < 256; byte++) {
-        int place = can_be_seen(byte) ? count_below(byte, true) : seen + count_below(byte, false);
-        if (place == n) return byte;
-    }
-    die("bpe_nth_byte: %d", n);
+    if (n >= SEEN) return nth_unseen(n - SEEN);
+    return n < 94 ? 33 + n : n < 106 ? 161 + n - 94 : 174 + n - 106;
 }
 
 int bpe_byte(int32_t letter) {
-    if (letter < 256) return letter >= 0 && can_be_seen(letter) ? letter : -1;
-    for (int byte = 0; byte < 256; byte++) {
-        if (!can_be_seen(byte) && bpe_letter(byte) == letter) return byte;
-    }
-    return -1;
+    if (letter >= 256 && letter < 256 + UNSEEN) return nth_unseen(letter - 256);
+    return letter >= 0 && letter < 256 && can_be_seen(letter) ? letter : -1;
 }
 
 void bpe_spell(const Symbol *s, Buffer *out) {

@@ -109,8 +109,10 @@ static Frequency most_frequent(const Lexicon *l, Frequency *table, size_t mask) 
         for (int k = 0; k + 1 < e->symbols; k++) {
             uint64_t left = (uint32_t)e->symbol[k], right = (uint32_t)e->symbol[k + 1];
             size_t at = (left << 32 | right) * 0x9E3779B97F4A7C15 >> 32 & mask;
-            while (table[at].count && (table[at].left != (int)left || table[at].right != (int)right))
+            while (table[at].count &&
+                   (table[at].left != (int)left || table[at].right != (int)right)) {
                 at = (at + 1) & mask;
+            }
             table[at].left = (int)left, table[at].right = (int)right;
             table[at].count += e->count;
         }

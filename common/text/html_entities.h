@@ -1,4 +1,5 @@
-/* html_entities.h — HTML's named characters: name, text, name, text, in strcmp's order. Written by make_tables.py. */
+/* html_entities.h — HTML's named characters: name, text, name, text, in strcmp's order.
+ * Written by make_tables.py. */
 #ifndef HTML_ENTITIES_H
 #define HTML_ENTITIES_H
 

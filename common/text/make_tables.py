@@ -74,7 +74,7 @@ def c_table(name, table):
 def write(path, about, text):
     guard = path.upper().replace(".", "_")
     with open(path, "w", encoding="utf-8") as f:
-        f.write("/* %s — %s Written by make_tables.py. */\n#ifndef %s\n#define %s\n\n"
+        f.write("/* %s — %s\n * Written by make_tables.py. */\n#ifndef %s\n#define %s\n\n"
                 "#include <stdint.h>\n\n%s\n#endif\n" % (path, about, guard, guard, text))
 
 

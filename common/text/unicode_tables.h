@@ -1,4 +1,5 @@
-/* unicode_tables.h — properties of Unicode 15's code points. Written by make_tables.py. */
+/* unicode_tables.h — properties of Unicode 15's code points.
+ * Written by make_tables.py. */
 #ifndef UNICODE_TABLES_H
 #define UNICODE_TABLES_H
 

@@ -3,8 +3,8 @@
  *
  *   - text_clean      CLIP's: HTML references resolved twice, white space collapsed, lower case
  *   - word_next       the next match of the official pattern,
- *                       CLIP:  <|startoftext|> | <|endoftext|> | 's | 't | 're | 've | 'm | 'll | 'd
- *                              | letters | one number | anything else but white space
+ *                       CLIP:  <|startoftext|> | <|endoftext|> | 's | 't | 're | 've | 'm | 'll
+ *                              | 'd | letters | one number | anything else but white space
  *                       GPT-2: 's ... 'd | ?letters | ?numbers | ?anything else | white space,
  *                              where ? is a space that belongs to the word after it
  *

@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     if (!length) return 0;
     BpeStyle style = *bytes % 2 ? BPE_CLIP : BPE_GPT2;
     bytes++, length--;
-    Word merges = cut(&bytes, &length), text = cut(&bytes, &length), json = {(const char *)bytes, length};
+    Word merges = cut(&bytes, &length), text = cut(&bytes, &length);
+    Word json = {(const char *)bytes, length};
     if (!bpe_parse(&b, style, merges.text, merges.length, message)) {
         check_message(message);
         return 0;

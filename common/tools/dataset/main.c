@@ -1,4 +1,5 @@
 /* dataset — builds the captioned pictures, or reads a user's own, and shows what there is. */
+#include "wardrobe.h"
 #include "data/emoji.h"
 #include "data/folder.h"
 #include "train/program.h"
@@ -13,21 +14,30 @@
 static struct {
     const char *size, *out, *data;
     int pictures;
-} o = {.size = "32", .out = EMOJI_CACHE};
+    WardrobeOptions wardrobe;
+} o = {.size = "32", .out = EMOJI_CACHE, .wardrobe = {.count = 48, .part = "train", .seed = 1}};
 
 static Option options[] = {
     {"size", 0, .s = &o.size, .choices = "32|64|128", .help = "pixels a side"},
     {"out", 'o', .s = &o.out, .meta = "DIR", .help = "where results go"},
-    {"data", 'd', .s = &o.data, .meta = "DIR", .only = "folder",
-     .help = "PNG and JPEG files with a captions.txt, or a folder for each class"},
+    {"data", 'd', .s = &o.data, .meta = "DIR", .only = "folder wardrobe",
+     .help = "folder: PNG and JPEG files with a captions.txt, or a folder for each class; "
+             "wardrobe: garments (default: Fashion-MNIST)"},
+    {"count", 'n', .i = &o.wardrobe.count, .min = 1, .max = 1e6, .meta = "N", .only = "wardrobe",
+     .help = "scenes to write"},
+    {"part", 0, .s = &o.wardrobe.part, .choices = "train|validation|test|held-out",
+     .only = "wardrobe", .help = "of the scenes"},
+    {"seed", 's', .u = &o.wardrobe.seed, .meta = "N", .only = "wardrobe", .help = "of the scenes"},
     {"pictures", 0, .i = &o.pictures, .min = 0, .max = 1e6, .meta = "N",
      .help = "on the contact sheet, chosen evenly; 0: all"},
     {0}};
 
-static int emoji(void), folder(void);
+static int emoji(void), folder(void), wardrobe(void);
 static const Command commands[] = {
     {"emoji", "build the 3,655 emoji of one size, and a contact sheet of all", emoji},
     {"folder", "read the pictures in --data and draw a contact sheet", folder},
+    {"wardrobe", "write scenes of coloured garments as PNG files, captions.txt and a sheet",
+     wardrobe},
     {0}};
 
 static Cli cli = {.program = "dataset",
@@ -120,6 +130,14 @@ static int folder(void) {
     if (!o.data) usage_error("folder needs --data DIR");
     folder_create(o.out);
     return show(folder_load(o.data, atoi(o.size)));
+}
+
+static int wardrobe(void) {
+    o.wardrobe.size = cli_given(&cli, "size") ? atoi(o.size) : 64;
+    if (o.wardrobe.size == 128) usage_error("wardrobe: --size is 32 or 64");
+    o.wardrobe.out = cli_given(&cli, "out") ? o.out : "build/wardrobe";
+    o.wardrobe.data = o.data;
+    return write_wardrobe(&o.wardrobe, cli.line);
 }
 
 int main(int argc, char **argv) {

@@ -2,8 +2,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/emoji.h"
+#include "data/wardrobe.h"
 #include "text/bpe.h"
-#include "train/cli.h"
+#include "train/program.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,15 +38,16 @@ static Option options[] = {
      .help = "merges, if so many pairs occur twice"},
     {"style", 0, .s = &o.style, .choices = "clip|gpt2", .only = "train",
      .help = "clip: lower case, words that end in </w>; gpt2: every byte as it is"},
-    {"seed", 's', .u = &o.seed, .meta = "N", .help = "of the dropout"},
+    {"seed", 's', .u = &o.seed, .meta = "N", .help = "of the dropout, and of scenes to train on"},
     {"out", 'o', .s = &o.out, .meta = "FILE", .only = "train", .help = "where the merges go"},
     {0}};
 
+static int train(void), encode(void), decode(void), info(void);
 static const Command commands[] = {
-    {"train", "learn merges from captions, write them to --out"},
-    {"encode", "print the ids of a text"},
-    {"decode", "print the text of ids"},
-    {"info", "print the size of an encoding"},
+    {"train", "learn merges from captions, write them to --out", train},
+    {"encode", "print the ids of a text", encode},
+    {"decode", "print the text of ids", decode},
+    {"info", "print the size of an encoding", info},
     {0}};
 
 static Cli cli = {.program = "tokenizer",
@@ -113,6 +115,20 @@ static void each_line(const Bpe *b, bool encode, const char *given) {
     free(line);
 }
 
+static int encode(void) {
+    Bpe b = load();
+    each_line(&b, true, o.text);
+    bpe_free(&b);
+    return 0;
+}
+
+static int decode(void) {
+    Bpe b = load();
+    each_line(&b, false, o.ids);
+    bpe_free(&b);
+    return 0;
+}
+
 /* ---- train ----------------------------------------------------------------------------------- */
 
 /* Texts to train on; `memory` holds those that are ours. */
@@ -146,15 +162,28 @@ static Bpe train_on(const Texts *t) {
     return bpe_train(strcmp(o.style, "clip") ? BPE_GPT2 : BPE_CLIP, t->count, t->text, o.count);
 }
 
+/* Training captions alone: what is held out and what is tested with must not shape the merges. */
 static Bpe train_on_sets(Texts *t) {
+    enum { SCENES = 20000, ROOM = 200 };
+    _Static_assert((int)ROOM >= (int)EMOJI_CAPTION && (int)ROOM >= (int)SCENE_CAPTION, "too small");
     Captioned emoji = emoji_load(32, NULL);
-    for (int i = 0; i < emoji.train.count; i++) add(t, emoji.train.captions[i]);
+    Fashion fashion = fashion_load(NULL);
+    Wardrobe w = wardrobe_open(&fashion, 64);
+    char *to = t->memory = malloc((SCENES + (size_t)emoji.train.count) * ROOM);
+    if (!to) fail("out of memory: %d captions", SCENES + emoji.train.count);
+    for (int i = 0; i < emoji.train.count; i++, to += ROOM) add(t, emoji_caption(&emoji, i, to));
+    for (int i = 0; i < SCENES; i++, to += ROOM) {
+        Scene s = wardrobe_scene(&w, PART_TRAIN, o.seed, (uint64_t)i);
+        add(t, scene_caption(&s, to));
+    }
     Bpe b = train_on(t);
+    wardrobe_free(&w);
+    fashion_free(&fashion);
     captioned_free(&emoji);
     return b;
 }
 
-static void train(void) {
+static int train(void) {
     Texts t = {0};
     if (o.captions) lines_of(&t, o.captions);
     Bpe b = o.captions ? train_on(&t) : train_on_sets(&t);
@@ -167,29 +196,22 @@ static void train(void) {
     bpe_free(&b);
     free(t.text);
     free(t.memory);
+    return 0;
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static void info(const Bpe *b) {
-    printf("%s's style, %d merges, ids 0 to %d", b->style == BPE_CLIP ? "CLIP" : "GPT-2", b->merges,
-           b->size - 1);
-    if (b->start >= 0) printf(", start of text %d", b->start);
-    if (b->end >= 0) printf(", end of text %d", b->end);
+static int info(void) {
+    Bpe b = load();
+    printf("%s's style, %d merges, ids 0 to %d", b.style == BPE_CLIP ? "CLIP" : "GPT-2", b.merges,
+           b.size - 1);
+    if (b.start >= 0) printf(", start of text %d", b.start);
+    if (b.end >= 0) printf(", end of text %d", b.end);
     printf("\n");
+    bpe_free(&b);
+    return 0;
 }
 
 int main(int argc, char **argv) {
-    cli_parse(&cli, argc, argv);
-    if (!strcmp(cli.command, "train")) {
-        train();
-    } else {
-        Bpe b = load();
-        if (!strcmp(cli.command, "info")) info(&b);
-        else each_line(&b, !strcmp(cli.command, "encode"),
-                       !strcmp(cli.command, "encode") ? o.text : o.ids);
-        bpe_free(&b);
-    }
-    if (fflush(stdout) || ferror(stdout)) fail("standard output: cannot be written");
-    return 0;
+    return program_main(&cli, argc, argv);
 }

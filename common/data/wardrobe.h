@@ -1,0 +1,97 @@
+/* wardrobe.h — captioned scenes without end: one or two garments of Fashion-MNIST, each in one of
+ * ten colours, on near-white ground. "an orange coat above a blue bag".
+ *
+ * A scene is a function of (part, seed, index) alone, made when it is asked for, byte by byte the
+ * same on every machine and for any number of threads. Its caption, boxes, map and mask are known
+ * exactly, so what a model draws for a caption can be measured.
+ *
+ * Parts, as in captioned.h. Training scenes show training garments, validation scenes those for
+ * validation, the other two test garments. Some combinations are held out: no scene of the first
+ * three parts shows them, each scene of the fourth shows one.
+ *   - ten pairs of class and colour, each class and each colour in one of them ("a red pullover");
+ *     training shows each of these classes and colours in all its other pairs
+ *   - six ordered pairs of classes side by side, and six one above the other ("a coat to the left
+ *     of a bag"); training shows them the other way round, and in the other direction
+ *
+ * Interface:
+ *   - wardrobe_open, wardrobe_free
+ *   - wardrobe_get                   scenes first..first+n-1: pictures, scenes, maps, masks
+ *   - wardrobe_scene                 what one of them shows, without drawing it
+ *   - scene_caption, scene_parse     scenes to captions, and back
+ *   - wardrobe_draw                  a scene of the caller's own, as for calibration */
+#ifndef WARDROBE_H
+#define WARDROBE_H
+
+#include "data/captioned.h"
+#include "data/fashion.h"
+
+enum { WARDROBE_CLASSES = 10, WARDROBE_COLOURS = 10, SCENE_CAPTION = 100, SCENE_GARMENTS = 2,
+       SCENE_LABELS = 1 + WARDROBE_CLASSES };       /* of a map: the ground, the classes */
+
+extern const char *const wardrobe_class[WARDROBE_CLASSES];       /* "T-shirt", "trousers", ... */
+extern const char *const wardrobe_colour[WARDROBE_COLOURS];      /* "red", "orange", ... */
+
+/* of the first garment to the second */
+typedef enum { ALONE, LEFT_OF, ABOVE, RIGHT_OF, BELOW, RELATIONS } Relation;
+
+typedef struct {
+    int class, colour;
+    int image;                        /* its number in the part's images of Fashion-MNIST */
+    int side, top, left;              /* the square it is drawn in, pixels */
+    /* the smallest rectangle that holds all of its pixels: filled when it is drawn */
+    struct { int top, left, height, width; } box;
+} Garment;
+
+typedef enum { HELD_NOTHING, HELD_COLOUR, HELD_RELATION } HeldOut;
+
+typedef struct {
+    int count;                        /* garments: 1 or 2, in the caption's order */
+    Garment garment[SCENE_GARMENTS];
+    Relation relation;
+    int wording;                      /* which of several ways to say it */
+    uint8_t ground[3];                /* its colour */
+    HeldOut held_out;
+} Scene;
+
+typedef struct {
+    int size;                         /* 64: one or two garments; 32: one */
+    const Images *garments[PARTS];
+    int *by_class[PARTS];             /* numbers of images, class after class */
+    int start[PARTS][WARDROBE_CLASSES + 1];
+} Wardrobe;
+
+/* `data` must outlive it, and hold every class in every part: else fails with one line. */
+Wardrobe wardrobe_open(const Fashion *data, int size);
+void     wardrobe_free(Wardrobe *w);
+
+/* where scenes go; NULL: not wanted */
+typedef struct {
+    real *images;                     /* (n,size,size,3), byte 0 as `low`, 255 as `high` */
+    double low, high;
+    uint8_t *pixels;                  /* (n,size,size,3), the bytes themselves */
+    Scene *scenes;                    /* (n) */
+    uint8_t *map;                     /* (n,size,size): 0 the ground, 1 + class of a garment */
+    uint8_t *mask;                    /* (n,size,size): 0 the ground, 1, 2: which garment */
+} SceneBatch;
+
+void wardrobe_get(const Wardrobe *w, Part part, uint64_t seed, uint64_t first, int n,
+                  const SceneBatch *out);
+Scene wardrobe_scene(const Wardrobe *w, Part part, uint64_t seed, uint64_t index);
+/* draws it with garments of `part` and fills its boxes; pixels (size,size,3), map, mask (size,size)
+ * or NULL */
+void wardrobe_draw(const Wardrobe *w, Part part, Scene *s, uint8_t *pixels, uint8_t *map,
+                   uint8_t *mask);
+
+/* "a pair of purple trousers below a red bag"; returns text */
+char *scene_caption(const Scene *s, char text[static SCENE_CAPTION]);
+/* Classes, colours, relation and wording of a caption; false: it is none of ours. */
+bool scene_parse(const char *caption, Scene *s);
+/* What the scene shows that training never does. */
+HeldOut scene_held_out(const Scene *s);
+bool held_out_colour(int class, int colour);
+/* for LEFT_OF and ABOVE; the other two are these with the garments exchanged */
+bool held_out_relation(Relation r, int first_class, int second_class);
+/* the same scene told from the other garment: "above" becomes "below" */
+Scene scene_exchanged(Scene s);
+
+#endif
