@@ -232,7 +232,26 @@ Test(data, fashion_refuses_folders_that_do_not_fit) {
     expect_stop(1, "has 19 labels for 20 images", fashion_load_it, folder);
     n = make_idx(bytes, 1, (uint32_t[]){20}, 20, 11);
     put_file(folder, fashion_files[1], bytes, n, false);
-    expect_stop(1, "label 10 is 10, 0 to 9 is expected", fashion_load_it, folder);
+    expect_stop(1, "has 11 classes, labels 0 to 10; here 10 are known", fashion_load_it, folder);
+}
+
+/* EMNIST: are more classes counted where any number will do, and refused where ten are known? */
+Test(data, fashion_counts_classes) {
+    uint8_t bytes[300];
+    char *folder = small_set(20, false);
+    size_t n = make_idx(bytes, 1, (uint32_t[]){20}, 20, 27);
+    bytes[n - 1] = 46;
+    put_file(folder, fashion_files[1], bytes, n, false);
+    Fashion f = fashion_load_any(folder);
+    cr_assert_eq(f.classes, 47);
+    cr_assert_str_eq(f.class_names[46], "46");
+    cr_assert_str_eq(f.class_names[255], "255");
+    fashion_need_classes(&f, 47);
+    fashion_free(&f);
+    expect_stop(1, "has 47 classes, labels 0 to 46; here 10 are known", fashion_load_it, folder);
+    f = fashion_load_any(NULL);
+    cr_assert(f.classes == 10 && f.standard && !strcmp(f.class_names[9], "Ankle boot"));
+    fashion_free(&f);
 }
 
 /* do bytes become values of the stated range, in the order asked for? */

@@ -178,7 +178,7 @@ Test(io, safetensors_refuses_hostile_headers, .timeout = 20) {
         memcpy(bytes, &n, 8);
         memset(bytes + 8, ' ', most);
         size_t at = 8 + (size_t)sprintf((char *)bytes + 8, "{\"x\":%s", k == 2 ? "{" : "[");
-        for (size_t i = 0; at < most; i++) at = (size_t)(stpcpy((char *)bytes + at, parts[k]) - (char *)bytes);
+        while (at < most) at = (size_t)(stpcpy((char *)bytes + at, parts[k]) - (char *)bytes);
         cr_assert_not(safetensors_parse(&s, bytes, 8 + most, message));
         cr_expect(strstr(message, "holds more than 1500000 values"), "%zu: %s", k, message);
     }
@@ -330,6 +330,23 @@ Test(io, pictures_decode_to_the_pixels_meant) {
     cr_assert_eq(p[0], 128, "the gap is grey");
     stbi_image_free(p);
     free(png);
+}
+
+static void draw_too_many(void *size) {
+    const int *s = size;
+    real x = 0;
+    size_t n;
+    picture_encode(&x, (Grid){.count = s[0], .height = s[1], .width = s[1], .channels = 3,
+                              .columns = s[2], .high = 1}, NULL, &n);
+}
+
+/* Is a picture refused, before its images are looked at, whose bytes stb_image_write cannot count? */
+Test(io, pictures_of_too_many_bytes_are_refused) {
+    static const int sizes[][3] = {{44000, 128, 64}, {172000, 64, 0}, {2000000000, 32, 1},
+                                   {1, 30000, 1}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        expect_stop(1, "more than 2000000000 bytes; choose fewer", draw_too_many,
+                    (void *)sizes[i]);
 }
 
 /* are colours kept in order, and odd numbers of images laid out? */

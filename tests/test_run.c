@@ -374,6 +374,23 @@ Test(run, drops_rows_beyond_the_checkpoint) {
     free(path);
 }
 
+/* is a log read that a spreadsheet saved, with its ends of lines, and written with ours? */
+Test(run, goes_on_from_a_log_with_other_ends_of_lines) {
+    char log[1000];
+    new_folder();
+    parse("train");
+    char *path = path_join(folder, "log.csv");
+    put_text("log.csv", "step,seconds,loss\r\n1,0.1,5\r\n2,0.25,4\r\n4,0.5,2\r\n");
+    RunLog l = runlog_open(path, "loss", true, 3);
+    runlog_commit(&l);
+    runlog_row(&l, 4, 0.6, 1, (double[]){7});
+    runlog_close(&l);
+    cr_assert_null(strchr(text_of("log.csv"), '\r'));
+    without_seconds(text_of("log.csv"), log);
+    cr_assert_str_eq(log, "step,loss\n1,5\n2,4\n4,7\n");
+    free(path);
+}
+
 static void open_log(void *path) {
     runlog_open(path, "loss,kl", true, 3);
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS, SIDE = 28, CLASSES = 10 };
+enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS, SIDE = 28, CLASSES = 10,
+       CLASSES_MAX = 256 };
 
 const char *const fashion_files[4] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                       "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
@@ -23,7 +24,17 @@ static const char *const published[4] = {
 static const char *const fashion_names[CLASSES] = {
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
-static const char *const numbers[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+/* "0", "1", ...: what other classes are called */
+static const char *const *numbers(void) {
+    static char text[CLASSES_MAX][4];
+    static const char *names[CLASSES_MAX];
+    for (int k = 0; k < CLASSES_MAX && !names[CLASSES_MAX - 1]; k++) {
+        snprintf(text[k], sizeof text[k], "%d", k);
+        names[k] = text[k];
+    }
+    return names;
+}
 
 /* FOLDER/NAME or FOLDER/NAME.gz, whichever is there; to be freed */
 static char *find_file(const char *folder, const char *name, bool given) {
@@ -41,7 +52,7 @@ static char *find_file(const char *folder, const char *name, bool given) {
     return has_plain ? plain : gz;
 }
 
-/* images: (n,28,28); labels: (n), each below 10, as many as there are images */
+/* images: (n,28,28); labels: (n), as many as there are images */
 static void check_images(const Idx *m, const char *path) {
     if (m->rank != 3) fail("%s: has %d axes, images have 3: number, rows, columns", path, m->rank);
     if (m->shape[1] != SIDE || m->shape[2] != SIDE) {
@@ -55,11 +66,14 @@ static void check_labels(const Idx *l, const Idx *images, const char *path) {
     if (l->shape[0] != images->shape[0]) {
         fail("%s: has %d labels for %d images", path, l->shape[0], images->shape[0]);
     }
-    for (size_t i = 0; i < l->len; i++) {
-        if (l->data[i] >= CLASSES) {
-            fail("%s: label %zu is %d, 0 to %d is expected", path, i, l->data[i], CLASSES - 1);
-        }
-    }
+}
+
+static int count_classes(const Fashion *f) {
+    int classes = CLASSES;
+    for (int k = TRAIN_LABELS; k <= TEST_LABELS; k += TEST_LABELS - TRAIN_LABELS)
+        for (size_t i = 0; i < f->file[k].len; i++)
+            if (f->file[k].data[i] >= classes) classes = f->file[k].data[i] + 1;
+    return classes;
 }
 
 /* one file: opened, checked, compared with the published one */
@@ -84,16 +98,32 @@ static Images part(const Idx *images, const Idx *labels, int first, int count) {
                     .labels = labels->data + first};
 }
 
-Fashion fashion_load(const char *folder) {
-    Fashion f = {.classes = CLASSES, .standard = true};
-    for (int k = 0; k < 4; k++) load_file(&f, k, folder ? folder : FASHION_FOLDER, folder != NULL);
+void fashion_need_classes(const Fashion *f, int known) {
+    if (f->classes > known)
+        fail("%s: has %d classes, labels 0 to %d; here %d are known", f->folder, f->classes,
+             f->classes - 1, known);
+}
+
+static Fashion load(const char *folder, int known_classes) {
+    Fashion f = {.standard = true, .folder = folder ? folder : FASHION_FOLDER};
+    for (int k = 0; k < 4; k++) load_file(&f, k, f.folder, folder != NULL);
+    f.classes = count_classes(&f);
+    f.class_names = f.standard ? fashion_names : numbers();
+    fashion_need_classes(&f, known_classes);
     if (!f.standard) notice("note: %s is not the published Fashion-MNIST", folder);
-    f.class_names = f.standard ? fashion_names : numbers;
     int n = f.file[TRAIN_IMAGES].shape[0], held_out = n < 50000 ? n / 10 : 5000;
     f.train = part(&f.file[TRAIN_IMAGES], &f.file[TRAIN_LABELS], 0, n - held_out);
     f.validation = part(&f.file[TRAIN_IMAGES], &f.file[TRAIN_LABELS], n - held_out, held_out);
     f.test = part(&f.file[TEST_IMAGES], &f.file[TEST_LABELS], 0, f.file[TEST_IMAGES].shape[0]);
     return f;
+}
+
+Fashion fashion_load(const char *folder) {
+    return load(folder, CLASSES);
+}
+
+Fashion fashion_load_any(const char *folder) {
+    return load(folder, CLASSES_MAX);
 }
 
 Fashion fashion_load_least(const char *folder, int training, int testing) {

@@ -106,6 +106,7 @@ ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, 
     const Fashion *data = j->data;
     if (n > data->test.count) die("score_sheet: %d pictures, %d test images", n, data->test.count);
     ScoreSheet s = {.n = n, .reference = data->train.count, .class_names = data->class_names};
+    if (data->classes > SCORE_CLASSES) labels = NULL;     /* of which the classifier knows nothing */
     Arena arena = {0};
     real *other = arena_get(&arena, (size_t)n * SCORE_PIXELS * sizeof *other);
     int *other_labels = arena_get(&arena, (size_t)n * sizeof *other_labels);

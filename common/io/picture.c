@@ -28,6 +28,9 @@ static unsigned char *pack(unsigned char *bytes, int n, int *packed_n, int quali
 
 /* ---- pixels ---------------------------------------------------------------------------------- */
 
+/* stb_image_write counts bytes in an int; packed they may be a few more */
+enum { BYTES_MAX = 2000000000 };
+
 /* the picture that a grid makes, in bytes */
 typedef struct {
     int columns, image_height, cell_height, cell_width, gap, height, width;
@@ -50,8 +53,13 @@ static Layout layout(Grid g) {
     Layout l = {.columns = columns, .gap = gap, .image_height = g.height * g.enlarge,
                 .cell_width = g.width * g.enlarge};
     l.cell_height = l.image_height + caption_height(g);
-    l.height = rows * (l.cell_height + gap) + gap;
-    l.width = columns * (l.cell_width + gap) + gap;
+    int64_t height = (int64_t)rows * (l.cell_height + gap) + gap,
+            width = (int64_t)columns * (l.cell_width + gap) + gap;
+    if (height > BYTES_MAX || width > BYTES_MAX || height * (width * g.channels + 1) > BYTES_MAX)
+        fail("a picture of %d images would have %lldx%lld pixels, more than %d bytes; choose fewer",
+             g.count, (long long)width, (long long)height, BYTES_MAX);
+    l.height = (int)height;
+    l.width = (int)width;
     return l;
 }
 

@@ -16,7 +16,8 @@ typedef struct {
     const char *const *captions;          /* a text under each image; NULL: none (lettering.h) */
 } Grid;
 
-/* Atomic; fails with one line. parameters: Cli.line, or NULL. Values that are not numbers are drawn
+/* Atomic; fails with one line, also if the picture would have more than 2,000,000,000 bytes before it
+ * is packed. parameters: Cli.line, or NULL. Values that are not numbers are drawn
  * red (white if grey) so that they are seen. */
 void picture_save(const char *path, const real *images, Grid g, const char *parameters);
 

@@ -22,6 +22,11 @@ static int64_t row_step(const char *row, int commas, double *seconds) {
     return step;
 }
 
+/* length of a line without its end, "\n", or "\r\n" if a spreadsheet saved it */
+static size_t without_end(const char *line, size_t n) {
+    return n > 1 && line[n - 2] == '\r' ? n - 2 : n - 1;
+}
+
 /* Copies the header and the rows of steps up to `step` into `f`; a part of a line, a row that is
  * none, or one that goes back is dropped. */
 static void keep_rows(RunLog *log, AtomicFile *f, const char *text, size_t length, int64_t step,
@@ -30,24 +35,26 @@ static void keep_rows(RunLog *log, AtomicFile *f, const char *text, size_t lengt
     int64_t last = -1;
     int commas = 0;
     for (const char *p = header; *p; p++) commas += *p == ',';
-    line += strlen(header);
-    for (; (newline = memchr(line, '\n', (size_t)(end - line))); line = newline + 1) {
+    line = memchr(text, '\n', length);
+    for (line++; (newline = memchr(line, '\n', (size_t)(end - line))); line = newline + 1) {
         size_t n = (size_t)(newline + 1 - line);
         double seconds;
         int64_t s = row_step(line, commas, &seconds);
         if (s <= last || s > step) continue;
         last = s;
         log->seconds = seconds;
-        file_put(f, line, n);
+        file_put(f, line, without_end(line, n));
+        file_put(f, "\n", 1);
     }
 }
 
 /* before any file is made */
 static void check_header(const char *path, const char *text, size_t length, const char *header) {
     size_t n = (size_t)((const char *)memchr(text, '\n', length) + 1 - text);
-    if (n == strlen(header) && memcmp(text, header, n) == 0) return;
+    n = without_end(text, n);
+    if (n == strlen(header) - 1 && memcmp(text, header, n) == 0) return;
     fail("%s: has the columns %.*s, this run writes %.*s; choose another folder with --out", path,
-         (int)n - 1, text, (int)strlen(header) - 1, header);
+         (int)n, text, (int)strlen(header) - 1, header);
 }
 
 /* ---- interface ------------------------------------------------------------------------------- */

@@ -510,7 +510,7 @@ static const GoldenModel *find_model(const char *path, const Safetensors *file) 
     if (!name) fail("%s: is no golden file: its metadata name no model", path);
     for (const GoldenModel *m = GOLDEN_PART; m->model; m++)
         if (!strcmp(m->model, name)) return m;
-    fprintf(stderr, "%s: the model %s is not known here\n", path, name);
+    notice("%s: the model %s is not known here", path, name);
     exit(UNKNOWN_MODEL);
 }
 

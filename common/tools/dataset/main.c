@@ -29,7 +29,7 @@ static Option options[] = {
      .only = "wardrobe", .help = "of the scenes"},
     {"seed", 's', .u = &o.wardrobe.seed, .meta = "N", .only = "wardrobe", .help = "of the scenes"},
     {"pictures", 0, .i = &o.pictures, .min = 0, .max = 1e6, .meta = "N",
-     .help = "on the contact sheet, chosen evenly; 0: all"},
+     .help = "on the contact sheet, chosen evenly; 0: all, if there are not too many"},
     {0}};
 
 static int emoji(void), folder(void), wardrobe(void);
@@ -45,8 +45,8 @@ static Cli cli = {.program = "dataset",
                   .options = options,
                   .commands = commands};
 
-/* of a contact sheet with all pictures, and of one with some */
-enum { COLUMNS = 64, COLUMNS_OF_SOME = 12 };
+/* of a contact sheet with all pictures, and of one with some; bytes on a sheet of all, and on any */
+enum { COLUMNS = 64, COLUMNS_OF_SOME = 12, BYTES_OF_ALL = 256 << 20, BYTES_MAX = 1000000000 };
 
 /* image[place in the source] */
 static void by_place(const Captioned *c, int *image) {
@@ -68,9 +68,18 @@ static int arrange(const Captioned *c, const int *image, int some, int *sheet) {
     return places;
 }
 
+/* how many pictures are chosen; 0: all */
+static int sheet_count(const Captioned *c) {
+    int most = BYTES_OF_ALL / (3 * c->all.height * c->all.width);
+    if (o.pictures || c->all.count <= most) return o.pictures < c->all.count ? o.pictures : 0;
+    notice("the contact sheet shows %d of %d pictures, chosen evenly; --pictures N chooses others",
+           most, c->all.count);
+    return most;
+}
+
 static void contact_sheet(const Captioned *c, const char *path) {
     size_t n = (size_t)c->all.count, room = n + (size_t)c->groups * COLUMNS;
-    int some = o.pictures < c->all.count ? o.pictures : 0, side = c->all.height;
+    int some = sheet_count(c), side = c->all.height;
     int *image = malloc(n * sizeof *image), *sheet = malloc(room * sizeof *sheet);
     if (!image || !sheet) fail("out of memory");
     by_place(c, image);
@@ -121,13 +130,23 @@ static int show(Captioned c) {
     return 0;
 }
 
+/* before pictures are read */
+static void check_sheet(void) {
+    int side = atoi(o.size), most = BYTES_MAX / (3 * side * side);
+    if (o.pictures > most)
+        usage_error("--pictures %d: at most %d of %dx%d fit on a sheet", o.pictures, most, side,
+                    side);
+}
+
 static int emoji(void) {
+    check_sheet();
     folder_create(o.out);
     return show(emoji_load(atoi(o.size), o.out));
 }
 
 static int folder(void) {
     if (!o.data) usage_error("folder needs --data DIR");
+    check_sheet();
     folder_create(o.out);
     return show(folder_load(o.data, atoi(o.size)));
 }

@@ -91,6 +91,12 @@ static void limits(const Npy *a, const char *path, double *low, double *high) {
     }
 }
 
+/* Within the range? A thousandth of it, a quarter of a byte's step, may be rounding. */
+static bool are_within(double low, double high, double black, double white) {
+    double hair = 1e-3 * (white - black);
+    return low >= black - hair && high <= white + hair;
+}
+
 /* what black and white are. A guess is made only where it is safe: pictures in -1:1 have a black
  * background, so some value is near -1. */
 static void find_range(const Npy *a, const char *path, double *black, double *white) {
@@ -98,16 +104,16 @@ static void find_range(const Npy *a, const char *path, double *black, double *wh
     limits(a, path, &low, &high);
     if (strcmp(o.range, "auto") != 0) {
         sscanf(o.range, "%lf:%lf", black, white);
-        if (low < *black || high > *white) {
+        if (!are_within(low, high, *black, *white)) {
             fail("%s: its values are %g to %g, outside --range %s; clamp them before saving", path,
                  low, high, o.range);
         }
         return;
     }
     *black = 0, *white = a->type == NPY_U8 ? 255 : 1;
-    if (low >= 0 && high <= *white) return;
+    if (are_within(low, high, 0, *white)) return;
     *black = -1;
-    if (low >= -1 && low < -0.5 && high <= 1) return;
+    if (low < -0.5 && are_within(low, high, -1, 1)) return;
     fail("%s: its values are %g to %g: neither in 0 to 1, nor in -1 to 1 with a black near -1, nor "
          "bytes; say --range, or clamp them before saving", path, low, high);
 }
@@ -121,7 +127,8 @@ static real *load_pictures(Arena *arena, const char *path, int *n) {
     find_range(&a, path, &black, &white);
     real *x = arena_get(arena, a.len * sizeof *x);
     for (size_t i = 0; i < a.len; i++) {
-        x[i] = (real)((npy_number(&a, i) - black) / (white - black));
+        double unit = (npy_number(&a, i) - black) / (white - black);
+        x[i] = (real)fmin(fmax(unit, 0), 1);
     }
     npy_close(&a);
     if (!o.json) printf("%s: %d pictures, %g is black, %g is white\n", path, *n, black, white);
