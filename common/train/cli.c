@@ -347,6 +347,7 @@ void cli_parse(Cli *c, int argc, char **argv) {
         usage_error("no %s given; see %s --help", c->operand ? c->operand : "command", c->path);
     }
     set_given(c, &given);
+    free(given.words);
     apply_preset(c);
 }
 
