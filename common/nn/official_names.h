@@ -19,9 +19,9 @@ typedef struct {
 /* Where a layer of ours stands, if rows of names cannot say it */
 typedef struct {
     char layer[160];                     /* official name, as in a row */
-    /* not 0: so many heads, and the file has q, k and v of the first head, then of the second, ...;
-     * ours has all heads' q, then k, then v */
-    int heads;
+    /* not 0: so many heads, and the file has q, k and v (or so many parts) of the first head, then
+     * of the second, ...; ours has all heads' q, then k, then v */
+    int heads, parts;
 } OfficialPlace;
 
 typedef struct {

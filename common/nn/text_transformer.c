@@ -1,7 +1,7 @@
 #include "nn/text_transformer.h"
 
 TextTransformer text_transformer_new(Scope s, TextTransformerConfig c) {
-    TransformerDesign d = {.width = c.width, .depth = c.depth, .heads = c.heads,
+    TransformerConfig d = {.width = c.width, .depth = c.depth, .heads = c.heads,
                            .activation = GELU, .eps = 1e-5};
     TextTransformer x = {.config = c};
     x.tokens = embedding_new(sub(s, "tokens"), c.vocabulary, c.width);

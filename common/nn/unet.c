@@ -8,6 +8,10 @@ int unet_emb(const UNetConfig *c) {
     return c->style.emb ? c->style.emb : 4 * c->width;
 }
 
+static int first_channels(const UNetConfig *c) {
+    return c->first ? c->first : c->width;
+}
+
 static int channels_at(const UNetConfig *c, int level) {
     return c->width * c->multiplier[level];
 }
@@ -75,7 +79,7 @@ static void check_config(const UNetConfig *c) {
 
 static void down_new(UNet *u, Params *p) {
     const UNetConfig *c = &u->config;
-    int in = c->width;
+    int in = first_channels(c);
     u->down = list_new(p, c->levels * (2 * c->blocks + 1));
     for (int l = 0; l < c->levels; l++) {
         int out = channels_at(c, l);
@@ -104,7 +108,7 @@ UNet unet_encoder_new(Params *p, UNetConfig c) {
     UNet u = {.config = c};
     check_config(&c);
     u.config.style.emb = unet_emb(&c);
-    u.in = styled_conv_new(&u.config.style, scope(p, "in"), c.in, c.width, 3);
+    u.in = styled_conv_new(&u.config.style, scope(p, "in"), c.in, first_channels(&c), 3);
     down_new(&u, p);
     middle_new(&u, p);
     return u;
@@ -114,7 +118,7 @@ UNet unet_encoder_new(Params *p, UNetConfig c) {
 static int skip_channels(const UNet *u, int *down) {
     while (--*down >= 0)
         if (u->down.block[*down].skips) return u->down.block[*down].out;
-    return u->config.width;
+    return first_channels(&u->config);
 }
 
 static void up_new(UNet *u, Params *p) {

@@ -39,6 +39,7 @@ typedef struct {
     int in, out;                        /* channels of x and of the model output */
     int width;                          /* channels of level l: width * multiplier[l] */
     int levels, multiplier[UNET_LEVELS];
+    int first;                          /* channels after the first convolution; 0: width */
     bool attends[UNET_LEVELS];          /* attention after each residual block of the level? */
     bool plain_middle;                  /* none in the middle, where there usually is */
     int blocks;                         /* residual blocks of a level going down; going up there is

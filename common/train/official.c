@@ -75,7 +75,8 @@ int official_pieces(const OfficialMap *map, Tensor *w, OfficialPiece pieces[OFFI
     int n = strchr(at.layer, '*') ? OFFICIAL_PIECES : 1, size = outputs(w) / n;
     for (int i = 0; i < n; i++) {
         OfficialPiece *p = &pieces[i];
-        *p = (OfficialPiece){.part = *w, .w = w, .first = i * size, .heads = at.heads};
+        *p = (OfficialPiece){.part = *w, .w = w, .first = i * size, .heads = at.heads,
+                             .parts = at.parts ? at.parts : 3};
         p->part.shape[w->rank - 1] = size;
         p->part.len = w->len / (size_t)n;
         p->entry = entry_of("", &p->part);
@@ -95,8 +96,8 @@ bool official_fits(const OfficialPiece *p, const StTensor *t) {
 /* the output of w that is the piece's output i */
 static int column(const OfficialPiece *p, int i) {
     if (!p->heads) return p->first + i;
-    int C = outputs(&p->part) / 3, d = C / p->heads;
-    return i / d % 3 * C + i / (3 * d) * d + i % d;
+    int C = outputs(&p->part) / p->parts, d = C / p->heads;
+    return i / d % p->parts * C + i / (p->parts * d) * d + i % d;
 }
 
 void official_scatter(const OfficialPiece *p, const real *numbers, real *whole) {

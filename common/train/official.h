@@ -22,7 +22,7 @@ typedef struct {
     Entry entry;                         /* of `part`; the name is to be freed */
     Tensor part;                         /* w's shape, but with so many outputs */
     const Tensor *w;
-    int first, heads;
+    int first, heads, parts;
 } OfficialPiece;
 enum { OFFICIAL_PIECES = 3 };
 

@@ -44,4 +44,4 @@ static void run(Golden *g) {
     golden_integers(g, "ids_restore", m.restore, noise->len);
 }
 
-const GoldenModel golden_dae_mae[] = {{"mae", names, run, NULL, NULL}, {0}};
+const GoldenModel golden_dae_mae[] = {{"mae", names, run}, {0}};

@@ -58,4 +58,4 @@ static void run(Golden *g) {
 }
 
 const GoldenModel golden_ddpm[] = {
-    {"ddpm_unet", names, run, NULL, NULL}, {"ddpm_unet_g32", names, run, NULL, NULL}, {0}};
+    {"ddpm_unet", names, run}, {"ddpm_unet_g32", names, run}, {0}};

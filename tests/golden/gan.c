@@ -32,6 +32,6 @@ static void run_discriminator(Golden *g) {
     golden_output(g, "main", t_sigmoid(logits));
 }
 
-const GoldenModel golden_gan[] = {{"dcgan_g", generator_names, run_generator, NULL, NULL},
-                                  {"dcgan_d", discriminator_names, run_discriminator, NULL, NULL},
+const GoldenModel golden_gan[] = {{"dcgan_g", generator_names, run_generator},
+                                  {"dcgan_d", discriminator_names, run_discriminator},
                                   {0}};

@@ -108,6 +108,11 @@ int golden_list(const Golden *g, const char *key, int room, int *list) {
     return n;
 }
 
+bool golden_word(const Golden *g, const char *key, const char *word) {
+    const cJSON *value = golden_value(g, key);
+    return cJSON_IsString(value) && !strcmp(value->valuestring, word);
+}
+
 /* is `word` one of the words of `list`? */
 static bool has_word(const char *list, const char *word) {
     size_t n = strlen(word);
@@ -174,14 +179,8 @@ static double relative_error(size_t n, const real *ours, const real *theirs, dou
 
 /* ---- names and layout ------------------------------------------------------------------------ */
 
-static bool locate(const void *golden, const char *layer, OfficialPlace *at) {
-    const Golden *g = golden;
-    return g->model->locate && g->model->locate(g, layer, at);
-}
-
 static int pieces_of(const Golden *g, Tensor *w, OfficialPiece pieces[OFFICIAL_PIECES]) {
-    OfficialMap map = {.rows = g->model->names, .locate = locate, .design = g};
-    return official_pieces(g->model->map ? g->model->map : &map, w, pieces);
+    return official_pieces(&g->map, w, pieces);
 }
 
 static void check_shape(const Golden *g, const OfficialPiece *p, const StTensor *t,
@@ -309,6 +308,13 @@ const int *golden_input_integers(Golden *g, const char *name, int B, int H, int 
             fail("%s: in.%s holds a number that is not in 0..%d", g->path, name, limit - 1);
     }
     return x;
+}
+
+const uint8_t *golden_mask(Golden *g, const char *name, int B, int N) {
+    const int *given = golden_input_integers(g, name, B, N, 1, 2);
+    uint8_t *mask = arena_get(&g->tape.arena, (size_t)(B * N));
+    for (int i = 0; i < B * N; i++) mask[i] = (uint8_t)given[i];
+    return mask;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
@@ -527,6 +533,7 @@ static bool is_array(const cJSON *v) { return cJSON_IsArray(v); }
 static void golden_open(Golden *g, const char *path) {
     *g = (Golden){.path = path, .file = safetensors_open(path)};
     g->model = find_model(path, &g->file);
+    g->map = g->model->map ? *g->model->map : (OfficialMap){.rows = g->model->names};
     g->config = parse(g, "config", is_object);
     g->zero_gradients = parse(g, "mathematically_zero_grads", is_array);
     g->seen = calloc((size_t)g->file.count + 1, sizeof *g->seen);

@@ -31,7 +31,6 @@
 
 /* layers' names here and in the official code */
 typedef OfficialName GoldenName;
-typedef OfficialPlace GoldenPlace;
 typedef struct Golden Golden;
 
 /* for tensors with `part` in their whole name; the first row that fits counts, the last fits all */
@@ -44,11 +43,9 @@ typedef struct {
     const char *model;                   /* NULL ends a list */
     const GoldenName *names;
     void (*run)(Golden *g);
-    /* used before the rows of names: false if it does not know the layer */
-    bool (*locate)(const Golden *g, const char *ours, GoldenPlace *at);
     const GoldenTolerance *tolerances;   /* NULL: those of networks */
     bool channels_last;                  /* what has four axes is so in the file already */
-    const OfficialMap *map;              /* instead of names and locate, where common/ has one */
+    const OfficialMap *map;              /* instead of names, where the network has one */
 } GoldenModel;
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"    /* rows leave fields out */
@@ -64,6 +61,7 @@ struct Golden {
     const char *path;
     const GoldenModel *model;
     Params params;               /* the network's, filled by the model's run */
+    OfficialMap map;             /* the model's; run sets it if it depends on the configuration */
     Tape tape;
     /* private */
     Safetensors file;
@@ -84,6 +82,7 @@ int  golden_int(const Golden *g, const char *key, int otherwise);
 double golden_number(const Golden *g, const char *key, double otherwise);
 bool golden_flag(const Golden *g, const char *key, bool otherwise);
 int  golden_list(const Golden *g, const char *key, int room, int *list);
+bool golden_word(const Golden *g, const char *key, const char *word);    /* is it this word? */
 const cJSON *golden_value(const Golden *g, const char *key);     /* any other; NULL: not there */
 /* "a b": whatever these are, the file holds the same; say beside the call why */
 void golden_indifferent(const Golden *g, const char *keys);
@@ -103,6 +102,8 @@ int golden_numbers(Golden *g, const char *group, const char *name, int room, dou
 void golden_compare(Golden *g, const char *name, int n, const double *ours, double scale);
 /* in.<name>, whole numbers (B,H,W) in 0..limit-1; on g->tape */
 const int *golden_input_integers(Golden *g, const char *name, int B, int H, int W, int limit);
+/* the same of zeros and ones (B,N), as bytes */
+const uint8_t *golden_mask(Golden *g, const char *name, int B, int N);
 /* the sizes of in.<name>, whatever it holds */
 void golden_sizes(const Golden *g, const char *name, int shape[4]);
 /* compares with out.<name>, whose images are turned likewise, and makes it a part of L */

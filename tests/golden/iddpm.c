@@ -12,45 +12,16 @@
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
-static ModelConfig config_of(const Golden *g) {
-    int factor[UNET_LEVELS * 4];
-    ModelConfig c = model_config("lsun");
-    UNetConfig d = c.unet;
-    /* one trades time for memory, the other the constructor only keeps */
-    golden_indifferent(g, "use_checkpoint image_size");
-    d.in = golden_int(g, "in_channels", 3);
-    d.out = golden_int(g, "out_channels", 3);
-    d.width = golden_int(g, "model_channels", 128);
-    d.blocks = golden_int(g, "num_res_blocks", 2);
-    d.heads = golden_int(g, "num_heads", 1);
-    c.classes = golden_int(g, "num_classes", 0);
-    d.style.groups = golden_int(g, "groupnorm_groups", 32);
-    d.style.scale_shift = golden_flag(g, "use_scale_shift_norm", false);
-    d.resampling = golden_flag(g, "conv_resample", true) ? RESAMPLE_CONV : RESAMPLE_PLAIN;
-    d.style.dropout = golden_number(g, "dropout", 0);     /* done while training alone */
-    if (golden_int(g, "dims", 2) != 2 || golden_int(g, "num_heads_upsample", d.heads) != d.heads)
-        fail("%s: our network has two dimensions and as many heads up as down", g->path);
-    d.levels = golden_list(g, "channel_mult", UNET_LEVELS, d.multiplier);
-    int n = golden_list(g, "attention_resolutions", UNET_LEVELS * 4, factor);
-    for (int l = 0; l < d.levels; l++) {
-        d.attends[l] = false;
-        for (int i = 0; i < n; i++) d.attends[l] |= factor[i] == 1 << l;
-    }
-    c.unet = d;
-    return c;
-}
-
-static bool locate(const Golden *g, const char *ours, GoldenPlace *at) {
-    ModelConfig c = config_of(g);
-    return openai_locate(&c.unet, ours, at);
-}
+static const OfficialName names[] = {{"class", "label_emb", 0, 0}, {0}};
 
 static void run_unet(Golden *g) {
     enum { ROOM = 64 };
     double time[ROOM], y[ROOM];
     int label[ROOM];
-    ModelConfig c = config_of(g);
+    UNetOfficial u = openai_unet(g);
+    ModelConfig c = {.unet = u.config, .classes = golden_int(g, "num_classes", 0)};
     Model net = model_new(&g->params, c);
+    g->map = openai_map(g, names, u);
     golden_load(g);
     Tensor *x = golden_input(g, "x");
     golden_numbers(g, "in.", "timesteps", ROOM, time);
@@ -423,6 +394,6 @@ static const GoldenTolerance tolerances[] = {
     {"ddim_", 5e-5},                                 /* 4.2e-6, 7e-6 */
     {"", 1e-5}};                                     /* 1.2e-6, 3e-6 */
 
-const GoldenModel golden_iddpm[] = {{"iddpm_unet", NULL, run_unet, locate, NULL},
-                                    {"iddpm_diffusion", NULL, run_diffusion, NULL, tolerances},
+const GoldenModel golden_iddpm[] = {{"iddpm_unet", names, run_unet},
+                                    {"iddpm_diffusion", NULL, run_diffusion, tolerances},
                                     {0}};

@@ -1,70 +1,64 @@
-/* openai.h — names of the U-Net of openai/improved-diffusion, which its descendants kept: all
- * blocks of the way down in one list, all of the way up in another.
- *
- *     input_blocks.0.0         the first convolution
- *     input_blocks.N.0 .1      block and attention; or .0.op, the resample after a level's blocks
- *     middle_block.0 .1 .2
- *     output_blocks.N.0 .1 .2  block, attention if there is one, resample after a level's blocks */
+/* openai.h — the arguments of openai's U-Nets, and of those that were built on them, in a golden
+ * file's configuration. */
 #ifndef OPENAI_H
 #define OPENAI_H
 
 #include "golden.h"
-#include "nn/unet.h"
+#include "base/error.h"
+#include "nn/unet_official.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* a part of a block or an attention; NULL: no such part */
-static inline const char *openai_part(const char *ours) {
-    static const char *const names[][2] = {
-        {"norm1", "in_layers.0"}, {"conv1", "in_layers.2"}, {"emb_proj", "emb_layers.1"},
-        {"norm2", "out_layers.0"}, {"conv2", "out_layers.3"}, {"skip", "skip_connection"},
-        {"norm", "norm"}, {"qkv", "qkv"}, {"out", "proj_out"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(ours, names[i][0])) return names[i][1];
-    return NULL;
+static inline UNetOfficial openai_unet(const Golden *g) {
+    int factor[UNET_LEVELS * 4];
+    UNetConfig c = {.in = golden_int(g, "in_channels", 3),
+                    .out = golden_int(g, "out_channels", 3),
+                    .width = golden_int(g, "model_channels", 128),
+                    .blocks = golden_int(g, "num_res_blocks", 2),
+                    .heads = golden_int(g, "num_heads", 1),
+                    .head_channels = golden_int(g, "num_head_channels", 0),
+                    .style = {.eps = 1e-5, .groups = golden_int(g, "groupnorm_groups", 32),
+                              .scale_shift = golden_flag(g, "use_scale_shift_norm", false)}};
+    /* one trades time for memory, the other the constructor only keeps */
+    golden_indifferent(g, "use_checkpoint image_size");
+    c.style.dropout = golden_number(g, "dropout", 0);        /* done while training alone */
+    bool conv = golden_flag(g, "conv_resample", true);
+    if (golden_flag(g, "resblock_updown", false)) c.resampling = RESAMPLE_RESBLOCK;
+    else if (!conv) c.resampling = RESAMPLE_PLAIN;
+    if (golden_int(g, "dims", 2) != 2 ||
+        golden_int(g, "num_heads_upsample", c.heads) != c.heads)
+        fail("%s: our network has two dimensions and as many heads up as down", g->path);
+    c.levels = golden_list(g, "channel_mult", UNET_LEVELS, c.multiplier);
+    int n = golden_list(g, "attention_resolutions", UNET_LEVELS * 4, factor);
+    for (int l = 0; l < c.levels; l++)
+        for (int i = 0; i < n; i++) c.attends[l] |= factor[i] == 1 << l;
+    return (UNetOfficial){.config = c,
+                          .qkv_first = golden_flag(g, "use_new_attention_order", false)};
 }
 
-/* what stands outside of the levels */
-static inline bool openai_outside(const char *ours, GoldenPlace *at) {
-    static const char *const names[][2] = {
-        {"time.0", "time_embed.0"}, {"time.1", "time_embed.2"}, {"class", "label_emb"},
-        {"in", "input_blocks.0.0"}, {"norm_out", "out.0"}, {"out", "out.2"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(ours, names[i][0])) {
-            strcpy(at->layer, names[i][1]);
-            return true;
-        }
-    return false;
+/* guided-diffusion's, GLIDE's and Karlo's begin with the first level's channels */
+static inline UNetOfficial adm_unet(const Golden *g) {
+    UNetOfficial u = openai_unet(g);
+    u.config.first = u.config.width * u.config.multiplier[0];
+    return u;
 }
 
-/* Where our layer stands. at->heads is set where q, k and v stand together: their outputs are head
- * by head in the file. */
-static inline bool openai_locate(const UNetConfig *d, const char *ours, GoldenPlace *at) {
-    int l = 0, i = 0, n = 0, row = d->blocks + 1;
-    char list[64], what[16] = "";
-    if (openai_outside(ours, at)) return true;
-    if (sscanf(ours, "middle.%n%15[^.].", &n, what) == 1) {
-        bool block = !strcmp(what, "block");
-        sscanf(ours, "middle.block.%d.", &i);
-        snprintf(list, sizeof list, "middle_block.%d", block ? 2 * i : 1);
-    } else if (sscanf(ours, "down.%d.%15[^.].%d", &l, what, &i) >= 2) {
-        bool resample = !strcmp(what, "downsample");
-        if (resample) i = d->blocks;
-        snprintf(list, sizeof list, "input_blocks.%d.%d", l * row + i + 1,
-                 !strcmp(what, "attention"));
-        if (resample) return snprintf(at->layer, sizeof at->layer, "%s.op", list) > 0;
-    } else if (sscanf(ours, "up.%d.%15[^.].%d", &l, what, &i) >= 2) {
-        bool resample = !strcmp(what, "upsample");
-        if (resample) i = d->blocks;
-        snprintf(list, sizeof list, "output_blocks.%d.%d", (d->levels - 1 - l) * row + i,
-                 resample ? 1 + d->attends[l] : !strcmp(what, "attention"));
-        if (resample) return snprintf(at->layer, sizeof at->layer, "%s.conv", list) > 0;
-    } else return false;
-    const char *last = strrchr(ours, '.') + 1, *part = openai_part(last);
-    if (!part) return false;
-    if (!strcmp(last, "qkv")) at->heads = d->heads;
-    return snprintf(at->layer, sizeof at->layer, "%s.%s", list, part) > 0;
+/* the official names of this U-Net, and of what else `rows` tell: stays when `run` has returned */
+static inline OfficialMap openai_map(Golden *g, const OfficialName *rows, UNetOfficial u) {
+    UNetOfficial *kept = arena_get(&g->params.arena, sizeof *kept);
+    *kept = u;
+    return (OfficialMap){.rows = rows, .locate = unet_official, .design = kept};
+}
+
+enum { OPENAI_BATCH = 64 };
+
+/* in.timesteps of x's images, embedded */
+static inline Tensor *openai_time(Golden *g, const TimeEmbedding *e, int B) {
+    double time[OPENAI_BATCH];
+    if (golden_numbers(g, "in.", "timesteps", OPENAI_BATCH, time) != B)
+        fail("%s: in.timesteps are not one for each image", g->path);
+    return time_embedding(e, &g->tape, time, B);
 }
 
 #endif

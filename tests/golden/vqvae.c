@@ -22,4 +22,4 @@ static void run_quantizer(Golden *g) {
     golden_output(g, "loss", t_add(commitment, t_scale(q.codebook_loss, legacy ? beta : 1)));
 }
 
-const GoldenModel golden_vqvae[] = {{"vector_quantizer", NULL, run_quantizer, NULL, NULL}, {0}};
+const GoldenModel golden_vqvae[] = {{"vector_quantizer", NULL, run_quantizer}, {0}};
