@@ -1,24 +1,395 @@
 /* ddpm — train, sample from, evaluate denoising diffusion models on Fashion-MNIST. */
-#include "settings.h"
+#include "base/error.h"
+#include "ddpm.h"
+#include "diffusion/bound.h"
+#include "diffusion/drawing.h"
+#include "train/report.h"
+#include "train/run.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int info(void) {
+static struct {
+    CommonOptions common;
+    int warmup, preview, sampling_steps, pictures, samples, bound;
+    double clip, ema, dropout;
+    const char *predict, *variance;
+    bool raw, no_time;
+} o = {
+    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
+               .out = "build/runs/ddpm"},
+    .warmup = 500,
+    .preview = 50,
+    .sampling_steps = 100,
+    .pictures = 64,
+    .samples = 1000,
+    .bound = 64,
+    .clip = 1,
+    .ema = 0.9999,
+    .predict = "noise",
+    .variance = "small",
+};
+
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|bench|cifar10|lsun256"),
+    {"predict", 'p', .s = &o.predict, .choices = "noise|start|mean", .keep = KEEP_MODEL,
+     .help = "what the network predicts: eps, x0, or the posterior's mean"},
+    {"no-time", 0, .b = &o.no_time, .keep = KEEP_MODEL,
+     .help = "the network is not told t: what its embedding is worth"},
+    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which the learning rate rises"},
+    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
+     .help = "largest norm of a gradient; 0: any"},
+    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
+     .help = "share of the features that a block leaves out"},
+    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "decay of the averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = TIMESTEPS, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    {"steps", 0, .i = &o.sampling_steps, .min = 1, .max = TIMESTEPS, .meta = "N",
+     .keep = KEEP_NOT, .only = "sample eval", .help = "of the 1000 steps back, so many"},
+    {"variance", 'v', .s = &o.variance, .choices = "small|large", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "of a step back: beta~ or beta"},
+    {"raw", 0, .b = &o.raw, .keep = KEEP_NOT, .only = "sample eval",
+     .help = "a checkpoint's weights as trained, not their average"},
+    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "how many to draw"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "eval", .help = "test images for the bound, at all 1000 steps"},
+    {0}};
+
+/* the paper's recipe; steps are for their data and processors */
+static const Preset presets[] = {{"bench", "lr=0.0002 warmup=5000"},
+                                 {"cifar10", "lr=0.0002 warmup=5000 batch=128 steps=800000 "
+                                             "dropout=0.1"},
+                                 {"lsun256", "lr=0.00002 warmup=5000 batch=64 steps=1200000"},
+                                 {0}};
+
+static int train(void), sample(void), eval(void), info(void);
+static Cli cli = {.program = "ddpm",
+                  .about = "Denoising diffusion: pictures out of noise, a thousand small steps.",
+                  .common = &o.common,
+                  .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+                  .options = options,
+                  .presets = presets};
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE, COLUMNS = 8, ROWS = 4 };
+
+/* ---- what all commands use ------------------------------------------------------------------- */
+
+static Fashion load_data(void) {
+    return fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
+}
+
+/* the network that --config names; refuses those that 28x28 grey pictures do not fit */
+static UNetConfig chosen_config(void) {
+    UNetConfig c = unet_config(o.common.config);
+    if (c.in != 1)
+        usage_error("--config %s: a network for colour pictures of another size; info counts it, "
+                    "train takes default or bench", o.common.config);
+    c.style.dropout = o.dropout;
+    return c;
+}
+
+static PredictionType predicted(void) {
+    if (!strcmp(o.predict, "start")) return PREDICT_X0;
+    return !strcmp(o.predict, "mean") ? PREDICT_MEAN : PREDICT_NOISE;
+}
+
+/* `net` as --predict and --variance say */
+static NetworkDenoiser denoiser_of(const Model *net) {
+    return unet_denoiser(net, predicted(), strcmp(o.variance, "small") ? FIXED_LARGE : FIXED_SMALL);
+}
+
+static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *s) {
+    return (Sampler){.denoiser = d, .schedule = s, .height = SIDE, .width = SIDE, .channels = 1,
+                     .seed = o.common.seed, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+}
+
+static real *new_images(Arena *arena, int n) {
+    return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
+}
+
+static Grid grid(int count, int columns) {
+    return (Grid){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
+                  .columns = columns, .enlarge = 2, .low = -1, .high = 1};
+}
+
+/* ---- train ----------------------------------------------------------------------------------- */
+
+/* the loss of validation images, at times spread evenly and with the same noise each time */
+static double validation_loss(const Model *net, const NoiseSchedule *s, const Images *set) {
+    enum { HELD_OUT = 256, AT_ONCE = 64 };
+    Tape tape = {.no_grad = true};
+    Rng noise = rng_new(1, "validation");
+    double sum = 0;
+    int n = set->count < HELD_OUT ? set->count : HELD_OUT, t[HELD_OUT];
+    even_timesteps(TIMESTEPS, n, t);
+    for (int i = 0; i < n; i += AT_ONCE) {
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        tape_reset(&tape);
+        Tensor *x0 = t_input(&tape, NULL, SHAPE(B, SIDE, SIDE, 1));
+        Images part = images_part(set, i, B);
+        images_get(&part, B, NULL, -1, 1, x0->x, NULL);
+        NoisyImages batch = noisy_images(s, x0, t + i, &noise);
+        sum += B * (double)simple_loss(net, &batch, predicted(), NULL)->x[0];
+    }
+    tape_free(&tape);
+    return sum / n;
+}
+
+/* a few pictures in a few steps, to see how far the training is */
+static void save_preview(const Model *net, const NoiseSchedule *s, char *path) {
+    enum { N = ROWS * COLUMNS };
+    static real x[N * PIXELS];
+    NoiseSchedule quick = schedule_strided(s, o.preview);
+    NetworkDenoiser network = denoiser_of(net);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, &quick);
+    draw_images(&m, N, x, (Drawing){.at_once = N, .quiet = true});
+    save_grid(&cli, path, x, grid(N, COLUMNS));
+    sampler_free(&m);
+    schedule_free(&quick);
+}
+
+/* Garments are not mirrored, as the paper's pictures are: all shoes point the same way. */
+static int train(void) {
+    static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
+    chosen_config();                     /* refused before there is a folder */
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,quarter_1,quarter_2,quarter_3,quarter_4,gradient,validation",
+        .log_every = 10});
+    Fashion data = load_data();
+    run_fashion(run, &data);
+    Params *params = run_params(run, "");
+    Model net = model_new(params, chosen_config());
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.clip;
+    run_ema(run, adam, o.ema);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    run->tape.dropout = run_rng(run, "dropout");
+    Loader *loader = run_loader(run, &data.train);
+    NoiseSchedule schedule = ddpm_schedule(o.no_time);
+    int B = o.common.batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    double *error = arena_get(&run->arena, (size_t)B * sizeof *error);
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
+        for (int b = 0; b < B; b++) t[b] = (int)rng_below(times, TIMESTEPS);
+        NoisyImages batch = noisy_images(&schedule, x0, t, noise);
+        Tensor *loss = simple_loss(&net, &batch, predicted(), error);
+        run_log(run, "loss", loss);
+        for (int b = 0; b < B; b++) run_value(run, quarters[4 * t[b] / TIMESTEPS], error[b]);
+        backward(loss);
+        run_value(run, "gradient", grad_norm(params));
+        optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+        if (run_every(run, 500))
+            run_value(run, "validation", validation_loss(&net, &schedule, &data.validation));
+        if (run_saves(run) && o.preview)
+            save_preview(&net, &schedule, run_path(run, "samples.png"));
+    }
+    schedule_free(&schedule);
+    fashion_free(&data);
+    return run_finish(run);
+}
+
+/* ---- trained weights ------------------------------------------------------------------------- */
+
+/* A checkpoint's averages and moments are read, too, and forgotten: a file holds what is asked for
+ * or is refused. */
+static void load_raw(const char *path, Params *params) {
+    Params average = {0}, m = {0}, v = {0};
+    checkpoint_load(path, &(Checkpoint){.cli = &cli,
+                                        .params = {{"", params},
+                                                   {"ema.", &average, .like = params},
+                                                   {"adam.m.", &m, .like = params},
+                                                   {"adam.v.", &v, .like = params}}});
+    if (!average.count)
+        fail("%s: holds one set of weights, not a training's; --raw reads checkpoint.safetensors",
+             path);
+    params_free(&average), params_free(&m), params_free(&v);
+}
+
+/* the weights in --weights, or in the folder --out; with --raw those of a checkpoint */
+static Model load_network(Params *params) {
+    char *path = o.raw && !o.common.weights ? path_join(o.common.out, "checkpoint.safetensors")
+                                            : weights_path(&cli);
+    checkpoint_options(path, &cli, false);
+    Model net = model_new(params, chosen_config());
+    if (o.raw) load_raw(path, params);
+    else weights_load_one(&cli, params);
+    free(path);
+    return net;
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
+static void save_pictures(int n, const real *x) {
+    samples_save(&cli, x, grid(n, COLUMNS));
+}
+
+/* One test image at eleven moments of the forward process; below, what the network makes of each at
+ * once. */
+static void save_forward(Sampler *m, const Images *set) {
+    enum { MOMENTS = 10, N = MOMENTS + 1 };
+    static real x0[PIXELS], eps[PIXELS], images[2 * N * PIXELS];
+    char *captions[2 * N];
+    images_get(set, 1, NULL, -1, 1, x0, NULL);
+    sampling_noise(m->seed, 0, TIMESTEPS, PIXELS, eps);
+    for (int k = 0; k < N; k++) {
+        int t = k * (m->schedule->T - 1) / MOMENTS;
+        q_sample(m->schedule, t, PIXELS, x0, eps, images + k * PIXELS);
+        Prediction p = predict(m, t, 0, 1, images + k * PIXELS);
+        memcpy(images + (N + k) * PIXELS, p.x0, PIXELS * sizeof *images);
+        captions[k] = text_format("t = %d", t + 1);
+        captions[N + k] = text_format("x0");
+    }
+    Grid g = grid(2 * N, N);
+    g.captions = (const char *const *)captions;
+    save_grid(&cli, output_path(&cli, "forward.png"), images, g);
+    for (int k = 0; k < 2 * N; k++) free(captions[k]);
+}
+
+/* A row for each pair of test images: the first; what becomes of mixtures of both, half the way to
+ * noise, from the first alone to the second alone; the second (figure 8 of the paper). */
+static void save_interpolation(Sampler *m, const Images *set) {
+    enum { PAIRS = 4, MIXTURES = 11, ROW = MIXTURES + 2 };
+    static real pictures[2 * PAIRS * PIXELS], y[PAIRS * PIXELS], images[PAIRS * ROW * PIXELS];
+    const real *a = pictures, *b = pictures + PAIRS * PIXELS;
+    Progress progress;
+    images_get(set, 2 * PAIRS, NULL, -1, 1, pictures, NULL);
+    progress_start(&progress, "mix", 0, MIXTURES, o.common.quiet);
+    for (int k = 0; k < ROW; k++) {
+        if (k > 0 && k < ROW - 1) {
+            interpolate(m, m->schedule->T / 2, PAIRS, a, b, (k - 1) / (MIXTURES - 1.0), y);
+            progress_update(&progress, k, "");
+        }
+        const real *from = k == 0 ? a : k == ROW - 1 ? b : y;
+        for (int i = 0; i < PAIRS; i++)
+            memcpy(images + (i * ROW + k) * PIXELS, from + i * PIXELS, PIXELS * sizeof *images);
+    }
+    progress_end(&progress, MIXTURES, "");
+    save_grid(&cli, output_path(&cli, "interpolation.png"), images, grid(PAIRS * ROW, ROW));
+}
+
+static int sample(void) {
     Params params = {0};
-    model_new(&params, unet_config(o.common.config));
-    for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
-    printf("%zu parameters\n", params_count(&params));
+    Model net = load_network(&params);
+    Arena arena = {0};
+    NoiseSchedule all = ddpm_schedule(o.no_time), s = schedule_strided(&all, o.sampling_steps);
+    NetworkDenoiser network = denoiser_of(&net);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, &s), full = sampler_of(&clipped.denoiser, &all);
+    Recording recording = recording_new(&arena, s.T, o.pictures < COLUMNS ? o.pictures : COLUMNS,
+                                        PIXELS);
+    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    draw_images(&m, o.pictures, new_images(&arena, o.pictures),
+                (Drawing){.at_once = 16, .quiet = o.common.quiet, .save = save_pictures,
+                          .recording = &recording});
+    char *strip = output_path(&cli, "progress.png"), *film = output_path(&cli, "film.png");
+    recording_strip(&recording, grid(0, 0), strip, cli.line);
+    recording_film(&recording, grid(0, 0), film, cli.line);
+    free(strip), free(film);
+    Fashion data = load_data();      /* not before: noise is enough for what comes first */
+    save_forward(&full, &data.test);
+    save_interpolation(&m, &data.test);
+    sampler_free(&m), sampler_free(&full);
+    schedule_free(&all), schedule_free(&s);
+    fashion_free(&data);
+    arena_free(&arena);
     params_free(&params);
     return 0;
 }
 
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+/* schedule.csv: what each step adds, and what is left of the picture */
+static void save_schedule(const NoiseSchedule *s) {
+    char *path = path_join(o.common.out, "schedule.csv");
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "t,beta,alpha_bar,picture,noise,beta_tilde\n");
+    for (int t = 0; t < s->T; t++)
+        fprintf(f.stream, "%d,%.9g,%.9g,%.9g,%.9g,%.9g\n", t, s->beta[t], s->alpha_bar[t],
+                s->xt_coef_x0[t], s->xt_coef_eps[t], s->posterior_variance[t]);
+    file_commit(&f);
+    free(path);
+}
+
+/* both bounds, of n test images at all 1000 steps: bound.csv has the terms */
+static void report_bound(Sampler *m, const Images *set, int n, cJSON *metrics) {
+    Arena arena = {0};
+    BoundTerm *term = arena_get(&arena, (size_t)m->schedule->T * sizeof *term);
+    real *x0 = images_new(&arena, set, n, -1, 1, NULL);
+    Bound b = evaluate_bound(m, n, x0, o.common.quiet, term);
+    char *path = path_join(o.common.out, "bound.csv");
+    bound_save(path, m->schedule, term, false);
+    free(path);
+    json_number(metrics, "bound_images", n);
+    json_number(metrics, "bits_small", b.bits[BOUND_SMALL]);
+    json_number(metrics, "bits_large", b.bits[BOUND_LARGE]);
+    json_number(metrics, "prior_bits", b.prior);
+    if (!o.common.quiet)
+        printf("at most %.3f bits per dimension with the small variance, %.3f with the large: "
+               "%d test images\n", b.bits[BOUND_SMALL], b.bits[BOUND_LARGE], n);
+    arena_free(&arena);
+}
+
+static void report_drawn(Sampler *m, const Judge *judge, const Fashion *data, cJSON *metrics) {
+    Arena arena = {0};
+    int n = score_count(data, o.samples);
+    real *x = new_images(&arena, n);
+    double start = seconds_now();
+    draw_images(m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
+    json_number(metrics, "seconds_a_picture", (seconds_now() - start) / n);
+    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
+    report_samples(&cli, judge, (Samples){n, x, NULL, 10}, metrics);
+    arena_free(&arena);
+}
+
+static int eval(void) {
+    Params params = {0};
+    Model net = load_network(&params);
+    Fashion data = load_data();
+    Judge judge = report_judge(&data);
+    NoiseSchedule all = ddpm_schedule(o.no_time), s = schedule_strided(&all, o.sampling_steps);
+    NetworkDenoiser network = denoiser_of(&net);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, &s), full = sampler_of(&clipped.denoiser, &all);
+    int images = o.bound < data.test.count ? o.bound : data.test.count;
+    cJSON *metrics = metrics_new(&cli);
+    json_number(metrics, "parameters", (double)params_count(&params));
+    json_text(metrics, "weights", o.raw ? "as trained" : "averaged");
+    json_number(metrics, "sampling_steps", s.T);
+    json_text(metrics, "variance", o.variance);
+    folder_create(o.common.out);
+    save_schedule(&all);
+    if (images) {
+        report_bound(&full, &data.test, images, metrics);
+        char *path = path_join(o.common.out, "metrics.json");
+        json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
+        free(path);
+    }
+    report_drawn(&m, &judge, &data, metrics);
+    metrics_save(&cli, metrics);
+    sampler_free(&m), sampler_free(&full);
+    schedule_free(&all), schedule_free(&s);
+    judge_free(&judge);
+    fashion_free(&data);
+    params_free(&params);
+    return 0;
+}
+
+static int info(void) {
+    Params params = {0};
+    model_new(&params, unet_config(o.common.config));
+    return info_network(&params);
+}
+
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    cli_parse(&cli, argc, argv);
-    if (o.common.threads) threads_set(o.common.threads);
-    if (!strcmp(cli.command, "train")) return train();
-    if (!strcmp(cli.command, "sample")) return sample();
-    if (!strcmp(cli.command, "eval")) return eval();
-    return info();
+    return program_main(&cli, argc, argv);
 }

@@ -1,17 +1,17 @@
-/* test_ddpm.c — the published networks and constants, the forward process against numerical
- * integrals, the bound, sampling, gradients, a garment by heart, the program. */
+/* test_ddpm.c — the published networks, strided schedules, the loss, interpolation, a garment by
+ * heart, the program. The mathematics: tests/test_diffusion.c, tests/test_sampling.c. */
 #include "data/fashion.h"
 #include "ddpm.h"
-#include "eval/likelihood.h"
 #include "io/npy.h"
 #include "nn/optim.h"
 #include "programs.h"
-#include "settings.h"
 
 #include <math.h>
 #include <signal.h>
 
 SUITE(ddpm);
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE };
 
 static void near(double got, double want, double tolerance, const char *what) {
     cr_expect(fabs(got - want) <= tolerance * fabs(want), "%s: %.9g, not %.9g", what, got, want);
@@ -38,111 +38,30 @@ Test(ddpm, published_networks_have_the_published_number_of_parameters) {
 
 /* ---- the schedule ---------------------------------------------------------------------------- */
 
-static Schedule paper(void) {
-    return schedule_linear(1000, 1e-4, 0.02);
-}
-
-/* the paper's schedule, computed once by the official code in double */
-Test(ddpm, constants_of_the_papers_schedule) {
-    Schedule s = paper();
-    near(s.beta[1], 1.1991992e-4, 1e-8, "beta 1");
-    near(s.alpha_bar[0], 0.9999, 1e-12, "alpha_bar 0");
-    near(s.alpha_bar[499], 0.078587243, 1e-8, "alpha_bar 499");
-    near(s.alpha_bar[999], 4.0358298e-5, 1e-8, "alpha_bar 999");
-    near(s.posterior_variance[1], 5.4531877e-5, 1e-8, "beta~ 1");
-    near(s.posterior_variance[999], 0.019999984, 5e-8, "beta~ 999");
-    cr_expect_eq(s.posterior_variance[0], 0);
-    near(exp(reverse_log_variance(&s, FIXED_SMALL, 0)), 5.4531877e-5, 1e-8, "small at 0");
-    near(exp(reverse_log_variance(&s, FIXED_LARGE, 0)), 5.4531877e-5, 1e-8, "large at 0");
-    near(exp(reverse_log_variance(&s, FIXED_LARGE, 1)), 1.1991992e-4, 1e-8, "large at 1");
-    schedule_free(&s);
-}
-
 /* 25 of 1000 steps, from the first to the last, and as much of the picture left at each */
 Test(ddpm, a_strided_schedule_passes_through_the_same_noise) {
     static const int listed[] = {0, 42, 83, 125, 166, 208, 250, 291};
-    Schedule all = paper(), s = schedule_strided(&all, 25), same = schedule_strided(&all, 1000);
+    NoiseSchedule all = ddpm_schedule(false), s = schedule_strided(&all, 25);
+    NoiseSchedule same = schedule_strided(&all, 1000), one = schedule_strided(&all, 1);
     for (int i = 0; i < 8; i++) cr_expect_eq(s.time[i], listed[i], "step %d: %g", i, s.time[i]);
     cr_expect_eq(s.time[23], 957);
     cr_expect_eq(s.time[24], 999);
     for (int i = 0; i < 25; i++)
         near(s.alpha_bar[i], all.alpha_bar[(int)s.time[i]], 1e-12, "alpha_bar");
     for (int t = 0; t < 1000; t++) near(same.beta[t], all.beta[t], 1e-9, "beta of all steps");
-    schedule_free(&all), schedule_free(&s), schedule_free(&same);
+    cr_expect_eq(one.time[0], 999);
+    schedule_free(&all), schedule_free(&s), schedule_free(&same), schedule_free(&one);
 }
 
-/* Shorter schedules take over what the network is told. */
+/* Shorter schedules take over what the network is given. */
 Test(ddpm, a_network_without_time_is_told_the_same_at_every_step) {
-    o.no_time = true;
-    Schedule all = paper_schedule(), some = schedule_strided(&all, 7);
+    NoiseSchedule all = ddpm_schedule(true), some = schedule_strided(&all, 7);
     for (int t = 0; t < all.T; t++) cr_assert_eq(all.time[t], 0, "step %d", t);
     for (int t = 0; t < some.T; t++) cr_assert_eq(some.time[t], 0, "step %d of a few", t);
     schedule_free(&all), schedule_free(&some);
-    o.no_time = false;
-    all = paper_schedule();
+    all = ddpm_schedule(false);
     cr_expect_eq(all.time[999], 999);
     schedule_free(&all);
-}
-
-/* x_t made step by step, x_t = sqrt(1-beta) x_{t-1} + sqrt(beta) eps, has the mean and the variance
- * that q_sample gives it at once */
-Test(ddpm, q_sample_is_what_the_single_steps_come_to) {
-    Schedule s = paper();
-    double mean = 1, variance = 0;
-    for (int t = 0; t < s.T; t++) {
-        real x0 = 1, none = 0, one = 1, zero = 0, got[2];
-        mean *= sqrt(1 - s.beta[t]);
-        variance = (1 - s.beta[t]) * variance + s.beta[t];
-        q_sample(&s, t, 1, &x0, &none, got);
-        q_sample(&s, t, 1, &zero, &one, got + 1);
-        cr_assert_float_eq(got[0], mean, 1e-6, "mean at %d", t);
-        cr_assert_float_eq(got[1] * got[1], variance, 1e-6, "variance at %d", t);
-    }
-    schedule_free(&s);
-}
-
-Test(ddpm, the_posterior_is_what_bayes_rule_gives) {
-    Schedule all = paper(), s = schedule_strided(&all, 10);
-    const struct { const Schedule *s; int t; } at[] = {
-        {&all, 1}, {&all, 40}, {&all, 500}, {&all, 999}, {&s, 1}, {&s, 5}, {&s, 9}};
-    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        real x0 = (real)0.7, xt = (real)-0.4, got;
-        double mean, variance;
-        posterior_by_bayes(at[i].s->beta[at[i].t], at[i].s->alpha_bar_before[at[i].t], 0.7,
-                           -0.4, &mean, &variance);
-        posterior_mean(at[i].s, at[i].t, 1, &x0, &xt, &got);
-        cr_expect_float_eq(got, mean, 2e-6, "mean at %d: %.8f, Bayes %.8f", at[i].t, (double)got,
-                           mean);
-        near(at[i].s->posterior_variance[at[i].t], variance, 1e-6, "beta~");
-    }
-    schedule_free(&all), schedule_free(&s);
-}
-
-/* ---- what the network predicts --------------------------------------------------------------- */
-
-/* Does each of eps, x0, mu~ give back the same x0? */
-Test(ddpm, three_predictions_say_the_same) {
-    enum { N = 50 };
-    Schedule s = paper();
-    static const int at[] = {0, 1, 100, 500, 700};
-    for (size_t k = 0; k < sizeof at / sizeof *at; k++) {
-        real x0[N], eps[N], xt[N], answer[N], back[N], again[N];
-        int t = at[k];
-        test_values("x0", -1, 1, N, x0), test_values("eps", -2, 2, N, eps);
-        q_sample(&s, t, N, x0, eps, xt);
-        double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-6 / sqrt(s.alpha_bar[t] * s.beta[t]);
-        for (Prediction p = NOISE; p <= MEAN; p++) {
-            training_target(&s, p, t, N, x0, eps, xt, answer);
-            predicted_start(&s, p, t, N, xt, answer, back);
-            for (int i = 0; i < N; i++)
-                cr_assert_float_eq(back[i], x0[i], tolerance, "prediction %d at %d: %g, not %g",
-                                   (int)p, t, (double)back[i], (double)x0[i]);
-        }
-        noise_from_start(&s, t, N, xt, x0, again);
-        for (int i = 0; i < N; i++)
-            cr_assert_float_eq(again[i], eps[i], sizeof(real) == 8 ? 1e-10 : 1e-4, "eps at %d", t);
-    }
-    schedule_free(&s);
 }
 
 /* a small network for 4x4 pictures */
@@ -160,8 +79,8 @@ static Model small_network(Params *p) {
 
 typedef struct {
     const Model *net;
-    const Schedule *s;
-    Prediction prediction;
+    const NoiseSchedule *s;
+    PredictionType prediction;
     double error[3];
 } Case;
 
@@ -171,13 +90,14 @@ static Tensor *loss_of_three(Tape *t, void *context) {
     Rng noise = rng_new(3, "noise");
     Tensor *x0 = t_input(t, NULL, SHAPE(3, 4, 4, 1));
     test_values("images", -1, 1, x0->len, x0->x);
-    return simple_loss(c->net, c->s, c->prediction, x0, at, &noise, c->error);
+    NoisyImages batch = noisy_images(c->s, x0, at, &noise);
+    return simple_loss(c->net, &batch, c->prediction, c->error);
 }
 
 #ifdef REAL_DOUBLE
 Test(ddpm, gradients_of_the_loss_for_every_prediction) {
-    Schedule s = schedule_linear(10, 0.01, 0.3);
-    for (Prediction p = NOISE; p <= MEAN; p++) {
+    NoiseSchedule s = schedule_linear(10, 0.01, 0.3);
+    for (PredictionType p = PREDICT_NOISE; p <= PREDICT_MEAN; p++) {
         Params params = {.seed = 1};
         Model net = small_network(&params);
         double error = gradient_error(&params, loss_of_three, &(Case){&net, &s, p, {0}}, 4);
@@ -190,11 +110,11 @@ Test(ddpm, gradients_of_the_loss_for_every_prediction) {
 
 /* Is each picture's error that of its own time, and the loss their mean? */
 Test(ddpm, the_loss_is_the_mean_of_the_pictures_errors) {
-    Schedule s = schedule_linear(10, 0.01, 0.3);
+    NoiseSchedule s = schedule_linear(10, 0.01, 0.3);
     Params params = {.seed = 1};
     Model net = small_network(&params);
     Tape t = {.no_grad = true};
-    Case c = {&net, &s, NOISE, {0}};
+    Case c = {&net, &s, PREDICT_NOISE, {0}};
     double loss = (double)loss_of_three(&t, &c)->x[0];
     cr_expect_float_eq((c.error[0] + c.error[1] + c.error[2]) / 3, loss, 1e-5);
     cr_expect(c.error[0] != c.error[1] && c.error[1] != c.error[2]);
@@ -203,149 +123,60 @@ Test(ddpm, the_loss_is_the_mean_of_the_pictures_errors) {
     schedule_free(&s);
 }
 
-/* ---- the bound ------------------------------------------------------------------------------- */
-
-/* values of the official code, in double */
-Test(ddpm, constants_of_the_discretized_likelihood) {
-    near(discretized_log_likelihood(0, 0, -3), -2.76809361, 1e-8, "(0,0,-3)");
-    near(discretized_log_likelihood(0, 0.1, -4), -18.70422677, 1e-8, "(0,.1,-4)");
-    near(discretized_log_likelihood(-1, -0.98, -4), -1.66001127, 1e-8, "(-1,-.98,-4)");
-    near(discretized_log_likelihood(1, 0.97, -5), -10.31326412, 1e-8, "(1,.97,-5)");
-}
-
-/* Do the 256 values of a byte share all of the probability? */
-Test(ddpm, probabilities_of_all_bytes_add_up_to_one) {
-    static const double means[] = {0, -0.99, 1.3, 0.123}, scales[] = {-1, -3, -4.5};
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 3; j++) {
-            double sum = 0;
-            for (int k = 0; k < 256; k++)
-                sum += exp(discretized_log_likelihood(2 * k / 255.0 - 1, means[i], scales[j]));
-            cr_expect_float_eq(sum, 1, 1e-8, "mean %g, log scale %g: %.10f", means[i], scales[j],
-                               sum);
-        }
-}
-
-Test(ddpm, kl_between_normals_agrees_with_its_integral) {
-    enum { N = 20000 };
-    double sum = 0, m1 = 0.3, v1 = 0.5, m2 = -0.2, v2 = 0.9;
-    for (int i = 0; i <= N; i++) {
-        double x = -10 + 20.0 * i / N, log_p = log_normal_density(x, m1, v1);
-        sum += exp(log_p) * (log_p - log_normal_density(x, m2, v2)) * 20 / N;
-    }
-    near(normal_kl(m1, log(v1), m2, log(v2)), sum, 1e-8, "KL");
-    cr_expect_eq(normal_kl(m1, log(v1), m1, log(v1)), 0);
-}
-
-/* Whoever knows x0 pays nothing but for the variance; and the price of a wrong x0 grows with its
- * square. The prior's term is what the facts of the schedule say: about 1e-5 bits. */
-Test(ddpm, terms_of_the_bound) {
-    Schedule s = paper();
-    real x0[4] = {-1, (real)-0.2, (real)0.5, 1}, xt[4] = {0, 1, -1, (real)0.5}, start[4];
-    for (int t = 1; t < s.T; t += 111) {
-        double beta = s.beta[t], small = s.posterior_variance[t];
-        double wider = 4 * 0.5 * (log(beta / small) - 1 + small / beta);
-        cr_expect_float_eq(bound_term(&s, FIXED_SMALL, t, 4, x0, xt, x0), 0, 1e-12);
-        cr_expect_float_eq(bound_term(&s, FIXED_LARGE, t, 4, x0, xt, x0), wider, 1e-9);
-        for (int i = 0; i < 4; i++) start[i] = x0[i] + (real)0.125;
-        double once = bound_term(&s, FIXED_SMALL, t, 4, x0, xt, start);
-        near(once, 4 * pow(s.mean_coef_x0[t] * 0.125, 2) / (2 * small), 1e-5, "a wrong x0");
-    }
-    double sure = bound_term(&s, FIXED_SMALL, 0, 4, x0, xt, x0);
-    double one = -discretized_log_likelihood(0, 0, 0.5 * log(s.posterior_variance[1]));
-    cr_expect(sure > 0 && sure <= 4 * one, "%g nats at the last step", sure);
-    double prior = bits_per_dimension(prior_term(&s, 4, x0), 4);
-    cr_expect(prior > 5e-6 && prior < 3e-5, "%g", prior);
-    schedule_free(&s);
-}
-
-/* ---- sampling -------------------------------------------------------------------------------- */
-
-/* If x0 is known, the way back passes through the same distributions as the way there: the variance
- * of x_{t-1} is beta~ plus what is left of x_t's. In all steps or few. */
-Test(ddpm, the_way_back_keeps_the_variance_of_the_way_there) {
-    Schedule all = paper(), few = schedule_strided(&all, 7);
-    const Schedule *schedules[] = {&all, &few};
-    for (int k = 0; k < 2; k++)
-        for (int t = schedules[k]->T - 1; t > 0; t--) {
-            const Schedule *s = schedules[k];
-            double after = s->mean_coef_xt[t] * s->mean_coef_xt[t] * (1 - s->alpha_bar[t]) +
-                           s->posterior_variance[t];
-            near(after, 1 - s->alpha_bar[t - 1], 1e-9, "variance");
-            double mean = s->mean_coef_x0[t] + s->mean_coef_xt[t] * sqrt(s->alpha_bar[t]);
-            near(mean, sqrt(s->alpha_bar[t - 1]), 1e-9, "mean");
-        }
-    schedule_free(&all), schedule_free(&few);
-}
-
-Test(ddpm, a_step_back_adds_its_noise_except_the_last) {
-    Schedule s = paper();
-    for (Variance v = FIXED_SMALL; v <= FIXED_LARGE; v++) {
-        real x0[2] = {(real)0.5, -1}, xt[2] = {1, -1}, z[2] = {1, -2}, mean[2];
-        static const int at[] = {0, 1, 500, 999};
-        for (int k = 0; k < 4; k++) {
-            real x[2] = {xt[0], xt[1]};
-            double sigma = at[k] ? exp(0.5 * reverse_log_variance(&s, v, at[k])) : 0;
-            posterior_mean(&s, at[k], 2, x0, xt, mean);
-            p_sample(&s, v, at[k], 2, x0, z, x);
-            for (int i = 0; i < 2; i++)
-                cr_expect_float_eq(x[i], (double)mean[i] + sigma * (double)z[i], 1e-6, "t = %d",
-                                   at[k]);
-        }
-    }
-    schedule_free(&s);
-}
-
-/* Is a picture the same whoever is drawn beside it, is what is predicted clipped, and is the noise of
- * every picture and step another? */
+/* Is a picture the same whoever is drawn beside it, in a strided schedule, and is what is predicted
+ * clipped? */
 Test(ddpm, a_picture_depends_on_its_number_alone) {
     enum { SIZE = 16 };
-    Schedule all = paper(), s = schedule_strided(&all, 4);
+    NoiseSchedule all = ddpm_schedule(false), s = schedule_strided(&all, 4);
     Params params = {.seed = 1};
     Model net = small_network(&params);
-    Sampler m = {.net = &net, .schedule = &s, .prediction = START, .side = 4, .seed = 9,
-                 .tape = {.no_grad = true}};
-    real three[3 * SIZE], one[SIZE], start[3 * SIZE], other[SIZE];
-    for (int i = 0; i < 3; i++) sampling_noise(9, i, 1000, SIZE, three + i * SIZE);
-    sampling_noise(9, 2, 1000, SIZE, one);
+    NetworkDenoiser network = unet_denoiser(&net, PREDICT_X0, FIXED_SMALL);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = 4, .width = 4,
+                 .channels = 1, .seed = 9, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+    real three[3 * SIZE], one[SIZE];
+    start_noise(&m, 0, 3, three), start_noise(&m, 2, 1, one);
     for (int t = 3; t >= 0; t--) {
-        sample_step(&m, t, 0, 3, three, start);
-        for (int i = 0; i < 3 * SIZE; i++) cr_assert(start[i] >= -1 && start[i] <= 1);
-        sample_step(&m, t, 2, 1, one, start);
+        Prediction p = sample_step(&m, t, 0, 3, three);
+        for (int i = 0; i < 3 * SIZE; i++) cr_assert(p.x0[i] >= -1 && p.x0[i] <= 1);
+        sample_step(&m, t, 2, 1, one);
     }
     for (int i = 0; i < SIZE; i++) cr_expect_float_eq(three[2 * SIZE + i], one[i], 1e-5);
-    sampling_noise(9, 2, 3, SIZE, one), sampling_noise(9, 2, 2, SIZE, other);
-    cr_expect(memcmp(one, other, sizeof one), "two steps of a picture have the same noise");
-    sampling_noise(9, 1, 3, SIZE, other);
-    cr_expect(memcmp(one, other, sizeof one), "two pictures have the same noise");
-    tape_free(&m.tape);
+    sampler_free(&m);
     params_free(&params);
     schedule_free(&all), schedule_free(&s);
 }
 
-/* A network that answers 0 everywhere: eps = 0, so that all of the way back is linear in x_t. */
-static Sampler sampler_of_nothing(const Model *net, const Schedule *s) {
-    return (Sampler){.net = net, .schedule = s, .side = 4, .seed = 5, .tape = {.no_grad = true}};
+/* x_T is the noise of step 1000, and a step's that of its place in the schedule: as the committed
+ * pictures were drawn. */
+Test(ddpm, noise_is_that_of_the_place_in_the_schedule) {
+    NoiseSchedule all = ddpm_schedule(false), s = schedule_strided(&all, 4);
+    for (int i = 0; i < 4; i++) cr_expect_eq(s.step[i], i);
+    for (int t = 0; t < 1000; t++) cr_assert_eq(all.step[t], t);
+    schedule_free(&all), schedule_free(&s);
 }
 
 /* Do mixtures lie on the line between the two ends, which they do only if nothing but lambda
  * changes, and is either end what becomes of its own picture alone? */
 Test(ddpm, interpolation_moves_with_lambda_alone) {
     enum { N = 2, SIZE = 16, ALL = N * SIZE, T = 10 };
-    Schedule s = schedule_linear(T, 1e-4, 1e-3);        /* too little noise to be clipped */
+    NoiseSchedule s = schedule_linear(T, 1e-4, 1e-3);        /* too little noise to be clipped */
     Params p = {.seed = 1};
-    UNetConfig d = unet_config("bench");
-    d.width = 4, d.style.groups = 2, d.blocks = 1, d.levels = 2;
-    Model net = model_new(&p, d);
-    Sampler m = sampler_of_nothing(&net, &s);
-    real a[ALL], b[ALL], other[ALL], y[5][ALL], x0[ALL];
+    UNetConfig c = unet_config("bench");
+    c.width = 4, c.style.groups = 2, c.blocks = 1, c.levels = 2;
+    Model net = model_new(&p, c);      /* untrained: eps = 0, so the way back is linear in x_t */
+    NetworkDenoiser network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = 4, .width = 4,
+                 .channels = 1, .seed = 5, .tape = {.no_grad = true}};
+    real a[ALL], b[ALL], other[ALL], y[5][ALL];
     test_values("a", -0.2, 0.2, ALL, a), test_values("b", -0.2, 0.2, ALL, b);
     test_values("other", -0.2, 0.2, ALL, other);
-    interpolate(&m, 6, N, a, b, 0, y[0], x0);
-    interpolate(&m, 6, N, a, b, 0.25, y[1], x0);
-    interpolate(&m, 6, N, a, b, 1, y[2], x0);
-    interpolate(&m, 6, N, a, other, 0, y[3], x0);
-    interpolate(&m, 6, N, other, b, 1, y[4], x0);
+    interpolate(&m, 6, N, a, b, 0, y[0]);
+    interpolate(&m, 6, N, a, b, 0.25, y[1]);
+    interpolate(&m, 6, N, a, b, 1, y[2]);
+    interpolate(&m, 6, N, a, other, 0, y[3]);
+    interpolate(&m, 6, N, other, b, 1, y[4]);
     for (int i = 0; i < ALL; i++) {
         double mixture = 0.75 * (double)y[0][i] + 0.25 * (double)y[2][i];
         cr_assert_float_eq(y[1][i], mixture, 1e-6, "%g, not %g", (double)y[1][i], mixture);
@@ -357,45 +188,9 @@ Test(ddpm, interpolation_moves_with_lambda_alone) {
               "both ends have the same noise");
     cr_expect(fabs((double)(y[0][0] - a[0]) - (double)(y[0][SIZE] - a[SIZE])) > 1e-6,
               "both pictures have the same noise");
-    tape_free(&m.tape);
+    sampler_free(&m);
     params_free(&p);
     schedule_free(&s);
-}
-
-/* Does a recorder keep the pictures as they pass, in order, up to the end? And does drawing in
- * three times as many steps take no more memory? */
-Test(ddpm, what_is_recorded_on_the_way) {
-    enum { N = 3, COLUMNS = 2, FRAMES = 4 };
-    Schedule all = paper(), short_way = schedule_strided(&all, 4);
-    Schedule long_way = schedule_strided(&all, 12);
-    Params p = {.seed = 1};
-    UNetConfig d = unet_config("bench");
-    d.width = 4, d.style.groups = 2, d.blocks = 1;
-    Model net = model_new(&p, d);
-    Sampler m = sampler_of(&net, &short_way), longer = sampler_of(&net, &long_way);
-    static real x[N * PIXELS], x0[N * PIXELS], by_hand[N * PIXELS];
-    static real frames[FRAMES * 2 * COLUMNS * PIXELS];
-    Recording r = {.steps = 4, .frames = FRAMES, .columns = COLUMNS, .pixels = PIXELS,
-                   .images = frames};
-    draw(&m, 0, N, x, x0, NULL, &r);
-    cr_assert_eq(r.taken, FRAMES);
-    for (int i = 0; i < N; i++) sampling_noise(m.seed, i, TIMESTEPS, PIXELS, by_hand + i * PIXELS);
-    for (int t = 3; t >= 0; t--) {
-        const real *frame = frames + (3 - t) * 2 * COLUMNS * PIXELS;
-        sample_step(&m, t, 0, N, by_hand, x0);
-        cr_expect_arr_eq(frame, by_hand, COLUMNS * PIXELS * sizeof(real), "x at %d", t);
-        cr_expect_arr_eq(frame + COLUMNS * PIXELS, x0, COLUMNS * PIXELS * sizeof(real), "x0");
-    }
-    cr_expect_arr_eq(x, by_hand, sizeof x);
-    r.taken = 0, r.steps = 12;
-    draw(&longer, 0, N, x, x0, NULL, &r);
-    cr_expect_eq(r.taken, FRAMES, "%d moments of 12 steps", r.taken);
-    cr_expect_arr_eq(frames + (FRAMES - 1) * 2 * COLUMNS * PIXELS, x,
-                     COLUMNS * PIXELS * sizeof(real));
-    cr_expect_eq(tape_peak(&m.tape), tape_peak(&longer.tape), "memory grows with the steps");
-    tape_free(&m.tape), tape_free(&longer.tape);
-    params_free(&p);
-    schedule_free(&all), schedule_free(&short_way), schedule_free(&long_way);
 }
 
 /* ---- learning -------------------------------------------------------------------------------- */
@@ -405,9 +200,9 @@ Test(ddpm, what_is_recorded_on_the_way) {
 Test(ddpm, one_garment_is_learned_by_heart) {
     enum { B = 4, STEPS = 250 };
     Fashion data = fashion_load(NULL);
-    real x0[B * PIXELS], x[PIXELS], start[PIXELS];
+    real x0[B * PIXELS], x[PIXELS];
     images_get(&data.train, B, (int[]){1, 1, 1, 1}, -1, 1, x0, NULL);
-    Schedule all = paper(), few = schedule_strided(&all, 20);
+    NoiseSchedule all = ddpm_schedule(false), few = schedule_strided(&all, 20);
     Params params = {.seed = 1};
     UNetConfig d = unet_config("default");
     d.width = 16, d.style.groups = 8, d.blocks = 1;
@@ -420,20 +215,24 @@ Test(ddpm, one_garment_is_learned_by_heart) {
         tape_reset(&tape);
         for (int b = 0; b < B; b++) t[b] = (int)rng_below(&times, 1000);
         Tensor *images = t_input(&tape, x0, SHAPE(B, SIDE, SIDE, 1));
-        Tensor *loss = simple_loss(&net, &all, NOISE, images, t, &noise, NULL);
+        NoisyImages batch = noisy_images(&all, images, t, &noise);
+        Tensor *loss = simple_loss(&net, &batch, PREDICT_NOISE, NULL);
         params_zero_grad(&params);
         backward(loss);
         double norm = grad_norm(&params);
         adam_step(&adam, &params, 3e-3 * lr_cosine(step, 10, STEPS), clip_scale(norm, 1));
     }
-    Sampler m = {.net = &net, .schedule = &few, .side = SIDE, .seed = 1, .tape = {.no_grad = true}};
-    sampling_noise(1, 0, 1000, PIXELS, x);
-    for (int t = few.T - 1; t >= 0; t--) sample_step(&m, t, 0, 1, x, start);
+    NetworkDenoiser network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .height = SIDE, .width = SIDE,
+                 .channels = 1, .seed = 1, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+    start_noise(&m, 0, 1, x);
+    sample_from(&m, few.T - 1, 0, 1, x);
     double mse = k_sum_squared_difference(PIXELS, x, x0) / PIXELS;
     double variance = k_sum_squares(PIXELS, x0) / PIXELS - pow(k_sum(PIXELS, x0) / PIXELS, 2);
     cr_expect(mse < 0.25 * variance, "mean squared error %g, the garment's variance %g", mse,
               variance);
-    tape_free(&tape), tape_free(&m.tape);
+    tape_free(&tape), sampler_free(&m);
     adam_free(&adam), params_free(&params);
     schedule_free(&all), schedule_free(&few);
     fashion_free(&data);

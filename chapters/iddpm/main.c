@@ -1,25 +1,584 @@
 /* iddpm — train, sample from, evaluate improved denoising diffusion models on Fashion-MNIST. */
-#include "commands.h"
-#include "settings.h"
+#include "base/error.h"
+#include "diffusion/bound.h"
+#include "diffusion/drawing.h"
+#include "iddpm.h"
+#include "train/report.h"
+#include "train/run.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int info(void) {
+enum { MOST_TIMESTEPS = 10000 };
+
+static struct {
+    CommonOptions common;
+    /* the model */
+    const char *schedule, *variance;
+    int timesteps, classes, width;
+    /* its training */
+    const char *objective, *times;
+    int warmup, preview;
+    double clip, ema, dropout;
+    /* its use */
+    const char *respace, *sampler, *bound_respace;
+    double eta;
+    int pictures, class, samples, bound;
+} o = {
+    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
+               .out = "build/runs/iddpm"},
+    .schedule = "cosine",
+    .variance = "learned",
+    .timesteps = 1000,
+    .objective = "hybrid",
+    .times = "auto",
+    .warmup = 500,
+    .preview = 50,
+    .clip = 1,
+    .ema = 0.9999,
+    .sampler = "ddpm",
+    .pictures = 64,
+    .class = -1,
+    .samples = 1000,
+    .bound = 64,
+};
+
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|cifar10|imagenet64|imagenet64-cond|lsun"),
+    {"schedule", 0, .s = &o.schedule, .choices = "linear|cosine", .keep = KEEP_MODEL,
+     .help = "how fast noise covers the picture"},
+    {"timesteps", 'T', .i = &o.timesteps, .min = 2, .max = MOST_TIMESTEPS, .meta = "T",
+     .keep = KEEP_MODEL, .help = "steps from picture to noise; the paper: 4000"},
+    {"variance", 'v', .s = &o.variance, .choices = "learned|small|large", .keep = KEEP_MODEL,
+     .help = "of a step back: the network's, beta~, or beta"},
+    {"classes", 0, .i = &o.classes, .min = 0, .max = 256, .meta = "N", .keep = KEEP_MODEL,
+     .help = "classes that the network is told; 0: none, Fashion-MNIST has 10"},
+    {"width", 0, .i = &o.width, .min = 0, .max = 512, .meta = "N", .keep = KEEP_MODEL,
+     .help = "channels of the first level, a multiple of 32; 0: as --config says"},
+    {"objective", 0, .s = &o.objective, .choices = "simple|hybrid|vlb", .only = "train",
+     .help = "L_simple; with the bound for the variance; the bound alone"},
+    {"times", 0, .s = &o.times, .choices = "auto|uniform|importance", .only = "train",
+     .help = "how timesteps are drawn; auto: by importance for vlb, else uniformly"},
+    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which the learning rate rises"},
+    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
+     .help = "largest norm of a gradient; 0: any"},
+    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
+     .help = "share of the features that a block leaves out"},
+    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "decay of the averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = MOST_TIMESTEPS, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train",
+     .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "steps back: so many, \"50\"; of each section, \"10,15,20\"; every k-th, \"ddim50\" "
+             "(default: 100, or all)"},
+    {"sampler", 0, .s = &o.sampler, .choices = "ddpm|small|large|ddim", .keep = KEEP_NOT,
+     .only = "sample eval",
+     .help = "the model's variance, a fixed one in its place, or DDIM"},
+    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "noise of ddim's steps: 0 none, 1 as with beta~"},
+    {"class", 0, .i = &o.class, .min = -1, .max = 255, .meta = "K", .keep = KEEP_NOT,
+     .only = "sample", .help = "draw this class alone; -1: all in turn"},
+    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "how many to draw"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "eval", .help = "test images for the bound"},
+    {"bound-respace", 0, .s = &o.bound_respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "eval",
+     .help = "the bound of a chain of these steps (default: all)"},
+    {0}};
+
+/* the paper's recipes for CIFAR-10 and ImageNet; steps are for their data and processors */
+#define PAPER "lr=0.0001 warmup=0 batch=128 timesteps=4000 "
+static const Preset presets[] = {{"cifar10", PAPER "dropout=0.3 steps=500000"},
+                                 {"imagenet64", PAPER "steps=1500000"},
+                                 {0}};
+
+static int train(void), sample(void), eval(void), info(void);
+static Cli cli = {.program = "iddpm",
+                  .about = "Improved denoising diffusion: a learned variance, fewer steps.",
+                  .common = &o.common,
+                  .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+                  .options = options,
+                  .presets = presets};
+
+enum { SIDE = 28, PIXELS = SIDE * SIDE, COLUMNS = 8, ROWS = 4 };
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+/* --config, --classes, --width */
+static ModelConfig named_config(void) {
+    ModelConfig c = model_config(o.common.config);
+    if (o.classes) c.classes = o.classes;
+    if (o.width % c.unet.style.groups)
+        usage_error("--width %d: groups of channels are normalised; a multiple of %d", o.width,
+                    c.unet.style.groups);
+    if (o.width) c.unet.width = o.width;
+    return c;
+}
+
+/* the same; ends the program with one line if it is not for this chapter's pictures */
+static ModelConfig chosen_config(void) {
+    ModelConfig c = named_config();
+    if (c.unet.in != 1)
+        usage_error("--config %s: a network for colour pictures of another size; info counts it, "
+                    "train takes default", o.common.config);
+    c.unet.style.dropout = o.dropout;
+    return c;
+}
+
+static Variance variance_named(const char *name) {
+    if (!strcmp(name, "small")) return FIXED_SMALL;
+    return !strcmp(name, "large") ? FIXED_LARGE : LEARNED_RANGE;
+}
+
+static Objective chosen_objective(void) {
+    if (!strcmp(o.objective, "simple")) return SIMPLE;
+    return !strcmp(o.objective, "vlb") ? VLB : HYBRID;
+}
+
+/* ---- its chain ------------------------------------------------------------------------------- */
+
+/* --schedule, --timesteps */
+static NoiseSchedule chosen_chain(void) {
+    bool cosine = !strcmp(o.schedule, "cosine");
+    if (!cosine && o.timesteps <= 20)
+        usage_error("--timesteps %d: too few for --schedule linear, whose last beta is 20 / T",
+                    o.timesteps);
+    NoiseSchedule s = cosine ? schedule_cosine(o.timesteps) : scaled_linear(o.timesteps);
+    schedule_rescale_time(&s);
+    return s;
+}
+
+/* Those of its steps that `sections` names (space_timesteps); NULL: all. Ends the program with one
+ * line if it has no such steps; `option` is where the user said it. */
+static NoiseSchedule respaced_chain(const NoiseSchedule *all, const char *option,
+                                    const char *sections) {
+    char every[16];
+    snprintf(every, sizeof every, "%d", all->T);
+    NoiseSchedule s = schedule_respaced(all, sections ? sections : every);
+    if (!s.T)
+        usage_error("--%s %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are", option,
+                    sections, all->T);
+    return s;
+}
+
+/* the steps of --respace; without it 100, or all if there are no more */
+static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
+    const char *sections = o.respace ? o.respace : o.timesteps > 100 ? "100" : NULL;
+    NoiseSchedule s = respaced_chain(all, "respace", sections);
+    int first = s.step[s.T - 1];
+    if (s.alpha_bar[s.T - 1] > 0.5)
+        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be left, "
+                    "but drawing begins with noise", sections, first + 1, all->T);
+    return s;
+}
+
+/* ---- data and pictures ----------------------------------------------------------------------- */
+
+static Fashion load_data(void) {
+    Fashion data = fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
+    if (o.classes && data.classes != o.classes)
+        fail("%s: pictures of %d classes, but the network is conditioned on one of %d (--classes)",
+             o.common.data ? o.common.data : FASHION_FOLDER, data.classes, o.classes);
+    return data;
+}
+
+static real *new_images(Arena *arena, int n) {
+    return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
+}
+
+static Grid grid(int count, int columns) {
+    return (Grid){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
+                  .columns = columns, .enlarge = 2, .low = -1, .high = 1};
+}
+
+/* Which class each of n pictures is to be: --class, or all in turn; NULL without classes. */
+static const int *wanted_classes(Arena *arena, int n) {
+    if (!o.classes) return NULL;
+    int *label = arena_get(arena, (size_t)n * sizeof *label);
+    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % o.classes;
+    return label;
+}
+
+/* the variance that --sampler says */
+static Variance sampling_variance(void) {
+    bool own = !strcmp(o.sampler, "ddim") || !strcmp(o.sampler, "ddpm");
+    return variance_named(own ? o.variance : o.sampler);
+}
+
+/* as --sampler and --eta say */
+static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
+    bool ddim = !strcmp(o.sampler, "ddim");
+    return (Sampler){.denoiser = d, .schedule = chain, .method = ddim ? DDIM : ANCESTRAL,
+                     .eta = o.eta, .height = SIDE, .width = SIDE, .channels = 1,
+                     .seed = o.common.seed, .tape = {.no_grad = true}};
+}
+
+/* ---- train ----------------------------------------------------------------------------------- */
+
+/* Ends the program with one line where options contradict each other. */
+static void check_settings(void) {
+    bool simple = !strcmp(o.objective, "simple"), learned = !strcmp(o.variance, "learned");
+    NoiseSchedule s = chosen_chain();
+    schedule_free(&s);
+    chosen_config();
+    if (simple && learned)
+        usage_error("--objective simple trains no variance: it needs --variance small or large");
+    if (o.preview == 1)
+        usage_error("--preview 1: one step draws no picture; 2 or more do, 0 is none");
+    if (!strcmp(o.objective, "hybrid") && !learned)
+        usage_error("--objective hybrid is simple and, for a learned variance alone, the bound: "
+                    "it needs --variance learned");
+}
+
+/* what is trained, and of one batch: times and their weights; what came of each picture */
+typedef struct {
+    Model net;
+    NoiseSchedule chain;
+    Objective objective;
+    Parameterization parameterization;
+    bool importance;
+    LossSampler sampler;                /* unless times are uniform */
+    Loader *loader;
+    int *t;
+    double *weight, *loss, *mse, *bits;
+} Training;
+
+static Training training_new(Run *run, Params *params, const Images *set) {
+    Training m = {.net = model_new(params, chosen_config()), .chain = chosen_chain(),
+                  .objective = chosen_objective(), .loader = run_loader(run, set),
+                  .parameterization = {PREDICT_NOISE, variance_named(o.variance)}};
+    bool automatic = !strcmp(o.times, "auto");
+    m.importance = automatic ? m.objective == VLB : !strcmp(o.times, "importance");
+    m.t = arena_get(&run->arena, (size_t)o.common.batch * sizeof *m.t);
+    double **of_each[] = {&m.weight, &m.loss, &m.mse, &m.bits};
+    for (int k = 0; k < 4; k++)
+        *of_each[k] = arena_get(&run->arena, (size_t)o.common.batch * sizeof **of_each[k]);
+    return m;
+}
+
+static void draw_times(Training *m, Rng *times) {
+    if (m->importance) {
+        draw_timesteps(&m->sampler, times, o.common.batch, m->t, m->weight);
+        return;
+    }
+    for (int b = 0; b < o.common.batch; b++) {
+        m->t[b] = (int)rng_below(times, (uint32_t)o.timesteps);
+        m->weight[b] = 1;
+    }
+}
+
+/* n pictures of the batch from `first` on: their part of the gradient of its mean weighted loss */
+static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) {
+    const Loader *l = m->loader;
+    tape_reset(tape);
+    Tensor *x0 = t_input(tape, NULL, SHAPE(n, SIDE, SIDE, 1)), *w = t_input(tape, NULL, SHAPE(n, 1));
+    images_get(l->images, n, l->index + first, -1, 1, x0->x, NULL);
+    for (int b = 0; b < n; b++) w->x[b] = (real)(m->weight[first + b] / o.common.batch);
+    NoisyImages batch = noisy_images(&m->chain, x0, m->t + first, noise);
+    Tensor *output = model_output(&m->net, batch.xt, batch.time, l->labels + first);
+    Losses loss = training_losses(&batch, m->objective, m->parameterization, output);
+    for (int b = 0; b < n; b++) {
+        m->loss[first + b] = (double)loss.each->x[b];
+        m->mse[first + b] = (double)loss.mse->x[b];
+        m->bits[first + b] = loss.bits ? (double)loss.bits->x[b] : 0;
+    }
+    backward(t_sum(t_mul(loss.each, w)));
+}
+
+/* Losses of the mean over all times, and of each quarter of them: the former weighted. */
+static void log_losses(const Training *m, Run *run) {
+    static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
+    int B = o.common.batch, T = o.timesteps;
+    double loss = 0, bits = 0;
+    for (int b = 0; b < B; b++) {
+        loss += m->weight[b] * m->loss[b] / B;
+        bits += m->weight[b] * m->bits[b] / B * T;
+        run_value(run, quarters[(int64_t)m->t[b] * 4 / T], m->mse[b]);
+    }
+    run_value(run, "loss", loss);
+    if (m->objective != SIMPLE) run_value(run, "bits", bits);
+}
+
+/* Mean over validation images with the same noise each time, each at its own time: without weights
+ * of the squared error of eps, with them of the bound's weighted terms in bits per dimension. */
+static double validation_mean(const Training *m, const Images *set, const int *t,
+                              const double *weight, int n) {
+    enum { AT_ONCE = 64 };
+    Tape tape = {.no_grad = true};
+    Rng noise = rng_new(1, "validation");
+    double sum = 0, bits[AT_ONCE];
+    for (int i = 0; i < n; i += AT_ONCE) {
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE, label[AT_ONCE];
+        tape_reset(&tape);
+        Tensor *x0 = t_input(&tape, NULL, SHAPE(B, SIDE, SIDE, 1));
+        Images part = images_part(set, i, B);
+        images_get(&part, B, NULL, -1, 1, x0->x, label);
+        NoisyImages batch = noisy_images(&m->chain, x0, t + i, &noise);
+        Tensor *output = model_output(&m->net, batch.xt, batch.time, label);
+        if (weight) clipped_bound(&batch, m->parameterization, output, bits);
+        Tensor *mse = training_losses(&batch, SIMPLE, m->parameterization, output).mse;
+        for (int b = 0; b < B; b++)
+            sum += weight ? weight[i + b] * bits[b] : (double)mse->x[b];
+    }
+    tape_free(&tape);
+    return sum / n;
+}
+
+static void validate(const Training *m, Run *run, const Images *set) {
+    enum { HELD_OUT = 256 };
+    int n = set->count < HELD_OUT ? set->count : HELD_OUT, even[HELD_OUT], early[HELD_OUT];
+    double weight[HELD_OUT];
+    even_timesteps(o.timesteps, n, even);
+    early_timesteps(o.timesteps, n, early, weight);
+    run_value(run, "validation", validation_mean(m, set, even, NULL, n));
+    run_value(run, "validation_bits", validation_mean(m, set, early, weight, n) * o.timesteps);
+}
+
+/* a few pictures in a few steps, to see how far the training is */
+static void save_preview(const Training *m, char *path) {
+    char sections[16];
+    Arena arena = {0};
+    int n = o.classes ? ROWS * o.classes : ROWS * COLUMNS;
+    real *x = new_images(&arena, n);
+    snprintf(sections, sizeof sections, "%d", o.preview < o.timesteps ? o.preview : o.timesteps);
+    NoiseSchedule few = respaced_chain(&m->chain, "preview", sections);
+    Labelled model = {&m->net, wanted_classes(&arena, n)};
+    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler sampler = sampler_of(&clipped.denoiser, &few);
+    draw_images(&sampler, n, x, (Drawing){.at_once = n, .quiet = true});
+    save_grid(&cli, path, x, grid(n, n / ROWS));
+    sampler_free(&sampler);
+    schedule_free(&few);
+    arena_free(&arena);
+}
+
+/* The batch goes through the network in two halves, whose gradients add up: for the gradient of one
+ * half alone, and with half the memory. Garments are not mirrored: all shoes point the same way. */
+static int train(void) {
+    if (!o.common.resume) check_settings();     /* else the checkpoint knows better */
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,bits,quarter_1,quarter_2,quarter_3,quarter_4,gradient,signal,noise,"
+                   "validation,validation_bits",
+        .log_every = 10});
+    Fashion data = load_data();
+    run_fashion(run, &data);
+    Params *params = run_params(run, "");
+    Training m = training_new(run, params, &data.train);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.clip;
+    run_ema(run, adam, o.ema);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    run->tape.dropout = run_rng(run, "dropout");
+    if (m.importance) loss_sampler_start(&m.sampler, o.timesteps);
+    if (m.importance) run_state(run, "times.", &m.sampler.state);
+    int B = o.common.batch, half = (B + 1) / 2;
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        loader_next(m.loader);
+        draw_times(&m, times);
+        add_gradient(&m, &run->tape, noise, 0, half);
+        double small = grad_norm(params) * B / half;
+        if (half < B) add_gradient(&m, &run->tape, noise, half, B - half);
+        double norm = grad_norm(params);
+        log_losses(&m, run);
+        run_value(run, "gradient", norm);
+        if (half < B) {
+            GradientNoise g = gradient_noise(half, small * small, B, norm * norm);
+            run_value(run, "signal", g.signal), run_value(run, "noise", g.noise);
+        }
+        if (m.importance) loss_sampler_update(&m.sampler, B, m.t, m.loss);
+        optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+        if (run_every(run, 250)) validate(&m, run, &data.validation);
+        if (run_saves(run) && o.preview) save_preview(&m, run_path(run, "samples.png"));
+    }
+    if (m.importance) loss_sampler_free(&m.sampler);
+    schedule_free(&m.chain);
+    fashion_free(&data);
+    return run_finish(run);
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
+/* the network that --weights (or the run in --out) holds, with its options */
+static Model load_network(Params *params) {
+    if (cli_given(&cli, "eta") && strcmp(o.sampler, "ddim"))
+        usage_error("--eta is for --sampler ddim");
+    weights_options(&cli);
+    if (o.class >= o.classes && cli_given(&cli, "class"))
+        usage_error("--class %d: %s is conditioned on one of %d classes", o.class, weights_path(&cli),
+                    o.classes);
+    Model net = model_new(params, chosen_config());
+    weights_load_one(&cli, params);
+    return net;
+}
+
+/* what was drawn so far; a class a column */
+static void save_pictures(int n, const real *x) {
+    samples_save(&cli, x, grid(n, o.classes && o.class < 0 ? o.classes : COLUMNS));
+}
+
+static int sample(void) {
     Params params = {0};
-    model_new(&params, named_config());
-    for (int i = 0; i < params.count; i++) printf("%s\n", t_describe(params.list[i]));
-    printf("%zu parameters\n", params_count(&params));
+    Model net = load_network(&params);
+    Arena arena = {0};
+    NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
+    Labelled model = {&net, wanted_classes(&arena, o.pictures)};
+    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, &chain);
+    Recording recording = recording_new(&arena, chain.T,
+                                        o.pictures < COLUMNS ? o.pictures : COLUMNS, PIXELS);
+    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    draw_images(&m, o.pictures, new_images(&arena, o.pictures),
+                (Drawing){.at_once = 16, .quiet = o.common.quiet, .save = save_pictures,
+                          .recording = &recording});
+    char *strip = output_path(&cli, "progress.png"), *film = output_path(&cli, "film.png");
+    recording_strip(&recording, grid(0, 0), strip, cli.line);
+    recording_film(&recording, grid(0, 0), film, cli.line);
+    free(strip), free(film);
+    sampler_free(&m);
+    schedule_free(&all), schedule_free(&chain);
+    arena_free(&arena);
     params_free(&params);
     return 0;
 }
 
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+/* schedule.csv: what is left of the picture's variance, and how far beta~ is from beta, for chains
+ * of several lengths */
+static void save_schedules(void) {
+    static const int lengths[] = {30, 100, 1000};
+    char *path = path_join(o.common.out, "schedule.csv");
+    AtomicFile f = file_create(path);
+    fprintf(f.stream, "schedule,T,t,alpha_bar,variance_ratio\n");
+    for (int cosine = 0; cosine < 2; cosine++)
+        for (int k = 0; k < 3; k++) {
+            int T = lengths[k];
+            NoiseSchedule s = cosine ? schedule_cosine(T) : scaled_linear(T);
+            for (int t = 0; t < T; t++)
+                fprintf(f.stream, "%s,%d,%d,%.6g,%.6g\n", cosine ? "cosine" : "linear", T, t,
+                        s.alpha_bar[t], s.posterior_variance[t] / s.beta[t]);
+            schedule_free(&s);
+        }
+    file_commit(&f);
+    free(path);
+}
+
+/* forward.png: a garment on its way to noise, always the same noise; linear above, cosine below */
+static void save_forward(const Images *set) {
+    enum { MOMENTS = 10 };
+    static real x0[PIXELS], eps[PIXELS], images[2 * MOMENTS * PIXELS];
+    char *captions[2 * MOMENTS];
+    images_get(set, 1, NULL, -1, 1, x0, NULL);
+    sampling_noise(1, 0, X_T, PIXELS, eps);
+    for (int cosine = 0; cosine < 2; cosine++) {
+        NoiseSchedule s = cosine ? schedule_cosine(1000) : scaled_linear(1000);
+        for (int k = 0; k < MOMENTS; k++) {
+            int t = (s.T - 1) * k / (MOMENTS - 1), cell = cosine * MOMENTS + k;
+            q_sample(&s, t, PIXELS, x0, eps, images + cell * PIXELS);
+            captions[cell] = text_format("t = %d", t + 1);
+        }
+        schedule_free(&s);
+    }
+    Grid g = grid(2 * MOMENTS, MOMENTS);
+    g.captions = (const char *const *)captions;
+    save_grid(&cli, path_join(o.common.out, "forward.png"), images, g);
+    for (int k = 0; k < 2 * MOMENTS; k++) free(captions[k]);
+}
+
+/* the bound of --bound test images in the steps of --bound-respace: bound.csv has the terms */
+static void report_bound(const Model *net, const NoiseSchedule *s, const Images *set,
+                         cJSON *metrics) {
+    static const char *const names[BOUND_VARIANCES] = {"bits_per_dimension", "bits_small",
+                                                       "bits_large"};
+    Arena arena = {0};
+    int n = o.bound < set->count ? o.bound : set->count;
+    int *label = arena_get(&arena, (size_t)n * sizeof *label);
+    const real *x0 = images_new(&arena, set, n, -1, 1, label);
+    BoundTerm *term = arena_get(&arena, (size_t)s->T * sizeof *term);
+    Labelled model = {net, label};
+    NetworkDenoiser network = labelled_denoiser(&model, variance_named(o.variance));
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, s);
+    Bound b = evaluate_bound(&m, n, x0, o.common.quiet, term);
+    char *path = path_join(o.common.out, "bound.csv");
+    bound_save(path, s, term, true);
+    free(path);
+    json_number(metrics, "bound_images", n);
+    json_number(metrics, "bound_steps", s->T);
+    for (int k = 0; k < BOUND_VARIANCES; k++) json_number(metrics, names[k], b.bits[k]);
+    json_number(metrics, "prior_bits_per_dimension", b.prior);
+    if (!o.common.quiet)
+        printf("at most %.3f bits per dimension (with beta~ %.3f, with beta %.3f), %d test images, "
+               "%d steps\n", b.bits[BOUND_MODEL], b.bits[BOUND_SMALL], b.bits[BOUND_LARGE], n, s->T);
+    sampler_free(&m);
+    arena_free(&arena);
+}
+
+static void report_drawn(const Model *net, const NoiseSchedule *s, const Judge *judge,
+                         cJSON *metrics) {
+    Arena arena = {0};
+    int n = score_count(judge->data, o.samples);
+    real *x = new_images(&arena, n);
+    Labelled model = {net, wanted_classes(&arena, n)};
+    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, s);
+    double start = seconds_now();
+    draw_images(&m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
+    double seconds = (seconds_now() - start) / n;
+    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
+    json_number(metrics, "sampling_steps", s->T);
+    json_text(metrics, "sampler", o.sampler);
+    json_number(metrics, "eta", o.eta);
+    json_number(metrics, "seconds_a_picture", seconds);
+    report_samples(&cli, judge, (Samples){n, x, model.label, 10}, metrics);
+    sampler_free(&m);
+    arena_free(&arena);
+}
+
+static int eval(void) {
+    Params params = {0};
+    Model net = load_network(&params);
+    NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
+    NoiseSchedule bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
+    Fashion data = load_data();
+    Judge judge = report_judge(&data);
+    cJSON *metrics = metrics_new(&cli);
+    json_number(metrics, "parameters", (double)params_count(&params));
+    folder_create(o.common.out);
+    save_schedules();
+    save_forward(&data.test);
+    if (o.bound) {
+        report_bound(&net, &bounded, &data.test, metrics);
+        char *path = path_join(o.common.out, "metrics.json");
+        json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
+        free(path);
+    }
+    report_drawn(&net, &chain, &judge, metrics);
+    metrics_save(&cli, metrics);
+    schedule_free(&all), schedule_free(&chain), schedule_free(&bounded);
+    judge_free(&judge);
+    fashion_free(&data);
+    params_free(&params);
+    return 0;
+}
+
+static int info(void) {
+    Params params = {0};
+    model_new(&params, named_config());
+    return info_network(&params);
+}
+
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    cli_parse(&cli, argc, argv);
-    if (o.common.threads) threads_set(o.common.threads);
-    if (!strcmp(cli.command, "train")) return train();
-    if (!strcmp(cli.command, "sample")) return sample();
-    if (!strcmp(cli.command, "eval")) return eval();
-    return info();
+    return program_main(&cli, argc, argv);
 }

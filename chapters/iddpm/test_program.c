@@ -1,9 +1,8 @@
 /* test_program.c — iddpm's networks at work, learning by heart, and the program. */
 #include "data/images.h"
-#include "draw.h"
 #include "eval/likelihood.h"
+#include "iddpm.h"
 #include "io/npy.h"
-#include "network.h"
 #include "nn/optim.h"
 #include "programs.h"
 
@@ -31,158 +30,133 @@ static Model small_network(Params *p) {
     return net;
 }
 
-static Diffusion few_steps(const char *sections) {
-    int steps[100];
-    Diffusion all = diffusion_cosine(100);
-    diffusion_rescale_time(&all);
-    Diffusion d = diffusion_respaced(&all, space_timesteps(100, sections, steps), steps);
-    diffusion_free(&all);
-    return d;
+static NoiseSchedule few_steps(const char *sections) {
+    NoiseSchedule all = schedule_cosine(100);
+    schedule_rescale_time(&all);
+    NoiseSchedule s = schedule_respaced(&all, sections);
+    schedule_free(&all);
+    return s;
 }
 
-/* Is a picture, bit for bit, the same whoever is drawn beside it, by either sampler, and is the
- * noise of every picture and step another? */
+static Sampler small_sampler(const Denoiser *d, const NoiseSchedule *s, bool ddim) {
+    return (Sampler){.denoiser = d, .schedule = s, .method = ddim ? DDIM : ANCESTRAL, .eta = 0.5,
+                     .height = SIDE, .width = SIDE, .channels = 1, .seed = 9,
+                     .tape = {.no_grad = true}};
+}
+
+/* Is a picture, bit for bit, the same whoever is drawn beside it, by either sampler? */
 Test(iddpm_network, a_picture_depends_on_its_number_alone) {
-    Diffusion d = few_steps("5");
+    static const int label[] = {2, 0, 1, 1, 0};
+    NoiseSchedule s = few_steps("5");
     Params params = {.seed = 1};
     Model net = small_network(&params);
-    static const int label[] = {2, 0, 1, 1, 0};
+    Labelled model = {&net, label};
+    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     for (int ddim = 0; ddim < 2; ddim++) {
-        Sampler m = {.net = &net, .chain = &d, .ddim = ddim, .eta = 0.5, .side = SIDE, .seed = 9,
-                     .tape = {.no_grad = true}};
+        Sampler m = small_sampler(&clipped.denoiser, &s, ddim);
         real five[5 * SIZE], one[SIZE];
-        for (int i = 0; i < 5; i++) sampling_noise(9, i, X_T, SIZE, five + i * SIZE);
-        sampling_noise(9, 3, X_T, SIZE, one);
-        for (int t = d.T - 1; t >= 0; t--) {
-            sample_step(&m, t, 0, 5, label, five);
-            Reverse p = sample_step(&m, t, 3, 1, label + 3, one);
-            for (int i = 0; i < SIZE; i++) cr_assert(p.start[i] >= -1 && p.start[i] <= 1);
+        start_noise(&m, 0, 5, five), start_noise(&m, 3, 1, one);
+        for (int t = s.T - 1; t >= 0; t--) {
+            sample_step(&m, t, 0, 5, five);
+            Prediction p = sample_step(&m, t, 3, 1, one);
+            for (int i = 0; i < SIZE; i++) cr_assert(p.x0[i] >= -1 && p.x0[i] <= 1);
         }
         cr_expect_arr_eq(five + 3 * SIZE, one, sizeof one);
-        tape_free(&m.tape);
+        sampler_free(&m);
     }
-    real one[SIZE], other[SIZE];
-    sampling_noise(9, 2, 3, SIZE, one), sampling_noise(9, 2, 2, SIZE, other);
-    cr_expect(memcmp(one, other, sizeof one), "two steps of a picture have the same noise");
-    sampling_noise(9, 1, 3, SIZE, other);
-    cr_expect(memcmp(one, other, sizeof one), "two pictures have the same noise");
-    sampling_noise(9, 1, X_T, SIZE, one), sampling_noise(9, 2, 0, SIZE, other);
-    cr_expect(memcmp(one, other, sizeof one), "a start and another picture's step");
     params_free(&params);
-    diffusion_free(&d);
-}
-
-/* A recording holds the first pictures after every so many steps, the last frame what is drawn; and
- * pictures are saved after each group, the last one included. */
-static int saved;
-static void count_saved(int n, const real *x) {
-    (void)x;
-    cr_expect(n == 2 || n == 3, "%d", n);
-    saved = n;
-}
-
-Test(iddpm_network, what_is_recorded_on_the_way) {
-    enum { N = 3, COLUMNS = 2, FRAMES = 3 };
-    static const int label[N] = {2, 0, 1};
-    static real x[N * PIXELS], by_hand[COLUMNS * PIXELS], frames[FRAMES * 2 * COLUMNS * PIXELS];
-    Diffusion d = few_steps("6");
-    Params params = {.seed = 1};
-    Model net = small_network(&params);
-    Sampler m = {.net = &net, .chain = &d, .side = 28, .seed = 9, .tape = {.no_grad = true}};
-    Recording r = {.steps = 6, .frames = FRAMES, .columns = COLUMNS, .pixels = PIXELS,
-                   .images = frames};
-    draw_pictures(&m, N, label, x, (Drawing){.at_once = 2, .quiet = true, .save = count_saved,
-                                             .recording = &r});
-    cr_assert_eq(r.taken, FRAMES);
-    cr_expect_eq(saved, N);
-    for (int i = 0; i < COLUMNS; i++) sampling_noise(9, i, X_T, PIXELS, by_hand + i * PIXELS);
-    for (int t = d.T - 1; t >= 0; t--) {
-        Reverse p = sample_step(&m, t, 0, COLUMNS, label, by_hand);
-        if (t % 2) continue;
-        const real *frame = frames + (2 - t / 2) * 2 * COLUMNS * PIXELS;
-        cr_expect_arr_eq(frame, by_hand, sizeof by_hand, "x at %d", t);
-        cr_expect_arr_eq(frame + COLUMNS * PIXELS, p.start, sizeof by_hand, "x0 at %d", t);
-    }
-    cr_expect_arr_eq(x, by_hand, sizeof by_hand);
-    tape_free(&m.tape);
-    params_free(&params);
-    diffusion_free(&d);
+    schedule_free(&s);
 }
 
 /* What a network of some of the steps predicts is what that of all steps does where they meet: it
- * is told the same time and the same class, and as much of the picture is left. */
+ * is given the same time and the same class, and as much of the picture is left. */
 Test(iddpm_network, respacing_asks_the_network_what_it_was_trained_for) {
-    Diffusion all = few_steps("100"), d = few_steps("7,2");
+    static const int label = 1, other = 2;
+    NoiseSchedule all = few_steps("100"), s = few_steps("7,2");
     Params params = {.seed = 1};
     Model net = small_network(&params);
-    Sampler few = {.net = &net, .chain = &d, .side = SIDE, .tape = {.no_grad = true}};
-    Sampler many = {.net = &net, .chain = &all, .side = SIDE, .tape = {.no_grad = true}};
-    static const int label = 1, other = 2;
+    Labelled model = {&net, &label};
+    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler few = small_sampler(&clipped.denoiser, &s, false);
+    Sampler many = small_sampler(&clipped.denoiser, &all, false);
     real x[SIZE];
     test_values("x", -1.5, 1.5, SIZE, x);
-    for (int t = 0; t < d.T; t++) {
-        Reverse a = predict(&few, t, 1, x, &label), b = predict(&many, d.step[t], 1, x, &label);
+    for (int t = 0; t < s.T; t++) {
+        model.label = &label;
+        Prediction a = predict(&few, t, 0, 1, x), b = predict(&many, s.step[t], 0, 1, x);
         for (int i = 0; i < SIZE; i++)
-            cr_assert_float_eq(a.start[i], b.start[i], sizeof(real) == 8 ? 1e-12 : 1e-5);
+            cr_assert_float_eq(a.x0[i], b.x0[i], sizeof(real) == 8 ? 1e-12 : 1e-5);
         real before = a.log_variance[0];
-        cr_expect_neq(predict(&few, t, 1, x, &other).log_variance[0], before, "class at %d", t);
+        model.label = &other;
+        cr_expect_neq(predict(&few, t, 0, 1, x).log_variance[0], before, "class at %d", t);
     }
-    tape_free(&few.tape), tape_free(&many.tape);
+    sampler_free(&few), sampler_free(&many);
     params_free(&params);
-    diffusion_free(&all), diffusion_free(&d);
+    schedule_free(&all), schedule_free(&s);
 }
 
-/* A loss is of what the network says of x_t, told the time on its own scale and the class. */
+static const Parameterization learned = {PREDICT_NOISE, LEARNED_RANGE};
+
+static Losses losses_of(const Model *net, const NoisyImages *b, const int *label) {
+    return training_losses(b, HYBRID, learned, model_output(net, b->xt, b->time, label));
+}
+
+/* A loss is of what the network says of x_t, given the time on its own scale and the class; and so is
+ * the bound of validation, which clips as sampling does. */
 Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
-    Diffusion d = few_steps("100");
+    static const int label = 2, t = 40;
+    NoiseSchedule s = few_steps("100");
     Params params = {.seed = 1};
     Model net = small_network(&params);
     Tape tape = {.no_grad = true};
-    static const int label = 2, t = 40;
     Rng noise = rng_new(1, "noise"), again = rng_new(1, "noise");
     Tensor *x0 = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
-    Tensor *eps = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
-    Tensor *xt = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
+    real eps[SIZE], xt[SIZE];
     test_values("x0", -1, 1, SIZE, x0->x);
-    rng_normal(&again, SIZE, eps->x);
-    q_sample(&d, t, SIZE, x0->x, eps->x, xt->x);
+    NoisyImages b = noisy_images(&s, x0, &t, &noise);
+    rng_normal(&again, SIZE, eps);
+    q_sample(&s, t, SIZE, x0->x, eps, xt);
+    cr_expect_arr_eq(b.xt->x, xt, sizeof xt);
     double time = 40 * 10;                       /* 100 steps on a scale of 1000 */
-    Tensor *answer = model_output(&net, xt, &time, &label);
-    Losses want = training_losses(&d, HYBRID, LEARNED, answer, x0, xt, eps, &t);
-    Losses got = network_losses(&net, &d, HYBRID, LEARNED, x0, &label, &t, &noise);
+    Tensor *output = model_output(&net, b.xt, &time, &label);
+    Losses want = training_losses(&b, HYBRID, learned, output), got = losses_of(&net, &b, &label);
     cr_expect_eq(got.each->x[0], want.each->x[0]);
     cr_expect_eq(got.mse->x[0], want.mse->x[0]);
     double bits;
-    again = rng_new(1, "noise");
-    network_bound(&net, &d, LEARNED, x0, &label, &t, &again, &bits);
-    Sampler m = {.net = &net, .chain = &d, .side = SIDE, .tape = {.no_grad = true}};
-    Reverse p = predict(&m, t, 1, xt->x, &label);              /* clips, as the bound does */
-    double nats = bound_term(&d, t, SIZE, x0->x, xt->x, &p);
+    clipped_bound(&b, learned, output, &bits);
+    Labelled model = {&net, &label};
+    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = small_sampler(&clipped.denoiser, &s, false);
+    Prediction p = predict(&m, t, 0, 1, xt);
+    double nats = bound_term(&s, t, x0->x, xt, &p);
     cr_expect_float_eq(bits, bits_per_dimension(nats, SIZE), 1e-6 * fabs(bits), "%g, %g", bits,
                        bits_per_dimension(nats, SIZE));
-    tape_free(&tape), tape_free(&m.tape);
+    tape_free(&tape), sampler_free(&m);
     params_free(&params);
-    diffusion_free(&d);
+    schedule_free(&s);
 }
 
 /* Losses of a batch are its pictures' own: whoever is beside it, a picture with its noise, time and
  * class has its loss. */
 Test(iddpm_network, losses_belong_to_their_pictures) {
     enum { B = 3 };
-    Diffusion d = few_steps("100");
+    static const int label[B] = {2, 0, 1}, t[B] = {0, 40, 99};
+    NoiseSchedule s = few_steps("100");
     Params params = {.seed = 1};
     Model net = small_network(&params);
     Tape tape = {.no_grad = true};
-    static const int label[B] = {2, 0, 1}, t[B] = {0, 40, 99};
     real x0[B * SIZE];
     test_values("x0", -1, 1, B * SIZE, x0);
     Rng noise = rng_new(1, "noise"), again = rng_new(1, "noise");
-    Losses l = network_losses(&net, &d, HYBRID, LEARNED,
-                              t_input(&tape, x0, SHAPE(B, SIDE, SIDE, 1)), label, t, &noise);
+    NoisyImages all = noisy_images(&s, t_input(&tape, x0, SHAPE(B, SIDE, SIDE, 1)), t, &noise);
+    Losses l = losses_of(&net, &all, label);
     for (int b = 0; b < B; b++) {
-        Losses one = network_losses(&net, &d, HYBRID, LEARNED,
-                                    t_input(&tape, x0 + b * SIZE, SHAPE(1, SIDE, SIDE, 1)),
-                                    label + b, t + b, &again);
+        Tensor *x = t_input(&tape, x0 + b * SIZE, SHAPE(1, SIDE, SIDE, 1));
+        NoisyImages alone = noisy_images(&s, x, t + b, &again);
+        Losses one = losses_of(&net, &alone, label + b);
         double tolerance = (sizeof(real) == 8 ? 1e-12 : 1e-5) * (1 + fabs((double)l.each->x[b]));
         cr_expect_float_eq(l.each->x[b], one.each->x[0], tolerance, "picture %d", b);
         cr_expect_float_eq(l.each->x[b], l.mse->x[b] + (real)0.1 * l.bits->x[b], tolerance);
@@ -190,24 +164,27 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
     cr_expect_eq(noise.next, again.next);
     tape_free(&tape);
     params_free(&params);
-    diffusion_free(&d);
+    schedule_free(&s);
 }
 
 #ifndef REAL_DOUBLE
 /* ---- learning -------------------------------------------------------------------------------- */
 
 static double drawn_error(const Model *net, bool ddim, const real *x0) {
-    int steps[1000];
     real x[PIXELS];
-    Diffusion all = diffusion_cosine(1000);
-    diffusion_rescale_time(&all);
-    Diffusion few = diffusion_respaced(&all, space_timesteps(1000, "20", steps), steps);
-    Sampler m = {.net = net, .chain = &few, .ddim = ddim, .side = 28, .seed = 1,
-                 .tape = {.no_grad = true}};
-    sampling_noise(1, 0, X_T, PIXELS, x);
-    for (int t = few.T - 1; t >= 0; t--) sample_step(&m, t, 0, 1, NULL, x);
-    tape_free(&m.tape);
-    diffusion_free(&all), diffusion_free(&few);
+    NoiseSchedule all = schedule_cosine(1000);
+    schedule_rescale_time(&all);
+    NoiseSchedule few = schedule_respaced(&all, "20");
+    Labelled model = {net, NULL};
+    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few,
+                 .method = ddim ? DDIM : ANCESTRAL, .height = 28, .width = 28, .channels = 1,
+                 .seed = 1, .tape = {.no_grad = true}};
+    start_noise(&m, 0, 1, x);
+    sample_from(&m, few.T - 1, 0, 1, x);
+    sampler_free(&m);
+    schedule_free(&all), schedule_free(&few);
     return k_sum_squared_difference(PIXELS, x, x0) / PIXELS;
 }
 
@@ -218,8 +195,8 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
     Fashion data = fashion_load(NULL);
     real x0[B * PIXELS];
     images_get(&data.train, B, (int[]){1, 1, 1, 1}, -1, 1, x0, NULL);
-    Diffusion all = diffusion_cosine(1000);
-    diffusion_rescale_time(&all);
+    NoiseSchedule all = schedule_cosine(1000);
+    schedule_rescale_time(&all);
     Params params = {.seed = 1};
     ModelConfig c = model_config("default");
     c.unet.width = 16, c.unet.style.groups = 8, c.unet.blocks = 1;
@@ -232,7 +209,8 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
         tape_reset(&tape);
         for (int b = 0; b < B; b++) t[b] = (int)rng_below(&times, 1000);
         Tensor *images = t_input(&tape, x0, SHAPE(B, 28, 28, 1));
-        Losses l = network_losses(&net, &all, HYBRID, LEARNED, images, NULL, t, &noise);
+        NoisyImages batch = noisy_images(&all, images, t, &noise);
+        Losses l = losses_of(&net, &batch, NULL);
         params_zero_grad(&params);
         backward(t_mean(l.each));
         double norm = grad_norm(&params);
@@ -246,7 +224,7 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
     }
     tape_free(&tape);
     adam_free(&adam), params_free(&params);
-    diffusion_free(&all);
+    schedule_free(&all);
     fashion_free(&data);
 }
 

@@ -13,12 +13,4 @@ double nats_per_image(double bits_per_dim, int dimensions);
 /* from -ln of a density over pixels scaled to low..high to -ln of their levels' probability */
 double discrete_nats(double density_nats, int dimensions, int levels, double low, double high);
 
-/* ---- normal distributions, as the bounds of diffusion models need them ----------------------- */
-
-/* KL between two normals given by mean and log variance, nats */
-double normal_kl(double mean1, double log_variance1, double mean2, double log_variance2);
-/* log of the probability that N(mean, exp(log_scale)^2) gives to the byte that x in [-1,1] stands
- * for: its bin is x +- 1/255, open at both ends of the scale (Ho et al. 2020, eq. 13) */
-double discretized_log_likelihood(double x, double mean, double log_scale);
-
 #endif

@@ -350,14 +350,17 @@ void golden_integers(Golden *g, const char *name, const int *ours, size_t n) {
     }
 }
 
-/* |ours - theirs|^2 and |theirs|^2 of the numbers from..to-1 in our order, channels last */
+/* |ours - theirs|^2 and |theirs|^2 of the numbers from..to-1 in our order: the last three axes of
+ * images, of which there may be a list, with channels last */
 typedef struct {
     double difference, size;
 } Squares;
 
 static Squares squares_of(const StTensor *t, int from, int to, const double *ours) {
-    int B = (int)t->shape[0], C = t->rank == 4 ? (int)t->shape[1] : 1;
-    int area = (int)t->len / B / C;
+    bool images = t->rank >= 4;
+    int C = images ? (int)t->shape[t->rank - 3] : 1;
+    int area = images ? (int)(t->shape[t->rank - 2] * t->shape[t->rank - 1])
+                      : (int)t->len / (int)t->shape[0];
     Squares s = {0};
     for (int i = from; i < to; i++) {
         int b = i / C / area, c = i % C, at = i / C % area;

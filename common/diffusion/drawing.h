@@ -1,0 +1,27 @@
+/* drawing.h — many pictures: in groups that the network sees together, saved as they come, with
+ * progress and a film of the first ones on their way.
+ *
+ * A picture depends on the seed and its number alone: whoever draws more gets the same first. The
+ * same bits on any number of threads; in groups of another size to rounding, since convolutions lay
+ * out several pictures together. */
+#ifndef DRAWING_H
+#define DRAWING_H
+
+#include "base/progress.h"
+#include "diffusion/recording.h"
+#include "diffusion/sampler.h"
+
+typedef struct {
+    int at_once;                            /* pictures the network sees together */
+    bool quiet;
+    /* unless NULL called with the number of pictures that are drawn: after the last, and in between
+     * if that does not take more than a tenth of the time. What is saved then is kept if the program
+     * is stopped. */
+    void (*save)(int n, const real *x);
+    Recording *recording;                   /* of the first pictures, or NULL */
+} Drawing;
+
+/* n pictures x (n,height,width,channels), numbers 0, 1, ... */
+void draw_images(Sampler *m, int n, real *x, Drawing how);
+
+#endif

@@ -1,0 +1,55 @@
+/* guidance.h — denoisers around others that steer what is drawn (denoiser.h says in which order).
+ *
+ *   - classifier_free       Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"
+ *   - score_guidance        Dhariwal & Nichol 2021, "Diffusion Models Beat GANs", section 4
+ *   - pasted_denoiser, blended_denoiser     some pixels are known: inpainting */
+#ifndef GUIDANCE_H
+#define GUIDANCE_H
+
+#include "diffusion/denoiser.h"
+
+/* x0 = scale x0(with the condition) + (1 - scale) x0(without), which is the same mixture of eps, at
+ * the variance that the condition gives. Scale 1: the condition alone, bit for bit; the paper's w is
+ * scale - 1. */
+typedef struct {
+    Denoiser denoiser;
+    const Denoiser *with, *without;
+    double scale;
+} ClassifierFree;
+
+ClassifierFree classifier_free(const Denoiser *with, const Denoiser *without, double scale);
+
+/* scale times a gradient of log p(y|x_t), taken at x_t, is added to the score: samplers move the
+ * mean by Sigma times the score (p_sample), or the noise (condition_score). `gradient` fills
+ * (n,H,W,C): of each picture's own log p by its numbers, which is that of the sum over pictures. */
+typedef struct {
+    Denoiser denoiser;
+    const Denoiser *of;
+    void (*gradient)(const void *context, const Step *at, const real *xt, real *gradient);
+    const void *context;
+    double scale;
+} ScoreGuidance;
+
+ScoreGuidance score_guidance(const Denoiser *of,
+                             void (*gradient)(const void *context, const Step *at, const real *xt,
+                                              real *gradient),
+                             const void *context, double scale);
+
+/* Known numbers of pictures 0, 1, ...: image (N,H,W,C), mask (N,H,W), 1 where they are known. */
+typedef struct {
+    Denoiser denoiser;
+    const Denoiser *of;
+    const real *image, *mask;
+    uint64_t seed;                      /* of blended_denoiser's noise */
+} KnownPixels;
+
+/* x0 = mask image + (1 - mask) x0 after every prediction, as in GLIDE */
+KnownPixels pasted_denoiser(const Denoiser *of, const real *image, const real *mask);
+/* x_t = mask q_sample(image) + (1 - mask) x_t before it, as in LDM. The outermost denoiser. */
+KnownPixels blended_denoiser(const Denoiser *of, const real *image, const real *mask,
+                             uint64_t seed);
+
+/* x = mask known + (1 - mask) x: x, known (pixels,channels), mask (pixels) */
+void paste(size_t pixels, int channels, const real *mask, const real *known, real *x);
+
+#endif
