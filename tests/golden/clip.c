@@ -6,9 +6,6 @@
 #include <cjson/cJSON.h>
 
 static ClipConfig config_of(const Golden *g) {
-    golden_only(g, "embed_dim image_resolution vision_layers vision_width vision_patch_size "
-                   "context_length vocab_size transformer_width transformer_heads "
-                   "transformer_layers visual");
     ClipConfig c = {.dim = golden_int(g, "embed_dim", 512)};
     int width = golden_int(g, "vision_width", 768);
     c.image = (ClipImageConfig){.side = golden_int(g, "image_resolution", 224),
@@ -26,10 +23,12 @@ static ClipConfig config_of(const Golden *g) {
  * arguments, its heads too */
 static void read_visual(const Golden *g, ClipConfig *c) {
     Golden of_visual = *g, *v = &of_visual;
-    v->config = cJSON_GetObjectItemCaseSensitive(g->config, "visual");
+    v->config = (cJSON *)golden_value(g, "visual");
     if (!v->config || cJSON_IsNull(v->config)) return;
+    bool read[16] = {0};
+    v->read = read;
     if (!cJSON_IsObject(v->config)) fail("%s: visual in its configuration is no object", g->path);
-    golden_only(v, "input_resolution patch_size width layers heads output_dim");
+    golden_keys(g, "visual", v->config, "input_resolution patch_size width layers heads output_dim");
     c->image = (ClipImageConfig){.side = golden_int(v, "input_resolution", c->image.side),
                                  .patch = golden_int(v, "patch_size", c->image.patch),
                                  .width = golden_int(v, "width", c->image.width),

@@ -24,4 +24,4 @@ static void run_unet(Golden *g) {
     golden_output(g, "main", model_output(&net, x, time, label));
 }
 
-const GoldenModel golden_iddpm[] = {{"iddpm_unet", NULL, run_unet, locate, 0}, {0}};
+const GoldenModel golden_iddpm[] = {{"iddpm_unet", names, run_unet}, {0}};

@@ -210,4 +210,6 @@ static void run_samplers(Golden *g) {
     cJSON_Delete(cases);
 }
 
-const GoldenModel golden_samplers[] = {{"ldm_samplers", NULL, run_samplers, NULL, 1e-5}, {0}};
+static const GoldenTolerance tolerances[] = {{"", 1e-5}};
+
+const GoldenModel golden_samplers[] = {{"ldm_samplers", NULL, run_samplers, tolerances}, {0}};
