@@ -58,6 +58,7 @@ help:
 	@echo "make sweep-ae         the chapter's sweep over code sizes (twenty minutes)"
 	@echo "make fuzz             fuzz the file parsers (SECONDS=60 each; needs clang)"
 	@echo "make mutants          break the code in known ways; each must make a test fail"
+	@echo "make torture          kill trainings at random system calls, resume, compare every file"
 	@echo "make docs-check       code quoted in the READMEs equals the source"
 	@echo "make setup            install the packages that are missing (Debian, Ubuntu)"
 	@echo "make format, clean"
@@ -206,6 +207,15 @@ fuzz:
 fuzz-programs: $(FUZZERS:%=$(BUILD)/%)
 $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS)
+
+# kills trainings at random system calls; minutes
+KILLS ?= 200
+.PHONY: torture
+torture: $(BUILD)/torture $(BUILD)/ae $(BUILD)/vqvae $(BUILD)/vqvae2
+	@BUILD=$(BUILD) $(BUILD)/torture $(KILLS)
+
+$(BUILD)/torture: tests/torture/torture.c $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- running chapters -----------------------------------------------------------------------------------
 train-%: $(BUILD)/%
