@@ -25,10 +25,13 @@ static void crop(int side, const real *x, const real u[4], real *y) {
         }
 }
 
-void augment(int n, int side, const real *in, Rng *rng, real *out) {
-    for (int k = 0; k < n; k++) {
+Tensor *augment(Tensor *images, Rng *rng) {
+    int B = images->shape[0], side = images->shape[1];
+    Tensor *y = t_input(images->tape, NULL, images->rank, images->shape);
+    for (int b = 0; b < B; b++) {
         real u[4];
         rng_uniform(rng, 4, u);
-        crop(side, in + k * side * side, u, out + k * side * side);
+        crop(side, images->x + b * side * side, u, y->x + b * side * side);
     }
+    return y;
 }

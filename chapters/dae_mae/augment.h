@@ -1,14 +1,13 @@
-/* augment.h — a picture seen a little differently each time. */
+/* augment.h — an image seen a little differently each time. */
 #ifndef AUGMENT_H
 #define AUGMENT_H
 
-#include "kernels/kernels.h"
+#include "tensor/tensor.h"
 
-/* Each of n grey side x side pictures becomes a random square part of itself, of 60 to 100 % of its
- * area, enlarged to the whole by bilinear interpolation, and in half of the cases a mirror image (a
- * random resized crop and flip: the only augmentation of He et al. 2021, whose parts begin at 20 %,
- * too small where a picture has 28 pixels). Draws four numbers a picture; `out` must not be
- * `in`. */
-void augment(int n, int side, const real *in, Rng *rng, real *out);
+/* Random resized crop and flip: each of the grey images (B,side,side,1) becomes a random square
+ * part of itself, of 60 to 100 % of its area, enlarged to the whole by bilinear interpolation, and
+ * in half of the cases a mirror image. It is the only augmentation of He et al. 2021, whose parts
+ * begin at 20 %, too small where an image has 28 pixels. Draws four numbers an image. */
+Tensor *augment(Tensor *images, Rng *rng);
 
 #endif

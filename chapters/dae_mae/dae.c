@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- what spoils a picture ------------------------------------------------------------------- */
+/* ---- corruption ------------------------------------------------------------------------------ */
 
 CorruptionKind corruption_named(const char *name) {
     if (!strcmp(name, "masking")) return MASKING;
@@ -13,7 +13,7 @@ CorruptionKind corruption_named(const char *name) {
 }
 
 /* u < v chooses a pixel; of the chosen ones those with u < v/2 become pepper */
-static real spoil(CorruptionKind kind, real level, real x, real u, bool *chosen) {
+static real corrupt_one(CorruptionKind kind, real level, real x, real u, bool *chosen) {
     if (kind == GAUSSIAN) {
         *chosen = true;
         return x + level * u;
@@ -23,12 +23,12 @@ static real spoil(CorruptionKind kind, real level, real x, real u, bool *chosen)
     return kind == MASKING || u < level / 2 ? 0 : 1;
 }
 
-void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *spoilt, real *touched) {
+void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *corrupted, real *chosen) {
     enum { AT_ONCE = 1024 };
     real random[AT_ONCE];
     if (c.kind == CORRUPT_NONE) {
-        memmove(spoilt, x, n * sizeof *x);
-        if (touched) k_fill(n, 0, touched);
+        memmove(corrupted, x, n * sizeof *x);
+        if (chosen) k_fill(n, 0, chosen);
         return;
     }
     for (size_t first = 0; first < n; first += AT_ONCE) {
@@ -36,9 +36,10 @@ void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *spoilt, real
         if (c.kind == GAUSSIAN) rng_normal(rng, m, random);
         else rng_uniform(rng, m, random);
         for (size_t i = 0; i < m; i++) {
-            bool chosen;
-            spoilt[first + i] = spoil(c.kind, (real)c.level, x[first + i], random[i], &chosen);
-            if (touched) touched[first + i] = chosen;
+            bool is_chosen;
+            corrupted[first + i] = corrupt_one(c.kind, (real)c.level, x[first + i], random[i],
+                                               &is_chosen);
+            if (chosen) chosen[first + i] = is_chosen;
         }
     }
 }
@@ -53,15 +54,15 @@ DaeArchitecture dae_named(const char *config) {
  * Glorot & Bengio's bound, because a logistic unit has slope 1/4 at 0 */
 static void vincent2008_new(Dae *d, Scope s) {
     enum { UNITS = 500 };
-    double bound = 4 * sqrt(6.0 / (GARMENT_PIXELS + UNITS));
+    double bound = 4 * sqrt(6.0 / (PIXELS + UNITS));
     d->code = UNITS;
-    d->w = param(s, "w", INIT_UNIFORM, bound, SHAPE(GARMENT_PIXELS, UNITS));
+    d->w = param(s, "w", INIT_UNIFORM, bound, SHAPE(PIXELS, UNITS));
     d->b = param(s, "b", INIT_CONSTANT, 0, SHAPE(UNITS));
-    d->b_out = param(s, "b_prime", INIT_CONSTANT, 0, SHAPE(GARMENT_PIXELS));
+    d->b_out = param(s, "b_prime", INIT_CONSTANT, 0, SHAPE(PIXELS));
 }
 
 /* 28x28x1 -> 14x14x32 -> 7x7x64 -> 7x7x32 and back. The code has twice as many numbers as the
- * picture: nothing but the corruption stands between this network and plain copying. */
+ * image: nothing but the corruption keeps this network from plain copying. */
 static void convolutional_new(Dae *d, Scope s) {
     enum { C0 = 16, C1 = 32, C2 = 64, CODE = 32 };
     d->code = 7 * 7 * CODE;
@@ -84,7 +85,7 @@ Dae dae_new(Params *p, DaeArchitecture architecture) {
 
 Tensor *dae_encode(const Dae *d, Tensor *x) {
     if (d->architecture == VINCENT_2008)
-        return t_sigmoid(t_linear(t_reshape(x, SHAPE(-1, GARMENT_PIXELS)), d->w, d->b));
+        return t_sigmoid(t_linear(t_reshape(x, SHAPE(-1, PIXELS)), d->w, d->b));
     Tensor *h = t_silu(conv2d(&d->down[0], x));                /* (B,14,14,32) */
     h = t_silu(conv2d(&d->down[1], h));                        /* (B,7,7,64) */
     h = t_silu(conv2d(&d->to_code, h));                        /* (B,7,7,32) */
@@ -95,8 +96,8 @@ Tensor *dae_encode(const Dae *d, Tensor *x) {
 static Tensor *tied_logits(const Dae *d, Tensor *h) {
     Tensor *w = t_use(h->tape, d->w);
     Tensor *z = t_matmul(t_reshape(h, SHAPE(1, -1, d->code)),
-                         t_reshape(w, SHAPE(1, GARMENT_PIXELS, d->code)), true);
-    return t_reshape(t_add(z, d->b_out), SHAPE(-1, GARMENT_SIDE, GARMENT_SIDE, 1));
+                         t_reshape(w, SHAPE(1, PIXELS, d->code)), true);
+    return t_reshape(t_add(z, d->b_out), SHAPE(-1, IMAGE, IMAGE, 1));
 }
 
 Tensor *dae_decode_logits(const Dae *d, Tensor *h) {
@@ -113,11 +114,11 @@ Tensor *dae_reconstruct(const Dae *d, Tensor *x) {
 
 /* ---- loss ------------------------------------------------------------------------------------ */
 
-Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *touched, double alpha,
+Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *chosen, double alpha,
                             double beta) {
     if (alpha == 1 && beta == 1)
-        return t_scale(t_bce_logits(logits, clean), GARMENT_PIXELS);
-    Tensor *weight = t_input(logits->tape, touched, logits->rank, logits->shape);
+        return t_scale(t_bce_logits(logits, clean), PIXELS);
+    Tensor *weight = t_input(logits->tape, chosen, logits->rank, logits->shape);
     for (size_t i = 0; i < weight->len; i++)
         weight->x[i] = (real)(weight->x[i] != 0 ? alpha : beta);
     /* -x log s(a) - (1-x) log(1 - s(a)) = softplus(a) - x a */
@@ -127,11 +128,11 @@ Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *touched, 
 
 Tensor *denoising_loss(const Dae *d, Corruption c, Tensor *clean, double alpha, double beta,
                        Rng *rng) {
-    Tensor *spoilt = t_input(clean->tape, NULL, clean->rank, clean->shape);
-    Tensor *touched = t_input(clean->tape, NULL, clean->rank, clean->shape);
-    corrupt(c, clean->len, clean->x, rng, spoilt->x, touched->x);
-    Tensor *logits = dae_decode_logits(d, dae_encode(d, spoilt));
-    return reconstruction_loss(logits, clean, touched->x, alpha, beta);
+    Tensor *corrupted = t_input(clean->tape, NULL, clean->rank, clean->shape);
+    Tensor *chosen = t_input(clean->tape, NULL, clean->rank, clean->shape);
+    corrupt(c, clean->len, clean->x, rng, corrupted->x, chosen->x);
+    Tensor *logits = dae_decode_logits(d, dae_encode(d, corrupted));
+    return reconstruction_loss(logits, clean, chosen->x, alpha, beta);
 }
 
 /* ---- many images ----------------------------------------------------------------------------- */
@@ -144,8 +145,8 @@ static void for_all(const Dae *d, Tensor *(*f)(const Dae *d, Tensor *x), int n, 
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
         tape_reset(&t);
-        Tensor *images = t_input(&t, x + (size_t)i * GARMENT_PIXELS,
-                                 SHAPE(m, GARMENT_SIDE, GARMENT_SIDE, 1));
+        Tensor *images = t_input(&t, x + (size_t)i * PIXELS,
+                                 SHAPE(m, IMAGE, IMAGE, 1));
         memcpy(y + (size_t)i * size, f(d, images)->x, (size_t)m * size * sizeof *y);
     }
     tape_free(&t);
@@ -156,15 +157,30 @@ void dae_encode_all(const Dae *d, int n, const real *x, real *codes) {
 }
 
 void dae_reconstruct_all(const Dae *d, int n, const real *x, real *r) {
-    for_all(d, dae_reconstruct, n, x, GARMENT_PIXELS, r);
+    for_all(d, dae_reconstruct, n, x, PIXELS, r);
 }
 
 double squared_error_per_image(int n, const real *a, const real *b) {
-    return k_sum_squared_difference((size_t)n * GARMENT_PIXELS, a, b) / n;
+    return k_sum_squared_difference((size_t)n * PIXELS, a, b) / n;
+}
+
+void corrupt_all(Corruption c, int n, const real *x, uint64_t seed, const char *purpose, real *y) {
+    Rng rng = rng_new(seed, purpose);
+    corrupt(c, (size_t)n * PIXELS, x, &rng, y, NULL);
+}
+
+double denoising_error(const Dae *d, Corruption c, int n, const real *x, uint64_t seed) {
+    Arena arena = {0};
+    real *r = arena_get(&arena, (size_t)n * PIXELS * sizeof *r);
+    corrupt_all(c, n, x, seed, "measure", r);
+    dae_reconstruct_all(d, n, r, r);
+    double error = squared_error_per_image(n, r, x);
+    arena_free(&arena);
+    return error;
 }
 
 void dae_chain_step(const Dae *d, Corruption c, double spread, int n, real *x, real *r, Rng *rng) {
-    size_t len = (size_t)n * GARMENT_PIXELS;
+    size_t len = (size_t)n * PIXELS;
     corrupt(c, len, x, rng, x, NULL);
     dae_reconstruct_all(d, n, x, x);
     if (r) memcpy(r, x, len * sizeof *x);

@@ -1,4 +1,4 @@
-/* dae.h — denoising autoencoders: x is spoilt to x~, and the network must give back x, not x~.
+/* dae.h — denoising autoencoders: x is corrupted to x~, and the network must give back x, not x~.
  *
  * Vincent, Larochelle, Bengio & Manzagol 2008, "Extracting and Composing Robust Features with
  * Denoising Autoencoders", the emphasised loss of their paper of 2010, and a convolutional network
@@ -9,34 +9,34 @@
  *   - corrupt               x -> x~
  *   - dae_new               one of two networks
  *   - dae_encode, dae_decode_logits, dae_reconstruct   h, the logits of r(x~), r(x~) itself
- *   - denoising_loss        spoil, reconstruct, compare with the clean picture
- *   - dae_encode_all, dae_reconstruct_all, squared_error_per_image   many images, no gradients
+ *   - denoising_loss        corrupt, reconstruct, compare with the clean image
+ *   - dae_encode_all, dae_reconstruct_all, corrupt_all, denoising_error   many images, no gradients
  *   - dae_chain_step        the Markov chain of Bengio et al. 2013 */
 #ifndef DAE_H
 #define DAE_H
 
 #include "nn/layers.h"
 
-enum { GARMENT_SIDE = 28, GARMENT_PIXELS = GARMENT_SIDE * GARMENT_SIDE };
+enum { IMAGE = 28, PIXELS = IMAGE * IMAGE };
 
-/* ---- what spoils a picture ------------------------------------------------------------------- */
+/* ---- corruption ------------------------------------------------------------------------------ */
 
 typedef enum { CORRUPT_NONE, MASKING, SALT_PEPPER, GAUSSIAN } CorruptionKind;
 
 typedef struct {
     CorruptionKind kind;
-    double level;       /* v, the probability that a pixel is spoilt; for GAUSSIAN the deviation */
+    double level;       /* v, the probability of a pixel to be corrupted; GAUSSIAN: the deviation */
 } Corruption;
 
 CorruptionKind corruption_named(const char *name);   /* "none|masking|salt-pepper|gaussian" */
 
-/* x~ ~ q(x~|x) of n numbers, drawn from rng, which moves on: the next call spoils otherwise.
+/* x~ ~ q(x~|x) of n numbers, drawn from rng, which moves on: the next call corrupts otherwise.
  *   MASKING       0 with probability v; what stays is not scaled up, as dropout would
  *   SALT_PEPPER   0 or 1, either with probability v/2
  *   GAUSSIAN      x + level N(0,1), not clamped
- * touched (n): 1 where a number was chosen to be spoilt, even if it is what it was; NULL: not
+ * chosen (n): 1 where a number was chosen to be corrupted, even if it is what it was; NULL: not
  * wanted. */
-void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *spoilt, real *touched);
+void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *corrupted, real *chosen);
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
@@ -60,11 +60,11 @@ Tensor *dae_reconstruct(const Dae *d, Tensor *x);    /* r(x), in (0,1) */
 
 /* Cross-entropy of r(x~) with the clean x, nats summed over pixels, averaged over images (2008,
  * eq. 2); its best r(x~) is the mean of x given x~, as that of the squared error. alpha is the
- * weight of the pixels that were chosen to be spoilt, beta that of the others (2010, section 4.2);
- * with both 1 touched is not looked at and may be NULL. */
-Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *touched, double alpha,
+ * weight of the pixels chosen to be corrupted, beta that of the others (2010, section 4.2);
+ * with both 1 chosen is not looked at and may be NULL. */
+Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *chosen, double alpha,
                             double beta);
-/* the same of a batch that it spoils itself, anew at every call */
+/* the same of a batch that it corrupts itself, anew at every call */
 Tensor *denoising_loss(const Dae *d, Corruption c, Tensor *clean, double alpha, double beta,
                        Rng *rng);
 
@@ -73,17 +73,14 @@ Tensor *denoising_loss(const Dae *d, Corruption c, Tensor *clean, double alpha, 
 void dae_encode_all(const Dae *d, int n, const real *x, real *codes);
 void dae_reconstruct_all(const Dae *d, int n, const real *x, real *r);
 double squared_error_per_image(int n, const real *a, const real *b);
+/* corrupted copies that depend on (seed, purpose) alone */
+void corrupt_all(Corruption c, int n, const real *x, uint64_t seed, const char *purpose, real *y);
+/* squared error per image of r(x~), the same x~ for the same seed */
+double denoising_error(const Dae *d, Corruption c, int n, const real *x, uint64_t seed);
 
 /* One step of n chains (Bengio et al. 2013, section 3): x~ ~ q(x~|x), then x ~ P(x|x~), for which
  * the network gives the mean r(x~); `spread` is the deviation around it, the same for all pixels.
  * r (n,28,28,1): the means, which are what is worth looking at; may be NULL */
 void dae_chain_step(const Dae *d, Corruption c, double spread, int n, real *x, real *r, Rng *rng);
-
-/* ---- dae_train.c: the commands --------------------------------------------------------------- */
-
-int dae_train(void);
-int dae_sample(void);
-int dae_eval(void);
-int dae_info(void);
 
 #endif

@@ -130,15 +130,4 @@ Tensor *classify(const MaeClassifier *c, Tensor *images);          /* logits (B,
 double reconstruct(const Mae *a, int n, const real *images, double ratio, uint64_t seed,
                    bool norm_targets, real *masked, real *predicted);
 
-/* ---- commands (mae_train.c, mae_finetune.c) -------------------------------------------------- */
-
-/* of --config; ends the program with one line if that is no network for 28x28 grey pictures */
-MaeShape shape_for_garments(void);
-
-int mae_train(void);
-int mae_sample(void);
-int mae_eval(void);
-int mae_info(void);
-int mae_finetune(void);
-
 #endif

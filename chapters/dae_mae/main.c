@@ -1,34 +1,35 @@
-/* dae_mae — train, look at, measure denoising and masked autoencoders on Fashion-MNIST. */
-#include "dae.h"
-#include "mae.h"
-#include "settings.h"
+/* dae_mae — train, sample from, evaluate denoising and masked autoencoders on Fashion-MNIST. */
 #include "base/error.h"
-#include "toy.h"
+#include "experiments/toy.h"
+#include "settings.h"
 
-#include <string.h>
+/* --config says which half of the chapter is meant */
+static int choose(int (*mae)(void), int (*dae)(void)) {
+    settle_settings();
+    if (denoising() && !dae)
+        usage_error("%s: --config %s has no such command", cli.command, o.common.config);
+    return denoising() ? dae() : mae();
+}
 
-typedef struct {
-    const char *command;
-    int (*mae)(void), (*dae)(void);
-} Job;
+static int train(void) { return choose(mae_train, dae_train); }
+static int sample(void) { return choose(mae_sample, dae_sample); }
+static int eval(void) { return choose(mae_eval, dae_eval); }
+static int info(void) { return choose(mae_info, dae_info); }
+static int tune(void) { return choose(finetune, NULL); }
 
-static const Job jobs[] = {{"train", mae_train, dae_train},
-                           {"sample", mae_sample, dae_sample},
-                           {"eval", mae_eval, dae_eval},
-                           {"info", mae_info, dae_info},
-                           {"finetune", mae_finetune, NULL}};
+static int in_the_plane(void) {
+    settle_settings();
+    return toy(o.common.out, o.common.seed, o.common.quiet);
+}
+
+static const Command commands[] = {
+    STANDARD_COMMANDS,
+    {"toy", "compare a small denoiser with the exact score in the plane, write numbers to --out",
+     in_the_plane},
+    {"finetune", "train a classifier from a masked autoencoder's encoder, or from nothing", tune},
+    {0}};
 
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    for (Option *option = cli.options; option->name; option++)   /* the table all chapters share */
-        if (!strcmp(option->name, "weights")) option->only = "sample eval finetune";
-    cli_parse(&cli, argc, argv);
-    settle_settings();
-    if (o.common.threads) threads_set(o.common.threads);
-    if (!strcmp(cli.command, "toy")) return toy(o.common.out, o.common.seed, o.common.quiet);
-    const Job *job = jobs;
-    while (strcmp(job->command, cli.command)) job++;
-    if (denoising() && !job->dae)
-        usage_error("%s: --config %s has no such command", job->command, o.common.config);
-    return denoising() ? job->dae() : job->mae();
+    cli.commands = commands;
+    return program_main(&cli, argc, argv);
 }

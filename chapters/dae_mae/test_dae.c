@@ -1,15 +1,15 @@
-/* test_dae.c — part 1: what spoils pictures, the networks, the losses, the score in the plane, the
- * chain, the program. */
+/* test_dae.c — part 1: corruption, networks, losses, the score in the plane, the chain, the
+ * program. */
 #include "dae.h"
+#include "experiments/toy_score.h"
 #include "nn/optim.h"
 #include "programs.h"
-#include "toy_score.h"
 
 #include <math.h>
 
 SUITE(dae);
 
-/* ---- what spoils a picture ------------------------------------------------------------------- */
+/* ---- corruption ------------------------------------------------------------------------------ */
 
 enum { MANY = 100000 };
 
@@ -18,13 +18,13 @@ static void grey_values(size_t n, real *x) { test_values("grey", 0.25, 0.75, n, 
 
 /* Is a pixel zeroed with probability v, and what stays left as it is (no 1/(1-v))? */
 Test(dae, masking_zeroes_and_does_not_rescale) {
-    static real x[MANY], y[MANY], touched[MANY];
+    static real x[MANY], y[MANY], chosen[MANY];
     Rng rng = rng_new(1, "corruption");
     grey_values(MANY, x);
-    corrupt((Corruption){MASKING, 0.3}, MANY, x, &rng, y, touched);
+    corrupt((Corruption){MASKING, 0.3}, MANY, x, &rng, y, chosen);
     int zeros = 0;
     for (int i = 0; i < MANY; i++) {
-        cr_assert(y[i] == (touched[i] == 1 ? 0 : x[i]), "%d: %g became %g", i, (double)x[i],
+        cr_assert(y[i] == (chosen[i] == 1 ? 0 : x[i]), "%d: %g became %g", i, (double)x[i],
                   (double)y[i]);
         zeros += y[i] == 0;
     }
@@ -33,14 +33,14 @@ Test(dae, masking_zeroes_and_does_not_rescale) {
 }
 
 Test(dae, salt_and_pepper_are_equally_frequent) {
-    static real x[MANY], y[MANY], touched[MANY];
+    static real x[MANY], y[MANY], chosen[MANY];
     Rng rng = rng_new(1, "corruption");
     grey_values(MANY, x);
-    corrupt((Corruption){SALT_PEPPER, 0.4}, MANY, x, &rng, y, touched);
+    corrupt((Corruption){SALT_PEPPER, 0.4}, MANY, x, &rng, y, chosen);
     int zeros = 0, ones = 0;
     for (int i = 0; i < MANY; i++) {
         cr_assert(y[i] == x[i] || y[i] == 0 || y[i] == 1);
-        cr_assert_eq(touched[i] == 1, y[i] != x[i]);
+        cr_assert_eq(chosen[i] == 1, y[i] != x[i]);
         zeros += y[i] == 0, ones += y[i] == 1;
     }
     cr_expect_float_eq((double)zeros / MANY, 0.2, 0.005, "%d of %d black", zeros, MANY);
@@ -49,16 +49,16 @@ Test(dae, salt_and_pepper_are_equally_frequent) {
 
 /* Mean 0, the deviation asked for, and not clamped to [0,1]? */
 Test(dae, gaussian_noise_has_its_deviation) {
-    static real x[MANY], y[MANY], touched[MANY];
+    static real x[MANY], y[MANY], chosen[MANY];
     Rng rng = rng_new(1, "corruption");
     grey_values(MANY, x);
-    corrupt((Corruption){GAUSSIAN, 0.5}, MANY, x, &rng, y, touched);
+    corrupt((Corruption){GAUSSIAN, 0.5}, MANY, x, &rng, y, chosen);
     double sum = 0, squares = 0;
     int outside = 0;
     for (int i = 0; i < MANY; i++) {
         double e = (double)(y[i] - x[i]);
         sum += e, squares += e * e, outside += y[i] < 0 || y[i] > 1;
-        cr_assert(touched[i] == 1);
+        cr_assert(chosen[i] == 1);
     }
     cr_expect_float_eq(sum / MANY, 0, 0.0065);
     cr_expect_float_eq(sqrt(squares / MANY), 0.5, 0.0045);
@@ -108,7 +108,7 @@ Test(dae, vincent2008_has_the_published_size_and_start) {
 }
 
 static Tensor *made_images(Tape *t, int n) {
-    Tensor *x = t_input(t, NULL, SHAPE(n, GARMENT_SIDE, GARMENT_SIDE, 1));
+    Tensor *x = t_input(t, NULL, SHAPE(n, IMAGE, IMAGE, 1));
     test_values("images", 0, 1, x->len, x->x);
     return x;
 }
@@ -160,13 +160,13 @@ Test(dae, gradients_of_both_networks_and_losses) {
 }
 #endif
 
-/* -x log r - (1-x) log(1-r), weighted by alpha where touched and beta elsewhere */
-static double loss_by_hand(int n, const real *logits, const real *x, const real *touched,
+/* -x log r - (1-x) log(1-r), weighted by alpha where chosen and beta elsewhere */
+static double loss_by_hand(int n, const real *logits, const real *x, const real *chosen,
                            double alpha, double beta) {
     double sum = 0;
-    for (int i = 0; i < n * GARMENT_PIXELS; i++) {
+    for (int i = 0; i < n * PIXELS; i++) {
         double r = 1 / (1 + exp(-(double)logits[i])), target = (double)x[i];
-        sum -= (touched[i] != 0 ? alpha : beta) * (target * log(r) + (1 - target) * log(1 - r));
+        sum -= (chosen[i] != 0 ? alpha : beta) * (target * log(r) + (1 - target) * log(1 - r));
     }
     return sum / n;
 }
@@ -175,37 +175,37 @@ static double loss_by_hand(int n, const real *logits, const real *x, const real 
 Test(dae, loss_is_what_the_papers_say) {
     Tape t = {0};
     Tensor *x = made_images(&t, 3), *logits = t_input(&t, NULL, 4, x->shape);
-    Tensor *touched = t_input(&t, NULL, 4, x->shape);
+    Tensor *chosen = t_input(&t, NULL, 4, x->shape);
     test_values("logits", -3, 3, x->len, logits->x);
-    test_values("touched", 0, 1, x->len, touched->x);
-    for (size_t i = 0; i < x->len; i++) touched->x[i] = touched->x[i] < (real)0.3;
+    test_values("touched", 0, 1, x->len, chosen->x);
+    for (size_t i = 0; i < x->len; i++) chosen->x[i] = chosen->x[i] < (real)0.3;
     static const double weights[][2] = {{1, 1}, {1, 0}, {1, 0.5}, {0, 1}, {3, 2}};
     for (size_t k = 0; k < sizeof weights / sizeof *weights; k++) {
         double a = weights[k][0], b = weights[k][1];
-        double want = loss_by_hand(3, logits->x, x->x, touched->x, a, b);
-        double got = (double)reconstruction_loss(logits, x, touched->x, a, b)->x[0];
+        double want = loss_by_hand(3, logits->x, x->x, chosen->x, a, b);
+        double got = (double)reconstruction_loss(logits, x, chosen->x, a, b)->x[0];
         cr_expect_float_eq(got / want, 1, 1e-5, "alpha %g, beta %g: %g, by hand %g", a, b, got,
                            want);
     }
     tape_free(&t);
 }
 
-/* Is r(x~) compared with the clean picture, not with x~, and x~ another at the next call? */
-Test(dae, the_target_is_the_clean_picture) {
+/* Is r(x~) compared with the clean image, not with x~, and x~ another at the next call? */
+Test(dae, the_target_is_the_clean_image) {
     Params p = {.seed = 2};
     Tape t = {.no_grad = true};
     Dae d = dae_new(&p, VINCENT_2008);
     Corruption c = {MASKING, 0.5};
-    Tensor *x = made_images(&t, 2), *spoilt = t_input(&t, NULL, 4, x->shape);
-    Tensor *touched = t_input(&t, NULL, 4, x->shape);
+    Tensor *x = made_images(&t, 2), *corrupted = t_input(&t, NULL, 4, x->shape);
+    Tensor *chosen = t_input(&t, NULL, 4, x->shape);
     Rng rng = rng_new(5, "corruption"), twin = rng;
     double loss = (double)denoising_loss(&d, c, x, 1, 0.5, &rng)->x[0];
     double next = (double)denoising_loss(&d, c, x, 1, 0.5, &rng)->x[0];
-    corrupt(c, x->len, x->x, &twin, spoilt->x, touched->x);
-    Tensor *logits = dae_decode_logits(&d, dae_encode(&d, spoilt));
-    double clean = loss_by_hand(2, logits->x, x->x, touched->x, 1, 0.5);
-    double noisy = loss_by_hand(2, logits->x, spoilt->x, touched->x, 1, 0.5);
-    cr_expect_float_eq(loss / clean, 1, 1e-5, "%g, against the clean picture %g", loss, clean);
+    corrupt(c, x->len, x->x, &twin, corrupted->x, chosen->x);
+    Tensor *logits = dae_decode_logits(&d, dae_encode(&d, corrupted));
+    double clean = loss_by_hand(2, logits->x, x->x, chosen->x, 1, 0.5);
+    double noisy = loss_by_hand(2, logits->x, corrupted->x, chosen->x, 1, 0.5);
+    cr_expect_float_eq(loss / clean, 1, 1e-5, "%g, against the clean image %g", loss, clean);
     cr_expect(fabs(noisy / clean - 1) > 0.01, "the test cannot tell: %g and %g", noisy, clean);
     cr_expect(fabs(next / loss - 1) > 1e-3, "the same corruption twice: %g, %g", loss, next);
     tape_free(&t);
@@ -213,11 +213,11 @@ Test(dae, the_target_is_the_clean_picture) {
 }
 
 #ifndef REAL_DOUBLE
-/* Eight garments by heart, spoilt by noise: a network that was trained to denoise must undo most of
- * it, and the same network trained to copy must not (the chapter's claim, in small). */
+/* Eight images by heart, corrupted by noise: a network that was trained to denoise must undo most
+ * of it, and the same network trained to copy must not (the chapter's claim, in small). */
 static double error_on_noise(Corruption trained_on, const real *x) {
     enum { N = 8 };
-    real noisy[N * GARMENT_PIXELS];
+    real noisy[N * PIXELS];
     Params p = {.seed = 1};
     Tape t = {0};
     Adam adam = {ADAM_DEFAULTS};
@@ -226,13 +226,13 @@ static double error_on_noise(Corruption trained_on, const real *x) {
     threads_set(1);
     for (int step = 0; step < 200; step++) {
         tape_reset(&t);
-        Tensor *clean = t_input(&t, x, SHAPE(N, GARMENT_SIDE, GARMENT_SIDE, 1));
+        Tensor *clean = t_input(&t, x, SHAPE(N, IMAGE, IMAGE, 1));
         Tensor *loss = denoising_loss(&d, trained_on, clean, 1, 1, &rng);
         params_zero_grad(&p);
         backward(loss);
         adam_step(&adam, &p, 3e-3, 1);
     }
-    corrupt((Corruption){GAUSSIAN, 0.3}, N * GARMENT_PIXELS, x, &measure, noisy, NULL);
+    corrupt((Corruption){GAUSSIAN, 0.3}, N * PIXELS, x, &measure, noisy, NULL);
     dae_reconstruct_all(&d, N, noisy, noisy);
     adam_free(&adam), params_free(&p), tape_free(&t);
     return squared_error_per_image(N, noisy, x);
@@ -240,9 +240,9 @@ static double error_on_noise(Corruption trained_on, const real *x) {
 
 Test(dae, denoising_must_be_learned) {
     Fashion data = fashion_load(NULL);
-    real x[8 * GARMENT_PIXELS];
+    real x[8 * PIXELS];
     images_get(&data.train, 8, NULL, 0, 1, x, NULL);
-    double noise = GARMENT_PIXELS * 0.09;
+    double noise = PIXELS * 0.09;
     double plain = error_on_noise((Corruption){CORRUPT_NONE, 0}, x);
     double denoising = error_on_noise((Corruption){GAUSSIAN, 0.3}, x);
     cr_expect(denoising < 0.2 * noise, "%g of the noise's %g is left", denoising, noise);
@@ -251,24 +251,24 @@ Test(dae, denoising_must_be_learned) {
 }
 #endif
 
-/* With nothing spoilt the step is x <- r(x) + spread N(0,1), and r is handed out without noise. */
+/* Without corruption the step is x <- r(x) + spread N(0,1), and r is handed out without noise. */
 Test(dae, a_step_of_the_chain_is_reconstruction_and_spread) {
     enum { N = 40 };
-    static real x[N * GARMENT_PIXELS], start[N * GARMENT_PIXELS], want[N * GARMENT_PIXELS];
-    static real r[N * GARMENT_PIXELS];
+    static real x[N * PIXELS], start[N * PIXELS], want[N * PIXELS];
+    static real r[N * PIXELS];
     Params p = {.seed = 3};
     Dae d = dae_new(&p, VINCENT_2008);
     Rng rng = rng_new(1, "chain");
-    grey_values(N * GARMENT_PIXELS, start);
+    grey_values(N * PIXELS, start);
     memcpy(x, start, sizeof x);
     dae_reconstruct_all(&d, N, x, want);
     dae_chain_step(&d, (Corruption){CORRUPT_NONE, 0}, 0.2, N, x, r, &rng);
     cr_expect_arr_eq(r, want, sizeof r);
-    double spread = sqrt(squared_error_per_image(N, x, r) / GARMENT_PIXELS);
+    double spread = sqrt(squared_error_per_image(N, x, r) / PIXELS);
     cr_expect_float_eq(spread, 0.2, 0.004, "%g", spread);
     dae_chain_step(&d, (Corruption){MASKING, 0.5}, 0, N, start, r, &rng);
     cr_expect_arr_eq(r, start, sizeof r);
-    cr_expect(squared_error_per_image(N, r, want) > 1, "the chain spoils nothing");
+    cr_expect(squared_error_per_image(N, r, want) > 1, "the chain corrupts nothing");
     params_free(&p);
 }
 

@@ -2,10 +2,10 @@
  * targets; augmentation, probe, fine-tuning; the program. */
 #include "augment.h"
 #include "eval/classifier.h"
-#include "finetune.h"
+#include "experiments/finetune.h"
+#include "experiments/probe.h"
 #include "mae.h"
 #include "nn/optim.h"
-#include "probe.h"
 #include "programs.h"
 
 #include <math.h>
@@ -423,10 +423,11 @@ Test(mae, labelled_pictures_are_balanced_and_chosen_by_the_seed) {
  * falls. */
 Test(mae, augmented_pictures_are_parts_and_mirror_images) {
     enum { MANY = 400, SIDE = 28 };
-    static real ramp[MANY * SIDE * SIDE], seen[MANY * SIDE * SIDE];
-    for (int i = 0; i < MANY * SIDE * SIDE; i++) ramp[i] = (real)(i % SIDE);
+    Tape t = {.no_grad = true};
+    Tensor *ramp = t_input(&t, NULL, SHAPE(MANY, SIDE, SIDE, 1));
+    for (size_t i = 0; i < ramp->len; i++) ramp->x[i] = (real)(i % SIDE);
     Rng rng = rng_new(1, "views");
-    augment(MANY, SIDE, ramp, &rng, seen);
+    const real *seen = augment(ramp, &rng)->x;
     cr_expect_eq(rng.next, 4 * MANY);
     int mirrored = 0;
     double least = 2, most = 0;
@@ -441,6 +442,7 @@ Test(mae, augmented_pictures_are_parts_and_mirror_images) {
     cr_expect(mirrored > 150 && mirrored < 250, "%d of %d", mirrored, MANY);
     cr_expect(least >= sqrt(0.6) - 1e-4 && least < 0.8 && most <= 1 + 1e-4 && most > 0.98,
               "scales from %g to %g", least, most);
+    tape_free(&t);
 }
 
 /* ---- learning -------------------------------------------------------------------------------- */

@@ -1,22 +1,19 @@
-/* mae_finetune.c — does a pretrained encoder need fewer labels than a random one? */
-#include "augment.h"
+/* finetune.c — does a pretrained encoder need fewer labels than a random one? */
+#include "finetune.h"
+
+#include "../augment.h"
+#include "../settings.h"
+#include "base/error.h"
 #include "data/batches.h"
 #include "eval/classifier.h"
-#include "finetune.h"
-#include "train/checkpoint.h"
-#include "base/file.h"
-#include "io/json.h"
-#include "train/results.h"
-#include "nn/optim.h"
-#include "settings.h"
-#include "base/error.h"
+#include "nn/optimizer.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = SCORE_CLASSES };
+enum { SIDE = 28, CLASSES = SCORE_CLASSES };
 
 int choose_labelled(const Images *set, int labels, uint64_t seed, int *chosen) {
     Arena arena = {0};
@@ -35,35 +32,31 @@ int choose_labelled(const Images *set, int labels, uint64_t seed, int *chosen) {
 
 void train_classifier(const MaeClassifier *c, Params *params, const Images *set, int n,
                       const int *chosen, FineTuning how, Progress *progress) {
-    int B = how.batch;
     Arena arena = {0};
-    int *index = arena_get(&arena, (size_t)B * sizeof *index);
-    int *labels = arena_get(&arena, (size_t)B * sizeof *labels);
-    real *pictures = arena_get(&arena, (size_t)B * PIXELS * sizeof *pictures);
+    int *index = arena_get(&arena, (size_t)how.batch * sizeof *index);
+    int *labels = arena_get(&arena, (size_t)how.batch * sizeof *labels);
     Tape tape = {0};
-    Adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.05,
-                 .decay_matrices_only = true};
+    Optimizer adam = {.params = params, .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                                                 .weight_decay = 0.05,
+                                                 .decay_matrices_only = true}};
     Batches batches = batches_new(n, params->seed);
     Rng views = rng_new(params->seed, "views");
     for (int step = 0; step < how.steps; step++) {
+        char note[40];
         tape_reset(&tape);
-        batches_next(&batches, B, index);
-        for (int i = 0; i < B; i++) index[i] = chosen[index[i]];
-        images_get(set, B, index, -1, 1, pictures, labels);
-        Tensor *x = t_input(&tape, NULL, SHAPE(B, SIDE, SIDE, 1));
-        augment(B, SIDE, pictures, &views, x->x);
-        Tensor *loss = t_cross_entropy(classify(c, x), labels);
-        params_zero_grad(params);
-        backward(loss);
-        adam_step(&adam, params, how.lr * lr_cosine(step, how.steps / 10, how.steps), 1);
+        batches_next(&batches, how.batch, index);
+        for (int i = 0; i < how.batch; i++) index[i] = chosen[index[i]];
+        Tensor *x = t_input(&tape, NULL, SHAPE(how.batch, SIDE, SIDE, 1));
+        images_get(set, how.batch, index, -1, 1, x->x, labels);
+        Tensor *loss = t_cross_entropy(classify(c, augment(x, &views)), labels);
         if (!isfinite(loss->x[0]))
             fail("step %d: the loss is not finite; a smaller --finetune-lr may help", step);
-        char note[40];
+        minimise(&adam, loss, how.lr * lr_cosine(step, how.steps / 10, how.steps));
         snprintf(note, sizeof note, "loss %.4f", (double)loss->x[0]);
         progress_update(progress, step + 1, note);
     }
     batches_free(&batches);
-    adam_free(&adam);
+    adam_free(&adam.adam);
     tape_free(&tape);
     arena_free(&arena);
 }
@@ -90,40 +83,40 @@ double classifier_accuracy(const MaeClassifier *c, const Images *set) {
 /* what a file of a whole masked autoencoder holds of the encoder */
 static void load_encoder(Params *classifier, MaeShape shape) {
     Params all = {0};
-    char *path = weights_path(&o.common);
     mae_new(&all, shape);
-    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &all}}});
+    weights_load_one(&cli, &all);
     for (int i = 0; i < all.count; i++) {
         Tensor *w = params_find(classifier, all.list[i]->name);
         if (w) memcpy(w->x, all.list[i]->x, w->len * sizeof *w->x);
     }
-    free(path);
     params_free(&all);
 }
 
 static void save_result(const FineTuning *how, int labels, double validation, double test) {
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "command", cli.line);
-    cJSON_AddStringToObject(m, "start", o.scratch ? "scratch" : "pretrained");
-    cJSON_AddNumberToObject(m, "labels", labels);
-    cJSON_AddNumberToObject(m, "seed", (double)o.common.seed);
-    cJSON_AddNumberToObject(m, "steps", how->steps);
-    cJSON_AddNumberToObject(m, "batch", how->batch);
-    cJSON_AddNumberToObject(m, "lr", how->lr);
-    cJSON_AddNumberToObject(m, "validation_accuracy", validation);
-    cJSON_AddNumberToObject(m, "test_accuracy", test);
-    char *path = announced(&o.common, "finetune.json");
+    cJSON *m = metrics_new(&cli);
+    json_text(m, "start", o.scratch ? "scratch" : "pretrained");
+    json_number(m, "labels", labels);
+    json_number(m, "seed", (double)o.common.seed);
+    json_number(m, "steps", how->steps);
+    json_number(m, "batch", how->batch);
+    json_number(m, "lr", how->lr);
+    json_number(m, "validation_accuracy", validation);
+    json_number(m, "test_accuracy", test);
+    char *path = output_path(&cli, "finetune.json");
     json_save(path, m);
     cJSON_Delete(m);
     free(path);
+    if (!o.common.quiet)
+        printf("%d labels, %s: %.2f %% of validation images, %.2f %% of test images\n", labels,
+               o.scratch ? "from scratch" : "pretrained", 100 * validation, 100 * test);
 }
 
-int mae_finetune(void) {
+int finetune(void) {
     if (o.labels && o.labels < CLASSES)
         usage_error("--labels %d: at least one of each of the %d classes is needed", o.labels,
                     CLASSES);
     Params params = {.seed = o.common.seed};
-    MaeShape shape = shape_for_garments();
+    MaeShape shape = chosen_shape(true);
     MaeClassifier c = mae_classifier_new(&params, shape, CLASSES);
     if (!o.scratch) load_encoder(&params, shape);
     Arena arena = {0};
@@ -136,12 +129,8 @@ int mae_finetune(void) {
     progress_start(&progress, "finetune", 0, how.steps, o.common.quiet);
     train_classifier(&c, &params, &data.train, n, chosen, how, &progress);
     progress_end(&progress, how.steps, "");
-    double validation = classifier_accuracy(&c, &data.validation);
-    double test = classifier_accuracy(&c, &data.test);
-    save_result(&how, n, validation, test);
-    if (!o.common.quiet)
-        printf("%d labels, %s: %.2f %% of validation images, %.2f %% of test images\n", n,
-               o.scratch ? "from scratch" : "pretrained", 100 * validation, 100 * test);
+    save_result(&how, n, classifier_accuracy(&c, &data.validation),
+                classifier_accuracy(&c, &data.test));
     fashion_free(&data);
     arena_free(&arena);
     params_free(&params);

@@ -1,23 +1,14 @@
 #include "toy.h"
 
-#include "base/file.h"
+#include "io/csv.h"
 #include "toy_score.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { STEPS = 10000, BATCH = 512, SCORED = 20000, CHAINS = 2000, CHAIN_STEPS = 1000 };
 static const double sigmas[] = {0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1};
 static const double shown_sigma = 0.3, chain_sigma = 0.1, rate = 5e-3;
-
-static AtomicFile csv_new(const char *folder, const char *name, const char *columns) {
-    char *path = path_join(folder, name);
-    AtomicFile f = file_create(path);
-    fprintf(f.stream, "%s\n", columns);
-    free(path);
-    return f;
-}
 
 /* what the network would move, and what the theory says, at the points of a grid */
 static void save_arrows(const char *folder, const Denoiser *d) {
@@ -28,7 +19,7 @@ static void save_arrows(const char *folder, const Denoiser *d) {
         at[2 * i + 1] = (real)(-1.6 + 0.2 * (i / ACROSS));
     }
     denoiser_reconstruct(d, POINTS, at, r);
-    AtomicFile f = csv_new(folder, "toy_arrows.csv", "x,y,u,v,exact_u,exact_v");
+    AtomicFile f = csv_create(folder, "toy_arrows.csv", "x,y,u,v,exact_u,exact_v");
     for (int i = 0; i < POINTS; i++) {
         double x = (double)at[2 * i], y = (double)at[2 * i + 1], score[2];
         double s2 = d->sigma * d->sigma;
@@ -71,8 +62,8 @@ static void save_chain(const char *folder, const Denoiser *d, Rng *rng, bool qui
     moons_draw(CHAINS, rng, points[0]);
     toy_chain(d, CHAIN_STEPS, true, CHAINS, points[1], rng);
     toy_chain(d, CHAIN_STEPS, false, CHAINS, points[2], rng);
-    AtomicFile f = csv_new(folder, "toy_chain.csv", "x,y,what");
-    AtomicFile moments = csv_new(folder, "toy_chain_moments.csv",
+    AtomicFile f = csv_create(folder, "toy_chain.csv", "x,y,what");
+    AtomicFile moments = csv_create(folder, "toy_chain_moments.csv",
                                  "what,mean_x,mean_y,sd_x,sd_y,lower_moon,log_density");
     for (int k = 0; k < 3; k++) {
         save_points(&f, names[k], points[k]);
@@ -91,10 +82,9 @@ static void save_row(AtomicFile *f, double sigma, ScoreError e, bool quiet) {
 }
 
 int toy(const char *folder, uint64_t seed, bool quiet) {
-    folder_create(folder);
     threads_set(1);              /* layers of 64 units are too small to be shared out */
     Rng rng = rng_new(seed, "toy scores");
-    AtomicFile f = csv_new(folder, "toy_score.csv", "sigma,smoothed,data,blur");
+    AtomicFile f = csv_create(folder, "toy_score.csv", "sigma,smoothed,data,blur");
     for (size_t i = 0; i < sizeof sigmas / sizeof *sigmas; i++) {
         Denoiser d;
         denoiser_start(&d, sigmas[i], seed);
