@@ -26,7 +26,7 @@ denoiser dae --config dae
 denoiser dae-masking --config dae --corruption masking
 denoiser vincent-plain --config vincent2008 --level 0
 denoiser vincent --config vincent2008
-# columns: what was spoilt and how much; error untouched, repaired by each of the three networks
+# columns: corruption and level; error untouched, repaired by each of the three networks
 cut -d, -f4 "$out/dae-masking/denoising.csv" | sed 1s/denoising/masking/ > "$out/masking.column"
 sed 1s/denoising/gaussian/ "$out/dae/denoising.csv" | paste -d, - "$out/masking.column" > "$out/dae_denoising.csv"
 rm "$out/masking.column"
