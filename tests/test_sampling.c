@@ -502,6 +502,11 @@ Test(sampling, blended_pixels_follow_their_own_way) {
         start_noise(&m, 1, 1, one);
         sample_from(&m, s.T - 1, 1, 1, one);
         cr_expect_arr_eq(one, x + 2, sizeof one);
+        Step at = {.schedule = &s, .t = 9, .first = 1, .n = 1, .height = 1, .width = 1,
+                   .channels = 2, .lookahead = method == PLMS, .tape = &m.tape};
+        real before[2] = {one[0], one[1]};
+        denoise(&blended.denoiser, &at, one);
+        cr_expect_eq(memcmp(one, before, sizeof one) == 0, at.lookahead);
         sampler_free(&m);
     }
     schedule_free(&all), schedule_free(&s);

@@ -385,7 +385,7 @@ Test(ddpm_program, raw_weights_are_those_as_trained) {
     }
     double same = farthest("forgets-average", "forgets-raw");
     double other = farthest("remembers-average", "remembers-raw");
-    cr_expect(same < 0.05 && other > 0.1, "%g and %g apart", same, other);
+    cr_expect(same < 0.1 && other > 0.5, "%g and %g apart", same, other);
     expect_refusal("ddpm", "sample --raw --weights %s/forgets/weights.safetensors --out %s/x", 1,
                    "--raw");
 }

@@ -103,32 +103,31 @@ void schedule_rescale_time(NoiseSchedule *s) {
     for (int t = 0; t < s->T; t++) s->time[t] = s->step[t] * (1000.0 / s->T);
 }
 
-static NoiseSchedule steps_ending_at(const NoiseSchedule *from, int n, const int *steps,
-                                     double end) {
+NoiseSchedule schedule_of_steps(const NoiseSchedule *from, int n, const int *steps) {
     NoiseSchedule s = schedule_new(n);
-    double before = end;
+    double before = 1;
     for (int i = 0; i < n; i++) {
         s.beta[i] = 1 - from->alpha_bar[steps[i]] / before;
         s.step[i] = from->step[steps[i]];
         s.time[i] = from->time[steps[i]];
         before = from->alpha_bar[steps[i]];
     }
-    return filled(s, end);
+    return filled(s, 1);
 }
 
-NoiseSchedule schedule_of_steps(const NoiseSchedule *s, int n, const int *steps) {
-    return steps_ending_at(s, n, steps, 1);
-}
-
-NoiseSchedule schedule_respaced(const NoiseSchedule *s, const char *sections) {
-    int *steps = malloc((size_t)s->T * sizeof *steps);
-    if (!steps) fail("out of memory: %d timesteps", s->T);
-    int n = space_timesteps(s->T, sections, steps);
-    bool ldm = !strncmp(sections, "ldm", 3) && n && steps[0] > 0;
-    NoiseSchedule some = {0};
-    if (n) some = steps_ending_at(s, n, steps, ldm ? s->alpha_bar[0] : 1);
+NoiseSchedule schedule_respaced(const NoiseSchedule *from, const char *sections) {
+    int *steps = malloc((size_t)from->T * sizeof *steps);
+    if (!steps) fail("out of memory: %d timesteps", from->T);
+    int n = space_timesteps(from->T, sections, steps);
+    NoiseSchedule s = {0};
+    if (n) s = schedule_of_steps(from, n, steps);
+    if (n && !strncmp(sections, "ldm", 3) && steps[0] > 0) {
+        double end = from->alpha_bar[0];
+        s.beta[0] = 1 - from->alpha_bar[steps[0]] / end;
+        s = filled(s, end);
+    }
     free(steps);
-    return some;
+    return s;
 }
 
 /* "25" -> 25, and where it ends; 0: no number */

@@ -46,12 +46,12 @@ void          schedule_free(NoiseSchedule *s);
 /* time = 1000 step / T, so that networks for different T are given times of one scale */
 void schedule_rescale_time(NoiseSchedule *s);
 
-/* n of s's steps, in rising order, as a schedule of its own. What is left of the picture is the
+/* n of its steps, in rising order, as a schedule of its own. What is left of the picture is the
  * same at each: beta' = 1 - alpha_bar(S_i) / alpha_bar(S_i-1) (IDDPM, eq. 19). */
-NoiseSchedule schedule_of_steps(const NoiseSchedule *s, int n, const int *steps);
+NoiseSchedule schedule_of_steps(const NoiseSchedule *from, int n, const int *steps);
 /* the steps that space_timesteps gives for `sections`; T = 0 if it gives none. For LDM's the last
- * step leads to alpha_bar[0] of s instead of 1. */
-NoiseSchedule schedule_respaced(const NoiseSchedule *s, const char *sections);
+ * step leads to alpha_bar[0] of `from` instead of 1. */
+NoiseSchedule schedule_respaced(const NoiseSchedule *from, const char *sections);
 
 /* Which steps of T, as the official codes pick them:
  *   "25"         so many, evenly from the first to the last
