@@ -15,6 +15,7 @@ static struct {
     const char *activation;
     double scale;
     int count;
+    CliList prompts;
 } o;
 
 static Option options[] = {
@@ -25,6 +26,8 @@ static Option options[] = {
     {"scale", 0, .d = &o.scale, .min = 0.5, .max = INFINITY, .meta = "X", .help = "guidance"},
     {"count", 0, .i = &o.count, .min = 1, .max = 100, .meta = "N", .only = "sample eval",
      .help = "pictures"},
+    {"prompt", 0, .list = &o.prompts, .meta = "TEXT", .only = "sample", .keep = KEEP_NOT,
+     .help = "what to draw; may be given several times"},
     {0}};
 static const Preset presets[] = {{"hinton2006", "lr=0.1 batch=100 hidden=1000"}, {0}};
 static const Command commands[] = {{"train", "train a network", NULL},
@@ -37,7 +40,7 @@ static Cli cli;
 /* parses "train --lr 3" with the defaults fresh */
 static void parse(const char *words) {
     static char copy[1000];
-    static char *argv[64];
+    static char *argv[100];
     int argc = 1;
     o = (typeof(o)){.common = {.seed = 1,
                                .steps = 3000,
@@ -73,6 +76,26 @@ Test(cli, keeps_the_defaults_when_nothing_is_given) {
     cr_assert_eq(o.common.steps, 3000);
     cr_assert_eq(o.common.lr, 1e-3);
     cr_assert_not(cli_given(&cli, "lr"));
+}
+
+/* are the values of a repeated option kept in their order, and is an empty or surplus one refused? */
+Test(cli, keeps_all_values_of_a_list) {
+    char text[CLI_TEXT], many[900] = "sample";
+    parse("sample");
+    cr_assert_eq(o.prompts.count, 0);
+    parse("sample --prompt cat --prompt=dog --scale 2 --prompt cat");
+    cr_assert_eq(o.prompts.count, 3);
+    cr_assert_str_eq(o.prompts.text[0], "cat");
+    cr_assert_str_eq(o.prompts.text[1], "dog");
+    cr_assert_str_eq(o.prompts.text[2], "cat");
+    for (const Option *p = options; p->name; p++)
+        if (p->list) cr_assert_null(cli_text(p, text));
+    refused("sample --prompt=", "--prompt: its value is empty");
+    refused("eval --prompt cat", "--prompt means nothing to ae eval");
+    for (int i = 0; i < 30; i++) strcat(many, " --prompt=x --prompt=x");
+    strcat(many, " --prompt=x --prompt=x --prompt=x --prompt=x");
+    many[sizeof many - 1] = 0;
+    refused(strcat(many, " --prompt=x"), "--prompt: is given more than 64 times");
 }
 
 /* are all types, long, short, abbreviated and joined forms read, wherever the command stands? */

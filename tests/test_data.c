@@ -1,7 +1,8 @@
-/* test_data.c — IDX files, Fashion-MNIST, checksums, batches. */
+/* test_data.c — IDX files, Fashion-MNIST, checksums, batches, bicubic pictures. */
 #include "testing.h"
 
 #include "data/batches.h"
+#include "data/bicubic.h"
 #include "data/fashion.h"
 #include "data/idx.h"
 #include "data/sha256.h"
@@ -318,4 +319,55 @@ Test(data, batches_depend_on_the_seed_alone) {
     batches_free(&a);
     batches_free(&b);
     batches_free(&c);
+}
+
+/* ---- bicubic --------------------------------------------------------------------------------- */
+
+/* a picture with edges everywhere, the same as was given to Pillow 9.4 */
+static void test_picture(int height, int width, uint8_t *x) {
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++, x += 3) {
+            x[0] = (uint8_t)((j * 37 + i * 11) % 256);
+            x[1] = (uint8_t)((j * j * 5 + i * 61) % 256);
+            x[2] = (uint8_t)(255 - j * 13 * i % 256);
+        }
+}
+
+/* Smaller, larger, and one of each: Image.resize((width,height), BICUBIC), byte by byte */
+Test(data, bicubic_pictures_are_those_of_pillow) {
+    static const uint8_t down[] =
+        {43, 53, 247, 151, 125, 220, 131, 157, 184, 75, 131, 174, 68, 169, 216, 173, 117, 127,
+         127, 138, 123, 101, 137, 133, 94, 101, 179, 192, 127, 128, 87, 138, 145, 130, 109,
+         155};
+    static const uint8_t up[] =
+        {0, 0, 255, 10, 0, 255, 36, 0, 255, 62, 10, 255, 76, 16, 255, 2, 13, 255, 13, 14, 254,
+         39, 18, 252, 65, 28, 250, 79, 34, 249, 6, 48, 255, 20, 49, 252, 46, 53, 245, 72, 63,
+         238, 86, 69, 234, 9, 66, 255, 23, 67, 251, 49, 71, 241, 75, 81, 231, 89, 87, 226};
+    static const uint8_t mixed[] =
+        {38, 2, 255, 153, 84, 255, 92, 173, 255, 41, 20, 252, 156, 102, 244, 95, 164, 236, 48,
+         55, 244, 163, 137, 214, 102, 145, 184, 51, 73, 240, 166, 155, 198, 105, 136, 157};
+    uint8_t x[11 * 7 * 3], y[5 * 4 * 3];
+    test_picture(7, 11, x);
+    bicubic_resize(7, 11, x, 3, 4, y);
+    cr_expect_arr_eq(y, down, sizeof down);
+    test_picture(2, 3, x);
+    bicubic_resize(2, 3, x, 4, 5, y);
+    cr_expect_arr_eq(y, up, sizeof up);
+    test_picture(2, 9, x);
+    bicubic_resize(2, 9, x, 4, 3, y);
+    cr_expect_arr_eq(y, mixed, sizeof mixed);
+}
+
+/* torchvision's Resize(5), CenterCrop(5) of 23x10 pixels: 11x5, from column 3 on */
+Test(data, the_middle_square_is_that_of_torchvision) {
+    static const uint8_t square[] =
+        {91, 153, 196, 70, 138, 185, 166, 132, 193, 163, 116, 175, 46, 104, 150, 105, 142, 119,
+         92, 125, 119, 186, 117, 150, 118, 101, 110, 68, 133, 142, 54, 145, 143, 121, 130, 149,
+         210, 115, 151, 76, 91, 117, 91, 129, 157, 63, 125, 131, 150, 112, 141, 192, 104, 125,
+         68, 137, 98, 119, 112, 111, 78, 138, 124, 175, 121, 155, 173, 129, 151, 54, 161, 96,
+         144, 135, 130};
+    uint8_t x[23 * 10 * 3], y[5 * 5 * 3];
+    test_picture(10, 23, x);
+    bicubic_square(10, 23, x, 5, y);
+    cr_expect_arr_eq(y, square, sizeof square);
 }

@@ -134,17 +134,25 @@ static bool check_size(const uint8_t *bytes, size_t length, int *width, int *hei
     return false;
 }
 
-bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
-                    char message[static DECODE_MESSAGE]) {
-    int width, height, channels;
-    if (!check_size(bytes, length, &width, &height, message)) return false;
-    uint8_t *pixels = stbi_load_from_memory(bytes, (int)length, &width, &height, &channels, 4);
+uint8_t *picture_decode_whole(const uint8_t *bytes, size_t length, int *width, int *height,
+                              char message[static DECODE_MESSAGE]) {
+    int channels;
+    if (!check_size(bytes, length, width, height, message)) return NULL;
+    uint8_t *pixels = stbi_load_from_memory(bytes, (int)length, width, height, &channels, 4);
     if (!pixels) {
         snprintf(message, DECODE_MESSAGE, "is broken: %s", stbi_failure_reason());
         make_printable(message, '?');                /* the reason may quote the file */
-        return false;
+        return NULL;
     }
-    lay_on_white(pixels, (size_t)width * (size_t)height);
+    lay_on_white(pixels, (size_t)*width * (size_t)*height);
+    return pixels;
+}
+
+bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
+                    char message[static DECODE_MESSAGE]) {
+    int width, height;
+    uint8_t *pixels = picture_decode_whole(bytes, length, &width, &height, message);
+    if (!pixels) return false;
     int side = width < height ? width : height;
     size_t top = (size_t)(height - side) / 2, left = (size_t)(width - side) / 2;
     area_average(pixels + (top * (size_t)width + left) * 3, (size_t)width * 3, side, size, out);

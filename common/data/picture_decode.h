@@ -18,5 +18,8 @@ enum { DECODE_MESSAGE = 200,
  * off is an error, whatever part of it could be shown. */
 bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
                     char message[static DECODE_MESSAGE]);
+/* The whole picture as it is, (height,width,3), to be freed; NULL with a message. */
+uint8_t *picture_decode_whole(const uint8_t *bytes, size_t length, int *width, int *height,
+                              char message[static DECODE_MESSAGE]);
 
 #endif

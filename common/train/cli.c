@@ -121,6 +121,14 @@ static char *set_text(const Option *o, const char *value) {
     return NULL;
 }
 
+static char *set_list(const Option *o, const char *value) {
+    int most = (int)(sizeof o->list->text / sizeof *o->list->text);
+    if (!*value) return text_format("its value is empty");
+    if (o->list->count == most) return text_format("is given more than %d times", most);
+    o->list->text[o->list->count++] = value;
+    return NULL;
+}
+
 static char *set_flag(const Option *o, const char *value) {
     if (!in_list("true|false", value, '|')) return text_format("'%s' is not true or false", value);
     *o->b = value[0] == 't';
@@ -129,7 +137,7 @@ static char *set_flag(const Option *o, const char *value) {
 
 static char *set_value(const Option *o, const char *value) {
     return o->i ? set_int(o, value) : o->u ? set_seed(o, value) : o->d ? set_double(o, value) :
-           o->s ? set_text(o, value) : set_flag(o, value);
+           o->s ? set_text(o, value) : o->list ? set_list(o, value) : set_flag(o, value);
 }
 
 /* Does setting `value` leave the option as it is? */
@@ -143,7 +151,7 @@ const char *cli_text(const Option *o, char text[static CLI_TEXT]) {
     if (o->i) snprintf(text, CLI_TEXT, "%d", *o->i);
     else if (o->u) snprintf(text, CLI_TEXT, "%llu", (unsigned long long)*o->u);
     else if (o->b) snprintf(text, CLI_TEXT, "%s", *o->b ? "true" : "false");
-    else if (o->s && !*o->s) return NULL;
+    else if (o->list || (o->s && !*o->s)) return NULL;
     else if (o->s) snprintf(text, CLI_TEXT, "%s", *o->s);
     else {
         for (int digits = 1; digits <= 17; digits++) {

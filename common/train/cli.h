@@ -41,7 +41,13 @@ typedef enum {
     KEEP_NOT,        /* belongs to this call alone: threads, out */
 } Keep;
 
-/* Exactly one of i, u, d, s, b is set; it gives the type. */
+/* the values of an option that may be given several times, in their order */
+typedef struct {
+    int count;
+    const char *text[64];
+} CliList;
+
+/* Exactly one of i, u, d, s, b, list is set; it gives the type. */
 typedef struct {
     const char *name;         /* "steps" for --steps; NULL ends the table */
     char letter;              /* 'n' for -n; 0: none */
@@ -50,6 +56,7 @@ typedef struct {
     double *d;
     const char **s;           /* text; a path; or one of `choices` */
     bool *b;                  /* a flag: no value, sets true */
+    CliList *list;            /* texts; always KEEP_NOT */
     double min, max;          /* inclusive range of a number; both 0: any */
     const char *choices;      /* "adam|sgd" */
     const char *meta;         /* "N" in "--steps N"; not needed with choices */

@@ -471,7 +471,7 @@ static void print_resume(const RunState *s) {
     fprintf(stderr, "to go on: %s %s --resume --out %s", path, s->cli->command, folder);
     for (const Option *o = s->cli->options; o->name; o++) {
         bool said = strcmp(o->name, "out") == 0 || strcmp(o->name, "resume") == 0;
-        if (!o->given || o->keep != KEEP_NOT || said) continue;
+        if (!o->given || o->keep != KEEP_NOT || o->list || said) continue;
         fprintf(stderr, " --%s", o->name);
         if (o->b) continue;
         char *value = shell_quote(cli_text(o, text));
