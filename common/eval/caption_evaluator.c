@@ -1,0 +1,204 @@
+#include "eval/caption_evaluator.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/sha256.h"
+#include "train/checkpoint.h"
+
+#include <math.h>
+#include <string.h>
+
+CaptionEvaluator caption_evaluator_load(const char *path) {
+    static const Cli made_by = {.program = "caption_evaluator"};
+    CaptionEvaluator e = {0};
+    e.net = caption_net_new(&e.params);
+    checkpoint_load(path, &(Checkpoint){.cli = &made_by, .params = {{"", &e.params}}});
+    params_freeze(&e.params, true);
+    size_t length;
+    const uint8_t *bytes = file_map(path, &length);
+    sha256(bytes, length, e.sha256);
+    file_unmap(bytes, length);
+    return e;
+}
+
+void caption_evaluator_free(CaptionEvaluator *e) {
+    params_free(&e->params);
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+static real sigmoid(real x) {
+    return 1 / (1 + (real)exp(-(double)x));
+}
+
+static int softmax(int n, const real *logits, real *p) {
+    int best = 0;
+    real sum = 0;
+    for (int k = 1; k < n; k++) best = logits[k] > logits[best] ? k : best;
+    for (int k = 0; k < n; k++) sum += p[k] = (real)exp((double)(logits[k] - logits[best]));
+    for (int k = 0; k < n; k++) p[k] /= sum;
+    return best;
+}
+
+/* the surest cell that is not next to, or next but one to, a garment found before; -1: none */
+static int surest(const real *cells, const int *taken, int count) {
+    int best = -1;
+    for (int k = 0; k < CELLS * CELLS; k++) {
+        bool near = false;
+        for (int i = 0; i < count; i++) {
+            int dy = k / CELLS - taken[i] / CELLS, dx = k % CELLS - taken[i] % CELLS;
+            near |= dy >= -2 && dy <= 2 && dx >= -2 && dx <= 2;
+        }
+        if (!near && (best < 0 || cells[k * CELL_OUTPUTS] > cells[best * CELL_OUTPUTS])) best = k;
+    }
+    return best;
+}
+
+static void find_garments(const real *cells, Found *f) {
+    int taken[FOUND_MOST];
+    *f = (Found){0};
+    while (f->count < FOUND_MOST) {
+        int k = surest(cells, taken, f->count);
+        if (k < 0 || cells[k * CELL_OUTPUTS] < 0) break;              /* less than even */
+        const real *y = cells + k * CELL_OUTPUTS, *box = y + CELL_OUTPUTS - 4;
+        int i = f->count++;
+        taken[i] = k;
+        f->garment[i].here = sigmoid(y[0]);
+        f->garment[i].class = softmax(WARDROBE_CLASSES, y + 1, f->garment[i].class_probability);
+        f->garment[i].colour = softmax(WARDROBE_COLOURS, y + 1 + WARDROBE_CLASSES,
+                                       f->garment[i].colour_probability);
+        f->garment[i].y = ((real)(k / CELLS) + box[0]) * CELL;
+        f->garment[i].x = ((real)(k % CELLS) + box[1]) * CELL;
+        f->garment[i].height = box[2] * CELL;
+        f->garment[i].width = box[3] * CELL;
+    }
+}
+
+/* n pictures of side 32 or 64 at 64 pixels */
+static void to_net_size(int n, int side, const real *x, real *y) {
+    if (side == NET_SIDE) memcpy(y, x, (size_t)n * NET_PIXELS * sizeof *y);
+    else if (side == NET_SIDE / 2) k_upsample2(n, side, side, 3, 1, x, y, false);
+    else die("caption_evaluator: pictures of %d pixels; 32, 64", side);
+}
+
+void caption_evaluator_apply(const CaptionEvaluator *e, int n, int side, const real *x,
+                             Found *found, real *features) {
+    enum { AT_ONCE = 128 };
+    Tape t = {.no_grad = true};
+    size_t each = (size_t)side * (size_t)side * 3;
+    for (int i = 0; i < n; i += AT_ONCE) {
+        int m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        tape_reset(&t);
+        Tensor *images = t_input(&t, NULL, SHAPE(m, NET_SIDE, NET_SIDE, 3));
+        to_net_size(m, side, x + (size_t)i * each, images->x);
+        CaptionOutput y = caption_net(&e->net, images);
+        for (int k = 0; k < m && found; k++) {
+            find_garments(y.cells->x + (size_t)k * CELLS * CELLS * CELL_OUTPUTS, &found[i + k]);
+        }
+        if (features) {
+            memcpy(features + (size_t)i * CAPTION_FEATURES, y.features->x,
+                   y.features->len * sizeof *features);
+        }
+    }
+    tape_free(&t);
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+/* how well the found garment fits the named one: log of what the network thinks of it */
+static double fit(const Found *f, int found, const Garment *g) {
+    return log((double)f->garment[found].class_probability[g->class] + 1e-6) +
+           log((double)f->garment[found].colour_probability[g->colour] + 1e-6);
+}
+
+/* to[k]: the found garment that is dealt to the named one k; -1: none is left */
+static void deal(const Found *f, const Scene *s, int to[SCENE_GARMENTS]) {
+    double best = -INFINITY;
+    to[0] = f->count ? 0 : -1;
+    to[1] = -1;
+    for (int a = 0; a < f->count; a++) {
+        if (s->count == 1) {
+            double now = fit(f, a, &s->garment[0]);
+            if (now > best) best = now, to[0] = a;
+        }
+        for (int b = 0; b < f->count && s->count == 2; b++) {
+            double now = fit(f, a, &s->garment[0]) + fit(f, b, &s->garment[1]);
+            if (a != b && now > best) best = now, to[0] = a, to[1] = b;
+        }
+    }
+    /* a single one that is found goes to the named garment that it fits better */
+    if (s->count == 2 && f->count == 1 && fit(f, 0, &s->garment[1]) > fit(f, 0, &s->garment[0])) {
+        to[0] = -1, to[1] = 0;
+    }
+}
+
+/* how the first stands to the second, by the larger difference of their middles */
+static Relation relation_of(const Found *f, int first, int second) {
+    real dy = f->garment[second].y - f->garment[first].y;
+    real dx = f->garment[second].x - f->garment[first].x;
+    if ((dx < 0 ? -dx : dx) > (dy < 0 ? -dy : dy)) return dx > 0 ? LEFT_OF : RIGHT_OF;
+    return dy > 0 ? ABOVE : BELOW;
+}
+
+Verdict caption_verdict(const Found *f, const Scene *s) {
+    int to[SCENE_GARMENTS];
+    Verdict v = {.count = f->count == s->count, .relation = s->count == 1};
+    deal(f, s, to);
+    if (s->count == 2 && to[0] >= 0 && to[1] >= 0) {
+        v.relation = relation_of(f, to[0], to[1]) == s->relation;
+    }
+    v.whole = v.count && v.relation;
+    for (int k = 0; k < s->count; k++) {
+        v.class[k] = to[k] >= 0 && f->garment[to[k]].class == s->garment[k].class;
+        v.colour[k] = to[k] >= 0 && f->garment[to[k]].colour == s->garment[k].colour;
+        v.garment[k] = v.class[k] && v.colour[k];
+        v.whole &= v.garment[k];
+    }
+    return v;
+}
+
+static CaptionScores compare(int n, const Found *found, const Scene *scenes, int shift) {
+    CaptionScores c = {.pictures = n};
+    for (int i = 0; i < n; i++) {
+        const Scene *s = &scenes[(i + shift) % n];
+        Verdict v = caption_verdict(&found[i], s);
+        c.whole += v.whole;
+        c.count += v.count;
+        for (int k = 0; k < s->count; k++) {
+            c.garments++;
+            c.class += v.class[k];
+            c.colour += v.colour[k];
+            c.garment += v.garment[k];
+        }
+        if (s->count < 2) continue;
+        c.pairs++;
+        c.relation += v.relation;
+    }
+    c.whole /= n, c.count /= n;
+    c.class /= c.garments, c.colour /= c.garments, c.garment /= c.garments;
+    c.relation /= c.pairs;                                   /* 0/0: NAN */
+    return c;
+}
+
+CaptionScores caption_scores(int n, const Found *found, const Scene *scenes) {
+    return compare(n, found, scenes, 0);
+}
+
+cJSON *caption_scores_json(const CaptionScores *c) {
+    cJSON *j = json_object();
+    json_number(j, "pictures", c->pictures);
+    json_number(j, "garments", c->garments);
+    json_number(j, "pairs", c->pairs);
+    json_number(j, "whole", c->whole);
+    json_number(j, "count", c->count);
+    json_number(j, "class", c->class);
+    json_number(j, "colour", c->colour);
+    json_number(j, "garment", c->garment);
+    if (c->pairs) json_number(j, "relation", c->relation);
+    else json_item(j, "relation", NULL);
+    return j;
+}
+
+CaptionScores caption_scores_shuffled(int n, const Found *found, const Scene *scenes) {
+    return compare(n, found, scenes, n / 2);
+}
