@@ -2,6 +2,7 @@
 #include "data/sha256.h"
 #include "eval/eigen.h"
 #include "eval/likelihood.h"
+#include "eval/classifier.h"
 #include "eval/scores.h"
 #include "base/file.h"
 #include "programs.h"
@@ -395,9 +396,9 @@ Test(eval, a_density_s_nats_become_its_levels_nats) {
 #ifdef REAL_DOUBLE
 static Tensor *classifier_loss(Tape *t, void *context) {
     static const int label = 3;
-    real x[SCORE_PIXELS];
-    test_values("picture", 0, 1, SCORE_PIXELS, x);
-    Tensor *images = t_input(t, x, SHAPE(1, SCORE_SIDE, SCORE_SIDE, 1));
+    real x[FASHION_PIXELS];
+    test_values("picture", 0, 1, FASHION_PIXELS, x);
+    Tensor *images = t_input(t, x, SHAPE(1, FASHION_SIDE, FASHION_SIDE, 1));
     const Classifier *c = context;
     return t_cross_entropy(classifier_logits(c, classifier_features(c, images)), &label);
 }
@@ -406,7 +407,7 @@ static Tensor *classifier_loss(Tape *t, void *context) {
  * or from one maximum to another, where there is no slope to compare with. */
 Test(eval, classifier_has_the_right_gradients) {
     Params p = {.seed = 24};
-    Classifier c = classifier_new(&p);
+    Classifier c = classifier_new(&p, &classifier_fashion);
     double error = gradient_error(&p, classifier_loss, &c, 2);
     cr_assert(error < 1e-6, "%g", error);
     params_free(&p);
@@ -426,7 +427,7 @@ static char *text_of(const char *path) {
 
 /* Frozen: are these the weights that the record and the calibration were made with? */
 Test(eval, the_classifier_is_the_one_on_record) {
-    Frozen f = frozen_load(CLASSIFIER_WEIGHTS);
+    Frozen f = frozen_load(CLASSIFIER_WEIGHTS, &classifier_fashion);
     size_t length;
     file_unmap(file_map(CLASSIFIER_WEIGHTS, &length), length);
     cr_assert_lt(length, 1000000);
@@ -448,7 +449,7 @@ static Fashion few(int train, int test) {
 }
 
 static real *first_images(Arena *arena, const Images *set, int n, int *labels) {
-    real *x = arena_get(arena, (size_t)n * SCORE_PIXELS * sizeof *x);
+    real *x = arena_get(arena, (size_t)n * FASHION_PIXELS * sizeof *x);
     images_get(set, n, NULL, 0, 1, x, labels);
     return x;
 }
@@ -458,12 +459,12 @@ Test(eval, the_classifier_names_test_images) {
     enum { N = 1000 };
     Fashion data = few(1, N);
     Arena arena = {0};
-    static real p[N * SCORE_CLASSES];
+    static real p[N * FASHION_CLASSES];
     static int labels[N];
-    Frozen f = frozen_load(CLASSIFIER_WEIGHTS);
+    Frozen f = frozen_load(CLASSIFIER_WEIGHTS, &classifier_fashion);
     frozen_apply(&f, N, first_images(&arena, &data.test, N, labels), NULL, p);
     int right = 0;
-    for (int i = 0; i < N; i++) right += most_probable(p + i * SCORE_CLASSES) == labels[i];
+    for (int i = 0; i < N; i++) right += most_probable(FASHION_CLASSES, p + i * FASHION_CLASSES) == labels[i];
     cr_assert_geq(right, 0.91 * N);
     frozen_free(&f);
     arena_free(&arena);
@@ -476,10 +477,10 @@ enum { FEW = 200 };
 
 /* x + strength * noise, clamped */
 static Scores noisy(const Judge *j, const real *x, double strength) {
-    static real y[FEW * SCORE_PIXELS];
+    static real y[FEW * FASHION_PIXELS];
     Rng rng = rng_new(1, "noisy");
-    rng_normal(&rng, FEW * SCORE_PIXELS, y);
-    for (int i = 0; i < FEW * SCORE_PIXELS; i++) {
+    rng_normal(&rng, FEW * FASHION_PIXELS, y);
+    for (int i = 0; i < FEW * FASHION_PIXELS; i++) {
         y[i] = (real)fmin(fmax((double)x[i] + strength * (double)y[i], 0), 1);
     }
     return scores_of(j, FEW, y, NULL);
@@ -494,7 +495,7 @@ Test(eval, distances_rank_damage) {
     int labels[FEW];
     real *x = first_images(&arena, &data.test, FEW, labels);
     Judge j = judge_new(&data, CLASSIFIER_WEIGHTS);
-    cr_assert_float_eq(gaussian_trace(&j.gaussian), SCORE_FEATURES, 1e-3);
+    cr_assert_float_eq(gaussian_trace(&j.gaussian), j.net.features, 1e-3);
     Scores last = scores_of(&j, FEW, x, labels), best = last;
     cr_assert(last.accuracy > 0.88 && last.inception.mean > 6);
     static const double strengths[] = {0.1, 0.2, 0.5};
@@ -505,7 +506,7 @@ Test(eval, distances_rank_damage) {
                   "noise %g", strengths[k]);
         last = s;
     }
-    for (int i = 1; i < FEW; i++) memcpy(x + i * SCORE_PIXELS, x, SCORE_PIXELS * sizeof *x);
+    for (int i = 1; i < FEW; i++) memcpy(x + i * FASHION_PIXELS, x, FASHION_PIXELS * sizeof *x);
     Scores one = scores_of(&j, FEW, x, NULL);
     cr_assert_eq(one.regions.precision, 1);
     cr_assert(one.regions.recall < 0.01 && one.regions.coverage < 0.05);
@@ -548,9 +549,9 @@ Test(eval, classification_accuracy_score_knows_labels) {
     int labels[N], wrong[N];
     real *x = first_images(&arena, &data.train, N, labels);
     Rng rng = rng_new(1, "labels");
-    for (int i = 0; i < N; i++) wrong[i] = (int)rng_below(&rng, SCORE_CLASSES);
-    double good = classification_accuracy_score(N, x, labels, &data.test, 1);
-    double bad = classification_accuracy_score(N, x, wrong, &data.test, 1);
+    for (int i = 0; i < N; i++) wrong[i] = (int)rng_below(&rng, FASHION_CLASSES);
+    double good = classification_accuracy_score(N, x, labels, &data.test, FASHION_CLASSES, 1);
+    double bad = classification_accuracy_score(N, x, wrong, &data.test, FASHION_CLASSES, 1);
     cr_assert(good > 0.6 && bad < 0.3, "%g and %g", good, bad);
     arena_free(&arena);
     fashion_free(&data);
@@ -579,24 +580,24 @@ static void put_npy(const char *name, const char *type, const char *shape, const
 /* 30 pictures in three ranges, their labels, and a small set of real ones to judge them by */
 static void make_files(void) {
     enum { N = 30 };
-    static float unit[N * SCORE_PIXELS], both[N * SCORE_PIXELS], hair[N * SCORE_PIXELS];
+    static float unit[N * FASHION_PIXELS], both[N * FASHION_PIXELS], hair[N * FASHION_PIXELS];
     Fashion data = fashion_load(NULL);
-    for (int i = 0; i < N * SCORE_PIXELS; i++) {
+    for (int i = 0; i < N * FASHION_PIXELS; i++) {
         unit[i] = (float)data.test.pixels[i] / 255;
         both[i] = 2 * unit[i] - 1;
         hair[i] = unit[i] * 1.0000002f - 1e-7f;
     }
-    put_npy("bytes.npy", "|u1", "(30, 28, 28, 1)", data.test.pixels, N * SCORE_PIXELS);
+    put_npy("bytes.npy", "|u1", "(30, 28, 28, 1)", data.test.pixels, N * FASHION_PIXELS);
     put_npy("unit.npy", "<f4", "(30, 784)", unit, sizeof unit);
     put_npy("both.npy", "<f4", "(30, 1, 28, 28)", both, sizeof both);
     put_npy("hair.npy", "<f4", "(30, 28, 28)", hair, sizeof hair);
     put_npy("labels.npy", "|u1", "(30,)", data.test.labels, N);
     put_npy("few_labels.npy", "|u1", "(29,)", data.test.labels, N - 1);
     put_npy("flat.npy", "<f4", "(23520,)", unit, sizeof unit);
-    put_npy("few.npy", "<f4", "(2, 784)", unit, 2 * SCORE_PIXELS * sizeof *unit);
-    put_npy("half.npy", "<f2", "(60, 28, 28)", unit, N * SCORE_PIXELS * sizeof *unit);
+    put_npy("few.npy", "<f4", "(2, 784)", unit, 2 * FASHION_PIXELS * sizeof *unit);
+    put_npy("half.npy", "<f2", "(60, 28, 28)", unit, N * FASHION_PIXELS * sizeof *unit);
     put_npy("cut.npy", "<f4", "(31, 28, 28)", unit, sizeof unit);
-    put_npy("many.npy", "|u1", "(200, 28, 28)", data.test.pixels, 200 * SCORE_PIXELS);
+    put_npy("many.npy", "|u1", "(200, 28, 28)", data.test.pixels, 200 * FASHION_PIXELS);
     put_npy("classes.npy", "|u1", "(30,)", data.test.pixels + 300, N);
     unit[800] = (float)1.25;
     put_npy("bright.npy", "<f4", "(30, 784)", unit, sizeof unit);

@@ -107,7 +107,7 @@ static Vqvae new_autoencoder(Params *p) {
 }
 
 static Prior new_prior(Params *p) {
-    return prior_new(p, (PriorDesign){.codes = o.codes, .classes = SCORE_CLASSES, .width = o.width,
+    return prior_new(p, (PriorDesign){.codes = o.codes, .classes = FASHION_CLASSES, .width = o.width,
                                       .layers = o.layers, .head = o.head});
 }
 
@@ -188,7 +188,7 @@ static void draw(const Vqvae *v, const Prior *p, int n, int *labels, real *image
     Arena arena = {0};
     int *codes = arena_get(&arena, (size_t)n * POSITIONS * sizeof *codes);
     Rng rng = rng_new(o.common.seed, "samples");
-    for (int i = 0; i < n; i++) labels[i] = i % SCORE_CLASSES;
+    for (int i = 0; i < n; i++) labels[i] = i % FASHION_CLASSES;
     if (p) prior_sample(p, n, MAP, MAP, labels, o.temperature, &rng, codes);
     else
         for (int i = 0; i < n * POSITIONS; i++) codes[i] = (int)rng_below(&rng, (uint32_t)o.codes);

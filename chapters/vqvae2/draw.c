@@ -30,10 +30,10 @@ void draw_best(const Pictures *d, const Models *m, const Judge *judge, int n,
     size_t len = (size_t)picture_len(d);
     Arena arena = {0};
     real *all = new_pictures(&arena, d, n * tries), *p;
-    real *grey = arena_get(&arena, (size_t)(n * tries) * SCORE_PIXELS * sizeof *grey);
-    real *features = arena_get(&arena, (size_t)(n * tries) * SCORE_FEATURES * sizeof *features);
+    real *grey = arena_get(&arena, (size_t)(n * tries) * FASHION_PIXELS * sizeof *grey);
+    real *features = arena_get(&arena, (size_t)(n * tries * judge->net.features) * sizeof *features);
     int *asked = new_ints(&arena, n * tries), *taken = new_ints(&arena, n * tries);
-    p = arena_get(&arena, (size_t)(n * tries) * SCORE_CLASSES * sizeof *p);
+    p = arena_get(&arena, (size_t)(n * tries) * FASHION_CLASSES * sizeof *p);
     for (int i = 0; i < n * tries; i++) asked[i] = labels[i % n], taken[i] = 0;
     draw(d, m, n * tries, asked, rng, all);
     garments_of(d, n * tries, all, grey);
@@ -42,8 +42,8 @@ void draw_best(const Pictures *d, const Models *m, const Judge *judge, int n,
         int best = -1;
         for (int k = 0; k < n * tries; k++) {
             if (taken[k] || asked[k] != labels[i]) continue;
-            real sure = p[k * SCORE_CLASSES + labels[i]];
-            if (best < 0 || sure > p[best * SCORE_CLASSES + labels[i]]) best = k;
+            real sure = p[k * FASHION_CLASSES + labels[i]];
+            if (best < 0 || sure > p[best * FASHION_CLASSES + labels[i]]) best = k;
         }
         taken[best] = 1;
         memcpy(x + (size_t)i * len, all + (size_t)best * len, len * sizeof *x);

@@ -99,7 +99,7 @@ static void measure_samples(const Pictures *d, const Models *models, cJSON *m) {
     Arena arena = {0};
     int n = score_count(&d->fashion, o.samples), *labels = new_ints(&arena, n);
     real *x = new_pictures(&arena, d, n);
-    real *grey = arena_get(&arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
+    real *grey = arena_get(&arena, (size_t)n * FASHION_PIXELS * sizeof *grey);
     Rng rng = rng_new(o.common.seed, "samples");
     for (int i = 0; i < n; i++) labels[i] = i % d->classes;
     Judge judge = judge_new(&d->fashion, CLASSIFIER_WEIGHTS);

@@ -13,6 +13,8 @@
 
 #define FASHION_FOLDER "/usr/share/datasets/fashion-mnist"
 
+enum { FASHION_SIDE = 28, FASHION_PIXELS = FASHION_SIDE * FASHION_SIDE, FASHION_CLASSES = 10 };
+
 typedef struct {
     Images train, validation, test;
     int classes;                 /* 10, or more if labels go further */

@@ -103,6 +103,23 @@ void caption_evaluator_apply(const CaptionEvaluator *e, int n, int side, const r
     tape_free(&t);
 }
 
+static void apply_64(const void *e, int n, const real *x, real *features, real *probabilities) {
+    (void)probabilities;
+    caption_evaluator_apply(e, n, NET_SIDE, x, NULL, features);
+}
+
+static void apply_32(const void *e, int n, const real *x, real *features, real *probabilities) {
+    (void)probabilities;
+    caption_evaluator_apply(e, n, NET_SIDE / 2, x, NULL, features);
+}
+
+FeatureNet caption_evaluator_net(const CaptionEvaluator *e, int side) {
+    FeatureNet f = {.height = side, .width = side, .channels = 3, .features = CAPTION_FEATURES,
+                    .net = e, .apply = side == NET_SIDE ? apply_64 : apply_32};
+    memcpy(f.sha256, e->sha256, sizeof f.sha256);
+    return f;
+}
+
 /* ---- comparing ------------------------------------------------------------------------------- */
 
 /* how well the found garment fits the named one: log of what the network thinks of it */

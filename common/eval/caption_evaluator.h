@@ -19,6 +19,7 @@
 #define CAPTION_EVALUATOR_H
 
 #include "eval/caption_net.h"
+#include "eval/feature_net.h"
 #include "io/json.h"
 
 #define CAPTION_WEIGHTS "notebooks-data/caption_evaluator/weights.safetensors"
@@ -49,6 +50,9 @@ typedef struct {
 /* x (n,side,side,3) in [0,1], side 64 or 32; found (n) and features (n,64), or NULL */
 void caption_evaluator_apply(const CaptionEvaluator *e, int n, int side, const real *x,
                              Found *found, real *features);
+
+/* for the scores of scores.h: its features, no classes; side 64 or 32 */
+FeatureNet caption_evaluator_net(const CaptionEvaluator *e, int side);
 
 typedef struct {
     bool count, relation, whole;             /* relation: true where one garment is named */

@@ -8,27 +8,39 @@
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
-Classifier classifier_new(Params *p) {
-    enum { C0 = 32, C1 = 64 };
+const ClassifierConfig classifier_fashion = {
+    .height = 28, .width = 28, .channels = 1, .filters = {32, 64}, .features = 64, .classes = 10};
+const ClassifierConfig classifier_emoji = {
+    .height = 32, .width = 32, .channels = 3, .filters = {32, 64, 96}, .features = 64,
+    .classes = 99};
+
+static int layers_of(const ClassifierConfig *c) {
+    int n = 0;
+    while (n < CLASSIFIER_LAYERS && c->filters[n]) n++;
+    return n;
+}
+
+Classifier classifier_new(Params *p, const ClassifierConfig *config) {
     Scope s = scope(p, "%s", "");
-    Classifier c;
-    c.conv[0] = conv2d_new(sub(s, "conv.0"), 1, C0, 3, 1, 1, true);
-    c.conv[1] = conv2d_new(sub(s, "conv.1"), C0, C1, 3, 1, 1, true);
-    c.features = linear_new(sub(s, "features"), 7 * 7 * C1, SCORE_FEATURES, true);
-    c.classes = linear_new(sub(s, "classes"), SCORE_FEATURES, SCORE_CLASSES, true);
-    for (int i = 0; i < 2; i++) {
-        Tensor *w = c.conv[i].w;
-        init_kaiming_normal(w, 9 * w->shape[2], p->seed);
+    Classifier c = {.config = *config};
+    int channels = config->channels, layers = layers_of(config);
+    for (int i = 0; i < layers; i++) {
+        c.conv[i] = conv2d_new(sub(s, "conv.%d", i), channels, config->filters[i], 3, 1, 1, true);
+        init_kaiming_normal(c.conv[i].w, 9 * channels, p->seed);
         init_constant(c.conv[i].b, 0);
+        channels = config->filters[i];
     }
+    int area = (config->height >> layers) * (config->width >> layers);
+    c.features = linear_new(sub(s, "features"), area * channels, config->features, true);
+    c.classes = linear_new(sub(s, "classes"), config->features, config->classes, true);
     return c;
 }
 
 /* Pooled before the rectifier, which gives the same numbers with a quarter of the work. */
 Tensor *classifier_features(const Classifier *c, Tensor *x) {
-    Tensor *h = t_relu(t_max_pool2(conv2d(&c->conv[0], x)));        /* (B,14,14,32) */
-    h = t_relu(t_max_pool2(conv2d(&c->conv[1], h)));                /* (B,7,7,64) */
-    return linear(&c->features, t_reshape(h, SHAPE(x->shape[0], -1)));
+    int layers = layers_of(&c->config);
+    for (int i = 0; i < layers; i++) x = t_relu(t_max_pool2(conv2d(&c->conv[i], x)));
+    return linear(&c->features, t_reshape(x, SHAPE(x->shape[0], -1)));
 }
 
 Tensor *classifier_logits(const Classifier *c, Tensor *h) {
@@ -37,10 +49,10 @@ Tensor *classifier_logits(const Classifier *c, Tensor *h) {
 
 /* ---- frozen ---------------------------------------------------------------------------------- */
 
-Frozen frozen_load(const char *path) {
+Frozen frozen_load(const char *path, const ClassifierConfig *config) {
     static const Cli made_by = {.program = "classifier"};
     Frozen f = {0};
-    f.net = classifier_new(&f.params);
+    f.net = classifier_new(&f.params, config);
     checkpoint_load(path, &(Checkpoint){.cli = &made_by, .params = {{"", &f.params}}});
     params_freeze(&f.params, true);
     size_t length;
@@ -56,25 +68,39 @@ void frozen_free(Frozen *f) {
 
 void frozen_apply(const Frozen *f, int n, const real *x, real *features, real *probabilities) {
     enum { AT_ONCE = 256 };
+    const ClassifierConfig *c = &f->net.config;
+    size_t picture = (size_t)c->height * (size_t)c->width * (size_t)c->channels;
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
         tape_reset(&t);
-        Tensor *images = t_input(&t, x + (size_t)i * SCORE_PIXELS,
-                                 SHAPE(m, SCORE_SIDE, SCORE_SIDE, 1));
+        Tensor *images = t_input(&t, x + (size_t)i * picture,
+                                 SHAPE(m, c->height, c->width, c->channels));
         Tensor *h = classifier_features(&f->net, images);
         Tensor *p = t_softmax(classifier_logits(&f->net, h));
-        if (features) memcpy(features + (size_t)i * SCORE_FEATURES, h->x, h->len * sizeof(real));
+        if (features) memcpy(features + (size_t)(i * c->features), h->x, h->len * sizeof(real));
         if (probabilities) {
-            memcpy(probabilities + (size_t)i * SCORE_CLASSES, p->x, p->len * sizeof(real));
+            memcpy(probabilities + (size_t)(i * c->classes), p->x, p->len * sizeof(real));
         }
     }
     tape_free(&t);
 }
 
-int most_probable(const real *probabilities) {
+static void apply(const void *net, int n, const real *x, real *features, real *probabilities) {
+    frozen_apply(net, n, x, features, probabilities);
+}
+
+FeatureNet frozen_net(const Frozen *f) {
+    const ClassifierConfig *c = &f->net.config;
+    FeatureNet n = {.height = c->height, .width = c->width, .channels = c->channels,
+                    .features = c->features, .classes = c->classes, .net = f, .apply = apply};
+    memcpy(n.sha256, f->sha256, sizeof n.sha256);
+    return n;
+}
+
+int most_probable(int classes, const real *probabilities) {
     int best = 0;
-    for (int k = 1; k < SCORE_CLASSES; k++) {
+    for (int k = 1; k < classes; k++) {
         if (probabilities[k] > probabilities[best]) best = k;
     }
     return best;

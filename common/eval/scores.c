@@ -1,8 +1,10 @@
 #include "eval/scores.h"
 
 #include "base/error.h"
+#include "eval/classifier.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NEIGHBOURS = 3, SPLITS = 10, SUBSETS = 50, SUBSET = 1000, AT_ONCE = 1000 };
@@ -17,43 +19,69 @@ static void images_from(const Images *set, int first, int n, real *x, int *label
 
 /* (x - mean) scale, in place */
 static void standardise(const Judge *j, int n, real *features) {
-    for (size_t i = 0; i < (size_t)n * SCORE_FEATURES; i++) {
-        features[i] = (features[i] - j->mean[i % SCORE_FEATURES]) * j->scale;
+    size_t d = (size_t)j->net.features;
+    for (size_t i = 0; i < (size_t)n * d; i++) {
+        features[i] = (features[i] - j->mean[i % d]) * j->scale;
     }
 }
 
 void judge_look(const Judge *j, int n, const real *x, real *features, real *probabilities) {
-    frozen_apply(&j->net, n, x, features, probabilities);
+    j->net.apply(j->net.net, n, x, features, probabilities);
     standardise(j, n, features);
 }
 
-Judge judge_new(const Fashion *data, const char *weights) {
-    Judge j = {.data = data, .net = frozen_load(weights)};
-    int n = data->train.count;
-    j.features = arena_get(&j.arena, (size_t)n * SCORE_FEATURES * sizeof *j.features);
+static void check_geometry(const FeatureNet *net, const Images *m) {
+    if (m->height == net->height && m->width == net->width && m->channels == net->channels) return;
+    die("judge_open: pictures (%d,%d,%d) for a network that sees (%d,%d,%d)", m->height, m->width,
+        m->channels, net->height, net->width, net->channels);
+}
+
+Judge judge_open(FeatureNet net, Reference data) {
+    Judge j = {.data = data, .net = net};
+    int n = data.train.count, d = net.features;
+    size_t picture = picture_size(&net);
+    check_geometry(&net, &data.train);
+    check_geometry(&net, &data.test);
+    j.features = arena_get(&j.arena, (size_t)n * (size_t)d * sizeof *j.features);
+    j.mean = arena_get(&j.arena, (size_t)d * sizeof *j.mean);
     Arena scratch = {0};
-    real *x = arena_get(&scratch, (size_t)AT_ONCE * SCORE_PIXELS * sizeof *x);
+    real *x = arena_get(&scratch, AT_ONCE * picture * sizeof *x);
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
-        images_from(&data->train, i, m, x, NULL);
-        frozen_apply(&j.net, m, x, j.features + (size_t)i * SCORE_FEATURES, NULL);
+        images_from(&data.train, i, m, x, NULL);
+        net.apply(net.net, m, x, j.features + (size_t)i * (size_t)d, NULL);
     }
-    Gaussian raw = gaussian_fit(&scratch, n, SCORE_FEATURES, j.features);
-    for (int k = 0; k < SCORE_FEATURES; k++) j.mean[k] = (real)raw.mean[k];
-    j.scale = (real)sqrt(SCORE_FEATURES / gaussian_trace(&raw));
+    Gaussian raw = gaussian_fit(&scratch, n, d, j.features);
+    for (int k = 0; k < d; k++) j.mean[k] = (real)raw.mean[k];
+    j.scale = (real)sqrt(d / gaussian_trace(&raw));
     standardise(&j, n, j.features);
-    j.gaussian = gaussian_fit(&j.arena, n, SCORE_FEATURES, j.features);
+    j.gaussian = gaussian_fit(&j.arena, n, d, j.features);
     arena_free(&scratch);
     return j;
 }
 
+Judge judge_new(const Fashion *data, const char *weights) {
+    Frozen *f = malloc(sizeof *f);
+    if (!f) fail("out of memory");
+    *f = frozen_load(weights, &classifier_fashion);
+    Judge j = judge_open(frozen_net(f), (Reference){data->train, data->test, data->classes,
+                                                    data->class_names});
+    j.owned = f;
+    return j;
+}
+
 void judge_free(Judge *j) {
-    frozen_free(&j->net);
+    if (j->owned) frozen_free(j->owned);
+    free(j->owned);
     arena_free(&j->arena);
 }
 
+int score_most(const Reference *data) {
+    return data->test.count < data->train.count ? data->test.count : data->train.count;
+}
+
 int score_count(const Fashion *data, int wanted) {
-    int most = data->test.count < data->train.count ? data->test.count : data->train.count;
+    int most = score_most(&(Reference){.train = data->train, .test = data->test});
     if (most < SCORE_MINIMUM)
         fail("scores: %d images for training and %d for testing; samples are compared with real "
              "ones, of which at least %d and %d are needed", data->train.count, data->test.count,
@@ -63,66 +91,106 @@ int score_count(const Fashion *data, int wanted) {
 
 /* ---- one column ------------------------------------------------------------------------------ */
 
-static void count_classes(int n, const real *probabilities, const int *labels, Scores *s) {
+static void count_classes(int n, int classes, const real *probabilities, const int *labels,
+                          Scores *s) {
     int right = 0;
     for (int i = 0; i < n; i++) {
-        int class = most_probable(probabilities + (size_t)i * SCORE_CLASSES);
+        int class = most_probable(classes, probabilities + (size_t)i * (size_t)classes);
         s->histogram[class]++;
         right += labels && labels[i] == class;
     }
     s->accuracy = labels ? (double)right / n : NAN;
 }
 
-Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
-    if (n < SCORE_MINIMUM || n > j->data->train.count) {
-        die("scores_of: %d pictures, %d training images", n, j->data->train.count);
+/* colour pictures as grey ones, the mean of their channels */
+static double sharpness_of(const FeatureNet *net, int n, const real *x) {
+    if (net->channels == 1) return sharpness(n, net->height, net->width, x);
+    Arena arena = {0};
+    size_t pixels = (size_t)n * (size_t)net->height * (size_t)net->width;
+    size_t channels = (size_t)net->channels;
+    real *grey = arena_get(&arena, pixels * sizeof *grey);
+    for (size_t k = 0; k < pixels; k++) {
+        real sum = 0;
+        for (size_t c = 0; c < channels; c++) sum += x[k * channels + c];
+        grey[k] = sum / (real)channels;
     }
-    if (!k_all_finite((size_t)n * SCORE_PIXELS, x)) {
+    double value = sharpness(n, net->height, net->width, grey);
+    arena_free(&arena);
+    return value;
+}
+
+static void score_classes(const Judge *j, int n, const real *probabilities, const int *labels,
+                          Scores *s) {
+    s->classes = j->net.classes;
+    s->inception = inception_score(n, j->net.classes, probabilities, SPLITS, 1);
+    count_classes(n, j->net.classes, probabilities, labels, s);
+}
+
+Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
+    int d = j->net.features, classes = j->net.classes, train = j->data.train.count;
+    if (n < SCORE_MINIMUM || n > train) {
+        die("scores_of: %d pictures, %d training images", n, train);
+    }
+    if (!k_all_finite((size_t)n * picture_size(&j->net), x)) {
         fail("scores: the samples hold numbers that are not finite; the network that made them diverged");
     }
     Arena arena = {0};
-    real *features = arena_get(&arena, (size_t)n * SCORE_FEATURES * sizeof *features);
-    real *probabilities = arena_get(&arena, (size_t)n * SCORE_CLASSES * sizeof *probabilities);
+    real *features = arena_get(&arena, (size_t)n * (size_t)d * sizeof *features);
+    real *probabilities = NULL;
+    if (classes) probabilities = arena_get(&arena, (size_t)n * (size_t)classes * sizeof(real));
     judge_look(j, n, x, features, probabilities);
-    Gaussian g = gaussian_fit(&arena, n, SCORE_FEATURES, features);
+    Gaussian g = gaussian_fit(&arena, n, d, features);
     int subset = n < SUBSET ? n : SUBSET;
     Scores s = {
         .frechet = frechet_distance(&j->gaussian, &g),
-        .kernel = kernel_distance(SCORE_FEATURES, j->data->train.count, j->features, n, features,
-                                  SUBSETS, subset, 1),
-        .inception = inception_score(n, SCORE_CLASSES, probabilities, SPLITS, 1),
-        .regions = precision_recall(SCORE_FEATURES, n, j->features, n, features, NEIGHBOURS),
-        .sharpness = sharpness(n, SCORE_SIDE, SCORE_SIDE, x),
+        .kernel = kernel_distance(d, train, j->features, n, features, SUBSETS, subset, 1),
+        .inception = {NAN, NAN},
+        .regions = precision_recall(d, n, j->features, n, features, NEIGHBOURS),
+        .sharpness = sharpness_of(&j->net, n, x),
+        .accuracy = NAN,
         .trained_on = NAN,
     };
-    count_classes(n, probabilities, labels, &s);
+    if (classes) score_classes(j, n, probabilities, labels, &s);
     arena_free(&arena);
     return s;
 }
 
 /* ---- the sheet ------------------------------------------------------------------------------- */
 
-ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, uint64_t seed) {
-    const Fashion *data = j->data;
-    if (n > data->test.count) die("score_sheet: %d pictures, %d test images", n, data->test.count);
-    ScoreSheet s = {.n = n, .reference = data->train.count, .class_names = data->class_names};
-    if (data->classes > SCORE_CLASSES) labels = NULL;     /* of which the classifier knows nothing */
+/* trained_on, of the samples and of as many training images */
+static void score_training(const Judge *j, int n, const real *x, const int *labels, uint64_t seed,
+                           ScoreSheet *s) {
     Arena arena = {0};
-    real *other = arena_get(&arena, (size_t)n * SCORE_PIXELS * sizeof *other);
+    int classes = j->data.classes;
+    real *other = arena_get(&arena, (size_t)n * picture_size(&j->net) * sizeof *other);
+    int *other_labels = arena_get(&arena, (size_t)n * sizeof *other_labels);
+    images_from(&j->data.train, 0, n, other, other_labels);
+    s->samples.trained_on =
+        classification_accuracy_score(n, x, labels, &j->data.test, classes, seed);
+    s->real_images.trained_on =
+        classification_accuracy_score(n, other, other_labels, &j->data.test, classes, seed);
+    arena_free(&arena);
+}
+
+ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, uint64_t seed) {
+    const Reference *data = &j->data;
+    if (n > data->test.count) die("score_sheet: %d pictures, %d test images", n, data->test.count);
+    ScoreSheet s = {.n = n, .reference = data->train.count,
+                    .class_names = data->class_names};
+    bool known = data->classes == j->net.classes;         /* else it knows nothing of the labels */
+    if (!known) labels = NULL;
+    Arena arena = {0};
+    size_t len = (size_t)n * picture_size(&j->net);
+    real *other = arena_get(&arena, len * sizeof *other);
     int *other_labels = arena_get(&arena, (size_t)n * sizeof *other_labels);
     Rng rng = rng_new(seed, "noise");
     strcpy(s.sha256, j->net.sha256);
     s.samples = scores_of(j, n, x, labels);
-    rng_uniform(&rng, (size_t)n * SCORE_PIXELS, other);
+    rng_uniform(&rng, len, other);
     s.noise = scores_of(j, n, other, NULL);
     images_from(&data->test, 0, n, other, other_labels);
-    s.real_images = scores_of(j, n, other, other_labels);
-    if (labels) {
-        s.samples.trained_on = classification_accuracy_score(n, x, labels, &data->test, seed);
-        images_from(&data->train, 0, n, other, other_labels);
-        s.real_images.trained_on =
-            classification_accuracy_score(n, other, other_labels, &data->test, seed);
-    }
+    s.real_images = scores_of(j, n, other, known ? other_labels : NULL);
     arena_free(&arena);
+    if (labels) score_training(j, n, x, labels, seed, &s);
     return s;
 }

@@ -13,7 +13,10 @@
  * precision, recall and coverage use.
  *
  * Features are moved and scaled by constants of the training images, whose features then have mean
- * 0 and variance 1 on average over the 64: distances are in these units.
+ * 0 and variance 1 on average: distances are in these units.
+ *
+ * judge_new is for Fashion-MNIST. Any other pictures are scored by a network that was trained on
+ * their like (feature_net.h), through judge_open.
  *
  * Nothing here reads or writes samples: score/main.c does for files. */
 #ifndef SCORES_H
@@ -26,7 +29,8 @@
 #include "eval/precision_recall.h"
 #include "io/json.h"
 
-enum { SCORE_MINIMUM = 20 };     /* pictures; at most as many as there are test images */
+enum { SCORE_MINIMUM = 20,       /* pictures; at most as many as there are test images */
+       SCORE_CLASSES = 256 };    /* at most */
 
 /* Of `wanted` pictures as many as can be scored: there must be as many test images, and as many
  * training images. Ends the program with one line if that is too few. */
@@ -37,38 +41,52 @@ typedef struct {
     Estimate kernel, inception;
     PrecisionRecall regions;
     double sharpness;
-    int histogram[SCORE_CLASSES];      /* pictures the classifier puts into each class */
+    int classes;                       /* that the network names; 0: inception and accuracy are NAN */
+    int histogram[SCORE_CLASSES];      /* pictures that it puts into each */
     double accuracy;                   /* share whose class is the intended one; NAN: no labels */
     /* Ravuri & Vinyals 2019: of a network trained on these pictures, on real ones; or NAN */
     double trained_on;
 } Scores;
 
+/* real pictures of the network's geometry */
 typedef struct {
-    const Fashion *data;
-    Frozen net;
+    Images train, test;          /* compared with; the column of real pictures */
+    int classes;                 /* of their labels; other than the network's: they are not used */
+    const char *const *class_names;
+} Reference;
+
+/* the most pictures that can be scored: as many as there are test and training images */
+int score_most(const Reference *data);
+
+typedef struct {
+    Reference data;
+    FeatureNet net;
     Arena arena;                 /* holds the rest */
-    real mean[SCORE_FEATURES], scale;     /* of features: (x - mean) scale */
-    real *features;              /* (data->train.count,64), of the training images */
+    real *mean, scale;           /* of features: (x - mean) scale */
+    real *features;              /* (data.train.count,net.features), of the training images */
     Gaussian gaussian;           /* fitted to them */
+    struct Frozen *owned;        /* the network, where judge_new loaded it */
 } Judge;
 
-/* looks at all training images: seconds. `data` must outlive the judge. */
+/* looks at all training images: seconds. What `data` and `net` point at must outlive the judge. */
+Judge judge_open(FeatureNet net, Reference data);
+/* of Fashion-MNIST, by the classifier with these weights */
 Judge judge_new(const Fashion *data, const char *weights);
 void  judge_free(Judge *j);
 
-/* x (n,28,28,1) in [0,1], labels (n) or NULL. All but trained_on, which takes long. */
+/* x (n,height,width,channels) in [0,1], labels (n) or NULL. All but trained_on, which takes long. */
 Scores scores_of(const Judge *j, int n, const real *x, const int *labels);
 
-/* features (n,64) and, unless NULL, probabilities (n,10), as the scores see them */
+/* features (n,net.features) and, unless NULL, probabilities (n,net.classes), as the scores see them */
 void judge_look(const Judge *j, int n, const real *x, real *features, real *probabilities);
 
 /* Share of `test` that a small network names rightly after it was trained on x, from scratch. */
 double classification_accuracy_score(int n, const real *x, const int *labels, const Images *test,
-                                     uint64_t seed);
+                                     int classes, uint64_t seed);
 
 typedef struct {
     int n, reference;            /* pictures in each column; training images compared with */
-    char sha256[65];             /* of the classifier */
+    char sha256[65];             /* of the network */
     const char *const *class_names;
     Scores samples, real_images, noise;
 } ScoreSheet;

@@ -26,7 +26,7 @@ static void print_row(const char *name, const double value[3], double unit, int 
 static void print_histogram(const ScoreSheet *s) {
     const Scores *column[3] = {&s->samples, &s->real_images, &s->noise};
     printf("\n  share of each class, as the classifier sees it, %%\n");
-    for (int k = 0; k < SCORE_CLASSES; k++) {
+    for (int k = 0; k < s->samples.classes; k++) {
         double share[3];
         for (int c = 0; c < 3; c++) share[c] = (double)column[c]->histogram[k] / s->n;
         print_row(s->class_names[k], share, 100, 1, "");
@@ -35,7 +35,7 @@ static void print_histogram(const ScoreSheet *s) {
 
 void score_sheet_print(const ScoreSheet *s) {
     const Scores *a = &s->samples, *b = &s->real_images, *c = &s->noise;
-    printf("scores of N = %d pictures against %d training images, classifier %.12s\n\n", s->n,
+    printf("scores of N = %d pictures against %d training images, network %.12s\n\n", s->n,
            s->reference, s->sha256);
     printf("  %-30s %10s %10s %10s\n", "", "samples", "test set", "noise");
 #define ROW(name, of, unit, digits, remark)                                                       \
@@ -43,16 +43,22 @@ void score_sheet_print(const ScoreSheet *s) {
     ROW("Frechet distance", frechet, 1, 4, "lower is better; biased, falls with N");
     ROW("kernel distance", kernel.mean, 1, 4, "lower is better; unbiased");
     ROW("  deviation over subsets", kernel.deviation, 1, 4, "");
-    ROW("Inception-style score", inception.mean, 1, 3, "1 to 10, higher is better");
-    ROW("  deviation over splits", inception.deviation, 1, 3, "");
+    if (a->classes) {
+        char remark[64];
+        snprintf(remark, sizeof remark, "1 to %d, higher is better", a->classes);
+        ROW("Inception-style score", inception.mean, 1, 3, remark);
+        ROW("  deviation over splits", inception.deviation, 1, 3, "");
+    }
     ROW("precision, %", regions.precision, 100, 1, "means nothing without the next two");
     ROW("recall, %", regions.recall, 100, 1, "diversity");
     ROW("coverage, %", regions.coverage, 100, 1, "both");
     ROW("sharpness", sharpness, 1, 4, "best near the test set's");
-    ROW("intended class is seen, %", accuracy, 100, 1, "");
-    ROW("trained on it, tested on real, %", trained_on, 100, 1, "");
+    if (a->classes) {
+        ROW("intended class is seen, %", accuracy, 100, 1, "");
+        ROW("trained on it, tested on real, %", trained_on, 100, 1, "");
+    }
 #undef ROW
-    print_histogram(s);
+    if (s->samples.classes && s->samples.classes <= 20) print_histogram(s);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -76,7 +82,7 @@ cJSON *scores_json(const Scores *s) {
     add(j, "sharpness", s->sharpness);
     add(j, "intended_class_accuracy", s->accuracy);
     add(j, "classification_accuracy_score", s->trained_on);
-    cJSON_AddItemToObject(j, "class_histogram", cJSON_CreateIntArray(s->histogram, SCORE_CLASSES));
+    cJSON_AddItemToObject(j, "class_histogram", cJSON_CreateIntArray(s->histogram, s->classes));
     return j;
 }
 
@@ -96,7 +102,7 @@ cJSON *score_sheet_json(const ScoreSheet *s) {
 void score_sheet_classes(const ScoreSheet *s, const char *path) {
     AtomicFile f = file_create(path);
     fprintf(f.stream, "class,name,samples,test\n");
-    for (int k = 0; k < SCORE_CLASSES; k++)
+    for (int k = 0; k < s->samples.classes; k++)
         fprintf(f.stream, "%d,%s,%.5g,%.5g\n", k, s->class_names[k],
                 (double)s->samples.histogram[k] / s->n, (double)s->real_images.histogram[k] / s->n);
     file_commit(&f);
@@ -108,26 +114,27 @@ enum { NEAREST = 5, COLUMNS = 1 + 2 * (1 + NEAREST) };
 
 static void nearest_by_pixels(const Judge *j, int count, const real *x, int *index) {
     enum { AT_ONCE = 1000 };
-    const Images *train = &j->data->train;
+    const Images *train = &j->data.train;
+    size_t picture = picture_size(&j->net);
     Arena arena = {0};
-    real *block = arena_get(&arena, (size_t)AT_ONCE * SCORE_PIXELS * sizeof *block);
+    real *block = arena_get(&arena, AT_ONCE * picture * sizeof *block);
     real *distance = arena_get(&arena, (size_t)count * NEAREST * sizeof *distance);
     int *from = arena_get(&arena, AT_ONCE * sizeof *from);
     for (int i = 0; i < train->count; i += AT_ONCE) {
         int n = train->count - i < AT_ONCE ? train->count - i : AT_ONCE;
         for (int k = 0; k < n; k++) from[k] = i + k;
         images_get(train, n, from, 0, 1, block, NULL);
-        nearest_neighbours(SCORE_PIXELS, count, x, n, block, i, NEAREST, index, distance);
+        nearest_neighbours((int)picture, count, x, n, block, i, NEAREST, index, distance);
     }
     arena_free(&arena);
 }
 
 static void nearest_by_features(const Judge *j, int count, const real *x, int *index) {
     Arena arena = {0};
-    real *features = arena_get(&arena, (size_t)count * SCORE_FEATURES * sizeof *features);
+    real *features = arena_get(&arena, (size_t)(count * j->net.features) * sizeof *features);
     real *distance = arena_get(&arena, (size_t)count * NEAREST * sizeof *distance);
     judge_look(j, count, x, features, NULL);
-    nearest_neighbours(SCORE_FEATURES, count, features, j->data->train.count, j->features, 0,
+    nearest_neighbours(j->net.features, count, features, j->data.train.count, j->features, 0,
                        NEAREST, index, distance);
     arena_free(&arena);
 }
@@ -139,21 +146,22 @@ void neighbours_picture(const Judge *j, int count, const real *x, const char *pa
     for (int b = 0; b < 2; b++) by[b] = arena_get(&arena, (size_t)count * NEAREST * sizeof(int));
     nearest_by_pixels(j, count, x, by[0]);
     nearest_by_features(j, count, x, by[1]);
-    size_t numbers = (size_t)count * COLUMNS * SCORE_PIXELS;
+    size_t picture = picture_size(&j->net), numbers = (size_t)count * COLUMNS * picture;
     real *grid = arena_get(&arena, numbers * sizeof *grid), *to = grid;
     k_fill(numbers, (real)0.5, grid);               /* empty columns in the grey of the gaps */
     for (int i = 0; i < count; i++) {
-        memcpy(to, x + (size_t)i * SCORE_PIXELS, SCORE_PIXELS * sizeof *to);
-        to += SCORE_PIXELS;
+        memcpy(to, x + (size_t)i * picture, picture * sizeof *to);
+        to += picture;
         for (int b = 0; b < 2; b++) {
-            to += SCORE_PIXELS;
-            images_get(&j->data->train, NEAREST, by[b] + i * NEAREST, 0, 1, to, NULL);
-            to += NEAREST * SCORE_PIXELS;
+            to += picture;
+            images_get(&j->data.train, NEAREST, by[b] + i * NEAREST, 0, 1, to, NULL);
+            to += NEAREST * picture;
         }
     }
     picture_save(path, grid,
-                 (Grid){.count = count * COLUMNS, .height = SCORE_SIDE, .width = SCORE_SIDE,
-                        .channels = 1, .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1},
+                 (Grid){.count = count * COLUMNS, .height = j->net.height, .width = j->net.width,
+                        .channels = j->net.channels, .columns = COLUMNS,
+                        .enlarge = j->net.height < 50 ? 2 : 1, .low = 0, .high = 1},
                  parameters);
     arena_free(&arena);
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 28, CLASSES = SCORE_CLASSES };
+enum { SIDE = 28, CLASSES = FASHION_CLASSES };
 
 int choose_labelled(const Images *set, int labels, uint64_t seed, int *chosen) {
     Arena arena = {0};
@@ -72,7 +72,7 @@ double classifier_accuracy(const MaeClassifier *c, const Images *set) {
         Tensor *x = t_input(&t, NULL, SHAPE(B, SIDE, SIDE, 1));
         images_get(&part, B, NULL, -1, 1, x->x, labels);
         const real *y = classify(c, x)->x;
-        for (int k = 0; k < B; k++) right += most_probable(y + k * CLASSES) == labels[k];
+        for (int k = 0; k < B; k++) right += most_probable(CLASSES, y + k * CLASSES) == labels[k];
     }
     tape_free(&t);
     return (double)right / set->count;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = SCORE_SIDE, PIXELS = SCORE_PIXELS };
+enum { SIDE = FASHION_SIDE, PIXELS = FASHION_PIXELS };
 
 /* A way to spoil a set: x (n,28,28,1) in [0,1] and labels (n) are changed in place; returns how
  * many pictures are left. */
@@ -133,10 +133,10 @@ static const Spoilt spoilt_sets[] = {
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-static Scores scores_of_set(const Judge *j, const Spoilt *s, int *n) {
-    const Images *sets[] = {&j->data->test, &j->data->validation, &j->data->train};
-    int most = sets[s->from]->count < j->data->test.count ? sets[s->from]->count
-                                                           : j->data->test.count;
+static Scores scores_of_set(const Judge *j, const Fashion *data, const Spoilt *s, int *n) {
+    const Images *sets[] = {&data->test, &data->validation, &data->train};
+    int most = sets[s->from]->count < data->test.count ? sets[s->from]->count
+                                                        : data->test.count;
     Arena arena = {0};
     real *x = arena_get(&arena, (size_t)most * PIXELS * sizeof *x);
     int *labels = arena_get(&arena, (size_t)most * sizeof *labels);
@@ -154,19 +154,20 @@ static void csv_row(FILE *f, const char *name, int n, const Scores *s) {
             s->accuracy);
 }
 
-void calibrate_sets(const Judge *j, const char *folder, const char *command, bool quiet) {
+void calibrate_sets(const Judge *j, const Fashion *data, const char *folder, const char *command,
+                    bool quiet) {
     char *csv = path_join(folder, "calibration.csv"), *json = path_join(folder, "calibration.json");
     cJSON *record = cJSON_CreateObject();
     cJSON_AddStringToObject(record, "command", command);
     cJSON_AddStringToObject(record, "classifier_sha256", j->net.sha256);
-    cJSON_AddNumberToObject(record, "reference_images", j->data->train.count);
+    cJSON_AddNumberToObject(record, "reference_images", j->data.train.count);
     cJSON *sets = cJSON_AddArrayToObject(record, "sets");
     AtomicFile f = file_create(csv);
     fprintf(f.stream, "set,n,frechet,kernel,kernel_deviation,inception,inception_deviation,"
                       "precision,recall,coverage,sharpness,accuracy\n");
     for (const Spoilt *s = spoilt_sets; s->name; s++) {
         int n;
-        Scores scores = scores_of_set(j, s, &n);
+        Scores scores = scores_of_set(j, data, s, &n);
         csv_row(f.stream, s->name, n, &scores);
         if (!quiet) csv_row(stdout, s->name, n, &scores);
         cJSON *one = scores_json(&scores);
@@ -202,7 +203,7 @@ static void put(FILE *f, const Sums *s, int count) {
 /* up to ten sets of n test images, without overlap */
 static void size_row(const Judge *j, int n, const real *x, FILE *f) {
     Sums frechet = {0}, kernel = {0}, recall = {0};
-    int sets = j->data->test.count / n < 10 ? j->data->test.count / n : 10;
+    int sets = j->data.test.count / n < 10 ? j->data.test.count / n : 10;
     for (int i = 0; i < sets; i++) {
         Scores s = scores_of(j, n, x + (size_t)i * (size_t)n * PIXELS, NULL);
         take(&frechet, s.frechet);
@@ -220,9 +221,9 @@ void calibrate_sizes(const Judge *j, const char *folder) {
     static const int sizes[] = {50, 100, 200, 500, 1000, 2000, 5000, 10000};
     char *path = path_join(folder, "sizes.csv");
     Arena arena = {0};
-    int count = j->data->test.count;
+    int count = j->data.test.count;
     real *x = arena_get(&arena, (size_t)count * PIXELS * sizeof *x);
-    images_get(&j->data->test, count, NULL, 0, 1, x, NULL);
+    images_get(&j->data.test, count, NULL, 0, 1, x, NULL);
     AtomicFile f = file_create(path);
     fprintf(f.stream, "n,sets,frechet,frechet_deviation,kernel,kernel_deviation,recall,"
                       "recall_deviation\n");
