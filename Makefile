@@ -164,6 +164,7 @@ $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/tes
 	$$(CC) $$(FLAGS) $$(filter %.o,$$^) $$(filter %.a,$$^) -o $$@ -lcriterion $$(LIBS)
 
 $(BUILD)/tests/steps-$(1): $(NETS:%.c=$(BUILD)/$(1)/%.o)
+$(BUILD)/tests/published-$(1): $(BUILD)/$(1)/tests/published_unets.o
 
 $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $$$$(call objects,$(1),$$$$(wildcard chapters/$$$$*/test_*.c)) $(BUILD)/$(1)/lib%.a $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)

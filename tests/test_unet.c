@@ -8,7 +8,7 @@
 
 SUITE(unet);
 
-/* small networks that together have every option, on 6x6 or 4x8 pictures */
+/* small networks that together have every option, at sizes of their own */
 typedef struct {
     const char *what;
     int height, width, classes;
@@ -30,13 +30,29 @@ static const Case cases[] = {
       .resampling = RESAMPLE_PLAIN, .style = {.groups = 3, .eps = 1e-5, .dropout = 0.2}}},
     {"one level", 3, 5, 0, true,
      {.in = 3, .out = 1, .width = 4, .levels = 1, .multiplier = {2}, .blocks = 1, .heads = 2,
-      .style = {.groups = 2, .eps = 1e-5}}}};
-enum { CASES = sizeof cases / sizeof *cases, BATCH = 2 };
+      .style = {.groups = 2, .eps = 1e-5}}},
+    {"guided-diffusion", 6, 10, 3, false,
+     {.in = 1, .out = 2, .width = 6, .levels = 2, .multiplier = {1, 2}, .attends = {false, true},
+      .blocks = 1, .head_channels = 3, .resampling = RESAMPLE_RESBLOCK,
+      .style = {.groups = 3, .eps = 1e-5, .scale_shift = true, .dropout = 0.2}}},
+    {"glide", 4, 6, 0, false,
+     {.in = 2, .out = 2, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {true, true},
+      .blocks = 1, .head_channels = 2, .context = 5, .resampling = RESAMPLE_RESBLOCK,
+      .style = {.groups = 2, .eps = 1e-5, .scale_shift = true}}},
+    {"latent diffusion", 6, 4, 2, false,
+     {.in = 2, .out = 1, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {true, false},
+      .blocks = 1, .heads = 2, .context = 3, .transformer_depth = 2,
+      .style = {.groups = 2, .eps = 1e-5}}},
+    {"no attention, another first width", 5, 7, 0, false,
+     {.in = 2, .out = 1, .width = 4, .levels = 1, .multiplier = {3}, .blocks = 2, .first = 8,
+      .plain_middle = true, .style = {.groups = 4, .eps = 1e-5, .emb = 6}}}};
+enum { CASES = sizeof cases / sizeof *cases, BATCH = 2, TOKENS = 3 };
 
-/* a chapter's model: what the U-Net is given is made of a time and a class */
+/* a chapter's model: what the U-Net is given is made of a time, a class and a context of tokens */
 typedef struct {
     TimeEmbedding time;
     Embedding class;
+    Tensor *tokens;              /* (BATCH,TOKENS,D) */
     UNet unet;
 } Model;
 
@@ -44,6 +60,9 @@ static Model model_of(Params *p, const Case *c) {
     int emb = unet_emb(&c->c);
     Model m = {.time = time_embedding_new(scope(p, "time"), c->c.width, emb, c->sines_first)};
     if (c->classes) m.class = embedding_new(scope(p, "class"), c->classes, emb);
+    if (c->c.context)
+        m.tokens = param(scope(p, "context"), "tokens", INIT_NORMAL, 1,
+                         SHAPE(BATCH, TOKENS, c->c.context));
     m.unet = unet_new(p, c->c);
     return m;
 }
@@ -51,12 +70,14 @@ static Model model_of(Params *p, const Case *c) {
 typedef struct {
     const double *time;
     const int *label;
+    const uint8_t *mask;
 } Given;
 
 static Tensor *model_output(const Model *m, Tensor *x, Given given) {
     Tensor *emb = time_embedding(&m->time, x->tape, given.time, BATCH);
     if (m->class.table) emb = t_add(emb, embedding(&m->class, x->tape, given.label, BATCH));
-    return unet(&m->unet, x, emb, NULL);
+    if (!m->tokens) return unet(&m->unet, x, emb, NULL);
+    return unet_masked(&m->unet, x, emb, (Context){t_use(x->tape, m->tokens), given.mask});
 }
 
 /* away from the first values, of which many are 0 */
@@ -70,7 +91,8 @@ static void move(Params *p) {
 }
 
 static const double times[BATCH] = {3, 0.25};
-static const int labels[BATCH] = {2, 0};
+static const int labels[BATCH] = {1, 0};
+static const uint8_t mask[BATCH * TOKENS] = {1, 0, 1, 1, 1, 0};
 
 /* ---- gradients ------------------------------------------------------------------------------- */
 
@@ -84,7 +106,7 @@ static Tensor *weighted_output(Tape *t, void *context) {
     const Subject *s = context;
     Rng dropout = rng_new(5, "dropout");
     t->dropout = &dropout;
-    Tensor *y = model_output(&s->net, t_use(t, s->x), (Given){times, labels});
+    Tensor *y = model_output(&s->net, t_use(t, s->x), (Given){times, labels, mask});
     t->dropout = NULL;
     Tensor *c = t_input(t, NULL, y->rank, y->shape);
     test_values("cotangent", -1, 1, c->len, c->x);
@@ -120,7 +142,7 @@ Test(unet, an_untrained_network_gives_zero) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
         Model net = model_of(&p, &cases[i]);
-        Tensor *y = output_of(&t, &net, &cases[i], (Given){times, labels});
+        Tensor *y = output_of(&t, &net, &cases[i], (Given){times, labels, mask});
         cr_expect(y->shape[1] == cases[i].height && y->shape[2] == cases[i].width &&
                       y->shape[3] == cases[i].c.out, "%s: %s", cases[i].what, t_describe(y));
         cr_expect_eq(k_sum_squares(y->len, y->x), 0, "%s", cases[i].what);
@@ -139,12 +161,12 @@ Test(unet, time_class_and_dropout_matter_to_their_own_picture) {
         move(&p);
         Rng rng = rng_new(1, "dropout");
         static const double later[BATCH] = {3, 1};
-        static const int other[BATCH] = {2, 1};
-        Tensor *y = output_of(&t, &net, c, (Given){times, labels});
-        Tensor *changed[3] = {output_of(&t, &net, c, (Given){later, labels}),
-                           output_of(&t, &net, c, (Given){times, other})};
+        static const int other[BATCH] = {1, 1};
+        Tensor *y = output_of(&t, &net, c, (Given){times, labels, mask});
+        Tensor *changed[3] = {output_of(&t, &net, c, (Given){later, labels, mask}),
+                           output_of(&t, &net, c, (Given){times, other, mask})};
         t.dropout = &rng;
-        changed[2] = output_of(&t, &net, c, (Given){times, labels});
+        changed[2] = output_of(&t, &net, c, (Given){times, labels, mask});
         bool matters[3] = {true, c->classes > 0, c->c.style.dropout > 0};
         size_t half = y->len / 2;
         for (int k = 0; k < 3; k++) {
@@ -155,6 +177,59 @@ Test(unet, time_class_and_dropout_matter_to_their_own_picture) {
         tape_free(&t);
         params_free(&p);
     }
+}
+
+/* Does each token of a context that is there reach its own picture, and one that is not there none?
+ * Without a mask all are there. */
+Test(unet, tokens_matter_to_their_own_picture_where_they_are_there) {
+    static const uint8_t all[BATCH * TOKENS] = {1, 1, 1, 1, 1, 1};
+    for (int i = 0; i < CASES; i++) {
+        const Case *c = &cases[i];
+        Params p = {.seed = 1};
+        Tape t = {.no_grad = true};
+        Model net = model_of(&p, c);
+        move(&p);
+        if (!net.tokens) continue;
+        Tensor *y = output_of(&t, &net, c, (Given){times, labels, mask});
+        Tensor *with_all = output_of(&t, &net, c, (Given){times, labels, all});
+        Tensor *unmasked = output_of(&t, &net, c, (Given){times, labels, NULL});
+        cr_expect_arr_eq(with_all->x, unmasked->x, y->len * sizeof(real), "%s", c->what);
+        cr_expect_gt(k_sum_squared_difference(y->len, y->x, with_all->x), 1e-9, "%s", c->what);
+        size_t picture = y->len / BATCH;
+        for (int k = 0; k < BATCH * TOKENS; k++) {
+            real *token = &net.tokens->x[k * c->c.context], before = *token;
+            *token += 1;
+            Tensor *z = output_of(&t, &net, c, (Given){times, labels, mask});
+            *token = before;
+            for (int b = 0; b < BATCH; b++) {
+                const real *from = y->x + (size_t)b * picture, *to = z->x + (size_t)b * picture;
+                bool matters = mask[k] && k / TOKENS == b;
+                cr_expect_eq(k_sum_squared_difference(picture, from, to) > 1e-12, matters,
+                             "%s: token %d, picture %d", c->what, k, b);
+            }
+        }
+        tape_free(&t);
+        params_free(&p);
+    }
+}
+
+/* Doubling an image undoes halving it where neither has weights, inside a residual block, too: with
+ * its branch at 0, what is left is the image of half or twice the size. */
+Test(unet, residual_blocks_resample_what_goes_past_them) {
+    BlockStyle style = {.groups = 1, .eps = 1e-5};
+    Params p = {.seed = 1};
+    Tape t = {.no_grad = true};
+    ResBlock half = resblock_new(&style, scope(&p, "half"), 2, 2, HALF_SIZE);
+    ResBlock two = resblock_new(&style, scope(&p, "double"), 2, 2, DOUBLE_SIZE);
+    Tensor *x = t_input(&t, NULL, SHAPE(1, 3, 5, 2));
+    test_values("x", -1, 1, x->len, x->x);
+    Tensor *large = resblock(&two, x, NULL), *again = resblock(&half, large, NULL);
+    cr_assert(large->shape[1] == 6 && large->shape[2] == 10, "%s", t_describe(large));
+    cr_expect_arr_eq(again->x, x->x, x->len * sizeof(real));
+    for (int i = 0; i < 6 * 10 * 2; i++)
+        cr_expect_eq(large->x[i], x->x[(i / 2 / 10 / 2 * 5 + i / 2 % 10 / 2) * 2 + i % 2], "%d", i);
+    tape_free(&t);
+    params_free(&p);
 }
 
 /* frequencies 1 to 10000^-1, or to just before it; sines before cosines, or after */
@@ -208,7 +283,7 @@ static size_t peak_of(const Case *c, double dropout) {
     Case with = *c;
     with.c.style.dropout = dropout;
     Model net = model_of(&p, &with);
-    backward(t_sum(output_of(&t, &net, c, (Given){times, labels})));
+    backward(t_sum(output_of(&t, &net, c, (Given){times, labels, mask})));
     cr_expect_eq(t.given_in_vain, 0, "%s: %d", c->what, t.given_in_vain);
     size_t peak = t.values.peak;
     tape_free(&t);
@@ -232,8 +307,8 @@ Test(unet, without_gradients_the_output_is_the_same_and_needs_less_memory) {
         Model net = model_of(&p, &cases[i]);
         move(&p);
         Tape recording = {0}, sampling = {.no_grad = true};
-        Tensor *a = output_of(&recording, &net, &cases[i], (Given){times, labels});
-        Tensor *b = output_of(&sampling, &net, &cases[i], (Given){times, labels});
+        Tensor *a = output_of(&recording, &net, &cases[i], (Given){times, labels, mask});
+        Tensor *b = output_of(&sampling, &net, &cases[i], (Given){times, labels, mask});
         cr_expect_gt(k_sum_squares(a->len, a->x), 0);
         cr_expect_eq(memcmp(a->x, b->x, a->len * sizeof *a->x), 0, "%s", cases[i].what);
         cr_expect_eq(sampling.given_in_vain, 0, "%s", cases[i].what);
@@ -249,4 +324,18 @@ Test(unet, a_configuration_that_cannot_be_is_refused, .signal = SIGABRT) {
     UNetConfig c = cases[0].c;
     c.levels = UNET_LEVELS + 1;
     unet_new(&p, c);
+}
+
+Test(unet, heads_that_do_not_come_out_even_are_refused, .signal = SIGABRT) {
+    Params p = {0};
+    UNetConfig c = cases[4].c;
+    c.head_channels = 5;
+    unet_new(&p, c);
+}
+
+Test(unet, a_context_that_is_missing_is_refused, .signal = SIGABRT) {
+    Params p = {0};
+    Tape t = {0};
+    UNet net = unet_new(&p, cases[5].c);
+    unet(&net, t_input(&t, NULL, SHAPE(1, 4, 6, 2)), t_input(&t, NULL, SHAPE(1, 16)), NULL);
 }

@@ -1,0 +1,289 @@
+/* test_published.c — the U-Nets of the papers: as many parameters as published, under the official
+ * names; and reading a user's file of them. */
+#include "published_unets.h"
+#include "io/safetensors.h"
+#include "nn/text_transformer.h"
+#include "nn/unet_official.h"
+#include "stops.h"
+#include "testing.h"
+#include "train/official.h"
+
+SUITE(published);
+
+/* ---- how many -------------------------------------------------------------------------------- */
+
+enum { IMAGENET = 1000 };
+
+/* a U-Net with its time's embedding, classes' if there are any, or the classifier for this side */
+static void build(Params *p, UNetConfig c, int classes, int classifier_side) {
+    int emb = unet_emb(&c);
+    time_embedding_new(scope(p, "time"), emb / 4, emb, false);
+    if (classes) embedding_new(scope(p, "class"), classes, emb);
+    if (classifier_side) unet_classifier_new(p, c, classifier_side);
+    else unet_new(p, c);
+}
+
+static size_t count(UNetConfig c, int classes, int classifier_side) {
+    Params p = {.shapes_only = true};
+    build(&p, c, classes, classifier_side);
+    size_t n = params_count(&p);
+    cr_expect(p.arena.used < 1 << 20, "counting took %zu bytes", p.arena.used);
+    params_free(&p);
+    return n;
+}
+
+Test(published, guided_diffusion) {
+    static const struct { const char *name; int classes; size_t parameters; } networks[] = {
+        {"64", IMAGENET, 295904454}, {"128", IMAGENET, 421529606}, {"256", IMAGENET, 553838086},
+        {"256", 0, 552814086}, {"512", IMAGENET, 558997638}, {"64-256", IMAGENET, 311795910},
+        {"128-512", IMAGENET, 308835270}};
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+        cr_expect_eq(count(adm_config(networks[i].name), networks[i].classes, 0),
+                     networks[i].parameters, "%s", networks[i].name);
+}
+
+Test(published, noisy_classifiers) {
+    static const int side[] = {64, 128, 256, 512};
+    static const size_t parameters[] = {65438568, 42568040, 54096360, 54448360};
+    for (int i = 0; i < 4; i++)
+        cr_expect_eq(count(adm_classifier_config(side[i]), 0, side[i]), parameters[i], "%d",
+                     side[i]);
+}
+
+/* with the text's transformer and what brings it to the embedding */
+Test(published, glide) {
+    static const struct { const char *name; size_t parameters; } networks[] = {
+        {"base", 385030726}, {"upsample", 398361286}, {"base-inpaint", 385037638},
+        {"upsample-inpaint", 398368198}};
+    TextTransformerConfig text = {.vocabulary = 50257, .length = 128, .width = 512, .depth = 16,
+                                  .heads = 8};
+    Params p = {.shapes_only = true};
+    text_transformer_new(scope(&p, "text"), text);
+    linear_new(scope(&p, "text_proj"), 512, 768, true);
+    cr_expect_eq(params_count(&p), 76695808);
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+        cr_expect_eq(count(glide_config(networks[i].name), 0, 0) + params_count(&p),
+                     networks[i].parameters, "%s", networks[i].name);
+    params_free(&p);
+}
+
+Test(published, latent_diffusion) {
+    static const struct { const char *name; size_t parameters; } networks[] = {
+        {"sd1", 859520964}, {"sd1-inpaint", 859535364}, {"text", 872300484},
+        {"cin256-v2", 400920579}, {"cin256", 394984196}, {"inpaint", 387245827},
+        {"layout", 246277379}, {"semantic", 215229315}, {"celeba", 274056163},
+        {"churches", 294966916}};
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+        cr_expect_eq(count(ldm_config(networks[i].name), 0, 0), networks[i].parameters, "%s",
+                     networks[i].name);
+}
+
+/* the decoder with what makes CLIP's embeddings (768) to its embedding (1280) and context (1536) */
+Test(published, unclip) {
+    size_t to_emb = 2 * (768 * 1280 + 1280), to_tokens = 768 * 4 * 1536 + 4 * 1536;
+    size_t text = 768 * 1536 + 1536 + 2 * 1536, no_image = 768;
+    cr_expect_eq(count(unclip_config("decoder"), 0, 0) + to_emb + to_tokens + text + no_image,
+                 893318086);
+    cr_expect_eq(count(unclip_config("64-256"), 0, 0), 691579523);
+    cr_expect_eq(count(unclip_config("256-1024"), 0, 0), 267146691);
+}
+
+/* ---- under which names ----------------------------------------------------------------------- */
+
+static const OfficialName rows[] = {{"class", "label_emb", 0, 0}, UNET_OFFICIAL_ROWS, {0}};
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* all official tensors' names in order; how many */
+static int official_names(const Params *p, const OfficialMap *map, char ***names) {
+    char **list = malloc((size_t)p->count * OFFICIAL_PIECES * sizeof *list);
+    int n = 0;
+    for (int i = 0; i < p->count; i++) {
+        OfficialPiece pieces[OFFICIAL_PIECES];
+        int k = official_pieces(map, p->list[i], pieces);
+        for (int j = 0; j < k; j++) list[n++] = pieces[j].entry.name;
+    }
+    qsort(list, (size_t)n, sizeof *list, by_name);
+    *names = list;
+    return n;
+}
+
+/* Each once, in all of Stable Diffusion's file as many as there are, and these among them? */
+Test(published, tensors_have_their_official_names) {
+    const struct {
+        const char *what;
+        UNetConfig c;
+        int classes, classifier, tensors;
+        const char *some;
+    } cases[] = {
+        {"sd1", ldm_config("sd1"), 0, 0, 686,
+         "output_blocks.11.1.transformer_blocks.0.attn2.to_out.0.bias"},
+        {"adm 64", adm_config("64"), IMAGENET, 0, 0, "output_blocks.11.2.out_layers.3.weight"},
+        {"classifier 256", adm_classifier_config(256), 0, 256, 0, "out.2.positional_embedding"},
+        {"celeba", ldm_config("celeba"), 0, 0, 0, "input_blocks.9.0.op.weight"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Params p = {.shapes_only = true};
+        UNetOfficial design = {.config = cases[i].c};
+        OfficialMap map = {.rows = rows, .locate = unet_official, .design = &design};
+        char **names;
+        build(&p, cases[i].c, cases[i].classes, cases[i].classifier);
+        int n = official_names(&p, &map, &names);
+        if (cases[i].tensors) cr_expect_eq(n, cases[i].tensors, "%s: %d", cases[i].what, n);
+        bool found = false;
+        for (int k = 0; k < n; k++) {
+            if (k) cr_expect(strcmp(names[k - 1], names[k]), "%s twice", names[k]);
+            found |= !strcmp(names[k], cases[i].some);
+            cr_expect(!strstr(names[k], "down.") && !strstr(names[k], "up."), "%s", names[k]);
+        }
+        cr_expect(found, "%s: no %s", cases[i].what, cases[i].some);
+        for (int k = 0; k < n; k++) free(names[k]);
+        free(names);
+        params_free(&p);
+    }
+}
+
+/* ---- a user's file --------------------------------------------------------------------------- */
+
+/* The smallest network with everything a name depends on, and its file's tensors, written down by
+ * hand: two levels, each of one block, attention in the second and in the middle. */
+static const UNetConfig tiny = {
+    .in = 1, .out = 2, .width = 2, .levels = 2, .multiplier = {1, 2}, .attends = {false, true},
+    .blocks = 1, .heads = 2, .style = {.groups = 1, .eps = 1e-5, .scale_shift = true}};
+
+typedef struct {
+    const char *layer;
+    int out, in, kernel;        /* kernel 0: a linear layer; -1: a norm of `out` channels; -2: conv1d */
+} Layer;
+
+#define RESBLOCK(name, in, out)                                                                \
+    {name ".in_layers.0", in, 0, -1}, {name ".in_layers.2", out, in, 3},                       \
+    {name ".emb_layers.1", 2 * (out), 8, 0}, {name ".out_layers.0", out, 0, -1},               \
+    {name ".out_layers.3", out, out, 3}
+#define ATTENTION(name)                                                                        \
+    {name ".norm", 4, 0, -1}, {name ".qkv", 12, 4, -2}, {name ".proj_out", 4, 4, -2}
+#define SKIP(name, in, out) {name ".skip_connection", out, in, 1}
+
+static const Layer layers[] = {
+    {"time_embed.0", 8, 4, 0}, {"time_embed.2", 8, 8, 0}, {"input_blocks.0.0", 2, 1, 3},
+    RESBLOCK("input_blocks.1.0", 2, 2), {"input_blocks.2.0.op", 2, 2, 3},
+    RESBLOCK("input_blocks.3.0", 2, 4), SKIP("input_blocks.3.0", 2, 4),
+    ATTENTION("input_blocks.3.1"),
+    RESBLOCK("middle_block.0", 4, 4), ATTENTION("middle_block.1"), RESBLOCK("middle_block.2", 4, 4),
+    RESBLOCK("output_blocks.0.0", 8, 4), SKIP("output_blocks.0.0", 8, 4),
+    ATTENTION("output_blocks.0.1"),
+    RESBLOCK("output_blocks.1.0", 6, 4), SKIP("output_blocks.1.0", 6, 4),
+    ATTENTION("output_blocks.1.1"), {"output_blocks.1.2.conv", 4, 4, 3},
+    RESBLOCK("output_blocks.2.0", 6, 2), SKIP("output_blocks.2.0", 6, 2),
+    RESBLOCK("output_blocks.3.0", 4, 2), SKIP("output_blocks.3.0", 4, 2),
+    {"out.0", 2, 0, -1}, {"out.2", 2, 2, 3}};
+enum { LAYERS = sizeof layers / sizeof *layers, TENSORS = 2 * LAYERS };
+
+/* A file of random numbers for all layers. without: the tensor of this name is left out; extra: one
+ * is added; wide: this one has another shape. */
+typedef struct {
+    const char *path, *prefix, *without, *extra, *wide;
+} Written;
+
+static void add_tensor(StOutput *out, int *n, Written w, const char *layer, const char *ending,
+                       int rank, const size_t *shape) {
+    size_t len = 1;
+    char *name = text_format("%s%s%s", w.prefix, layer, ending);
+    if (w.without && !strcmp(name, w.without)) return;
+    StOutput *o = &out[(*n)++];
+    *o = (StOutput){.name = name, .type = ST_F32, .rank = rank};
+    memcpy(o->shape, shape, (size_t)rank * sizeof *shape);
+    if (w.wide && !strcmp(name, w.wide)) o->shape[0]++;
+    for (int i = 0; i < rank; i++) len *= o->shape[i];
+    float *x = malloc(len * sizeof *x);
+    real *values = malloc(len * sizeof *values);
+    test_values(name + strlen(w.prefix), -1, 1, len, values);
+    for (size_t i = 0; i < len; i++) x[i] = (float)values[i];
+    free(values);
+    o->source = x;
+}
+
+static void write_file(Written w) {
+    StOutput out[TENSORS + 1];
+    int n = 0;
+    for (int i = 0; i < LAYERS; i++) {
+        const Layer *l = &layers[i];
+        size_t kernel = l->kernel > 0 ? (size_t)l->kernel : 1;
+        size_t shape[4] = {(size_t)l->out, (size_t)l->in, kernel, kernel};
+        int rank = l->kernel == -1 ? 1 : l->kernel == 0 ? 2 : l->kernel == -2 ? 3 : 4;
+        add_tensor(out, &n, w, l->layer, ".weight", rank, shape);
+        add_tensor(out, &n, w, l->layer, ".bias", 1, shape);
+    }
+    if (w.extra) add_tensor(out, &n, w, w.extra, "", 1, (size_t[]){3});
+    safetensors_write(w.path, out, n, NULL);
+}
+
+typedef struct {
+    Written file;
+    Params params;
+    UNet net;
+    bool qkv_first;
+} Loading;
+
+static void load(void *context) {
+    Loading *l = context;
+    UNetOfficial design = {.config = tiny, .qkv_first = l->qkv_first};
+    OfficialMap map = {.rows = rows, .locate = unet_official, .design = &design};
+    l->params = (Params){.seed = 1};
+    time_embedding_new(scope(&l->params, "time"), 4, 8, false);
+    l->net = unet_new(&l->params, tiny);
+    write_file(l->file);
+    official_load(l->file.path, l->file.prefix, &map, &l->params);
+}
+
+/* entry `i` of what the file holds under this name */
+static double written(const char *name, size_t i) {
+    real x[512];
+    test_values(name, -1, 1, i + 1, x);
+    return (double)(float)x[i];
+}
+
+static void expect_entry(const Loading *l, const char *ours, size_t i, const char *official,
+                         size_t there) {
+    const Tensor *w = params_find(&l->params, ours);
+    cr_assert(w && i < w->len, "%s", ours);
+    cr_expect_eq((double)w->x[i], written(official, there), "%s[%zu] and %s[%zu]", ours, i,
+                 official, there);
+}
+
+Test(published, a_file_is_read_under_its_official_names) {
+    for (int first = 0; first < 2; first++) {
+        Loading l = {.file = {place("tiny.safetensors"), first ? "model." : ""},
+                     .qkv_first = first};
+        load(&l);
+        /* time.0.w (in,out) and its (out,in); a convolution (kh,kw,in,out) and its (out,in,kh,kw) */
+        expect_entry(&l, "time.0.w", 1 * 8 + 3, "time_embed.0.weight", 3 * 4 + 1);
+        expect_entry(&l, "up.0.block.0.conv1.w", ((1 * 3 + 2) * 6 + 5) * 2 + 1,
+                     "output_blocks.2.0.in_layers.2.weight", ((1 * 6 + 5) * 3 + 1) * 3 + 2);
+        expect_entry(&l, "down.1.block.0.skip.b", 2, "input_blocks.3.0.skip_connection.bias", 2);
+        expect_entry(&l, "norm_out.shift", 1, "out.0.bias", 1);
+        /* keys of the second of two heads with two channels: ours 4 + 2, there in the second half,
+         * after two of q; or, with all heads' q first, as ours */
+        size_t there = first ? 6 : 6 + 2;
+        expect_entry(&l, "up.1.attention.1.qkv.b", 6, "output_blocks.1.1.qkv.bias", there);
+        expect_entry(&l, "up.1.attention.1.qkv.w", 3 * 12 + 6, "output_blocks.1.1.qkv.weight",
+                     there * 4 + 3);
+        params_free(&l.params);
+    }
+}
+
+/* how many are missing, of another shape and left over, and the first few of each */
+Test(published, what_is_wrong_with_a_file_is_said) {
+    static const char *const qkv = "middle_block.1.qkv.weight";
+    Loading cases[] = {{.file = {place("a"), "", .without = qkv}},
+                       {.file = {place("b"), "", .extra = "cond_stage.weight"}},
+                       {.file = {place("c"), "", .wide = qkv}},
+                       {.file = {place("d"), "", .without = "out.2.bias", .extra = "surplus"}}};
+    static const char *const says[] = {"1 missing (middle_block.1.qkv.weight)",
+                                       "1 left over (cond_stage.weight)",
+                                       "1 of another shape (middle_block.1.qkv.weight is F32 "
+                                       "(13,4,1), here (12,4))",
+                                       "1 missing (out.2.bias), 1 left over (surplus)"};
+    for (int i = 0; i < 4; i++) expect_stop(1, says[i], load, &cases[i]);
+}

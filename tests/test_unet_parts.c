@@ -1,0 +1,227 @@
+/* test_unet_parts.c — what stands beside the U-Net: the noisy classifier, the text transformer,
+ * bilinear resizing. */
+#include "nn/resize.h"
+#include "nn/text_transformer.h"
+#include "nn/unet_classifier.h"
+#include "testing.h"
+
+#include <math.h>
+#include <signal.h>
+
+SUITE(unet_parts);
+
+#ifdef REAL_DOUBLE
+static Tensor *weighted_sum(Tensor *y) {
+    Tensor *c = t_input(y->tape, NULL, y->rank, y->shape);
+    test_values("cotangent", -1, 1, c->len, c->x);
+    return t_sum(t_mul(y, c));
+}
+#endif
+
+/* away from the first values, of which many are 0 */
+static void move(Params *p) {
+    for (int k = 0; k < p->count; k++) {
+        Tensor *w = p->list[k];
+        real *noise = arena_get(&p->arena, w->len * sizeof *noise);
+        test_values(w->name, -0.3, 0.3, w->len, noise);
+        k_axpy(w->len, 1, noise, w->x, true);
+    }
+}
+
+/* ---- classifier ------------------------------------------------------------------------------ */
+
+enum { BATCH = 2, SIDE = 6, CLASSES = 5, EMB = 7 };
+
+static const UNetConfig config = {
+    .in = 2, .out = CLASSES, .width = 4, .levels = 2, .multiplier = {1, 3},
+    .attends = {false, true}, .blocks = 1, .head_channels = 4, .resampling = RESAMPLE_RESBLOCK,
+    .style = {.groups = 2, .eps = 1e-5, .scale_shift = true, .emb = EMB}};
+
+typedef struct {
+    UNetClassifier net;
+    Tensor *x, *emb;             /* parameters, for their gradients */
+} Subject;
+
+static Subject subject_of(Params *p) {
+    Subject s = {.net = unet_classifier_new(p, config, SIDE)};
+    s.x = param(scope(p, "given"), "x", INIT_NORMAL, 1, SHAPE(BATCH, SIDE, SIDE, 2));
+    s.emb = param(scope(p, "given"), "emb", INIT_NORMAL, 1, SHAPE(BATCH, EMB));
+    move(p);
+    return s;
+}
+
+static Tensor *logits_of(Tape *t, const Subject *s) {
+    return unet_classifier(&s->net, t_use(t, s->x), t_use(t, s->emb));
+}
+
+#ifdef REAL_DOUBLE
+static Tensor *classifier_loss(Tape *t, void *context) {
+    return weighted_sum(logits_of(t, context));
+}
+
+Test(unet_parts, gradients_of_the_classifier) {
+    Params p = {.seed = 3};
+    Subject s = subject_of(&p);
+    double error = gradient_error(&p, classifier_loss, &s, 5);
+    cr_expect(error <= 1e-6, "relative error %g", error);
+    params_free(&p);
+}
+#endif
+
+Test(unet_parts, a_classifier_sees_one_image_at_a_time) {
+    Params p = {.seed = 3};
+    Tape t = {.no_grad = true};
+    Subject s = subject_of(&p);
+    Tensor *y = logits_of(&t, &s);
+    cr_assert(y->rank == 2 && y->shape[0] == BATCH && y->shape[1] == CLASSES, "%s", t_describe(y));
+    s.x->x[0] += 1;
+    Tensor *z = logits_of(&t, &s);
+    cr_expect_gt(k_sum_squared_difference(CLASSES, y->x, z->x), 1e-9);
+    cr_expect_arr_eq(y->x + CLASSES, z->x + CLASSES, CLASSES * sizeof(real));
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* If no query looks anywhere in particular, the pool's result is that of the mean over all pixels and
+ * their mean, with the mean of all places added. */
+Test(unet_parts, pooling_without_preferences_is_a_mean) {
+    enum { C = 3, N = 12, OUT = 2 };
+    Params p = {.seed = 3};
+    Tape t = {.no_grad = true};
+    AttentionPool pool = attention_pool_new(scope(&p, "pool"), N, C, 1, OUT);
+    move(&p);
+    for (int r = 0; r < C; r++)                  /* queries are 0 */
+        for (int c = 0; c < C; c++) pool.qkv.w->x[r * 3 * C + c] = 0;
+    init_constant(pool.qkv.b, 0);
+    Tensor *x = t_input(&t, NULL, SHAPE(1, 3, 4, C));
+    test_values("x", -1, 1, x->len, x->x);
+    Tensor *y = attention_pool(&pool, x);
+    double mean[C] = {0}, value[C] = {0};
+    for (int c = 0; c < C; c++) {
+        for (int i = 0; i < N; i++) mean[c] += (double)x->x[i * C + c] / N;
+        for (int i = 0; i <= N; i++) value[c] += (double)pool.positions->x[i * C + c] / (N + 1);
+        value[c] += mean[c];
+    }
+    for (int k = 0; k < OUT; k++) {
+        double want = (double)pool.out.b->x[k];
+        for (int c = 0; c < C; c++)
+            for (int r = 0; r < C; r++)
+                want += value[r] * (double)pool.qkv.w->x[r * 3 * C + 2 * C + c] *
+                        (double)pool.out.w->x[c * OUT + k];
+        cr_expect_float_eq(y->x[k], want, 1e-5, "%d", k);
+    }
+    tape_free(&t);
+    params_free(&p);
+}
+
+Test(unet_parts, an_image_that_cannot_be_halved_is_refused, .signal = SIGABRT) {
+    Params p = {0};
+    unet_classifier_new(&p, config, 5);
+}
+
+/* ---- text transformer ------------------------------------------------------------------------ */
+
+enum { LENGTH = 5, VOCABULARY = 7 };
+
+static const TextTransformerConfig text_config = {
+    .vocabulary = VOCABULARY, .length = LENGTH, .width = 6, .depth = 2, .heads = 3};
+static const int tokens[BATCH * LENGTH] = {3, 1, 6, 0, 0, 2, 5, 4, 4, 1};
+static const uint8_t mask[BATCH * LENGTH] = {1, 1, 1, 0, 0, 1, 1, 1, 1, 1};
+
+#ifdef REAL_DOUBLE
+static Tensor *text_loss(Tape *t, void *context) {
+    return weighted_sum(text_transformer(context, t, tokens, mask, BATCH));
+}
+
+Test(unet_parts, gradients_of_the_text_transformer) {
+    Params p = {.seed = 3};
+    TextTransformer text = text_transformer_new(scope(&p, "text"), text_config);
+    double error = gradient_error(&p, text_loss, &text, 5);
+    cr_expect(error <= 1e-6, "relative error %g", error);
+    params_free(&p);
+}
+#endif
+
+/* Where no token is, does the place alone say what is read, and does a token that is there reach all
+ * that stands before and after it? */
+Test(unet_parts, padding_is_read_and_padded_tokens_are_not) {
+    for (int padded = 0; padded < 2; padded++) {
+        Params p = {.seed = 3};
+        Tape t = {.no_grad = true};
+        TextTransformerConfig c = text_config;
+        c.no_padding = !padded;
+        TextTransformer text = text_transformer_new(scope(&p, "text"), c);
+        Tensor *y = text_transformer(&text, &t, tokens, mask, BATCH);
+        for (int k = 0; k < LENGTH; k++) {
+            int other[BATCH * LENGTH];
+            memcpy(other, tokens, sizeof other);
+            other[k] = VOCABULARY - 1 - tokens[k];
+            Tensor *z = text_transformer(&text, &t, other, mask, BATCH);
+            bool matters = (mask[k] || !padded) && other[k] != tokens[k];
+            for (int i = 0; i < LENGTH; i++) {
+                double change = k_sum_squared_difference((size_t)c.width, y->x + i * c.width,
+                                                         z->x + i * c.width);
+                cr_expect_eq(change > 1e-9, matters, "token %d at %d: %g", k, i, change);
+            }
+            size_t text_size = (size_t)(LENGTH * c.width);
+            cr_expect_arr_eq(y->x + text_size, z->x + text_size, text_size * sizeof(real));
+        }
+        if (padded) {
+            text.padding->x[4 * c.width] += 1;
+            Tensor *z = text_transformer(&text, &t, tokens, mask, BATCH);
+            cr_expect_gt(k_sum_squared_difference((size_t)c.width, y->x, z->x), 1e-9);
+            size_t text_size = (size_t)(LENGTH * c.width);
+            cr_expect_arr_eq(y->x + text_size, z->x + text_size, text_size * sizeof(real));
+        }
+        tape_free(&t);
+        params_free(&p);
+    }
+}
+
+/* ---- resizing -------------------------------------------------------------------------------- */
+
+/* channel c of the pixel in row i and column j of height x width, by its definition */
+static double bilinear(const Tensor *x, int b, int c, int i, int j, int height, int width) {
+    int H = x->shape[1], W = x->shape[2], C = x->shape[3];
+    double y0 = (i + 0.5) * H / height - 0.5, x0 = (j + 0.5) * W / width - 0.5, sum = 0;
+    for (int r = 0; r < H; r++)
+        for (int s = 0; s < W; s++) {
+            double dy = fabs(fmin(fmax(y0, 0), H - 1) - r), dx = fabs(fmin(fmax(x0, 0), W - 1) - s);
+            double weight = fmax(0, 1 - dy) * fmax(0, 1 - dx);
+            sum += weight * (double)x->x[((b * H + r) * W + s) * C + c];
+        }
+    return sum;
+}
+
+Test(unet_parts, resizing_lies_between_the_nearest_pixels) {
+    static const int sizes[][2] = {{6, 14}, {9, 5}, {3, 7}, {2, 3}, {1, 1}, {5, 20}};
+    Tape t = {.no_grad = true};
+    Tensor *x = t_input(&t, NULL, SHAPE(2, 3, 7, 2));
+    test_values("x", -1, 1, x->len, x->x);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        int H = sizes[k][0], W = sizes[k][1];
+        Tensor *y = resize_bilinear(x, H, W);
+        cr_assert(y->shape[0] == 2 && y->shape[1] == H && y->shape[2] == W && y->shape[3] == 2);
+        for (int i = 0; i < (int)y->len; i++) {
+            double want = bilinear(x, i / 2 / W / H, i % 2, i / 2 / W % H, i / 2 % W, H, W);
+            cr_expect_float_eq(y->x[i], want, 1e-6, "%dx%d, %d: %g, not %g", H, W, i,
+                               (double)y->x[i], want);
+        }
+    }
+    tape_free(&t);
+}
+
+#ifdef REAL_DOUBLE
+static Tensor *resize_loss(Tape *t, void *context) {
+    Tensor *x = t_use(t, context);
+    return t_add(weighted_sum(resize_bilinear(x, 7, 3)), weighted_sum(resize_bilinear(x, 2, 12)));
+}
+
+Test(unet_parts, gradients_of_resizing) {
+    Params p = {.seed = 3};
+    Tensor *x = param(scope(&p, "given"), "x", INIT_NORMAL, 1, SHAPE(2, 3, 5, 2));
+    double error = gradient_error(&p, resize_loss, x, 0);
+    cr_expect(error <= 1e-6, "relative error %g", error);
+    params_free(&p);
+}
+#endif
