@@ -23,8 +23,8 @@ ClipConfig clip_config(const char *name) {
     if (!strcmp(name, "vit-b32")) return official(32, 768, 12, 512, 512);
     if (!strcmp(name, "vit-b16")) return official(16, 768, 12, 512, 512);
     if (!strcmp(name, "vit-l14")) return official(14, 1024, 24, 768, 768);
-    return (ClipConfig){.image = {.side = 64, .patch = 8, .width = 192, .depth = 6, .heads = 3},
-                        .text = {.context = 32, .width = 192, .depth = 4, .heads = 3},
+    return (ClipConfig){.image = {.side = 64, .patch = 8, .width = 128, .depth = 6, .heads = 4},
+                        .text = {.context = 32, .width = 128, .depth = 4, .heads = 4},
                         .dim = 128, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
 }
 

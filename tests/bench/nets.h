@@ -39,7 +39,7 @@ struct Training {
 
 extern const NetKind *const net_kinds[];                 /* NULL ends the list */
 extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_unet_sample,
-                     net_gpt;
+                     net_gpt, net_clip;
 const NetKind *net_find(const char *name);               /* NULL: no such network */
 
 void   training_start(Training *t, const NetKind *kind, int batch);   /* t must not move: tensors

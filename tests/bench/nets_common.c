@@ -5,7 +5,7 @@
 #include <string.h>
 
 const NetKind *const net_kinds[] = {&net_vae,  &net_dcgan,       &net_vqvae, &net_mae,
-                                    &net_unet, &net_unet_sample, &net_gpt,   NULL};
+                                    &net_unet, &net_unet_sample, &net_gpt,   &net_clip, NULL};
 
 const NetKind *net_find(const char *name) {
     for (const NetKind *const *k = net_kinds; *k; k++)

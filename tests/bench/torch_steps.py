@@ -303,7 +303,10 @@ class Mlp(nn.Module):
         self.gelu = gelu
 
     def forward(self, x):
-        return self.fc2(F.gelu(self.fc1(x), approximate=self.gelu))
+        h = self.fc1(x)
+        if self.gelu == "quick":
+            return self.fc2(h * torch.sigmoid(1.702 * h))
+        return self.fc2(F.gelu(h, approximate=self.gelu))
 
 
 class Block(nn.Module):
@@ -401,6 +404,70 @@ class MaeTraining:
         target = self.images.view(-1, 7, 4, 7, 4).permute(0, 1, 3, 2, 4).reshape(-1, 49, 16)
         error = ((y - target) ** 2).mean(-1)
         return descend(self.optimizer, (error * self.mask).sum() / self.mask.sum())
+
+
+class ClipImage(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv2d(3, 128, 8, 8, bias=False)
+        self.class_token = nn.Parameter(torch.randn(128) * 128 ** -0.5)
+        self.positions = nn.Parameter(torch.randn(65, 128) * 128 ** -0.5)
+        self.norm_pre = nn.LayerNorm(128, 1e-5)
+        self.block = nn.Sequential(*[Block(128, 4, 1e-5, gelu="quick") for _ in range(6)])
+        self.norm_post = nn.LayerNorm(128, 1e-5)
+        self.proj = nn.Parameter(torch.randn(128, 128) * 128 ** -0.5)
+
+    def forward(self, images):
+        x = self.patch(images).flatten(2).transpose(1, 2)
+        x = torch.cat([self.class_token.expand(x.shape[0], 1, -1), x], 1) + self.positions
+        return self.norm_post(self.block(self.norm_pre(x))[:, 0]) @ self.proj
+
+
+class ClipText(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(1514, 128)
+        self.positions = nn.Parameter(torch.randn(32, 128) * 0.01)
+        self.block = nn.Sequential(*[Block(128, 4, 1e-5, True, "quick") for _ in range(4)])
+        self.norm = nn.LayerNorm(128, 1e-5)
+        self.proj = nn.Parameter(torch.randn(128, 128) * 128 ** -0.5)
+
+    def forward(self, text):
+        x = self.block(self.tokens(text) + self.positions[:text.shape[1]])
+        x = x[torch.arange(x.shape[0]), text.argmax(-1)]
+        return self.norm(x) @ self.proj
+
+
+class Clip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image = ClipImage()
+        self.text = ClipText()
+        self.logit_scale = nn.Parameter(torch.full((1,), math.log(1 / 0.07)))
+
+    def forward(self, images, text):
+        f, g = F.normalize(self.image(images)), F.normalize(self.text(text))
+        return self.logit_scale.exp() * f @ g.t()
+
+
+class ClipTraining:
+    def __init__(self, batch, data):
+        self.net = Clip()
+        self.optimizer = adam(self.net.parameters(), 1e-4, 0.9, 0.98, 0.2)
+        images = data.uniform("images", -1, 1, batch, 64, 64, 3)
+        self.images = images.permute(0, 3, 1, 2).contiguous()
+        self.text = data.index("text", 1513, batch, 16)
+        if not data.file:
+            self.text[torch.arange(batch), 15 - torch.arange(batch) % 8] = 1513
+        self.labels = torch.arange(batch)
+
+    def step(self):
+        logits = self.net(self.images, self.text)
+        loss = F.cross_entropy(logits, self.labels) + F.cross_entropy(logits.t(), self.labels)
+        loss = descend(self.optimizer, loss / 2)
+        with torch.no_grad():
+            self.net.logit_scale.clamp_(0, math.log(100))
+        return loss
 
 
 # ---- U-Net ----------------------------------------------------------------------------------
@@ -557,7 +624,8 @@ class UNetSampling:
 # ---- check, worker --------------------------------------------------------------------------
 
 NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
-        "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining}
+        "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining,
+        "clip": ClipTraining}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
