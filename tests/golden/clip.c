@@ -22,13 +22,8 @@ static ClipConfig config_of(const Golden *g) {
 /* `visual`, where it is given, states the image encoder as the official VisionTransformer's
  * arguments, its heads too */
 static void read_visual(const Golden *g, ClipConfig *c) {
-    Golden of_visual = *g, *v = &of_visual;
-    v->config = (cJSON *)golden_value(g, "visual");
-    if (!v->config || cJSON_IsNull(v->config)) return;
-    bool read[16] = {0};
-    v->read = read;
-    if (!cJSON_IsObject(v->config)) fail("%s: visual in its configuration is no object", g->path);
-    golden_keys(g, "visual", v->config, "input_resolution patch_size width layers heads output_dim");
+    Golden of_visual = golden_within(g, "visual"), *v = &of_visual;
+    if (!v->config) return;
     c->image = (ClipImageConfig){.side = golden_int(v, "input_resolution", c->image.side),
                                  .patch = golden_int(v, "patch_size", c->image.patch),
                                  .width = golden_int(v, "width", c->image.width),

@@ -14,25 +14,14 @@
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
-static NoiseSchedule schedule_named(const char *name, int T) {
-    return !strcmp(name, "cosine") ? schedule_cosine(T) : schedule_linear(T, 0.1 / T, 20.0 / T);
-}
-
-/* out.betas.linear1000 and its like, whichever the file has */
-static void compare_schedules(Golden *g) {
-    for (int i = 0; i < g->file.count; i++) {
-        const char *name = g->file.tensors[i].name;
-        char schedule[8];
-        int T;
-        bool beta = sscanf(name, "out.betas.%6[a-z]%d", schedule, &T) == 2;
-        if (!beta && sscanf(name, "out.alphas_cumprod.%6[a-z]%d", schedule, &T) != 2) continue;
-        NoiseSchedule s = schedule_named(schedule, T);
-        golden_compare(g, name, T, beta ? s.beta : s.alpha_bar, 0);
-        schedule_free(&s);
-    }
-}
-
 enum { MOST_PICTURES = 16, MOST_STEPS = 10000 };
+
+static NoiseSchedule schedule_named(const Golden *g, const char *name, int T) {
+    bool cosine = !strcmp(name, "cosine");
+    if (T < 1 || T > MOST_STEPS || (!cosine && strcmp(name, "linear")))
+        fail("%s: no schedule %.20s of %d steps is known here", g->path, name, T);
+    return cosine ? schedule_cosine(T) : schedule_linear(T, 0.1 / T, 20.0 / T);
+}
 
 static int whole(const Golden *g, const cJSON *item) {
     if (!cJSON_IsNumber(item) || item->valuedouble != item->valueint || item->valueint < 1 ||
@@ -46,10 +35,23 @@ static const char *text(const Golden *g, const cJSON *item) {
     return item->valuestring;
 }
 
+/* out.betas.linear1000 and its like, whichever the file has */
+static void compare_schedules(Golden *g) {
+    for (int i = 0; i < g->file.count; i++) {
+        const char *name = g->file.tensors[i].name;
+        char schedule[8];
+        int T;
+        bool beta = sscanf(name, "out.betas.%6[a-z]%d", schedule, &T) == 2;
+        if (!beta && sscanf(name, "out.alphas_cumprod.%6[a-z]%d", schedule, &T) != 2) continue;
+        NoiseSchedule s = schedule_named(g, schedule, T);
+        golden_compare(g, name, T, beta ? s.beta : s.alpha_bar, 0);
+        schedule_free(&s);
+    }
+}
+
 static void compare_space_timesteps(Golden *g) {
-    enum { ROOM = 10000 };
-    int steps[ROOM], k = 0;
-    double list[ROOM];
+    int steps[MOST_STEPS], k = 0;
+    double list[MOST_STEPS];
     const cJSON *item;
     cJSON_ArrayForEach(item, golden_value(g, "space_timesteps")) {
         int T = whole(g, cJSON_GetArrayItem(item, 0));
@@ -121,14 +123,14 @@ static size_t at(const Chain *c, int b) { return (size_t)b * c->n; }
 
 static Tensor *picture(Tensor *x, int b) { return t_slice(x, 0, b, 1); }
 
-/* images are of the configuration's shape (B,C,H,W) */
+/* pictures are of the configuration's shape (B,C,H,W), outputs of twice as many channels */
 static void check_shape(const Chain *c) {
     int shape[4] = {0};
-    const int *s = c->x0->shape, outputs = c->output->shape[3];
+    const int *s = c->x0->shape;
     golden_list(c->g, "shape", 4, shape);
     if (shape[0] != c->B || shape[0] != s[0] || shape[1] != s[3] || shape[2] != s[1] ||
-        shape[3] != s[2] || outputs != 2 * s[3])
-        fail("%s: images of %s are not of the configuration's shape", c->g->path, c->name);
+        shape[3] != s[2] || c->output->shape[3] != 2 * s[3])
+        fail("%s: pictures of %s are not of the configuration's shape", c->g->path, c->name);
 }
 
 static Chain chain_of(Golden *g, const cJSON *item) {
@@ -137,7 +139,7 @@ static Chain chain_of(Golden *g, const cJSON *item) {
     int T = whole(g, cJSON_GetObjectItem(item, "steps"));
     double list[MOST_STEPS];
     Chain c = {.g = g, .name = item->string};
-    NoiseSchedule all = schedule_named(text(g, cJSON_GetObjectItem(item, "schedule")), T);
+    NoiseSchedule all = schedule_named(g, text(g, cJSON_GetObjectItem(item, "schedule")), T);
     if (cJSON_IsTrue(cJSON_GetObjectItem(item, "rescale_timesteps"))) schedule_rescale_time(&all);
     c.s = schedule_respaced(&all, respacing);
     schedule_free(&all);
@@ -226,9 +228,8 @@ static void expect_reverse(const Chain *c, const char *variance, const char *wha
     expect(c, "out.", name, ours, c->x0->len);
 }
 
-/* predictions of all pictures, and the two tensors that follow */
-static void compare_predictions(Chain *c, Variance v, bool clip, const char *variance) {
-    real *x0 = arena_get(&c->g->tape.arena, c->x0->len * sizeof *x0);
+/* predictions of all pictures, x0, and the means in c->result */
+static void predict_all(Chain *c, Variance v, bool clip, real *x0) {
     for (int b = 0; b < c->B; b++) {
         Tensor *xt = picture(c->noisy.xt, b);
         Prediction p = p_mean_variance(&c->s, (Parameterization){PREDICT_NOISE, v}, c->t[b], xt,
@@ -238,6 +239,11 @@ static void compare_predictions(Chain *c, Variance v, bool clip, const char *var
         posterior_mean(&c->s, c->t[b], c->n, p.x0, xt->x, c->result + at(c, b));
         c->p[b] = p;
     }
+}
+
+static void compare_predictions(Chain *c, Variance v, bool clip, const char *variance) {
+    real *x0 = arena_get(&c->g->tape.arena, c->x0->len * sizeof *x0);
+    predict_all(c, v, clip, x0);
     expect_reverse(c, variance, clip ? "p_mean" : "p_mean.noclip", c->result);
     expect_reverse(c, variance, clip ? "p_pred_xstart" : "p_pred_xstart.noclip", x0);
 }
@@ -290,8 +296,10 @@ static void compare_reverse(Chain *c, Variance v, const char *variance) {
     compare_samples(c, v, ANCESTRAL, 0, false, name);
 }
 
-/* from the clipped predictions of compare_reverse */
+/* from clipped predictions; they are used further by compare_guidance */
 static void compare_inversion(Chain *c) {
+    real *x0 = arena_get(&c->g->tape.arena, c->x0->len * sizeof *x0);
+    predict_all(c, LEARNED_RANGE, true, x0);
     memcpy(c->result, c->noisy.xt->x, c->x0->len * sizeof(real));
     for (int b = 0; b < c->B; b++)
         ddim_reverse(&c->s, c->t[b], &c->p[b], c->result + at(c, b));
@@ -349,14 +357,15 @@ static void compare_loss(Chain *c, Objective o, Variance v, const char *variance
 
 /* with the variances that the configuration lists */
 static void compare_reverses(Chain *c) {
-    static const char *const names[] = {[FIXED_SMALL] = "fixed_small",
-                                        [FIXED_LARGE] = "fixed_large", [LEARNED_RANGE] = "learned_range"};
+    static const struct { const char *name; Variance v; } known[] = {
+        {"fixed_small", FIXED_SMALL}, {"fixed_large", FIXED_LARGE},
+        {"learned_range", LEARNED_RANGE}};
     const cJSON *item;
     cJSON_ArrayForEach(item, golden_value(c->g, "variance_types")) {
-        int v = 0;
-        while (v < 3 && strcmp(names[v], text(c->g, item))) v++;
-        if (v == 3) fail("%s: no variance %.20s is known here", c->g->path, item->valuestring);
-        compare_reverse(c, (Variance)v, names[v]);
+        int k = 0;
+        while (k < 3 && strcmp(known[k].name, text(c->g, item))) k++;
+        if (k == 3) fail("%s: no variance %.20s is known here", c->g->path, item->valuestring);
+        compare_reverse(c, known[k].v, known[k].name);
     }
 }
 
@@ -365,7 +374,6 @@ static void compare_chain(Golden *g, const cJSON *item) {
     compare_tables(&c);
     compare_forward(&c);
     compare_reverses(&c);
-    compare_predictions(&c, LEARNED_RANGE, true, "learned_range");     /* what follows goes on from */
     compare_samples(&c, LEARNED_RANGE, DDIM, 0, false, "ddim_sample.eta0.0");
     compare_samples(&c, LEARNED_RANGE, DDIM, 0.5, false, "ddim_sample.eta0.5");
     compare_samples(&c, LEARNED_RANGE, DDIM, 1, false, "ddim_sample.eta1.0");
@@ -382,7 +390,7 @@ static void compare_chain(Golden *g, const cJSON *item) {
 static void run_diffusion(Golden *g) {
     const cJSON *item, *predict = golden_value(g, "predict");
     if (predict && strcmp(text(g, predict), "epsilon"))
-        fail("%s: the model output is %.20s; here it is the noise, epsilon", g->path,
+        fail("%s: the output is %.20s; here it is the noise, epsilon", g->path,
              predict->valuestring);
     compare_schedules(g);
     compare_space_timesteps(g);
@@ -400,6 +408,7 @@ static const GoldenTolerance tolerances[] = {
     {"rescaled_mse.model_output", 4e-5},             /* 3.7e-6, 9.7e-6 */
     {"pred_xstart", 8e-5},                           /* 3e-6, 3.7e-5 */
     {"ddim_", 5e-5},                                 /* 4.2e-6, 7e-6 */
-    {"", 1e-5}};
+    {"", 1e-5}};                                     /* 1.2e-6, 3e-6 */
 
-const GoldenModel golden_diffusion[] = {{"iddpm_diffusion", NULL, run_diffusion, tolerances}, {0}};
+const GoldenModel golden_diffusion[] = {
+    {"iddpm_diffusion", NULL, run_diffusion, .tolerances = tolerances}, {0}};

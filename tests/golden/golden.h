@@ -67,7 +67,7 @@ struct Golden {
     Safetensors file;
     cJSON *config, *zero_gradients;
     bool *seen;                  /* (file.count): compared or used */
-    bool *read;                  /* (entries of config): asked for */
+    struct GoldenRead *read;     /* entries of config, and of objects inside, that were asked for */
     Tensor *input[GOLDEN_INPUTS], *loss;
     const char *input_name[GOLDEN_INPUTS];
     int inputs;
@@ -84,6 +84,9 @@ bool golden_flag(const Golden *g, const char *key, bool otherwise);
 int  golden_list(const Golden *g, const char *key, int room, int *list);
 bool golden_word(const Golden *g, const char *key, const char *word);    /* is it this word? */
 const cJSON *golden_value(const Golden *g, const char *key);     /* any other; NULL: not there */
+/* a copy of g whose configuration is the object `key` of g's: for golden_int and its like. NULL there,
+ * if there is none, finds nothing. */
+Golden golden_within(const Golden *g, const char *key);
 /* "a b": whatever these are, the file holds the same; say beside the call why */
 void golden_indifferent(const Golden *g, const char *keys);
 /* for an object inside the configuration, which `where` names: it must have these keys, no others */

@@ -210,6 +210,7 @@ static void run_samplers(Golden *g) {
     cJSON_Delete(cases);
 }
 
-static const GoldenTolerance tolerances[] = {{"", 1e-5}};
+static const GoldenTolerance tolerances[] = {{"", 5e-6}};
 
-const GoldenModel golden_samplers[] = {{"ldm_samplers", NULL, run_samplers, tolerances}, {0}};
+const GoldenModel golden_samplers[] = {
+    {"ldm_samplers", NULL, run_samplers, .tolerances = tolerances}, {0}};
