@@ -524,10 +524,9 @@ static void report_bound(const Model *net, const NoiseSchedule *s, const Images 
     arena_free(&arena);
 }
 
-static void report_drawn(const Model *net, const NoiseSchedule *s, const Judge *judge,
+static void report_drawn(const Model *net, const NoiseSchedule *s, int n, const Judge *judge,
                          cJSON *metrics) {
     Arena arena = {0};
-    int n = score_count(judge->data, o.samples);
     real *x = new_images(&arena, n);
     Labelled model = {net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
@@ -564,7 +563,7 @@ static int eval(void) {
         json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
         free(path);
     }
-    report_drawn(&net, &chain, &judge, metrics);
+    report_drawn(&net, &chain, score_count(&data, o.samples), &judge, metrics);
     metrics_save(&cli, metrics);
     schedule_free(&all), schedule_free(&chain), schedule_free(&bounded);
     judge_free(&judge);
