@@ -24,6 +24,11 @@ UNetConfig unet_config(const char *config) {
     return d;
 }
 
+int picture_side(const char *config) {
+    if (!strcmp(config, "cifar10")) return 32;
+    return !strcmp(config, "lsun256") ? 256 : 28;
+}
+
 Model model_new(Params *p, UNetConfig c) {
     Model m = {.time = time_embedding_new(scope(p, "time"), c.width, unet_emb(&c), true)};
     for (int i = 0; i < 2 && c.style.glorot; i++) init_linear_xavier(&m.time.layer[i], p->seed);

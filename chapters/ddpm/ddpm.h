@@ -17,6 +17,7 @@
 
 #include "diffusion/losses.h"
 #include "diffusion/sampler.h"
+#include "nn/official_names.h"
 #include "nn/unet.h"
 
 enum { TIMESTEPS = 1000 };
@@ -28,9 +29,13 @@ typedef struct {
 } Model;
 
 UNetConfig unet_config(const char *config);      /* "default", "bench", "cifar10", "lsun256" */
+int picture_side(const char *config);            /* how wide and high its pictures are */
 Model model_new(Params *p, UNetConfig c);
 /* xt (B,H,W,C), time (B): of steps as in training -> (B,H,W,C) */
 Tensor *model_output(const Model *m, Tensor *xt, const double *time);
+
+/* the names that its parameters have in official files (official.c) */
+extern const OfficialMap ddpm_official;
 
 /* beta from 1e-4 to 0.02. no_time: the network is given time 0 at every step. */
 NoiseSchedule ddpm_schedule(bool no_time);

@@ -85,14 +85,19 @@ static Fashion load_data(void) {
     return fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
 }
 
-/* the network that --config names; refuses those that 28x28 grey pictures do not fit */
+/* the network that --config names */
 static UNetConfig chosen_config(void) {
     UNetConfig c = unet_config(o.common.config);
-    if (c.in != 1)
-        usage_error("--config %s: a network for colour pictures of another size; info counts it, "
-                    "train takes default or bench", o.common.config);
     c.style.dropout = o.dropout;
     return c;
+}
+
+/* Train and eval refuse those that 28x28 grey pictures do not fit. */
+static void check_config(void) {
+    if (unet_config(o.common.config).in != 1)
+        usage_error("--config %s: a network for colour pictures of another size; info counts it, "
+                    "sample draws with official weights, train takes default or bench",
+                    o.common.config);
 }
 
 static PredictionType predicted(void) {
@@ -106,17 +111,19 @@ static NetworkDenoiser denoiser_of(const Model *net) {
 }
 
 static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *s) {
-    return (Sampler){.denoiser = d, .schedule = s, .height = SIDE, .width = SIDE, .channels = 1,
-                     .seed = o.common.seed, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+    int side = picture_side(o.common.config), channels = unet_config(o.common.config).in;
+    return (Sampler){.denoiser = d, .schedule = s, .height = side, .width = side,
+                     .channels = channels, .seed = o.common.seed, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
 }
 
-static real *new_images(Arena *arena, int n) {
-    return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
+static real *new_images(Arena *arena, const Sampler *m, int n) {
+    return arena_get(arena, (size_t)n * sampler_size(m) * sizeof(real));
 }
 
 static Grid grid(int count, int columns) {
-    return (Grid){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
-                  .columns = columns, .enlarge = 2, .low = -1, .high = 1};
+    int side = picture_side(o.common.config), channels = unet_config(o.common.config).in;
+    return (Grid){.count = count, .height = side, .width = side, .channels = channels,
+                  .columns = columns, .enlarge = side < 128 ? 2 : 1, .low = -1, .high = 1};
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -159,7 +166,7 @@ static void save_preview(const Model *net, const NoiseSchedule *s, char *path) {
 /* Garments are not mirrored, as the paper's pictures are: all shoes point the same way. */
 static int train(void) {
     static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
-    chosen_config();                     /* refused before there is a folder */
+    check_config();                      /* before there is a folder */
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,quarter_1,quarter_2,quarter_3,quarter_4,gradient,validation",
         .log_every = 10});
@@ -222,7 +229,7 @@ static Model load_network(Params *params) {
     checkpoint_options(path, &cli, false);
     Model net = model_new(params, chosen_config());
     if (o.raw) load_raw(path, params);
-    else weights_load_one(&cli, params);
+    else weights_load_any(&cli, &ddpm_official, params);
     free(path);
     return net;
 }
@@ -286,21 +293,23 @@ static int sample(void) {
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &s), full = sampler_of(&clipped.denoiser, &all);
     Recording recording = recording_new(&arena, s.T, o.pictures < COLUMNS ? o.pictures : COLUMNS,
-                                        PIXELS);
+                                        sampler_size(&m));
     free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    draw_images(&m, o.pictures, new_images(&arena, o.pictures),
-                (Drawing){.at_once = 16, .quiet = o.common.quiet, .save = save_pictures,
+    draw_images(&m, o.pictures, new_images(&arena, &m, o.pictures),
+                (Drawing){.at_once = drawn_at_once(&m, 16), .quiet = o.common.quiet, .save = save_pictures,
                           .recording = &recording});
     char *strip = output_path(&cli, "progress.png"), *film = output_path(&cli, "film.png");
     recording_strip(&recording, grid(0, 0), strip, cli.line);
     recording_film(&recording, grid(0, 0), film, cli.line);
     free(strip), free(film);
-    Fashion data = load_data();      /* not before: noise is enough for what comes first */
-    save_forward(&full, &data.test);
-    save_interpolation(&m, &data.test);
+    if (m.height == SIDE) {          /* garments can be shown on their way there and back */
+        Fashion data = load_data();  /* not before: noise is enough for what comes first */
+        save_forward(&full, &data.test);
+        save_interpolation(&m, &data.test);
+        fashion_free(&data);
+    }
     sampler_free(&m), sampler_free(&full);
     schedule_free(&all), schedule_free(&s);
-    fashion_free(&data);
     arena_free(&arena);
     params_free(&params);
     return 0;
@@ -342,7 +351,7 @@ static void report_bound(Sampler *m, const Images *set, int n, cJSON *metrics) {
 static void report_drawn(Sampler *m, const Judge *judge, const Fashion *data, cJSON *metrics) {
     Arena arena = {0};
     int n = score_count(data, o.samples);
-    real *x = new_images(&arena, n);
+    real *x = new_images(&arena, m, n);
     double start = seconds_now();
     draw_images(m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
     json_number(metrics, "seconds_a_picture", (seconds_now() - start) / n);
@@ -354,6 +363,7 @@ static void report_drawn(Sampler *m, const Judge *judge, const Fashion *data, cJ
 static int eval(void) {
     Params params = {0};
     Model net = load_network(&params);
+    check_config();
     Fashion data = load_data();
     Judge judge = report_judge(&data);
     NoiseSchedule all = ddpm_schedule(o.no_time), s = schedule_strided(&all, o.sampling_steps);
@@ -385,7 +395,7 @@ static int eval(void) {
 }
 
 static int info(void) {
-    Params params = {0};
+    Params params = {.shapes_only = true};
     model_new(&params, unet_config(o.common.config));
     return info_network(&params);
 }

@@ -2,8 +2,10 @@
  * heart, the program. The mathematics: tests/test_diffusion.c, tests/test_sampling.c. */
 #include "data/fashion.h"
 #include "ddpm.h"
+#include "diffusion/drawing.h"
 #include "io/npy.h"
 #include "nn/optim.h"
+#include "official_file.h"
 #include "programs.h"
 
 #include <math.h>
@@ -19,22 +21,24 @@ static void near(double got, double want, double tolerance, const char *what) {
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-#ifndef REAL_DOUBLE
-/* Are these the published networks, to the last weight? */
+/* Are these the published networks, to the last weight, in as many tensors? */
 Test(ddpm, published_networks_have_the_published_number_of_parameters) {
     static const struct {
         const char *config;
         size_t count;
-    } sizes[] = {{"bench", 1623169}, {"cifar10", 35746307}, {"lsun256", 113673219}};
+        int tensors;                     /* 0: not known */
+    } sizes[] = {{"bench", 1623169, 0}, {"cifar10", 35746307, 328}, {"lsun256", 113673219, 0}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        Params p = {0};
+        Params p = {.shapes_only = true};
         model_new(&p, unet_config(sizes[i].config));
         cr_expect_eq(params_count(&p), sizes[i].count, "%s: %zu", sizes[i].config,
                      params_count(&p));
+        int tensors = official_count(&ddpm_official, &p);
+        cr_expect(!sizes[i].tensors || tensors == sizes[i].tensors, "%s: %d tensors",
+                  sizes[i].config, tensors);
         params_free(&p);
     }
 }
-#endif
 
 /* ---- the schedule ---------------------------------------------------------------------------- */
 
@@ -276,6 +280,43 @@ static size_t pictures_in(const char *name) {
     return n;
 }
 
+/* Are weights read under the names of the official code, and what this network draws drawn? */
+Test(ddpm_program, official_weights_draw_what_the_network_draws) {
+    enum { N = 2 };
+    static float drawn[N * PIXELS];
+    static real x[N * PIXELS];
+    char path[200];
+    few_garments(400, 120);
+    Params params = {.seed = 1};
+    Model net = model_new(&params, unet_config("bench"));
+    move_parameters(&params, 0.05);
+    snprintf(path, sizeof path, "%s/official.safetensors", folder);
+    write_official(path, &ddpm_official, &params);
+    RUN("ddpm", "sample -q --config bench --steps 3 -n 2 --weights %s/official.safetensors "
+                "--out %s");
+    snprintf(path, sizeof path, "%s/samples.npy", folder);
+    Npy a = npy_open(path);
+    cr_assert(a.rank == 4 && a.shape[0] == N && a.shape[1] == SIDE && a.shape[3] == 1);
+    memcpy(drawn, a.data, sizeof drawn);
+    npy_close(&a);
+
+    NoiseSchedule all = ddpm_schedule(false), s = schedule_strided(&all, 3);
+    NetworkDenoiser network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = SIDE, .width = SIDE,
+                 .channels = 1, .seed = 1, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+    draw_images(&m, N, x, (Drawing){.at_once = N, .quiet = true});
+    int between = 0;                     /* clipped numbers would agree whatever the network is */
+    for (int i = 0; i < N * PIXELS; i++) between += drawn[i] > 0.01f && drawn[i] < 0.99f;
+    cr_assert(between > N * PIXELS / 10, "%d", between);
+    for (int i = 0; i < N * PIXELS; i++)
+        cr_assert_float_eq(drawn[i], (x[i] + 1) / 2, 1e-3, "%d: %g, not %g", i,
+                           (double)drawn[i], (double)(x[i] + 1) / 2);
+    sampler_free(&m);
+    schedule_free(&all), schedule_free(&s);
+    params_free(&params);
+}
+
 /* Whoever stops the drawing keeps what was drawn, and whoever draws more gets the same first. */
 Test(ddpm_program, stopping_loses_nothing_that_was_drawn) {
     few_garments(400, 120);
@@ -406,6 +447,7 @@ Test(ddpm_program, bad_input_gets_one_line_and_a_status) {
         {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},
         {"sample --weights %s/stderr --out %s/x", 1, "stderr"},
         {"eval --weights tests/golden/ddpm_unet.safetensors --out %s/x", 1, "ddpm_unet"},
+        {"sample --weights tests/golden/ddpm_unet.safetensors --out %s/x", 1, " missing (temb."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect_refusal("ddpm", cases[i].arguments, cases[i].status, cases[i].says);

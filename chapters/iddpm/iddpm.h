@@ -20,13 +20,14 @@
 
 #include "diffusion/losses.h"
 #include "diffusion/sampler.h"
-#include "nn/unet.h"
+#include "nn/unet_official.h"
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
 typedef struct {
     UNetConfig unet;
     int classes;                /* it is conditioned on one of so many; or 0 */
+    int side;                   /* how wide and high its pictures are */
 } ModelConfig;
 
 /* [eps | v] of x_t, t and the class */
@@ -41,6 +42,9 @@ ModelConfig model_config(const char *config);
 Model model_new(Params *p, ModelConfig c);
 /* xt (B,H,W,C), time (B), label (B), not read without classes -> (B,H,W,2C) */
 Tensor *model_output(const Model *m, Tensor *xt, const double *time, const int *label);
+
+/* what official files (nn/unet_official.h) have besides the U-Net */
+extern const OfficialName iddpm_official[];
 
 /* a network and the classes of pictures 0, 1, ...; NULL without classes */
 typedef struct {

@@ -80,7 +80,7 @@ static Option options[] = {
      .help = "the model's variance, a fixed one in its place, or DDIM"},
     {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
      .only = "sample eval", .help = "noise of ddim's steps: 0 none, 1 as with beta~"},
-    {"class", 0, .i = &o.class, .min = -1, .max = 255, .meta = "K", .keep = KEEP_NOT,
+    {"class", 0, .i = &o.class, .min = -1, .max = 999, .meta = "K", .keep = KEEP_NOT,
      .only = "sample", .help = "draw this class alone; -1: all in turn"},
     {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "how many to draw"},
@@ -110,25 +110,23 @@ enum { SIDE = 28, PIXELS = SIDE * SIDE, COLUMNS = 8, ROWS = 4 };
 
 /* ---- the model ------------------------------------------------------------------------------- */
 
-/* --config, --classes, --width */
-static ModelConfig named_config(void) {
+/* --config, --classes, --width, --dropout */
+static ModelConfig chosen_config(void) {
     ModelConfig c = model_config(o.common.config);
     if (o.classes) c.classes = o.classes;
     if (o.width % c.unet.style.groups)
         usage_error("--width %d: groups of channels are normalised; a multiple of %d", o.width,
                     c.unet.style.groups);
     if (o.width) c.unet.width = o.width;
+    c.unet.style.dropout = o.dropout;
     return c;
 }
 
-/* the same; ends the program with one line if it is not for this chapter's pictures */
-static ModelConfig chosen_config(void) {
-    ModelConfig c = named_config();
-    if (c.unet.in != 1)
+/* Train and eval refuse networks that 28x28 grey pictures do not fit. */
+static void check_config(void) {
+    if (chosen_config().unet.in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
-                    "train takes default", o.common.config);
-    c.unet.style.dropout = o.dropout;
-    return c;
+                    "sample draws with official weights, train takes default", o.common.config);
 }
 
 static Variance variance_named(const char *name) {
@@ -188,20 +186,22 @@ static Fashion load_data(void) {
     return data;
 }
 
-static real *new_images(Arena *arena, int n) {
-    return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
+static real *new_images(Arena *arena, const Sampler *m, int n) {
+    return arena_get(arena, (size_t)n * sampler_size(m) * sizeof(real));
 }
 
 static Grid grid(int count, int columns) {
-    return (Grid){.count = count, .height = SIDE, .width = SIDE, .channels = 1,
-                  .columns = columns, .enlarge = 2, .low = -1, .high = 1};
+    ModelConfig c = chosen_config();
+    return (Grid){.count = count, .height = c.side, .width = c.side, .channels = c.unet.in,
+                  .columns = columns, .enlarge = c.side < 128 ? 2 : 1, .low = -1, .high = 1};
 }
 
 /* Which class each of n pictures is to be: --class, or all in turn; NULL without classes. */
 static const int *wanted_classes(Arena *arena, int n) {
-    if (!o.classes) return NULL;
+    int classes = chosen_config().classes;
+    if (!classes) return NULL;
     int *label = arena_get(arena, (size_t)n * sizeof *label);
-    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % o.classes;
+    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % classes;
     return label;
 }
 
@@ -214,8 +214,9 @@ static Variance sampling_variance(void) {
 /* as --sampler and --eta say */
 static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
     bool ddim = !strcmp(o.sampler, "ddim");
+    ModelConfig c = chosen_config();
     return (Sampler){.denoiser = d, .schedule = chain, .method = ddim ? DDIM : ANCESTRAL,
-                     .eta = o.eta, .height = SIDE, .width = SIDE, .channels = 1,
+                     .eta = o.eta, .height = c.side, .width = c.side, .channels = c.unet.in,
                      .seed = o.common.seed, .tape = {.no_grad = true}};
 }
 
@@ -226,7 +227,7 @@ static void check_settings(void) {
     bool simple = !strcmp(o.objective, "simple"), learned = !strcmp(o.variance, "learned");
     NoiseSchedule s = chosen_chain();
     schedule_free(&s);
-    chosen_config();
+    check_config();
     if (simple && learned)
         usage_error("--objective simple trains no variance: it needs --variance small or large");
     if (o.preview == 1)
@@ -345,13 +346,13 @@ static void save_preview(const Training *m, char *path) {
     char sections[16];
     Arena arena = {0};
     int n = o.classes ? ROWS * o.classes : ROWS * COLUMNS;
-    real *x = new_images(&arena, n);
     snprintf(sections, sizeof sections, "%d", o.preview < o.timesteps ? o.preview : o.timesteps);
     NoiseSchedule few = respaced_chain(&m->chain, "preview", sections);
     Labelled model = {&m->net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler sampler = sampler_of(&clipped.denoiser, &few);
+    real *x = new_images(&arena, &sampler, n);
     draw_images(&sampler, n, x, (Drawing){.at_once = n, .quiet = true});
     save_grid(&cli, path, x, grid(n, n / ROWS));
     sampler_free(&sampler);
@@ -412,17 +413,22 @@ static Model load_network(Params *params) {
     if (cli_given(&cli, "eta") && strcmp(o.sampler, "ddim"))
         usage_error("--eta is for --sampler ddim");
     weights_options(&cli);
-    if (o.class >= o.classes && cli_given(&cli, "class"))
+    ModelConfig c = chosen_config();
+    if (o.class >= c.classes && cli_given(&cli, "class"))
         usage_error("--class %d: %s is conditioned on one of %d classes", o.class, weights_path(&cli),
-                    o.classes);
-    Model net = model_new(params, chosen_config());
-    weights_load_one(&cli, params);
+                    c.classes);
+    Model net = model_new(params, c);
+    UNetOfficial names = {.config = c.unet};
+    weights_load_any(&cli, &(OfficialMap){.rows = iddpm_official, .locate = unet_official,
+                                          .design = &names}, params);
     return net;
 }
 
 /* what was drawn so far; a class a column */
 static void save_pictures(int n, const real *x) {
-    samples_save(&cli, x, grid(n, o.classes && o.class < 0 ? o.classes : COLUMNS));
+    int classes = chosen_config().classes;
+    bool columns_of_classes = classes && classes <= 16 && o.class < 0;
+    samples_save(&cli, x, grid(n, columns_of_classes ? classes : COLUMNS));
 }
 
 static int sample(void) {
@@ -435,10 +441,11 @@ static int sample(void) {
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &chain);
     Recording recording = recording_new(&arena, chain.T,
-                                        o.pictures < COLUMNS ? o.pictures : COLUMNS, PIXELS);
+                                        o.pictures < COLUMNS ? o.pictures : COLUMNS,
+                                        sampler_size(&m));
     free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    draw_images(&m, o.pictures, new_images(&arena, o.pictures),
-                (Drawing){.at_once = 16, .quiet = o.common.quiet, .save = save_pictures,
+    draw_images(&m, o.pictures, new_images(&arena, &m, o.pictures),
+                (Drawing){.at_once = drawn_at_once(&m, 16), .quiet = o.common.quiet, .save = save_pictures,
                           .recording = &recording});
     char *strip = output_path(&cli, "progress.png"), *film = output_path(&cli, "film.png");
     recording_strip(&recording, grid(0, 0), strip, cli.line);
@@ -527,11 +534,11 @@ static void report_bound(const Model *net, const NoiseSchedule *s, const Images 
 static void report_drawn(const Model *net, const NoiseSchedule *s, int n, const Judge *judge,
                          cJSON *metrics) {
     Arena arena = {0};
-    real *x = new_images(&arena, n);
     Labelled model = {net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, s);
+    real *x = new_images(&arena, &m, n);
     double start = seconds_now();
     draw_images(&m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
     double seconds = (seconds_now() - start) / n;
@@ -548,6 +555,7 @@ static void report_drawn(const Model *net, const NoiseSchedule *s, int n, const 
 static int eval(void) {
     Params params = {0};
     Model net = load_network(&params);
+    check_config();
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
     NoiseSchedule bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
     Fashion data = load_data();
@@ -573,8 +581,8 @@ static int eval(void) {
 }
 
 static int info(void) {
-    Params params = {0};
-    model_new(&params, named_config());
+    Params params = {.shapes_only = true};
+    model_new(&params, chosen_config());
     return info_network(&params);
 }
 

@@ -2,6 +2,7 @@
  * The mathematics: tests/test_diffusion.c, tests/test_sampling.c. The chapter's network at work and
  * its program: test_program.c. */
 #include "iddpm.h"
+#include "official_file.h"
 #include "testing.h"
 
 #include <math.h>
@@ -14,25 +15,30 @@ static void near(double got, double want, double tolerance, const char *what) {
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-#ifndef REAL_DOUBLE
-/* Are these the published networks, to the last weight? */
+/* Are these the published networks, to the last weight, in as many tensors? */
 Test(iddpm, published_networks_have_the_published_number_of_parameters) {
     static const struct {
         const char *config;
         size_t count;
-    } sizes[] = {{"cifar10", 52546438},
-                 {"imagenet64", 121063942},
-                 {"imagenet64-cond", 273049350},
-                 {"lsun", 113676678}};
+        int tensors;                     /* 0: not known */
+    } sizes[] = {{"cifar10", 52546438, 446},
+                 {"imagenet64", 121063942, 0},
+                 {"imagenet64-cond", 273049350, 0},
+                 {"lsun", 113676678, 0}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        Params p = {0};
-        model_new(&p, model_config(sizes[i].config));
+        Params p = {.shapes_only = true};
+        ModelConfig c = model_config(sizes[i].config);
+        UNetOfficial names = {.config = c.unet};
+        OfficialMap map = {.rows = iddpm_official, .locate = unet_official, .design = &names};
+        model_new(&p, c);
         cr_expect_eq(params_count(&p), sizes[i].count, "%s: %zu", sizes[i].config,
                      params_count(&p));
+        int tensors = official_count(&map, &p);
+        cr_expect(!sizes[i].tensors || tensors == sizes[i].tensors, "%s: %d tensors",
+                  sizes[i].config, tensors);
         params_free(&p);
     }
 }
-#endif
 
 /* ---- the bound through the network ----------------------------------------------------------- */
 

@@ -1,9 +1,11 @@
 /* test_program.c — iddpm's networks at work, learning by heart, and the program. */
 #include "data/images.h"
+#include "diffusion/drawing.h"
 #include "eval/likelihood.h"
 #include "iddpm.h"
 #include "io/npy.h"
 #include "nn/optim.h"
+#include "official_file.h"
 #include "programs.h"
 
 #include <math.h>
@@ -279,6 +281,50 @@ static size_t pictures_in(const char *name, size_t room, float *x) {
     return n;
 }
 
+/* Are weights read under the names of the official code, and pictures of their size drawn, in colour,
+ * as the network in this process draws them? */
+Test(iddpm_program, official_weights_draw_what_the_network_draws) {
+    enum { N = 2, SIZE64 = 64 * 64 * 3 };
+    static float drawn[N * SIZE64];
+    static real x[N * SIZE64];
+    char path[200];
+    ModelConfig c = model_config("imagenet64");
+    c.unet.width = 32;
+    UNetOfficial names = {.config = c.unet};
+    OfficialMap map = {.rows = iddpm_official, .locate = unet_official, .design = &names};
+    Params params = {.seed = 1};
+    Model net = model_new(&params, c);
+    move_parameters(&params, 0.05);
+    snprintf(path, sizeof path, "%s/official.safetensors", folder);
+    write_official(path, &map, &params);
+    RUN("iddpm", "sample -q --config imagenet64 --width 32 --respace 3 -n 2 --weights "
+                 "%s/official.safetensors --out %s");
+    snprintf(path, sizeof path, "%s/samples.npy", folder);
+    Npy a = npy_open(path);
+    cr_assert(a.rank == 4 && a.shape[0] == N && a.shape[1] == 64 && a.shape[3] == 3);
+    memcpy(drawn, a.data, sizeof drawn);
+    npy_close(&a);
+
+    NoiseSchedule all = schedule_cosine(4000);
+    schedule_rescale_time(&all);
+    NoiseSchedule s = schedule_respaced(&all, "3");
+    Labelled model = {&net, NULL};
+    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = 64, .width = 64,
+                 .channels = 3, .seed = 1, .tape = {.no_grad = true}};
+    draw_images(&m, N, x, (Drawing){.at_once = N, .quiet = true});
+    int between = 0;                     /* clipped numbers would agree whatever the network is */
+    for (int i = 0; i < N * SIZE64; i++) between += drawn[i] > 0.01f && drawn[i] < 0.99f;
+    cr_assert(between > N * SIZE64 / 10, "%d", between);
+    for (int i = 0; i < N * SIZE64; i++)
+        cr_assert_float_eq(drawn[i], ((double)x[i] + 1) / 2, 1e-3, "%d: %g, not %g", i,
+                           (double)drawn[i], ((double)x[i] + 1) / 2);
+    sampler_free(&m);
+    schedule_free(&all), schedule_free(&s);
+    params_free(&params);
+}
+
 /* Whoever draws more pictures gets the same first, to rounding; on more threads, bit for bit. */
 Test(iddpm_program, pictures_depend_on_seed_and_number_alone) {
     static float one[3][21 * PIXELS];
@@ -403,6 +449,7 @@ Test(iddpm_program, bad_input_gets_one_line_and_a_status) {
         {"eval --bound-respace 10,11 --weights %s/weights.safetensors --out %s/x", 2,
          "--bound-respace 10,11"},
         {"eval --weights tests/golden/iddpm_unet.safetensors --out %s/x", 1, "iddpm_unet"},
+        {"sample --weights tests/golden/iddpm_unet.safetensors --out %s/x", 1, " missing (time_"},
     };
     few_garments(200, 20);
     RUN("iddpm", TRAIN "--steps 1 --timesteps 20 --data %s --out %s");

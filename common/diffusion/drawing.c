@@ -12,6 +12,11 @@ static void draw_group(Sampler *m, int first, int count, real *x, Progress *prog
     }
 }
 
+int drawn_at_once(const Sampler *m, int most) {
+    int n = most * 32 * 32 / (m->height * m->width);
+    return n < 1 ? 1 : n < most ? n : most;
+}
+
 void draw_images(Sampler *m, int n, real *x, Drawing how) {
     Progress progress;
     double next_save = 0;

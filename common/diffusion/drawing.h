@@ -21,6 +21,9 @@ typedef struct {
     Recording *recording;                   /* of the first pictures, or NULL */
 } Drawing;
 
+/* `most`, or fewer of pictures with more than 32x32 pixels: as much memory as `most` of that size */
+int drawn_at_once(const Sampler *m, int most);
+
 /* n pictures x (n,height,width,channels), numbers 0, 1, ... */
 void draw_images(Sampler *m, int n, real *x, Drawing how);
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/npy.h"
+#include "train/official.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -66,6 +67,21 @@ void weights_load(const Cli *cli, const CheckpointParams *params) {
 
 void weights_load_one(const Cli *cli, Params *p) {
     weights_load(cli, (CheckpointParams[]){{"", p, NULL}, {0}});
+}
+
+/* does its metadata name the chapter that wrote it? */
+static bool is_ours(const char *path) {
+    Safetensors s = safetensors_open(path);
+    bool ours = safetensors_metadata(&s, "chapter") != NULL;
+    safetensors_close(&s);
+    return ours;
+}
+
+void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p) {
+    char *path = weights_path(cli);
+    if (is_ours(path)) weights_load_one(cli, p);
+    else official_load(path, "", official, p);
+    free(path);
 }
 
 /* ---- results --------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  *
  *   - program_main                  parses the command line, runs the command
  *   - print_parameters, info_network      for info
- *   - weights_path, weights_options, weights_load      what sample and eval read
+ *   - weights_path, weights_options, weights_load, weights_load_any      what sample and eval read
  *   - output_path, save_grid, samples_save, metrics_new, metrics_save      what they write to --out */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -10,6 +10,7 @@
 #include "data/images.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "nn/official_names.h"
 #include "train/checkpoint.h"
 
 /* Returns the exit status: the command's, or 1 if what it printed could not be written. */
@@ -31,6 +32,8 @@ void weights_options(Cli *cli);
 void weights_load(const Cli *cli, const CheckpointParams *params);
 /* the only parameters of a file */
 void weights_load_one(const Cli *cli, Params *p);
+/* The same, or those of a file that no program of this project wrote, under the official names. */
+void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p);
 
 /* ---- results --------------------------------------------------------------------------------- */
 

@@ -6,8 +6,6 @@
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
-static const OfficialName names[] = {{"class", "label_emb", 0, 0}, {0}};
-
 static void run_unet(Golden *g) {
     enum { ROOM = 64 };
     double time[ROOM], y[ROOM];
@@ -15,7 +13,7 @@ static void run_unet(Golden *g) {
     UNetOfficial u = openai_unet(g);
     ModelConfig c = {.unet = u.config, .classes = golden_int(g, "num_classes", 0)};
     Model net = model_new(&g->params, c);
-    g->map = openai_map(g, names, u);
+    g->map = openai_map(g, iddpm_official, u);
     golden_load(g);
     Tensor *x = golden_input(g, "x");
     golden_numbers(g, "in.", "timesteps", ROOM, time);
@@ -24,4 +22,4 @@ static void run_unet(Golden *g) {
     golden_output(g, "main", model_output(&net, x, time, label));
 }
 
-const GoldenModel golden_iddpm[] = {{"iddpm_unet", names, run_unet}, {0}};
+const GoldenModel golden_iddpm[] = {{"iddpm_unet", NULL, run_unet}, {0}};

@@ -1,0 +1,65 @@
+/* official_file.h — for tests of programs that read official weights: writes a network's parameters
+ * as its authors' file has them. */
+#ifndef OFFICIAL_FILE_H
+#define OFFICIAL_FILE_H
+
+#include "testing.h"
+#include "train/official.h"
+
+#include <stdlib.h>
+
+/* a part of w as the file has it, F32 */
+static inline StOutput official_output(const OfficialPiece *piece) {
+    const Tensor *part = &piece->part;
+    real *ours = malloc(part->len * sizeof *ours), *theirs = malloc(part->len * sizeof *theirs);
+    float *x = malloc(part->len * sizeof *x);
+    official_gather(piece, piece->w->x, ours);
+    if (piece->entry.turned) k_permute(part->shape, piece->entry.order, ours, theirs, false);
+    else memcpy(theirs, ours, part->len * sizeof *ours);
+    for (size_t i = 0; i < part->len; i++) x[i] = (float)theirs[i];
+    free(ours), free(theirs);
+    StOutput out = {.name = piece->entry.name, .type = ST_F32, .rank = part->rank, .source = x};
+    memcpy(out.shape, piece->entry.shape, sizeof piece->entry.shape);
+    return out;
+}
+
+static inline void write_official(const char *path, const OfficialMap *map, const Params *p) {
+    StOutput *out = calloc((size_t)p->count * OFFICIAL_PIECES, sizeof *out);
+    int n = 0;
+    for (int i = 0; i < p->count; i++) {
+        OfficialPiece pieces[OFFICIAL_PIECES];
+        int k = official_pieces(map, p->list[i], pieces);
+        for (int j = 0; j < k; j++) out[n++] = official_output(&pieces[j]);
+    }
+    safetensors_write(path, out, n, NULL);
+    for (int i = 0; i < n; i++) {
+        free((void *)(uintptr_t)out[i].source);
+        free((void *)(uintptr_t)out[i].name);
+    }
+    free(out);
+}
+
+/* how many tensors the file has */
+static inline int official_count(const OfficialMap *map, const Params *p) {
+    int n = 0;
+    for (int i = 0; i < p->count; i++) {
+        OfficialPiece pieces[OFFICIAL_PIECES];
+        int k = official_pieces(map, p->list[i], pieces);
+        for (int j = 0; j < k; j++) free(pieces[j].entry.name);
+        n += k;
+    }
+    return n;
+}
+
+/* Every number away from its first value, of which many are 0; as F32 has it */
+static inline void move_parameters(Params *p, double by) {
+    for (int k = 0; k < p->count; k++) {
+        Tensor *w = p->list[k];
+        real *noise = malloc(w->len * sizeof *noise);
+        test_values(w->name, -by, by, w->len, noise);
+        for (size_t i = 0; i < w->len; i++) w->x[i] = (real)(float)(w->x[i] + noise[i]);
+        free(noise);
+    }
+}
+
+#endif
