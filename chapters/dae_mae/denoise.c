@@ -153,8 +153,7 @@ int dae_eval(void) {
 int dae_info(void) {
     Params params = {0};
     Dae d = dae_new(&params, dae_named(o.common.config));
-    print_parameters(NULL, &params);
+    info_network(&params);
     printf("code of %d numbers\n", d.code);
-    params_free(&params);
     return 0;
 }
