@@ -57,7 +57,8 @@ help:
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
 	@echo "make sweep-ae         the chapter's sweep over code sizes (twenty minutes)"
 	@echo "make fuzz             fuzz the file parsers (SECONDS=60 each; needs clang)"
-	@echo "make mutants          break the code in known ways; each must make a test fail"
+	@echo "make mutants          break the code in known ways; each must make a test fail (ONLY=word for some)"
+	@echo "make margins          how far every compared number is from its tolerance"
 	@echo "make torture          kill trainings at random system calls, resume, compare every file"
 	@echo "make docs-check       code quoted in the READMEs equals the source"
 	@echo "make setup            install the packages that are missing (Debian, Ubuntu)"
@@ -191,7 +192,16 @@ check:
 	@$(MAKE) --no-print-directory BUILD=build/check SANITIZE=1 CHECK=1 CFLAGS="-O1 -march=native -g" test
 
 mutants:
-	@sh tests/mutants.sh
+	@sh tests/mutants.sh "$(ONLY)"
+
+# the tests once more, and what their comparisons were off by
+.PHONY: margins
+margins: $(TEST_PROGRAMS) build
+	@rm -f $(BUILD)/margins
+	@MARGINS=$(CURDIR)/$(BUILD)/margins $(RUN) some $(TEST_PROGRAMS)
+	@sh tests/margins.sh $(BUILD)/margins >$(BUILD)/margins.tsv
+	@head -n 20 $(BUILD)/margins.tsv
+	@echo "tolerance / error, error, tolerance, comparisons, test, place; all of them: $(BUILD)/margins.tsv"
 
 docs-check:
 	@sh tests/docs_check.sh README.md $(wildcard chapters/*/README.md notebooks-data/*/README.md)

@@ -69,7 +69,7 @@ void agree(size_t n, const real *got, const real *want, double tol, const char *
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    cr_assert(worst <= tol,
+    cr_assert(is_near(text, 0, worst, tol),
               "%s: element %zu of %zu is %.9g, expected %.9g: off by %.3g, allowed %.3g", text, at,
               n, n ? (double)got[at] : 0, n ? (double)want[at] : 0, worst, tol);
 }

@@ -10,6 +10,7 @@
 #include "testing.h"
 
 #include <criterion/criterion.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -61,7 +62,9 @@ static void check(const Result *r, double bound, const char *pass, bool add, con
         largest = fmax(largest, r->sums[i]);
     }
     double allowed = bound * (double)REAL_EPS * largest;
-    cr_assert(worst <= allowed,
+    cr_assert(is_near(bound == direct_bound ? "direct" : bound == winograd_bound ? "Winograd"
+                                                                                 : "forced",
+                      0, worst / ((double)REAL_EPS * largest + DBL_MIN), bound),
               "%s, %s, add %d, %s: element %zu of %zu is %.9g, expected %.9g: off by %.3g, allowed "
               "%.3g", bound == direct_bound ? "direct" : "Winograd", pass, add, text(s), at, r->n,
               r->n ? (double)r->got[at] : 0, r->n ? (double)r->want[at] : 0, worst, allowed);

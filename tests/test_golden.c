@@ -127,7 +127,7 @@ static void compare(const Case *c, const char *key, const real *got, const Golde
     for (size_t i = 0; i < 5 && i < want->len; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, " [%.9g %.9g]", (double)got[i],
                       (double)want->x[i]);
-    cr_expect(max <= TOLERANCE * scale_of(want), "%s", text);
+    cr_expect(is_near("tests/test_golden.c", 0, max / scale_of(want), TOLERANCE), "%s", text);
 }
 
 static void compare_tensor(const Case *c, const char *key, const Tensor *t, const real *got,

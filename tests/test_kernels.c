@@ -753,6 +753,9 @@ Test(kernels, softmax_survives_extreme_values) {
     k_log_softmax(2, 9, x[0], y[0]);
     k_log_softmax_ref(2, 9, x[0], want[0]);
     agree(18, y[0], want[0], tolerance, "log softmax");
+    real lse[2];
+    double loss = k_cross_entropy(2, 9, x[0], (int[]){0, 1}, lse), exact = log(2) + log(4);
+    agree(1, &(real){(real)loss}, &(real){(real)exact}, 1000 * tolerance, "cross-entropy");
 }
 
 Test(kernels, cross_entropy_leaves_out_rows_without_target) {

@@ -4,6 +4,8 @@
  *   - append the names of the ops they recorded to the file $OPS_SEEN, so that the runner can tell whether
  *     each op on any tape has a row in the gradient table;
  *   - fail on leaks in a sanitizer build (LeakSanitizer alone prints them and lets the test pass).
+ * Comparisons of numbers go through is_near, which writes what they are off by to the file $MARGINS:
+ * `make margins` shows how far each is from its tolerance.
  * It is linked into every program as testing.c. */
 #ifndef TESTING_H
 #define TESTING_H
@@ -11,8 +13,22 @@
 #include "tensor/tensor.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 
 void after_each_test(void);
+
+/* Is the error within the tolerance? For the record, and on stderr if not. */
+bool is_near(const char *where, int line, double error, double tolerance);
+
+/* Criterion's, but recorded: |actual - expected| <= tolerance; a message may follow */
+#undef cr_assert_float_eq
+#undef cr_expect_float_eq
+#define cr_assert_float_eq(actual, expected, tolerance, ...)                                  \
+    cr_assert(is_near(__FILE__, __LINE__, fabs((double)(actual) - (double)(expected)),        \
+                      (double)(tolerance)) __VA_OPT__(,) __VA_ARGS__)
+#define cr_expect_float_eq(actual, expected, tolerance, ...)                                  \
+    cr_expect(is_near(__FILE__, __LINE__, fabs((double)(actual) - (double)(expected)),        \
+                      (double)(tolerance)) __VA_OPT__(,) __VA_ARGS__)
 
 #define SUITE(name) TestSuite(name, .fini = after_each_test)
 
