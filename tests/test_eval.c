@@ -2,8 +2,8 @@
 #include "data/sha256.h"
 #include "eval/eigen.h"
 #include "eval/likelihood.h"
-#include "eval/classifier.h"
-#include "eval/scores.h"
+#include "data/emoji.h"
+#include "eval/references.h"
 #include "base/file.h"
 #include "programs.h"
 
@@ -450,6 +450,39 @@ Test(eval, the_classifier_is_the_one_on_record) {
     frozen_free(&f);
 }
 
+/* The same of the emoji's, whose validation and test pictures are near each other, noise is far. */
+Test(eval, the_emoji_classifier_is_the_one_on_record) {
+    Frozen f = frozen_load(EMOJI_CLASSIFIER_WEIGHTS, &classifier_emoji);
+    static const char *records[] = {"emoji-metrics.json", "README.md"};
+    for (int i = 0; i < 2; i++) {
+        char *path = path_join("notebooks-data/classifier", records[i]), *text = text_of(path);
+        cr_assert(strstr(text, f.sha256), "%s does not name the classifier %s", path, f.sha256);
+        free(text);
+        free(path);
+    }
+    Arena arena = {0};
+    Captioned emoji = emoji_load(32, NULL);
+    Reference r = emoji_reference(&arena, &emoji);
+    cr_assert_eq(r.test.count, emoji.validation.count + emoji.test.count);
+    Judge j = judge_open(frozen_net(&f), r);
+    enum { N = 100, NUMBERS = 32 * 32 * 3 };
+    static real x[N * NUMBERS], noise[N * NUMBERS];
+    images_get(&r.test, N, NULL, 0, 1, x, NULL);
+    Scores real_ones = scores_of(&j, N, x, NULL);
+    Rng rng = rng_new(1, "noisy");
+    rng_normal(&rng, N * NUMBERS, noise);
+    k_axpy(N * NUMBERS, (real)0.2, noise, x, true);
+    k_clamp(N * NUMBERS, x, 0, 1, x);
+    Scores noisy_ones = scores_of(&j, N, x, NULL);
+    cr_assert(real_ones.classes == 99 && real_ones.inception.mean > 4);
+    cr_assert_gt(noisy_ones.frechet, 2 * real_ones.frechet);
+    cr_assert_lt(noisy_ones.regions.recall, real_ones.regions.recall);
+    judge_free(&j);
+    frozen_free(&f);
+    captioned_free(&emoji);
+    arena_free(&arena);
+}
+
 /* pixels and labels of a few thousand pictures: a set that is judged in seconds */
 static Fashion few(int train, int test) {
     Fashion f = fashion_load(NULL);
@@ -473,7 +506,9 @@ Test(eval, the_classifier_names_test_images) {
     Frozen f = frozen_load(CLASSIFIER_WEIGHTS, &classifier_fashion);
     frozen_apply(&f, N, first_images(&arena, &data.test, N, labels), NULL, p);
     int right = 0;
-    for (int i = 0; i < N; i++) right += most_probable(FASHION_CLASSES, p + i * FASHION_CLASSES) == labels[i];
+    for (int i = 0; i < N; i++) {
+        right += most_probable(FASHION_CLASSES, p + i * FASHION_CLASSES) == labels[i];
+    }
     cr_assert_geq(right, 0.91 * N);
     frozen_free(&f);
     arena_free(&arena);

@@ -31,7 +31,8 @@ void draw_best(const Pictures *d, const Models *m, const Judge *judge, int n,
     Arena arena = {0};
     real *all = new_pictures(&arena, d, n * tries), *p;
     real *grey = arena_get(&arena, (size_t)(n * tries) * FASHION_PIXELS * sizeof *grey);
-    real *features = arena_get(&arena, (size_t)(n * tries * judge->net.features) * sizeof *features);
+    size_t numbers = (size_t)(n * tries * judge->net.features);
+    real *features = arena_get(&arena, numbers * sizeof *features);
     int *asked = new_ints(&arena, n * tries), *taken = new_ints(&arena, n * tries);
     p = arena_get(&arena, (size_t)(n * tries) * FASHION_CLASSES * sizeof *p);
     for (int i = 0; i < n * tries; i++) asked[i] = labels[i % n], taken[i] = 0;

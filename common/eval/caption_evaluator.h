@@ -2,8 +2,8 @@
  *
  * A network (caption_net.h) finds the garments of each picture; what it finds is compared with the
  * caption's scene. It was trained on garments for training in every colour, the held-out pairs of
- * class and colour too, since it must know them in order to find them in a generator's pictures. It shares
- * nothing with CLIP, which guides and reranks.
+ * class and colour too: it must know them in order to find them in a generator's pictures. It
+ * shares nothing with CLIP, which guides and reranks.
  *
  * Of each picture:
  *   - count      as many garments are found as the caption names

@@ -14,7 +14,8 @@ CaptionNet caption_net_new(Params *p) {
     CaptionNet c;
     for (int i = 0; i < 5; i++) {
         int kernel = i ? 3 : 4, stride = i ? 1 : 2;
-        c.conv[i] = conv2d_new(sub(s, "conv.%d", i), width[i], width[i + 1], kernel, stride, 1, true);
+        c.conv[i] = conv2d_new(sub(s, "conv.%d", i), width[i], width[i + 1], kernel, stride, 1,
+                               true);
         init_kaiming_normal(c.conv[i].w, kernel * kernel * width[i], p->seed);
         init_constant(c.conv[i].b, 0);
     }
@@ -56,7 +57,8 @@ static void set_garment(Targets *t, int i, const Garment *g) {
     real x = (real)(2 * g->box.left + g->box.width) / (2 * CELL);
     int row = y < CELLS ? (int)y : CELLS - 1, column = x < CELLS ? (int)x : CELLS - 1;
     int cell = (i * CELLS + row) * CELLS + column;
-    const real box[4] = {y - row, x - column, (real)g->box.height / CELL, (real)g->box.width / CELL};
+    const real box[4] = {y - row, x - column, (real)g->box.height / CELL,
+                         (real)g->box.width / CELL};
     t->here->x[cell] = 1;
     t->class[cell] = g->class;
     t->colour[cell] = g->colour;

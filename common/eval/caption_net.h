@@ -12,8 +12,8 @@
 #include "nn/layers.h"
 
 enum { NET_SIDE = 64, NET_PIXELS = NET_SIDE * NET_SIDE * 3,      /* numbers of a picture */
-       CELLS = 8, CELL = NET_SIDE / CELLS, CELL_OUTPUTS = 1 + WARDROBE_CLASSES + WARDROBE_COLOURS + 4,
-       CAPTION_FEATURES = 64 };
+       CELLS = 8, CELL = NET_SIDE / CELLS, CAPTION_FEATURES = 64,
+       CELL_OUTPUTS = 1 + WARDROBE_CLASSES + WARDROBE_COLOURS + 4 };
 
 typedef struct {
     Conv2d conv[5], cells;

@@ -1,7 +1,7 @@
-/* classifier.h — the networks behind the scores: convolutions with pooling, features, classes. One sees
- * grey garments of 28x28 pixels, one colour emoji of 32x32; each is trained once and then frozen. The
- * scores are its opinions, so two of them may be compared only when the same weights made them.
- * sha256 names the weights.
+/* classifier.h — the networks behind the scores: convolutions with pooling, features, classes. One
+ * sees grey garments of 28x28 pixels, one colour emoji of 32x32; each is trained once and then
+ * frozen. The scores are its opinions, so two of them may be compared only when the same weights
+ * made them. sha256 names the weights.
  *
  * The features are a linear layer's output, before its activation. Behind a rectifier many would be
  * zero for whole classes of pictures, and the covariance that the Frechet distance takes the root
@@ -26,7 +26,7 @@ enum { CLASSIFIER_LAYERS = 4 };
 
 typedef struct {
     int height, width, channels;      /* of the pictures */
-    int filters[CLASSIFIER_LAYERS];   /* of each 3x3 convolution; pooling halves the sides; 0 ends */
+    int filters[CLASSIFIER_LAYERS];   /* of each 3x3 convolution; pooling halves sides; 0 ends */
     int features, classes;
 } ClassifierConfig;
 

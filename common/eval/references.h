@@ -8,7 +8,8 @@
 /* the first `count` scenes for training, and for test, at the wardrobe's size; their labels are
  * the classes of the first garments. The pixels are the arena's. */
 Reference wardrobe_reference(Arena *arena, const Wardrobe *w, int count);
-/* the emoji for training; those for validation and test */
-Reference emoji_reference(const Captioned *emoji);
+/* The emoji for training; those for validation and test. In random order, always the same: scores
+ * compare with the first so many, and the set is sorted by groups. Copies, in the arena. */
+Reference emoji_reference(Arena *arena, const Captioned *emoji);
 
 #endif

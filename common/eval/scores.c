@@ -132,7 +132,8 @@ Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
         die("scores_of: %d pictures, %d training images", n, train);
     }
     if (!k_all_finite((size_t)n * picture_size(&j->net), x)) {
-        fail("scores: the samples hold numbers that are not finite; the network that made them diverged");
+        fail("scores: the samples hold numbers that are not finite; the network that made them "
+             "diverged");
     }
     Arena arena = {0};
     real *features = arena_get(&arena, (size_t)n * (size_t)d * sizeof *features);

@@ -41,8 +41,8 @@ typedef struct {
     Estimate kernel, inception;
     PrecisionRecall regions;
     double sharpness;
-    int classes;                       /* that the network names; 0: inception and accuracy are NAN */
-    int histogram[SCORE_CLASSES];      /* pictures that it puts into each */
+    int classes;             /* that the network names; 0: inception and accuracy are NAN */
+    int histogram[SCORE_CLASSES];     /* pictures that it puts into each */
     double accuracy;                   /* share whose class is the intended one; NAN: no labels */
     /* Ravuri & Vinyals 2019: of a network trained on these pictures, on real ones; or NAN */
     double trained_on;
@@ -74,10 +74,10 @@ Judge judge_open(FeatureNet net, Reference data);
 Judge judge_new(const Fashion *data, const char *weights);
 void  judge_free(Judge *j);
 
-/* x (n,height,width,channels) in [0,1], labels (n) or NULL. All but trained_on, which takes long. */
+/* x (n,height,width,channels) in [0,1], labels (n) or NULL; all but trained_on, which takes long */
 Scores scores_of(const Judge *j, int n, const real *x, const int *labels);
 
-/* features (n,net.features) and, unless NULL, probabilities (n,net.classes), as the scores see them */
+/* features (n,net.features) and, unless NULL, probabilities (n,net.classes), as scores see them */
 void judge_look(const Judge *j, int n, const real *x, real *features, real *probabilities);
 
 /* Share of `test` that a small network names rightly after it was trained on x, from scratch. */

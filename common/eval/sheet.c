@@ -1,4 +1,4 @@
-/* sheet.c — a score sheet as text, as JSON, its classes as CSV, and the picture of nearest neighbours. */
+/* sheet.c — a score sheet as text, as JSON, its classes as CSV, and the picture of neighbours. */
 #include "eval/scores.h"
 #include "base/file.h"
 #include "io/picture.h"

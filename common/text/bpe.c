@@ -105,6 +105,7 @@ static int encode_words(const Bpe *b, const char *text, size_t length, const Bpe
 
 int bpe_encode(const Bpe *b, const char *text, size_t length, const BpeDropout *dropout, int *ids,
                int room) {
+    if (!length) return 0;
     if (length > INT_MAX / 4) fail("a text of %zu bytes is too long to be encoded", length);
     if (b->style != BPE_CLIP) return encode_words(b, text, length, dropout, ids, room);
     Buffer clean = {0};

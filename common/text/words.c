@@ -59,11 +59,12 @@ static void collapse_and_lower(const char *text, size_t length, Buffer *out) {
 void text_clean(const char *text, size_t length, Buffer *out) {
     Buffer once = {0}, twice = {0};
     html_unescape(text, length, &once);
-    html_unescape(once.text, once.length, &twice);
-    const char *start = twice.text;
+    html_unescape(buffer_end(&once), once.length, &twice);
+    const char *start = buffer_end(&twice);
     size_t n = twice.length;
     strip(&start, &n);
     collapse_and_lower(start, n, out);
+    buffer_end(out);
     free(once.text);
     free(twice.text);
 }
@@ -138,6 +139,7 @@ static size_t gpt2_word(const char *text, size_t length) {
 }
 
 bool word_next(BpeStyle style, const char *text, size_t length, size_t *at, Word *word) {
+    if (*at >= length) return false;
     if (style == BPE_CLIP) *at += run(text + *at, length - *at, SPACE);
     if (*at >= length) return false;
     size_t rest = length - *at;

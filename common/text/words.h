@@ -22,6 +22,7 @@ typedef enum { BPE_CLIP, BPE_GPT2 } BpeStyle;
 #define START_OF_TEXT "<|startoftext|>"
 #define END_OF_TEXT "<|endoftext|>"
 
+/* adds to `out`, which is ended by a zero byte */
 void text_clean(const char *text, size_t length, Buffer *out);
 
 typedef struct {

@@ -1,10 +1,10 @@
 #include "calibrate.h"
 
+#include "eval/references.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { AT_ONCE = 500 };
 
 /* ---- ways to be wrong ------------------------------------------------------------------------ */
 
@@ -33,7 +33,8 @@ static void wrong_class(const Wardrobe *w, Rng *rng, Scene *s) {
     Garment *g = &s->garment[0];
     g->class = other(rng, g->class, WARDROBE_CLASSES);
     const int *start = w->start[PART_TEST] + g->class;
-    g->image = w->by_class[PART_TEST][start[0] + (int)rng_below(rng, (uint32_t)(start[1] - start[0]))];
+    int which = (int)rng_below(rng, (uint32_t)(start[1] - start[0]));
+    g->image = w->by_class[PART_TEST][start[0] + which];
 }
 
 /* each garment where the other one was: the caption's relation is wrong */
@@ -137,17 +138,16 @@ static void draw(const Wardrobe *w, const Row *r, int first, int n, Scene *scene
     if (r->corrupt) r->corrupt(n, x, r->strength);
 }
 
+/* `judge` NULL: captions alone */
 static CaptionScores scores_of_row(const CaptionEvaluator *e, const Wardrobe *w, const Row *r,
-                                   int n) {
+                                   int n, const Judge *judge, Scores *scores) {
     Arena arena = {0};
     Scene *scenes = arena_get(&arena, (size_t)n * sizeof *scenes);
     Found *found = arena_get(&arena, (size_t)n * sizeof *found);
-    real *x = arena_get(&arena, (size_t)AT_ONCE * NET_PIXELS * sizeof *x);
-    for (int i = 0; i < n; i += AT_ONCE) {
-        int m = n - i < AT_ONCE ? n - i : AT_ONCE;
-        draw(w, r, i, m, scenes + i, x);
-        caption_evaluator_apply(e, m, w->size, x, found + i, NULL);
-    }
+    real *x = arena_get(&arena, (size_t)n * NET_PIXELS * sizeof *x);
+    draw(w, r, 0, n, scenes, x);
+    caption_evaluator_apply(e, n, w->size, x, found, NULL);
+    if (judge) *scores = scores_of(judge, n, x, NULL);
     CaptionScores c = r->shuffled ? caption_scores_shuffled(n, found, scenes)
                                   : caption_scores(n, found, scenes);
     arena_free(&arena);
@@ -156,7 +156,7 @@ static CaptionScores scores_of_row(const CaptionEvaluator *e, const Wardrobe *w,
 
 CaptionScores caption_scores_of_part(const CaptionEvaluator *e, const Wardrobe *w, Part part,
                                      int n) {
-    return scores_of_row(e, w, &(Row){.name = "part", .part = part}, n);
+    return scores_of_row(e, w, &(Row){.name = "part", .part = part}, n, NULL, NULL);
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -178,28 +178,40 @@ void evaluate_parts(const CaptionEvaluator *e, const Wardrobe *w, int n, cJSON *
                                 {.name = "held_out", .part = PART_HELD_OUT},
                                 {.name = "shuffled", .part = PART_TEST, .shuffled = true}};
     for (int i = 0; i < 4; i++) {
-        CaptionScores c = scores_of_row(e, w, &parts[i], n);
+        CaptionScores c = scores_of_row(e, w, &parts[i], n, NULL, NULL);
         add_scores(metrics, parts[i].name, &c, quiet);
     }
 }
 
-static void csv_row(FILE *f, const char *name, const CaptionScores *c) {
+static void csv_row(FILE *f, const char *name, const CaptionScores *c, const Scores *s) {
     fprintf(f, "%s,%d,%.4f,%.4f,%.4f,%.4f,%.4f,", name, c->pictures, c->whole, c->count,
             c->garment, c->class, c->colour);
     if (c->pairs) fprintf(f, "%.4f", c->relation);
-    fprintf(f, "\n");
+    fprintf(f, ",%.6g,%.6g,%.4f,%.4f,%.4f\n", s->frechet, s->kernel.mean, s->regions.precision,
+            s->regions.recall, s->regions.coverage);
 }
 
 void calibrate_scenes(const CaptionEvaluator *e, const Wardrobe *w, int n, const char *path,
                       bool quiet) {
     AtomicFile f = file_create(path);
-    Wardrobe small = *w;                         /* the same garments, smaller pictures */
-    small.size = 32;
-    fprintf(f.stream, "scenes,n,whole,count,garment,class,colour,relation\n");
+    Wardrobe sizes[2] = {*w, *w};                /* the same garments, smaller pictures */
+    Judge judges[2];
+    Arena arena = {0};
+    sizes[1].size = 32;
+    for (int k = 0; k < 2; k++) {
+        judges[k] = judge_open(caption_evaluator_net(e, sizes[k].size),
+                               wardrobe_reference(&arena, &sizes[k], n));
+    }
+    fprintf(f.stream, "scenes,n,whole,count,garment,class,colour,relation,frechet,kernel,"
+                      "precision,recall,coverage\n");
     for (const Row *r = rows; r->name; r++) {
-        CaptionScores c = scores_of_row(e, r->size == 32 ? &small : w, r, n);
-        csv_row(f.stream, r->name, &c);
-        if (!quiet) csv_row(stdout, r->name, &c);
+        int k = r->size == 32;
+        Scores s;
+        CaptionScores c = scores_of_row(e, &sizes[k], r, n, &judges[k], &s);
+        csv_row(f.stream, r->name, &c, &s);
+        if (!quiet) csv_row(stdout, r->name, &c, &s);
     }
     file_commit(&f);
+    for (int k = 0; k < 2; k++) judge_free(&judges[k]);
+    arena_free(&arena);
 }

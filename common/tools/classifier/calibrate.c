@@ -7,29 +7,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = FASHION_SIDE, PIXELS = FASHION_PIXELS };
+/* of the pictures; `background`: what lies outside of them */
+typedef struct {
+    int height, width, channels;
+    real background;
+} Shape;
 
-/* A way to spoil a set: x (n,28,28,1) in [0,1] and labels (n) are changed in place; returns how
- * many pictures are left. */
+/* A way to spoil a set: x (n,h,w,c) in [0,1] and labels (n) are changed in place; returns how many
+ * pictures are left. */
 typedef struct {
     const char *name;
-    int (*spoil)(int n, real *x, int *labels, double strength);
+    int (*spoil)(const Shape *g, int n, real *x, int *labels, double strength);
     double strength;
     enum { FROM_TEST, FROM_VALIDATION, FROM_TRAIN } from;
 } Spoilt;
 
 /* ---- ways to spoil --------------------------------------------------------------------------- */
 
-static int leave(int n, real *x, int *labels, double strength) {
-    (void)x, (void)labels, (void)strength;
+static size_t size_of(const Shape *g) {
+    return (size_t)g->height * (size_t)g->width * (size_t)g->channels;
+}
+
+static int leave(const Shape *g, int n, real *x, int *labels, double strength) {
+    (void)g, (void)x, (void)labels, (void)strength;
     return n;
 }
 
 /* N(0, strength^2) added to each pixel, then clamped: a picture has no values outside [0,1] */
-static int add_noise(int n, real *x, int *labels, double strength) {
+static int add_noise(const Shape *g, int n, real *x, int *labels, double strength) {
     (void)labels;
     Rng rng = rng_new(1, "added noise");
-    size_t len = (size_t)n * PIXELS;
+    size_t len = (size_t)n * size_of(g);
     Arena arena = {0};
     real *noise = arena_get(&arena, len * sizeof *noise);
     rng_normal(&rng, len, noise);
@@ -39,76 +47,92 @@ static int add_noise(int n, real *x, int *labels, double strength) {
     return n;
 }
 
-/* each pixel becomes what `of` says of the old picture */
-static int each_pixel(int n, real *x, real (*of)(const real *old, int i, int j, int by), int by) {
-    real old[PIXELS];
-    for (int p = 0; p < n; p++, x += PIXELS) {
-        memcpy(old, x, sizeof old);
-        for (int k = 0; k < PIXELS; k++) x[k] = of(old, k / SIDE, k % SIDE, by);
+/* a number of the old picture, channel c of pixel (i,j) */
+typedef struct {
+    const Shape *g;
+    const real *old;
+    int i, j, c;
+} Place;
+
+static real pixel(Place p, int i, int j) {
+    const Shape *g = p.g;
+    if (i < 0 || j < 0 || i >= g->height || j >= g->width) return g->background;
+    return p.old[(i * g->width + j) * g->channels + p.c];
+}
+
+/* each number becomes what `of` says of the old picture */
+static int each_number(const Shape *g, int n, real *x, real (*of)(Place p, int by), int by) {
+    int size = (int)size_of(g), row = g->width * g->channels;
+    Arena arena = {0};
+    real *old = arena_get(&arena, size_of(g) * sizeof *old);
+    for (int m = 0; m < n; m++, x += size) {
+        memcpy(old, x, size_of(g) * sizeof *old);
+        for (int k = 0; k < size; k++) {
+            x[k] = of((Place){g, old, k / row, k % row / g->channels, k % g->channels}, by);
+        }
     }
+    arena_free(&arena);
     return n;
 }
 
-static real pixel(const real *x, int i, int j) {
-    return i < 0 || j < 0 || i >= SIDE || j >= SIDE ? 0 : x[i * SIDE + j];
-}
-
-static real mean_of_square(const real *old, int i, int j, int by) {
+static real mean_of_square(Place p, int by) {
     real sum = 0;
     for (int u = -by; u <= by; u++) {
-        for (int v = -by; v <= by; v++) sum += pixel(old, i + u, j + v);
+        for (int v = -by; v <= by; v++) sum += pixel(p, p.i + u, p.j + v);
     }
     return sum / (real)((2 * by + 1) * (2 * by + 1));
 }
 
-static real from_the_left(const real *old, int i, int j, int by) {
-    return pixel(old, i, j - by);
+static real from_the_left(Place p, int by) {
+    return pixel(p, p.i, p.j - by);
 }
 
-static real mirrored(const real *old, int i, int j, int by) {
+static real mirrored(Place p, int by) {
     (void)by;
-    return pixel(old, i, SIDE - 1 - j);
+    return pixel(p, p.i, p.g->width - 1 - p.j);
 }
 
-static int blur(int n, real *x, int *labels, double strength) {
+static int blur(const Shape *g, int n, real *x, int *labels, double strength) {
     (void)labels;
-    return each_pixel(n, x, mean_of_square, (int)strength);
+    return each_number(g, n, x, mean_of_square, (int)strength);
 }
 
-static int shift(int n, real *x, int *labels, double strength) {
+static int shift(const Shape *g, int n, real *x, int *labels, double strength) {
     (void)labels;
-    return each_pixel(n, x, from_the_left, (int)strength);
+    return each_number(g, n, x, from_the_left, (int)strength);
 }
 
-static int mirror(int n, real *x, int *labels, double strength) {
-    (void)labels;
-    return each_pixel(n, x, mirrored, (int)strength);
+static int mirror(const Shape *g, int n, real *x, int *labels, double strength) {
+    (void)labels, (void)strength;
+    return each_number(g, n, x, mirrored, 0);
 }
 
-static int drop_class(int n, real *x, int *labels, double class) {
+static int drop_class(const Shape *g, int n, real *x, int *labels, double class) {
     int kept = 0;
+    size_t size = size_of(g);
     for (int i = 0; i < n; i++) {
         if (labels[i] == (int)class) continue;
-        memmove(x + (size_t)kept * PIXELS, x + (size_t)i * PIXELS, PIXELS * sizeof *x);
+        memmove(x + (size_t)kept * size, x + (size_t)i * size, size * sizeof *x);
         labels[kept++] = labels[i];
     }
     return kept;
 }
 
 /* the first `count` over and over */
-static int repeat(int n, real *x, int *labels, double count) {
+static int repeat(const Shape *g, int n, real *x, int *labels, double count) {
+    size_t size = size_of(g);
     for (int i = (int)count; i < n; i++) {
         int from = i % (int)count;
-        memcpy(x + (size_t)i * PIXELS, x + (size_t)from * PIXELS, PIXELS * sizeof *x);
+        memcpy(x + (size_t)i * size, x + (size_t)from * size, size * sizeof *x);
         labels[i] = labels[from];
     }
     return n;
 }
 
-static int uniform_noise(int n, real *x, int *labels, double strength) {
+static int uniform_noise(const Shape *g, int n, real *x, int *labels, double strength) {
     (void)labels, (void)strength;
     Rng rng = rng_new(1, "noise");
-    rng_uniform(&rng, (size_t)n * PIXELS, x);
+    rng_uniform(&rng, (size_t)n * size_of(g), x);
     return n;
 }
 
@@ -133,15 +157,15 @@ static const Spoilt spoilt_sets[] = {
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-static Scores scores_of_set(const Judge *j, const Fashion *data, const Spoilt *s, int *n) {
-    const Images *sets[] = {&data->test, &data->validation, &data->train};
-    int most = sets[s->from]->count < data->test.count ? sets[s->from]->count
-                                                        : data->test.count;
+static Scores scores_of_set(const Judge *j, const Images *validation, const Spoilt *s, int *n) {
+    const Images *sets[] = {&j->data.test, validation, &j->data.train}, *set = sets[s->from];
+    const Shape g = {set->height, set->width, set->channels, set->channels > 1};
+    int most = set->count < j->data.test.count ? set->count : j->data.test.count;
     Arena arena = {0};
-    real *x = arena_get(&arena, (size_t)most * PIXELS * sizeof *x);
+    real *x = arena_get(&arena, (size_t)most * size_of(&g) * sizeof *x);
     int *labels = arena_get(&arena, (size_t)most * sizeof *labels);
-    images_get(sets[s->from], most, NULL, 0, 1, x, labels);
-    *n = s->spoil(most, x, labels, s->strength);
+    images_get(set, most, NULL, 0, 1, x, labels);
+    *n = s->spoil(&g, most, x, labels, s->strength);
     Scores scores = scores_of(j, *n, x, labels);
     arena_free(&arena);
     return scores;
@@ -154,8 +178,8 @@ static void csv_row(FILE *f, const char *name, int n, const Scores *s) {
             s->accuracy);
 }
 
-void calibrate_sets(const Judge *j, const Fashion *data, const char *folder, const char *command,
-                    bool quiet) {
+void calibrate_sets(const Judge *j, const Images *validation, const char *folder,
+                    const char *command, bool quiet) {
     char *csv = path_join(folder, "calibration.csv"), *json = path_join(folder, "calibration.json");
     cJSON *record = cJSON_CreateObject();
     cJSON_AddStringToObject(record, "command", command);
@@ -167,7 +191,9 @@ void calibrate_sets(const Judge *j, const Fashion *data, const char *folder, con
                       "precision,recall,coverage,sharpness,accuracy\n");
     for (const Spoilt *s = spoilt_sets; s->name; s++) {
         int n;
-        Scores scores = scores_of_set(j, data, s, &n);
+        if (s->from == FROM_VALIDATION && !validation) continue;
+        if (s->spoil == drop_class && j->net.channels > 1) continue;      /* no T-shirts there */
+        Scores scores = scores_of_set(j, validation, s, &n);
         csv_row(f.stream, s->name, n, &scores);
         if (!quiet) csv_row(stdout, s->name, n, &scores);
         cJSON *one = scores_json(&scores);
@@ -205,7 +231,7 @@ static void size_row(const Judge *j, int n, const real *x, FILE *f) {
     Sums frechet = {0}, kernel = {0}, recall = {0};
     int sets = j->data.test.count / n < 10 ? j->data.test.count / n : 10;
     for (int i = 0; i < sets; i++) {
-        Scores s = scores_of(j, n, x + (size_t)i * (size_t)n * PIXELS, NULL);
+        Scores s = scores_of(j, n, x + (size_t)i * (size_t)n * picture_size(&j->net), NULL);
         take(&frechet, s.frechet);
         take(&kernel, s.kernel.mean);
         take(&recall, s.regions.recall);
@@ -222,7 +248,7 @@ void calibrate_sizes(const Judge *j, const char *folder) {
     char *path = path_join(folder, "sizes.csv");
     Arena arena = {0};
     int count = j->data.test.count;
-    real *x = arena_get(&arena, (size_t)count * PIXELS * sizeof *x);
+    real *x = arena_get(&arena, (size_t)count * picture_size(&j->net) * sizeof *x);
     images_get(&j->data.test, count, NULL, 0, 1, x, NULL);
     AtomicFile f = file_create(path);
     fprintf(f.stream, "n,sets,frechet,frechet_deviation,kernel,kernel_deviation,recall,"

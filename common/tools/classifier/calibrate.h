@@ -4,9 +4,9 @@
 
 #include "eval/scores.h"
 
-/* calibration.csv, one row a set, and calibration.json */
-void calibrate_sets(const Judge *j, const Fashion *data, const char *folder, const char *command,
-                    bool quiet);
+/* calibration.csv, one row a set, and calibration.json; validation NULL: without its row */
+void calibrate_sets(const Judge *j, const Images *validation, const char *folder,
+                    const char *command, bool quiet);
 /* sizes.csv: the distances of test images against how many there are of them */
 void calibrate_sizes(const Judge *j, const char *folder);
 

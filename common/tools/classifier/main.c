@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/emoji.h"
-#include "eval/classifier.h"
+#include "eval/references.h"
 #include "train/program.h"
 #include "train/run.h"
 
@@ -166,15 +166,19 @@ static int eval(void) {
 /* ---- calibrate ------------------------------------------------------------------------------- */
 
 static int calibrate(void) {
-    if (is_emoji()) usage_error("calibrate: of the default classifier alone");
-    Fashion data = fashion_load(o.common.data);
-    char *path = path_join(o.common.out, "weights.safetensors");
-    Judge judge = judge_new(&data, path);
-    calibrate_sets(&judge, &data, o.common.out, cli.line, o.common.quiet);
+    Set set = set_open();
+    Frozen f = load_network(set.config);
+    Arena arena = {0};
+    Reference data = {set.train, set.test, set.fashion.classes, set.fashion.class_names};
+    if (is_emoji()) data = emoji_reference(&arena, &set.emoji);   /* its test has validation in it */
+    Judge judge = judge_open(frozen_net(&f), data);
+    calibrate_sets(&judge, is_emoji() ? NULL : &set.validation, o.common.out, cli.line,
+                   o.common.quiet);
     calibrate_sizes(&judge, o.common.out);
     judge_free(&judge);
-    fashion_free(&data);
-    free(path);
+    arena_free(&arena);
+    frozen_free(&f);
+    set_close(&set);
     return 0;
 }
 

@@ -87,7 +87,7 @@ static void data_open(Data *d) {
     if (d->kind == EMOJI) {
         d->emoji = emoji_load(32, NULL);
         d->classifier = frozen_load(weights, &classifier_emoji);
-        d->judge = judge_open(frozen_net(&d->classifier), emoji_reference(&d->emoji));
+        d->judge = judge_open(frozen_net(&d->classifier), emoji_reference(&d->arena, &d->emoji));
     } else {
         bool named = !strcmp(o.data, STANDARD) || !strcmp(o.data, "wardrobe");
         d->fashion = fashion_load(named ? NULL : o.data);
