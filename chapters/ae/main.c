@@ -2,7 +2,7 @@
 #include "ae.h"
 #include "base/error.h"
 #include "io/csv.h"
-#include "pca.h"
+#include "eval/pca.h"
 #include "train/program.h"
 #include "train/run.h"
 

@@ -3,7 +3,7 @@
 #include "data/fashion.h"
 #include "eval/eigen.h"
 #include "nn/optim.h"
-#include "pca.h"
+#include "eval/pca.h"
 #include "programs.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "pca.h"
+#include "eval/pca.h"
 
 #include <math.h>
 #include <string.h>
