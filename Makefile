@@ -184,7 +184,7 @@ test: $(TEST_PROGRAMS) build docs-check | setup
 test-chapter: build
 	@$(MAKE) --no-print-directory $(patsubst %,test-%,$(if $(filter *,$(CHAPTER)),$(CHAPTER_TESTS),$(CHAPTER)))
 
-test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(filter $(BUILD)/$$*,$(CHAPTERS:%=$(BUILD)/%)) $$(if $$(filter eval,$$*),$(BUILD)/score)
+test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(filter $(BUILD)/$$*,$(CHAPTERS:%=$(BUILD)/%)) $$(if $$(filter eval,$$*),$(BUILD)/score) $$(if $$(filter clip_program,$$*),$(BUILD)/clip)
 	@$(RUN) some $(BUILD)/tests/$*-float $(BUILD)/tests/$*-double
 
 .PHONY: check mutants fuzz docs-check

@@ -2,6 +2,7 @@
  * end of text, official names. What the official code computes: build/golden clip. */
 #include "io/safetensors.h"
 #include "nn/clip.h"
+#include "nn/optim.h"
 #include "stops.h"
 #include "testing.h"
 #include "train/official.h"
@@ -32,7 +33,7 @@ static Tensor *values(Tape *t, const char *name, int rank, const int *shape) {
 
 static size_t count_clip(const char *name, const char *part) {
     Params p = {.shapes_only = true};
-    clip_new(&p, clip_config(name));
+    clip_new(&p, clip_official(name));
     size_t n = 0;
     for (int i = 0; i < p.count; i++)
         if (!strncmp(p.list[i]->name, part, strlen(part))) n += p.list[i]->len;
@@ -52,7 +53,7 @@ Test(clip, published_networks_have_their_published_sizes) {
 
 Test(clip, the_text_encoder_of_stable_diffusion_has_its_size) {
     Params p = {.shapes_only = true};
-    clip_text_new(scope(&p, "text"), clip_config("vit-l14").text, 0);
+    clip_text_new(scope(&p, "text"), clip_official("vit-l14").text, 0);
     cr_expect_eq(params_count(&p), 123060480);
     params_free(&p);
 }
@@ -208,6 +209,38 @@ Test(clip, the_scale_is_kept_within_1_and_100) {
         clip_clamp(&c.net);
         cr_expect(fabs((double)c.net.logit_scale->x[0] - out[i]) < 1e-6, "%g", in[i]);
     }
+    params_free(&c.params);
+}
+
+/* Are images and their texts brought together, and others apart, until nothing is mistaken? */
+Test(clip, a_few_pairs_are_learned_by_heart) {
+    Case c;
+    Tape t = {0};
+    Adam adam = {ADAM_DEFAULTS};
+    const int group[B] = {0, 1, 2, 1};
+    case_new(&c);
+    c.images->wants_grad = false;
+    double loss = 0;
+    for (int step = 0; step < 150; step++) {
+        tape_reset(&t);
+        params_zero_grad(&c.params);
+        Tensor *l = case_loss(&t, &c);
+        loss = (double)l->x[0];
+        backward(l);
+        adam_step(&adam, &c.params, 5e-3, 1);
+        clip_clamp(&c.net);
+    }
+    /* two of the four have two right answers each: that costs half of ln 2 */
+    cr_expect(loss < log(2) / 2 + 0.05, "loss %g", loss);
+    tape_reset(&t);
+    Tensor *logits = clip_logits(&c.net, features_of_images(&c, &t),
+                                 features_of_texts(&c, &t, texts));
+    for (int i = 0; i < B; i++)
+        for (int j = 0; j < B; j++)
+            cr_expect(group[i] == group[j] || logits->x[i * B + i] > logits->x[i * B + j] + 1,
+                      "image %d is taken for %d", i, j);
+    tape_free(&t);
+    adam_free(&adam);
     params_free(&c.params);
 }
 

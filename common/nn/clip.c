@@ -19,13 +19,18 @@ static ClipConfig official(int patch, int width, int depth, int text_width, int 
         .mean = {0.48145466, 0.4578275, 0.40821073}, .std = {0.26862954, 0.26130258, 0.27577711}};
 }
 
-ClipConfig clip_config(const char *name) {
+ClipConfig clip_official(const char *name) {
     if (!strcmp(name, "vit-b32")) return official(32, 768, 12, 512, 512);
     if (!strcmp(name, "vit-b16")) return official(16, 768, 12, 512, 512);
     if (!strcmp(name, "vit-l14")) return official(14, 1024, 24, 768, 768);
-    return (ClipConfig){.image = {.side = 64, .patch = 8, .width = 128, .depth = 6, .heads = 4},
-                        .text = {.context = 32, .width = 128, .depth = 4, .heads = 4},
-                        .dim = 128, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
+    die("clip_official: there is no %s", name);
+}
+
+ClipConfig clip_small(int side, int vocabulary) {
+    return (ClipConfig){
+        .image = {.side = side, .patch = side / 8, .width = 128, .depth = 4, .heads = 4},
+        .text = {.context = 32, .vocabulary = vocabulary, .width = 128, .depth = 4, .heads = 4},
+        .dim = 128, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
 }
 
 /* ---- networks -------------------------------------------------------------------------------- */

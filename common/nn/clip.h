@@ -8,7 +8,7 @@
  *     loss: cross-entropy of each image among all texts and of each text among all images
  *
  * Interface:
- *   - clip_config, clip_new                       the network
+ *   - clip_official, clip_small, clip_new         the network
  *   - clip_image_new, clip_text_new               one encoder alone
  *   - clip_image, clip_text, clip_text_tokens     what the encoders make
  *   - clip_normalise, clip_logits, clip_loss      how well they fit
@@ -39,9 +39,9 @@ typedef struct {
     double mean[3], std[3];              /* images go in as (x - mean) / std of x in [0,1] */
 } ClipConfig;
 
-/* "vit-b32", "vit-b16", "vit-l14": the paper's; otherwise this project's own, for images of 64x64
- * or, by .image.side and .image.patch, of other sizes. Its vocabulary is to be set. */
-ClipConfig clip_config(const char *name);
+ClipConfig clip_official(const char *name);           /* "vit-b32", "vit-b16", "vit-l14" */
+/* this project's own: images of side x side, a multiple of 8, in 8 x 8 patches */
+ClipConfig clip_small(int side, int vocabulary);
 
 /* ---- networks -------------------------------------------------------------------------------- */
 

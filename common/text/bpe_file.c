@@ -261,7 +261,10 @@ static Bpe load(const char *path, bool clip_too) {
 }
 
 Bpe bpe_load(const char *path) {
-    return load(path ? path : BPE_CAPTIONS, true);
+    char *own = path ? NULL : own_file(BPE_CAPTIONS);
+    Bpe b = load(path ? path : own, true);
+    free(own);
+    return b;
 }
 
 Bpe bpe_load_gpt2(const char *merges, const char *vocabulary) {

@@ -1,5 +1,5 @@
-/* nets_clip.c — the default CLIP (nn/clip.h): 64x64 images in patches of 8x8, six blocks; texts of
- * 16 tokens, four blocks; 128 wide. AdamW, and the temperature's clamp after the step. */
+/* nets_clip.c — the default CLIP (nn/clip.h): 64x64 images in patches of 8x8, texts of 16 tokens; four
+ * blocks each, 128 wide. AdamW, and the temperature's clamp after the step. */
 #include "nets.h"
 #include "nn/clip.h"
 
@@ -27,11 +27,9 @@ static void end_texts(Training *t, Net *n, const int *drawn) {
 
 static void build(Training *t) {
     Net *n = net_alloc(t, sizeof *n);
-    ClipConfig c = clip_config("default");
-    c.text.vocabulary = VOCABULARY;
     t->adam[0] = (Adam){.beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .weight_decay = 0.2,
                         .decay_matrices_only = true};
-    n->clip = clip_new(&t->params[0], c);
+    n->clip = clip_new(&t->params[0], clip_small(SIDE, VOCABULARY));
     n->images = input_uniform(t, "images", -1, 1, SHAPE(t->batch, SIDE, SIDE, 3));
     end_texts(t, n, input_index(t, "text", END, t->batch * LENGTH));
 }

@@ -413,7 +413,7 @@ class ClipImage(nn.Module):
         self.class_token = nn.Parameter(torch.randn(128) * 128 ** -0.5)
         self.positions = nn.Parameter(torch.randn(65, 128) * 128 ** -0.5)
         self.norm_pre = nn.LayerNorm(128, 1e-5)
-        self.block = nn.Sequential(*[Block(128, 4, 1e-5, gelu="quick") for _ in range(6)])
+        self.block = nn.Sequential(*[Block(128, 4, 1e-5, gelu="quick") for _ in range(4)])
         self.norm_post = nn.LayerNorm(128, 1e-5)
         self.proj = nn.Parameter(torch.randn(128, 128) * 128 ** -0.5)
 

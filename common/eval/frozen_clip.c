@@ -1,0 +1,114 @@
+#include "eval/frozen_clip.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/sha256.h"
+#include "train/checkpoint.h"
+#include "train/official.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* of the images that the weights were trained on: their option --side */
+static int side_of(const char *path) {
+    Safetensors s = safetensors_open(path);
+    const char *text = safetensors_metadata(&s, "option.side");
+    int side = text ? atoi(text) : 0;
+    if (side != 32 && side != 64)
+        fail("%s: does not say for which images it was trained; were these weights made by "
+             "build/clip train?", path);
+    safetensors_close(&s);
+    return side;
+}
+
+static void freeze(FrozenClip *f, const char *path) {
+    size_t length;
+    const uint8_t *bytes = file_map(path, &length);
+    sha256(bytes, length, f->sha256);
+    file_unmap(bytes, length);
+    params_freeze(&f->params, true);
+}
+
+FrozenClip frozen_clip_load(const char *path) {
+    static const Cli made_by = {.program = "clip"};
+    char *own = path ? NULL : own_file(CLIP_WEIGHTS);
+    if (!path) path = own;
+    FrozenClip f = {.bpe = bpe_load(NULL)};
+    f.net = clip_new(&f.params, clip_small(side_of(path), f.bpe.size));
+    checkpoint_load(path, &(Checkpoint){.cli = &made_by, .params = {{"", &f.params}}});
+    freeze(&f, path);
+    free(own);
+    return f;
+}
+
+FrozenClip frozen_clip_official(const char *config, const char *path, const char *merges) {
+    FrozenClip f = {.bpe = bpe_load(merges)};
+    ClipConfig c = clip_official(config);
+    if (f.bpe.size != c.text.vocabulary)
+        fail("%s: makes %d different tokens, %s has %d; is it bpe_simple_vocab_16e6.txt?", merges,
+             f.bpe.size, config, c.text.vocabulary);
+    f.net = clip_new(&f.params, c);
+    official_load(path, "", &clip_openai, &f.params);
+    freeze(&f, path);
+    return f;
+}
+
+void frozen_clip_free(FrozenClip *f) {
+    params_free(&f->params);
+    bpe_free(&f->bpe);
+}
+
+/* ---- features ---------------------------------------------------------------------------------- */
+
+enum { AT_ONCE = 64 };
+
+/* images in [0,1] as the network was trained on them */
+static Tensor *standardise(const ClipConfig *c, Tensor *x) {
+    for (size_t i = 0; i < x->len; i++)
+        x->x[i] = (real)(((double)x->x[i] - c->mean[i % 3]) / c->std[i % 3]);
+    return x;
+}
+
+void frozen_clip_images(const FrozenClip *f, int n, const real *x, real *features) {
+    const ClipConfig *c = &f->net.config;
+    int side = c->image.side;
+    size_t size = (size_t)side * (size_t)side * 3, D = (size_t)c->dim;
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i += AT_ONCE) {
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        tape_reset(&t);
+        Tensor *images = t_input(&t, x + (size_t)i * size, SHAPE(B, side, side, 3));
+        Tensor *y = clip_normalise(clip_image(&f->net.image, standardise(c, images)));
+        memcpy(features + (size_t)i * D, y->x, y->len * sizeof(real));
+    }
+    tape_free(&t);
+}
+
+void frozen_clip_texts(const FrozenClip *f, int n, const char *const *texts, real *features) {
+    const ClipConfig *c = &f->net.config;
+    int N = c->text.context;
+    size_t D = (size_t)c->dim;
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i += AT_ONCE) {
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        tape_reset(&t);
+        int *tokens = arena_get(&t.arena, (size_t)(B * N) * sizeof *tokens);
+        for (int b = 0; b < B; b++) bpe_tokenize(&f->bpe, texts[i + b], NULL, N, tokens + b * N);
+        Tensor *y = clip_normalise(clip_text(&f->net.text, &t, tokens, B, N));
+        memcpy(features + (size_t)i * D, y->x, y->len * sizeof(real));
+    }
+    tape_free(&t);
+}
+
+void frozen_clip_cosines(const FrozenClip *f, int n, const real *images, int m, const real *texts,
+                         real *cosines) {
+    int D = f->net.config.dim;
+    gemm(false, true, n, m, D, images, D, texts, D, NULL, cosines, m, false);
+}
+
+double frozen_clip_scale(const FrozenClip *f) {
+    return exp((double)f->net.logit_scale->x[0]);
+}
