@@ -54,16 +54,31 @@ static int surest(const real *cells, const int *taken, int count) {
     return best;
 }
 
+/* How sure it is that a middle is in this cell or in one beside it: where one lies near the border
+ * of two cells, each of them is only half sure. */
+static real sureness(const real *cells, int k) {
+    real sum = 0;
+    for (int dy = -1; dy <= 1; dy++) {
+        for (int dx = -1; dx <= 1; dx++) {
+            int y = k / CELLS + dy, x = k % CELLS + dx;
+            if (y < 0 || x < 0 || y >= CELLS || x >= CELLS) continue;
+            sum += sigmoid(cells[(y * CELLS + x) * CELL_OUTPUTS]);
+        }
+    }
+    return sum < 1 ? sum : 1;
+}
+
 static void find_garments(const real *cells, Found *f) {
     int taken[FOUND_MOST];
     *f = (Found){0};
     while (f->count < FOUND_MOST) {
         int k = surest(cells, taken, f->count);
-        if (k < 0 || cells[k * CELL_OUTPUTS] < 0) break;              /* less than even */
+        real here = k < 0 ? 0 : sureness(cells, k);
+        if (here < (real)0.5) break;
         const real *y = cells + k * CELL_OUTPUTS, *box = y + CELL_OUTPUTS - 4;
         int i = f->count++;
         taken[i] = k;
-        f->garment[i].here = sigmoid(y[0]);
+        f->garment[i].here = here;
         f->garment[i].class = softmax(WARDROBE_CLASSES, y + 1, f->garment[i].class_probability);
         f->garment[i].colour = softmax(WARDROBE_COLOURS, y + 1 + WARDROBE_CLASSES,
                                        f->garment[i].colour_probability);
