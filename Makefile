@@ -103,8 +103,10 @@ $(BUILD)/libdouble.a: $(DOUBLE)
 
 # stb's reader and JPEG writer, in these files, shift negative numbers and copy 0 bytes to null
 # pointers: reported, but harmless
-STB := $(foreach p,float double,$(BUILD)/$(p)/common/data/picture_decode.o $(BUILD)/$(p)/tests/test_folder.o)
-$(STB): private FLAGS += $(if $(SANITIZE),-fno-sanitize=pointer-overflow -fno-sanitize=nonnull-attribute -fno-sanitize=shift)
+STB := $(foreach p,float double,$(BUILD)/$(p)/common/data/picture_decode.o $(BUILD)/$(p)/tests/test_folder.o \
+         $(BUILD)/$(p)/tests/fuzz/fuzz_picture_decode.o)
+STB_HARMLESS := -fno-sanitize=pointer-overflow -fno-sanitize=nonnull-attribute -fno-sanitize=shift
+$(STB): private FLAGS += $(if $(SANITIZE),$(STB_HARMLESS))
 
 # run.json says with what a program was built, and from which commit
 RECORD := $(BUILD)/float/common/train/run.o $(BUILD)/double/common/train/run.o
@@ -165,6 +167,7 @@ $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/tes
 	$$(CC) $$(FLAGS) $$(filter %.o,$$^) $$(filter %.a,$$^) -o $$@ -lcriterion $$(LIBS)
 
 $(BUILD)/tests/steps-$(1): $(NETS:%.c=$(BUILD)/$(1)/%.o)
+$(BUILD)/tests/fuzz-$(1): $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard tests/fuzz/fuzz_*.c))
 $(BUILD)/tests/published-$(1): $(BUILD)/$(1)/tests/published_unets.o
 
 $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $$$$(call objects,$(1),$$$$(wildcard chapters/$$$$*/test_*.c)) $(BUILD)/$(1)/lib%.a $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
@@ -177,9 +180,23 @@ $(eval $(call test_rules,double))
 $(BUILD)/tests/eval-float $(BUILD)/tests/eval-double: private LIBS += -llapacke
 $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
 
+# the parsers' tests under the sanitizers: of the library only the folders that parse, the rest as it is
+PARSERS   := $(wildcard $(addprefix common/,$(addsuffix /*.c,base io data text))) tests/test_fuzz.c tests/testing.c $(wildcard tests/fuzz/fuzz_*.c)
+SANITIZED := $(if $(SANITIZE),,$(BUILD)/tests/fuzz-sanitized)
+SANITIZER  = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+$(BUILD)/sanitized/common/data/picture_decode.o $(BUILD)/sanitized/tests/fuzz/fuzz_picture_decode.o: private SANITIZER += $(STB_HARMLESS)
+
+$(BUILD)/sanitized/%.o: %.c $(BUILD)/flags | needed
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(SANITIZER) -MMD -MP -c $< -o $@
+
+$(BUILD)/tests/fuzz-sanitized: $(PARSERS:%.c=$(BUILD)/sanitized/%.o) $(BUILD)/libfloat.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(SANITIZER) $^ -o $@ -lcriterion $(LIBS)
+
 .PHONY: test test-chapter
-test: $(TEST_PROGRAMS) build docs-check | setup
-	@$(RUN) all $(TEST_PROGRAMS)
+test: $(TEST_PROGRAMS) $(SANITIZED) build docs-check | setup
+	@$(RUN) all $(TEST_PROGRAMS) $(SANITIZED)
 
 test-chapter: build
 	@$(MAKE) --no-print-directory $(patsubst %,test-%,$(if $(filter *,$(CHAPTER)),$(CHAPTER_TESTS),$(CHAPTER)))
@@ -206,18 +223,22 @@ margins: $(TEST_PROGRAMS) build
 docs-check:
 	@sh tests/docs_check.sh README.md $(wildcard chapters/*/README.md notebooks-data/*/README.md)
 
+# each for a while, whatever became of the one before; inputs that do harm stay in build/fuzz
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -march=native" SANITIZE=1 FUZZ=1 fuzz-programs
-	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
-	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$f \
-	    >build/fuzz/$$f.log 2>&1 || { tail -40 build/fuzz/$$f.log; exit 1; }; tail -6 build/fuzz/$$f.log; done
+	@bad=""; for f in $(FUZZERS); do echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
+	  found=tests/fuzz/found/$${f#fuzz_}; [ -d $$found ] || found=""; \
+	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/$$f- \
+	    build/fuzz/corpus/$$f $$found >build/fuzz/$$f.log 2>&1 || { bad="$$bad $$f"; tail -40 build/fuzz/$$f.log; }; \
+	  tail -6 build/fuzz/$$f.log; done; \
+	if [ "$$bad" ]; then echo "fuzz: failed:$$bad"; exit 1; fi; echo "fuzz: $(words $(FUZZERS)) parsers, nothing found"
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZERS:%=$(BUILD)/%)
-$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libfloat.a
-	$(CC) $(FLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS)
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/libfuzzer.c $(BUILD)/float/tests/fuzz/%.o $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) -DFUZZER=$* -fsanitize=fuzzer $^ -o $@ $(LIBS)
 
 # kills trainings at random system calls; minutes
 KILLS ?= 200
@@ -288,4 +309,4 @@ format:
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD)/float $(BUILD)/double -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/float $(BUILD)/double $(BUILD)/sanitized -name '*.d' 2>/dev/null)

@@ -27,7 +27,7 @@ static const char *const fashion_names[CLASSES] = {
 
 /* "0", "1", ...: what other classes are called */
 static const char *const *numbers(void) {
-    static char text[CLASSES_MAX][4];
+    static char text[CLASSES_MAX][12];
     static const char *names[CLASSES_MAX];
     for (int k = 0; k < CLASSES_MAX && !names[CLASSES_MAX - 1]; k++) {
         snprintf(text[k], sizeof text[k], "%d", k);

@@ -1,14 +1,11 @@
 /* fuzz_bpe.c — hostile merges, a hostile text and a hostile encoder.json, zero bytes between:
  * refused with one line, or every id exists and decoding gives the text back. */
+#include "fuzz.h"
 #include "text/bpe.h"
 #include "text/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-size_t LLVMFuzzerMutate(uint8_t *bytes, size_t length, size_t room);
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed);
 
 static void check_message(const char *message) {
     if (!*message || strchr(message, '\n') || strlen(message) >= BPE_MESSAGE) abort();
@@ -46,28 +43,27 @@ static void check_text(const Bpe *b, Word w, const BpeDropout *dropout) {
     free(ids);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+static void one(const uint8_t *bytes, size_t length) {
     char message[BPE_MESSAGE] = "";
     Bpe b;
-    if (!length) return 0;
+    if (!length) return;
     BpeStyle style = *bytes % 2 ? BPE_CLIP : BPE_GPT2;
     bytes++, length--;
     Word merges = cut(&bytes, &length), text = cut(&bytes, &length);
     Word json = {(const char *)bytes, length};
     if (!bpe_parse(&b, style, merges.text, merges.length, message)) {
         check_message(message);
-        return 0;
+        return;
     }
     Rng rng = rng_new(1, "dropout");
     check_text(&b, text, NULL);
     check_text(&b, text, &(BpeDropout){0.5, &rng});
     if (json.length && !bpe_vocabulary(&b, json.text, json.length, message)) check_message(message);
     else check_text(&b, text, NULL), bpe_free(&b);
-    return 0;
 }
 
 /* The first inputs are small sound ones of either style. */
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
+static size_t mutate(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
     static const char clip[] = "1#version: 0.2\na b\nab c</w>\n\0ABC abc &amp; it's <|endoftext|>",
                       gpt2[] = "2a b\nab c\n\xC4\xA0 abc\n\0abc  abc\xE2\x82\xAC\0{\"a\": 0}";
     size_t n = seed % 2 ? sizeof clip - 1 : sizeof gpt2 - 1;
@@ -75,3 +71,5 @@ size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsig
     memcpy(bytes, seed % 2 ? clip : gpt2, n);
     return n;
 }
+
+const Fuzzer fuzz_bpe = {"bpe", one, mutate};

@@ -1,20 +1,17 @@
 /* fuzz_emoji_names.c — hostile text as emoji-test.txt: refused with one line, or every emoji has a
  * name, labels that exist, and a concept. */
+#include "fuzz.h"
 #include "data/emoji_names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-size_t LLVMFuzzerMutate(uint8_t *bytes, size_t length, size_t room);
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed);
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+static void one(const uint8_t *bytes, size_t length) {
     char message[EMOJI_MESSAGE] = "", concept[EMOJI_CONCEPT];
     EmojiNames n;
     if (!emoji_names_parse(&n, (const char *)bytes, length, message)) {
         if (!*message || strchr(message, '\n')) abort();
-        return 0;
+        return;
     }
     for (int i = 0; i < n.count; i++) {
         const EmojiName *e = &n.emoji[i];
@@ -25,11 +22,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         emoji_held_out(e->name);
     }
     emoji_names_free(&n);
-    return 0;
 }
 
 /* The first input is a small sound list. */
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
+static size_t mutate(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
     static const char start[] = "# group: A\n# subgroup: b\n"
                                 "1F469 200D 1F680 ; fully-qualified # x E4.0 woman astronaut\n";
     (void)seed;
@@ -37,3 +33,5 @@ size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsig
     memcpy(bytes, start, sizeof start - 1);
     return sizeof start - 1;
 }
+
+const Fuzzer fuzz_emoji_names = {"emoji_names", one, mutate};

@@ -1,20 +1,17 @@
 /* fuzz_safetensors.c — hostile bytes as a safetensors file: refused with one line, or read without
  * a step outside. */
+#include "fuzz.h"
 #include "io/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-size_t LLVMFuzzerMutate(uint8_t *bytes, size_t length, size_t room);
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed);
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+static void one(const uint8_t *bytes, size_t length) {
     char message[ST_MESSAGE] = "", shape[ST_SHAPE];
     Safetensors s;
     if (!safetensors_parse(&s, bytes, length, message)) {
         if (!*message || strchr(message, '\n')) abort();
-        return 0;
+        return;
     }
     for (int i = 0; i < s.count; i++) {
         const StTensor *t = &s.tensors[i];
@@ -27,12 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     }
     safetensors_metadata(&s, "chapter");
     safetensors_close(&s);
-    return 0;
 }
 
 /* Most changes would break the header's length and be refused at once: half of the time it is put
  * right. The first inputs are made here. */
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
+static size_t mutate(uint8_t *bytes, size_t length, size_t room, unsigned seed) {
     static const char start[] = "{\"__metadata__\":{\"chapter\":\"ae\"},"
         "\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]},"
         "\"b\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[8,10]}}";
@@ -51,3 +47,5 @@ size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t room, unsig
     }
     return length;
 }
+
+const Fuzzer fuzz_safetensors = {"safetensors", one, mutate};
