@@ -11,9 +11,13 @@
 CaptionEvaluator caption_evaluator_load(const char *path) {
     static const Cli made_by = {.program = "caption_evaluator"};
     CaptionEvaluator e = {0};
-    e.net = caption_net_new(&e.params);
-    checkpoint_load(path, &(Checkpoint){.cli = &made_by, .params = {{"", &e.params}}});
-    params_freeze(&e.params, true);
+    e.detector = caption_net_new(&e.detector_params);
+    e.classes = classifier_new(&e.classes_params, &garment_classifier);
+    checkpoint_load(path, &(Checkpoint){.cli = &made_by,
+                                        .params = {{"detector.", &e.detector_params},
+                                                   {"classes.", &e.classes_params}}});
+    params_freeze(&e.detector_params, true);
+    params_freeze(&e.classes_params, true);
     size_t length;
     const uint8_t *bytes = file_map(path, &length);
     sha256(bytes, length, e.sha256);
@@ -22,7 +26,8 @@ CaptionEvaluator caption_evaluator_load(const char *path) {
 }
 
 void caption_evaluator_free(CaptionEvaluator *e) {
-    params_free(&e->params);
+    params_free(&e->detector_params);
+    params_free(&e->classes_params);
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */
@@ -79,13 +84,36 @@ static void find_garments(const real *cells, Found *f) {
         int i = f->count++;
         taken[i] = k;
         f->garment[i].here = here;
-        f->garment[i].class = softmax(WARDROBE_CLASSES, y + 1, f->garment[i].class_probability);
         f->garment[i].colour = softmax(WARDROBE_COLOURS, y + 1 + WARDROBE_CLASSES,
                                        f->garment[i].colour_probability);
         f->garment[i].y = ((real)(k / CELLS) + box[0]) * CELL;
         f->garment[i].x = ((real)(k % CELLS) + box[1]) * CELL;
         f->garment[i].height = box[2] * CELL;
         f->garment[i].width = box[3] * CELL;
+    }
+}
+
+/* names the classes of what was found in m pictures (m,64,64,3) */
+static void name_classes(const CaptionEvaluator *e, Tape *t, int m, const real *x, Found *found) {
+    int count = 0;
+    for (int i = 0; i < m; i++) count += found[i].count;
+    if (!count) return;
+    const ClassifierConfig *c = &e->classes.config;
+    Tensor *crops = t_input(t, NULL, SHAPE(count, c->height, c->width, c->channels));
+    real *to = crops->x;
+    for (int i = 0; i < m; i++) {
+        for (int k = 0; k < found[i].count; k++, to += crops->len / (size_t)count) {
+            real side = garment_crop_side(found[i].garment[k].height, found[i].garment[k].width);
+            garment_crop(x + (size_t)i * NET_PIXELS, found[i].garment[k].y, found[i].garment[k].x,
+                         side, to);
+        }
+    }
+    const real *logits = classifier_logits(&e->classes, classifier_features(&e->classes, crops))->x;
+    for (int i = 0; i < m; i++) {
+        for (int k = 0; k < found[i].count; k++, logits += WARDROBE_CLASSES) {
+            found[i].garment[k].class = softmax(WARDROBE_CLASSES, logits,
+                                                found[i].garment[k].class_probability);
+        }
     }
 }
 
@@ -106,10 +134,12 @@ void caption_evaluator_apply(const CaptionEvaluator *e, int n, int side, const r
         tape_reset(&t);
         Tensor *images = t_input(&t, NULL, SHAPE(m, NET_SIDE, NET_SIDE, 3));
         to_net_size(m, side, x + (size_t)i * each, images->x);
-        CaptionOutput y = caption_net(&e->net, images);
+        CaptionOutput y = caption_net(&e->detector, images);
+        real *pixels = images->x;
         for (int k = 0; k < m && found; k++) {
             find_garments(y.cells->x + (size_t)k * CELLS * CELLS * CELL_OUTPUTS, &found[i + k]);
         }
+        if (found) name_classes(e, &t, m, pixels, found + i);
         if (features) {
             memcpy(features + (size_t)i * CAPTION_FEATURES, y.features->x,
                    y.features->len * sizeof *features);

@@ -1,9 +1,9 @@
 /* caption_evaluator.h — does a picture show what its caption says?
  *
- * A network (caption_net.h) finds the garments of each picture; what it finds is compared with the
- * caption's scene. It was trained on garments for training in every colour, the held-out pairs of
- * class and colour too: it must know them in order to find them in a generator's pictures. It
- * shares nothing with CLIP, which guides and reranks.
+ * Two networks (caption_net.h) find the garments of each picture; what they find is compared with
+ * the caption's scene. They were trained on garments for training in every colour, the held-out
+ * pairs of class and colour too: they must know them in order to find them in a generator's
+ * pictures. They share nothing with CLIP, which guides and reranks.
  *
  * Of each picture:
  *   - count      as many garments are found as the caption names
@@ -27,8 +27,9 @@
 enum { FOUND_MOST = 4 };
 
 typedef struct {
-    Params params;
-    CaptionNet net;
+    Params detector_params, classes_params;
+    CaptionNet detector;
+    Classifier classes;          /* of crops */
     char sha256[65];             /* of the file */
 } CaptionEvaluator;
 

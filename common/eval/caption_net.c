@@ -38,6 +38,43 @@ CaptionOutput caption_net(const CaptionNet *c, Tensor *x) {
     return y;
 }
 
+/* ---- crops ----------------------------------------------------------------------------------- */
+
+enum { CROP = 28 };
+
+const ClassifierConfig garment_classifier = {
+    .height = CROP, .width = CROP, .channels = 3, .filters = {32, 64}, .features = 64,
+    .classes = WARDROBE_CLASSES};
+
+real garment_crop_side(real height, real width) {
+    real side = (height > width ? height : width) * (real)1.1;
+    return side < 8 ? 8 : side > 2 * NET_SIDE ? 2 * NET_SIDE : side;
+}
+
+/* the two pixels beside a place, and how far it is from the first to the second */
+static void between(real place, int *low, int *high, real *part) {
+    real inside = place < 0 ? 0 : place > NET_SIDE - 1 ? NET_SIDE - 1 : place;
+    *low = (int)inside;
+    *high = *low + 1 < NET_SIDE ? *low + 1 : *low;
+    *part = inside - (real)*low;
+}
+
+void garment_crop(const real *picture, real y, real x, real side, real *crop) {
+    for (int k = 0; k < CROP * CROP; k++) {
+        int i0, i1, j0, j1;
+        real u, v;
+        between(y + ((real)(k / CROP) + (real)0.5 - CROP / 2) * side / CROP - (real)0.5, &i0, &i1, &u);
+        between(x + ((real)(k % CROP) + (real)0.5 - CROP / 2) * side / CROP - (real)0.5, &j0, &j1, &v);
+        for (int c = 0; c < 3; c++) {
+            real top = picture[(i0 * NET_SIDE + j0) * 3 + c] * (1 - v) +
+                       picture[(i0 * NET_SIDE + j1) * 3 + c] * v;
+            real bottom = picture[(i1 * NET_SIDE + j0) * 3 + c] * (1 - v) +
+                          picture[(i1 * NET_SIDE + j1) * 3 + c] * v;
+            crop[k * 3 + c] = top * (1 - u) + bottom * u;
+        }
+    }
+}
+
 /* ---- what it should say ---------------------------------------------------------------------- */
 
 /* Targets of a batch; arrays on the tape, as leaves. */

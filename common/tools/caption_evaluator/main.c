@@ -1,4 +1,4 @@
-/* caption_evaluator — trains the network that compares pictures with captions, and says what its
+/* caption_evaluator — trains the networks that compare pictures with captions, and says what their
  * scores are worth. */
 #include "calibrate.h"
 #include "base/error.h"
@@ -11,15 +11,26 @@
 
 static struct {
     CommonOptions common;
-    int scenes;
+    const char *stage;
+    int class_steps, scenes;
+    double class_lr;
 } o = {
-    .common = {.seed = 1, .steps = 6000, .batch = 64, .lr = 1.5e-3, .config = "default",
+    .common = {.seed = 1, .steps = 2500, .batch = 64, .lr = 1.5e-3, .config = "default",
                .out = "build/runs/caption_evaluator"},
+    .stage = "all", .class_steps = 3000, .class_lr = 1e-3,
     .scenes = 10000,
 };
 
+#define DETECTOR "detector-weights.safetensors"
+
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default"),
+    {"stage", 0, .s = &o.stage, .choices = "all|detector|classes", .keep = KEEP_NOT,
+     .only = "train", .help = "where garments are and in which colour; then of which class"},
+    {"class-steps", 0, .i = &o.class_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the second stage"},
+    {"class-lr", 0, .d = &o.class_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "learning rate of the second stage"},
     {"scenes", 0, .i = &o.scenes, .min = 20, .max = 100000, .meta = "N", .only = "eval calibrate",
      .help = "scenes in each row"},
     {0}};
@@ -61,37 +72,128 @@ static void make_one(int i, void *context) {
     b->scenes[i] = s;
 }
 
-/* percent of validation scenes that are found as their captions say */
-static double validation_score(const CaptionEvaluator *e, const Wardrobe *w) {
-    return 100 * caption_scores_of_part(e, w, PART_VALIDATION, 1000).whole;
+static Tensor *draw_batch(Run *run, const Wardrobe *w, Scene *scenes) {
+    int n = o.common.batch;
+    Tensor *x = t_input(&run->tape, NULL, SHAPE(n, NET_SIDE, NET_SIDE, 3));
+    Batch b = {w, (uint64_t)run->step * (uint64_t)n, scenes, x->x};
+    parallel_items(n, 100000, make_one, &b);
+    return x;
 }
 
-static int train(void) {
-    Run *run = run_start(&cli, (RunSettings){.columns = "loss,validation_whole", .log_every = 20});
+static int train_detector(void) {
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss", .log_every = 20,
+                                             .stage = "detector", .later = "classes"});
     Fashion data = fashion_load(o.common.data);
     Wardrobe w = wardrobe_open(&data, NET_SIDE);
     run_fashion(run, &data);
     Params *params = run_params(run, "");
-    CaptionEvaluator e = {.net = caption_net_new(params)};
+    CaptionNet net = caption_net_new(params);
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS, .weight_decay = 0.01,
                                                            .decay_matrices_only = true});
     run_ema(run, adam, 0.998);
     run_record(run, "parameters", (double)params_count(params));
-    int n = o.common.batch;
-    Scene *scenes = arena_get(&run->arena, (size_t)n * sizeof *scenes);
+    Scene *scenes = arena_get(&run->arena, (size_t)o.common.batch * sizeof *scenes);
     while (run_next(run)) {
-        Tensor *x = t_input(&run->tape, NULL, SHAPE(n, NET_SIDE, NET_SIDE, 3));
-        Batch b = {&w, (uint64_t)run->step * (uint64_t)n, scenes, x->x};
-        parallel_items(n, 100000, make_one, &b);
-        CaptionOutput y = caption_net(&e.net, x);
-        Tensor *loss = caption_loss(&y, n, scenes);
+        Tensor *x = draw_batch(run, &w, scenes);
+        CaptionOutput y = caption_net(&net, x);
+        Tensor *loss = caption_loss(&y, o.common.batch, scenes);
         run_log(run, "loss", loss);
         minimise(adam, loss, o.common.lr * lr_cosine(run->step, 100, o.common.steps));
-        if (run_every(run, 500)) run_value(run, "validation_whole", validation_score(&e, &w));
     }
     wardrobe_free(&w);
     fashion_free(&data);
     return run_finish(run);
+}
+
+/* ---- train the classes ----------------------------------------------------------------------- */
+
+/* between -1 and 1 */
+static real wobble(Rng *rng) {
+    return (real)((double)rng_below(rng, 2001) / 1000 - 1);
+}
+
+/* A crop of each garment, about where the detector would find it, as (count,28,28,3); its class. */
+static Tensor *crop_batch(Run *run, const Tensor *x, const Scene *scenes, Rng *rng, int *class) {
+    int count = 0, n = x->shape[0];
+    for (int i = 0; i < n; i++) count += scenes[i].count;
+    Tensor *crops = t_input(&run->tape, NULL, SHAPE(count, garment_classifier.height,
+                                                    garment_classifier.width, 3));
+    real *to = crops->x;
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < scenes[i].count; k++, to += crops->len / (size_t)count) {
+            const Garment *g = &scenes[i].garment[k];
+            real side = garment_crop_side((real)g->box.height, (real)g->box.width);
+            real y = (real)g->box.top + (real)g->box.height / 2 + wobble(rng) * side / 16;
+            real place = (real)g->box.left + (real)g->box.width / 2 + wobble(rng) * side / 16;
+            garment_crop(x->x + (size_t)i * NET_PIXELS, y, place,
+                         side * (1 + wobble(rng) / 10), to);
+            *class++ = g->class;
+        }
+    }
+    return crops;
+}
+
+/* the detector that the first stage left, as it is passed on */
+static void load_detector(Params *p, const char *path) {
+    caption_net_new(p);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", p}}});
+}
+
+/* the two networks, as they are now */
+static CaptionEvaluator evaluator_of(const char *path, const Classifier *classes) {
+    CaptionEvaluator e = {.classes = *classes};
+    e.detector = caption_net_new(&e.detector_params);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &e.detector_params}}});
+    return e;
+}
+
+static int train_classes(void) {
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,validation_whole", .log_every = 20,
+                                             .stage = "classes", .steps = &o.class_steps});
+    Fashion data = fashion_load(o.common.data);
+    Wardrobe w = wardrobe_open(&data, NET_SIDE);
+    char *path = path_join(o.common.out, DETECTOR);
+    run_trained_on(run, path);
+    run_fashion(run, &data);
+    Params detector = {0}, *params = run_params(run, "");
+    load_detector(&detector, path);
+    Classifier classes = classifier_new(params, &garment_classifier);
+    CaptionEvaluator e = evaluator_of(path, &classes);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS, .weight_decay = 0.01,
+                                                           .decay_matrices_only = true});
+    run_ema(run, adam, 0.998);
+    Rng *places = run_rng(run, "places");
+    run_weights(run, (Weights){.file = "weights.safetensors",
+                               .params = {{"detector.", &detector}, {"classes.", params}}});
+    run_record(run, "parameters", (double)(params_count(params) + params_count(&detector)));
+    size_t n = (size_t)o.common.batch;
+    Scene *scenes = arena_get(&run->arena, n * sizeof *scenes);
+    int *class = arena_get(&run->arena, n * SCENE_GARMENTS * sizeof *class);
+    while (run_next(run)) {
+        Tensor *x = draw_batch(run, &w, scenes);
+        Tensor *crops = crop_batch(run, x, scenes, places, class);
+        Tensor *h = classifier_features(&classes, crops);
+        Tensor *loss = t_cross_entropy(classifier_logits(&classes, h), class);
+        run_log(run, "loss", loss);
+        minimise(adam, loss, o.class_lr * lr_cosine(run->step, 100, o.class_steps));
+        if (run_every(run, 500)) {
+            CaptionScores c = caption_scores_of_part(&e, &w, PART_VALIDATION, 500);
+            run_value(run, "validation_whole", 100 * c.whole);
+        }
+    }
+    params_free(&detector);
+    params_free(&e.detector_params);
+    wardrobe_free(&w);
+    fashion_free(&data);
+    free(path);
+    return run_finish(run);
+}
+
+static int train(void) {
+    int status = 0;
+    if (strcmp(o.stage, "classes")) status = train_detector();
+    if (!status && strcmp(o.stage, "detector")) status = train_classes();
+    return status;
 }
 
 /* ---- eval, calibrate, info ------------------------------------------------------------------- */
@@ -103,7 +205,8 @@ static int eval(void) {
     Wardrobe w = wardrobe_open(&data, NET_SIDE);
     cJSON *m = metrics_new(&cli);
     json_text(m, "sha256", e.sha256);
-    json_number(m, "parameters", (double)params_count(&e.params));
+    json_number(m, "parameters", (double)(params_count(&e.detector_params) +
+                                          params_count(&e.classes_params)));
     evaluate_parts(&e, &w, o.scenes, m, o.common.quiet);
     metrics_save(&cli, m);
     wardrobe_free(&w);
@@ -127,20 +230,25 @@ static int calibrate(void) {
 }
 
 static int info(void) {
-    Params params = {0};
-    caption_net_new(&params);
-    return info_network(&params);
+    Params detector = {0}, classes = {0};
+    caption_net_new(&detector);
+    classifier_new(&classes, &garment_classifier);
+    print_parameters("detector", &detector);
+    print_parameters("classes", &classes);
+    params_free(&detector);
+    params_free(&classes);
+    return 0;
 }
 
 static const Command commands[] = {
-    {"train", "train the network, write log, checkpoint and weights to --out", train},
+    {"train", "train both networks, write logs, checkpoints and weights to --out", train},
     {"eval", "scores of real scenes of each part, and of captions dealt out anew", eval},
     {"calibrate", "scores of scenes that are wrong in known ways", calibrate},
-    {"info", "print the network and its number of parameters", info},
+    {"info", "print the networks and their numbers of parameters", info},
     {0}};
 
 static Cli cli = {.program = "caption_evaluator",
-                  .about = "The network that compares pictures of the wardrobe with captions.",
+                  .about = "The networks that compare pictures of the wardrobe with captions.",
                   .commands = commands,
                   .common = &o.common,
                   .options = options};
