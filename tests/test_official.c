@@ -79,6 +79,7 @@ typedef struct {
 
 static char *configuration(const Safetensors *s, const Damage *d) {
     const char *text = d->config ? d->config : safetensors_metadata(s, "config");
+    if (!text) text = "{}";
     if (!d->patch) return text_format("%s", text);
     cJSON *config = cJSON_Parse(text), *patch = cJSON_Parse(d->patch), *item;
     cr_assert(config && patch, "%s", d->patch);
@@ -124,10 +125,15 @@ static void write_damaged(const char *path, Damage d) {
         n++;
     }
     char *config = configuration(&s, &d);
-    const char *zero = safetensors_metadata(&s, "mathematically_zero_grads");
-    safetensors_write(path, out, n, (const char *const[]){
-        "model", d.model ? d.model : safetensors_metadata(&s, "model"), "config", config,
-        zero ? "mathematically_zero_grads" : NULL, zero, NULL});
+    static const char *const others[] = {"mathematically_zero_grads", "cases"};
+    const char *metadata[9] = {"model", d.model ? d.model : safetensors_metadata(&s, "model"),
+                               "config", config};
+    for (int i = 0, k = 4; i < 2; i++)
+        if (safetensors_metadata(&s, others[i])) {
+            metadata[k++] = others[i];
+            metadata[k++] = safetensors_metadata(&s, others[i]);
+        }
+    safetensors_write(path, out, n, metadata);
     for (int i = 0; i < n; i++) free(numbers[i]);
     free(numbers), free(out), free(config);
     safetensors_close(&s);
@@ -209,6 +215,25 @@ Test(official, every_key_of_a_configuration_is_used) {
         {GOLDEN("iddpm_unet"), "{\"num_heads\": 2}", 1},
         {GOLDEN("iddpm_unet"), "{\"num_heads_upsample\": 2}", 1},
         {GOLDEN("iddpm_unet"), "{\"use_scale_shift_norm\": false}", 1},
+        {GOLDEN("adm_unet"), "{\"use_new_attention_order\": true}", 1},
+        {GOLDEN("adm_unet"), "{\"num_head_channels\": 8}", 1},
+        {GOLDEN("adm_unet"), "{\"resblock_updown\": false}", 1},
+        {GOLDEN("adm_unet"), "{\"num_classes\": null}", 1},
+        {GOLDEN("adm_unet"), "{\"num_heads\": 2, \"num_heads_upsample\": -1}", 0},
+        {GOLDEN("adm_classifier"), "{\"pool\": \"adaptive\"}", 1},
+        {GOLDEN("adm_classifier"), "{\"image_size\": 8}", 1},
+        {GOLDEN("glide_unet"), "{\"xf_heads\": 4}", 1},
+        {GOLDEN("glide_unet"), "{\"xf_padding\": false}", 1},
+        {GOLDEN("glide_unet"), "{\"xf_final_ln\": false}", 1},
+        {GOLDEN("glide_upsampler"), "{\"in_channels\": 6}", 1},
+        {GOLDEN("ldm_unet"), "{\"num_heads\": 4}", 1},
+        {GOLDEN("ldm_unet"), "{\"transformer_depth\": 2}", 1},
+        {GOLDEN("ldm_unet"), "{\"use_spatial_transformer\": false}", 1},
+        {GOLDEN("ldm_unet"), "{\"legacy\": true, \"image_size\": 16}", 0},
+        {GOLDEN("unclip_decoder"), "{\"clip_emb_type\": \"text\"}", 1},
+        {GOLDEN("unclip_decoder"), "{\"clip_emb_drop\": 0.0}", 1},
+        {GOLDEN("unclip_decoder"), "{\"clip_emb_mult\": 2}", 1},
+        {GOLDEN("unclip_decoder"), "{\"text_ctx\": 6}", 1},
         {GOLDEN("mae"), "{\"mask_ratio\": 0.5}", 1},
         {GOLDEN("mae"), "{\"norm_pix_loss\": false}", 1},
         {GOLDEN("mae"), "{\"layer_norm_eps\": 1e-3}", 1},
