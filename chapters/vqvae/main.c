@@ -203,7 +203,7 @@ static void save_rows(char *path, const real *images, int rows, int channels) {
 }
 
 /* columns are classes */
-static void picture_of_samples(const Vqvae *v, const Prior *p, char *path) {
+static void picture_of_samples(char *path, const Vqvae *v, const Prior *p) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw(v, p, ROWS * COLUMNS, labels, images);
@@ -211,7 +211,7 @@ static void picture_of_samples(const Vqvae *v, const Prior *p, char *path) {
 }
 
 /* the first images of a set, and what is decoded from their codes */
-static void picture_of_reconstructions(const Vqvae *v, const Images *set, char *path) {
+static void picture_of_reconstructions(char *path, const Vqvae *v, const Images *set) {
     real images[2 * COLUMNS * PIXELS];
     int codes[COLUMNS * POSITIONS];
     images_get(set, COLUMNS, NULL, 0, 1, images, NULL);
@@ -268,10 +268,12 @@ static int train_autoencoder(void) {
         minimise(adam, loss, o.common.lr * lr_warmup(run->step, 100));
         if (run_every(run, 250)) {
             Maps held_out = encode_set(&run->tape.arena, &net, &data.validation, HELD_OUT);
-            run_value(run, "validation_nmse", mean_squared_error(&net, &held_out, x_val) / variance);
+            double mse = mean_squared_error(&net, &held_out, x_val);
+            run_value(run, "validation_nmse", mse / variance);
         }
         if (run_saves(run))
-            picture_of_reconstructions(&net, &data.validation, run_path(run, "reconstructions.png"));
+            picture_of_reconstructions(run_path(run, "reconstructions.png"), &net,
+                                       &data.validation);
     }
     fashion_free(&data);
     return run_finish(run);
@@ -312,7 +314,7 @@ static int train_prior(void) {
             run_value(run, "validation_nats", nats_per_code(&prior, &validation, HELD_OUT));
         }
         if (run_saves(run))
-            picture_of_samples(&autoencoder, &prior, run_path(run, "samples.png"));
+            picture_of_samples(run_path(run, "samples.png"), &autoencoder, &prior);
     }
     int status = run_finish(run);
     fashion_free(&data), params_free(&of_autoencoder);
@@ -346,10 +348,10 @@ static int sample(void) {
     load_model(&m);
     Arena arena = {0};
     Fashion data = load_data();
-    picture_of_samples(&m.autoencoder, &m.prior, output_path(&cli, "samples.png"));
-    picture_of_samples(&m.autoencoder, NULL, output_path(&cli, "uniform.png"));
-    picture_of_reconstructions(&m.autoencoder, &data.test,
-                               output_path(&cli, "reconstructions.png"));
+    picture_of_samples(output_path(&cli, "samples.png"), &m.autoencoder, &m.prior);
+    picture_of_samples(output_path(&cli, "uniform.png"), &m.autoencoder, NULL);
+    picture_of_reconstructions(output_path(&cli, "reconstructions.png"), &m.autoencoder,
+                               &data.test);
     picture_of_codes(&arena, &m.autoencoder, &data.test);
     fashion_free(&data);
     arena_free(&arena);

@@ -1,14 +1,450 @@
-/* vqvae2 — train, sample from, evaluate the two-level autoencoder and the priors over its codes. */
-#include "commands.h"
-#include "models.h"
-#include "settings.h"
+/* vqvae2 — train, sample from, evaluate the two-level autoencoder and the priors over its codes.
+ * Training has three stages, each a run of its own in the same folder: autoencoder, top, bottom.
+ * Once both priors of an autoencoder are there, weights.safetensors holds all networks. */
 #include "base/error.h"
+#include "experiments/code_pictures.h"
+#include "experiments/levels.h"
+#include "model.h"
+#include "train/report.h"
+#include "train/run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static struct {
+    CommonOptions common;
+    int levels, codes, width, dim;
+    const char *stage, *attention, *autoencoder;
+    int top_steps, bottom_steps, prior_batch, prior_channels, classes, samples;
+    double prior_lr, temperature, keep;
+} o = {
+    .common = {.seed = 1, .steps = 8000, .batch = 64, .lr = 5e-4, .config = "default",
+               .out = "build/runs/vqvae2"},
+    .levels = 2,
+    .codes = 256,
+    .width = 64,
+    .dim = 32,
+    .stage = "all",
+    .attention = "top",
+    .top_steps = 15000,
+    .bottom_steps = 10000,
+    .prior_batch = 32,
+    .prior_lr = 5e-4,
+    .prior_channels = 64,
+    .classes = 10,
+    .samples = 2000,
+    .temperature = 1,
+    .keep = 1,
+};
+
+/* The autoencoder's weights remember the options before "stage": priors of several kinds may be
+ * trained for one autoencoder. */
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|emoji|rosinality"),
+    {"levels", 0, .i = &o.levels, .min = 1, .max = 2, .meta = "N", .keep = KEEP_MODEL,
+     .help = "1: without the top, to compare with"},
+    {"codes", 0, .i = &o.codes, .min = 2, .max = 65536, .meta = "K", .keep = KEEP_MODEL,
+     .help = "codes in each codebook"},
+    {"width", 0, .i = &o.width, .min = 2, .max = 1024, .meta = "N", .keep = KEEP_MODEL,
+     .help = "channels of the autoencoder"},
+    {"dim", 0, .i = &o.dim, .min = 1, .max = 1024, .meta = "D", .keep = KEEP_MODEL,
+     .help = "numbers in a code's vector"},
+    {"stage", 0, .s = &o.stage, .choices = "all|autoencoder|top|bottom", .keep = KEEP_NOT,
+     .only = "train eval", .help = "this one alone (eval: all or autoencoder)"},
+    {"autoencoder", 0, .s = &o.autoencoder, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
+     .help = "weights that priors are trained for (default: the ones in --out)"},
+    {"attention", 0, .s = &o.attention, .choices = "none|top|both", .keep = KEEP_MODEL,
+     .help = "which priors attend to all earlier positions"},
+    {"classes", 0, .i = &o.classes, .min = 1, .max = 256, .meta = "N", .keep = KEEP_MODEL,
+     .help = "classes that priors are conditioned on"},
+    {"prior-channels", 0, .i = &o.prior_channels, .min = 16, .max = 1024, .meta = "N",
+     .multiple = 16, .keep = KEEP_MODEL, .help = "channels of the priors, a multiple of 16"},
+    {"top-steps", 0, .i = &o.top_steps, .min = 0, .max = 1e9, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "training steps of the top prior; --steps are the autoencoder's"},
+    {"bottom-steps", 0, .i = &o.bottom_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the bottom prior"},
+    {"prior-batch", 0, .i = &o.prior_batch, .min = 1, .max = 65536, .meta = "N", .only = "train",
+     .help = "pictures of codes at a time"},
+    {"prior-lr", 0, .d = &o.prior_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "learning rate of the priors"},
+    {"temperature", 'T', .d = &o.temperature, .min = 0, .max = 100, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "divides logits: below 1 likelier codes, less variety"},
+    {"keep", 'k', .d = &o.keep, .min = 0.001, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "share of samples kept, those the classifier is surest of"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {0}};
+
+static const Preset presets[] = {
+    {"emoji", "batch=32 steps=4000 top-steps=3000 bottom-steps=1500"},
+    {"rosinality", "width=128 dim=64 codes=512 lr=0.0003 batch=128 steps=20000"},
+    {0}};
+
+static int train(void), sample(void), eval(void), info(void);
+static Cli cli = {.program = "vqvae2",
+                  .about = "VQ-VAE-2: pictures as two levels of codes, and priors that write them.",
+                  .common = &o.common,
+                  .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+                  .options = options,
+                  .presets = presets};
+
+enum { COLUMNS = 12, HELD_OUT = 500 };    /* of pictures; images that the log's means are over */
+
+/* ---- data and networks as the options describe them ------------------------------------------ */
+
+/* Fashion-MNIST in 32x32; else emoji or a user's own colour images in 64x64 */
+static bool is_fashion(void) { return !strcmp(o.common.config, "default"); }
+
+static bool has_stage(int stage) { return stage != TOP || o.levels == 2; }
+
+static ImageSet load_data(void) {
+    const char *folder = o.common.data;
+    ImageSet d = is_fashion() ? image_set_fashion(folder) : image_set_colour(folder, 64);
+    if (d.validation.count < COLUMNS || d.test.count < SCORE_MINIMUM)
+        fail("%s: %d images for validation and %d for testing; at least %d and %d are needed",
+             folder, d.validation.count, d.test.count, COLUMNS, SCORE_MINIMUM);
+    if (d.classes > o.classes)
+        fail("the data have %d classes; --classes %d is too few", d.classes, o.classes);
+    return d;
+}
+
+static Vqvae2 new_autoencoder(Params *p) {
+    return vqvae2_new(p, (Vqvae2Config){.levels = o.levels, .channels = is_fashion() ? 1 : 3,
+                                        .width = o.width, .res_blocks = 2, .res_channels = 32,
+                                        .codes = o.codes, .dim = o.dim});
+}
+
+/* The bottom is conditioned on the top's codes, by a network of its own; without a top it attends
+ * in the top's place. Both are conditioned on the class. */
+static Snail new_prior(Params *p, int stage) {
+    bool both = !strcmp(o.attention, "both"), top = stage == TOP;
+    int size = (is_fashion() ? 32 : 64) / (top ? 8 : 4);
+    bool first = top || o.levels == 1;            /* there is nothing above it */
+    return snail_new(p, (SnailConfig){.height = size, .width = size, .codes = o.codes,
+                                      .channels = o.prior_channels, .kernel = 3,
+                                      .blocks = 2, .res_blocks = top ? 2 : 3,
+                                      .res_channels = o.prior_channels * 3 / 4,
+                                      .attention = first ? strcmp(o.attention, "none") : both,
+                                      .dropout = 0.1, .condition_channels = 32,
+                                      .condition_blocks = first ? 0 : 2,
+                                      .condition_kernel = 3, .condition_codes = o.codes,
+                                      .classes = o.classes, .previous = true});
+}
+
+static void build(Model *m, int stage) {
+    Params *p = &m->params[stage];
+    if (stage == AUTOENCODER) m->autoencoder = new_autoencoder(p);
+    else m->prior[stage] = new_prior(p, stage);
+}
+
+static char *weights_of(int stage) {
+    return text_format("%s/%s-weights.safetensors", o.common.out, stage_names[stage]);
+}
+
+static void load_autoencoder(Model *m, const char *path) {
+    Cli remembered = cli_before(&cli, "stage");
+    checkpoint_options(path, &remembered, false);
+    build(m, AUTOENCODER);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->params[AUTOENCODER]}}});
+}
+
+/* the networks as weights.safetensors holds them */
+static void list_all(Model *m, CheckpointParams list[static 4]) {
+    list[0] = (CheckpointParams){"autoencoder.", &m->params[AUTOENCODER], NULL};
+    list[1] = (CheckpointParams){"bottom.", &m->params[BOTTOM], NULL};
+    if (has_stage(TOP)) list[2] = (CheckpointParams){"top.", &m->params[TOP], NULL};
+}
+
+/* from --weights, or the file in --out */
+static void load_all(Model *m) {
+    CheckpointParams list[4] = {0};
+    weights_options(&cli);
+    for (int s = 0; s < STAGES; s++)
+        if (has_stage(s)) build(m, s);
+    list_all(m, list);
+    weights_load(&cli, list);
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* rows of `columns` images */
+static void save_rows(char *path, const ImageSet *d, const real *x, int rows, int columns) {
+    save_grid(&cli, path, x,
+              (Grid){.count = rows * columns, .height = d->size, .width = d->size,
+                     .channels = d->channels, .columns = columns,
+                     .enlarge = d->size < 64 ? 2 : 1, .low = -1, .high = 1});
+}
+
+/* originals; reconstructed from both levels, from the top alone, from the bottom alone */
+static void picture_of_reconstructions(char *path, const ImageSet *d, const Vqvae2 *v,
+                                       const Images *set) {
+    Arena arena = {0};
+    int n = set->count < COLUMNS ? set->count : COLUMNS, rows = o.levels == 2 ? 4 : 2;
+    int index[COLUMNS];
+    Codes c = codes_new(&arena, d, n);
+    size_t row = (size_t)(n * image_len(d));
+    real *x = arena_get(&arena, (size_t)rows * row * sizeof *x);
+    for (int i = 0; i < n; i++) index[i] = (int)((int64_t)i * set->count / n);
+    images_get(set, n, index, -1, 1, x, NULL);
+    encode_all(v, n, d->size, d->size, x, c.z[TOP], c.z[BOTTOM]);
+    for (int k = 0; k + 1 < rows; k++)
+        memcpy(x + (size_t)(k + 1) * row, decode_codes(&arena, v, &c, (Levels)k), row * sizeof *x);
+    save_rows(path, d, x, rows, n);
+    arena_free(&arena);
+}
+
+/* ---- train: the autoencoder ------------------------------------------------------------------ */
+
+static void validate(Run *run, const ImageSet *d, const Vqvae2 *v) {
+    Arena *arena = &run->tape.arena;
+    Codes c = encode_set(arena, d, v, &d->validation, HELD_OUT);
+    run_value(run, "validation_error", relative_error(d, v, &d->validation, &c, BOTH_LEVELS));
+    for (int s = TOP; s < STAGES; s++)
+        if (has_stage(s))
+            run_value(run, s == TOP ? "perplexity_top" : "perplexity_bottom",
+                      codebook_perplexity(o.codes, times_chosen(arena, v, &c, s)));
+}
+
+static int train_autoencoder(void) {
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,error,commitment,revived,validation_error,perplexity_top,"
+                   "perplexity_bottom",
+        .log_every = 10, .stage = "autoencoder", .later = "top bottom"});
+    ImageSet data = load_data();
+    run_image_set(run, &data);
+    Params *params = run_params(run, "");
+    Vqvae2 net = new_autoencoder(params);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    Rng *codebooks = run_rng(run, "codebooks");
+    Loader *loader = run_loader(run, &data.train);
+    Cli remembered = cli_before(&cli, "stage");
+    run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
+    double variance = image_set_variance(&data);
+    run_record(run, "parameters", (double)params_count(params));
+    run_record(run, "variance", variance);
+
+    while (run_next(run)) {
+        Tensor *x = loader_images(loader, &run->tape, -1, 1);
+        if (run->step == 0) vqvae2_start(&net, x, codebooks);
+        Encoding e = encode(&net, x);
+        run_value(run, "revived", codebooks_update(&net, &e, 0.1, codebooks));
+        Tensor *loss = vqvae2_loss(&e, x, decode(&net, e.top.codes, e.bottom.codes), variance);
+        double commitment = (double)e.bottom.commitment_loss->x[0];
+        if (o.levels == 2) commitment += (double)e.top.commitment_loss->x[0];
+        run_log(run, "loss", loss), run_value(run, "commitment", commitment);
+        run_value(run, "error", (double)loss->x[0] - 0.25 * commitment);
+        minimise(adam, loss, o.common.lr * lr_warmup(run->step, 100));
+        if (run_every(run, 250)) validate(run, &data, &net);
+        if (run_saves(run))
+            picture_of_reconstructions(run_path(run, "reconstructions.png"), &data, &net,
+                                       &data.validation);
+    }
+    int status = run_finish(run);
+    image_set_free(&data);
+    return status;
+}
+
+/* ---- train: a prior -------------------------------------------------------------------------- */
+
+/* Loads what is there of the other prior. Is there all that weights.safetensors holds? */
+static bool load_other_prior(Model *m, int stage, const char *autoencoder_file) {
+    int other = stage == TOP ? BOTTOM : TOP;
+    if (!has_stage(other)) return true;
+    char *path = weights_of(other);
+    bool there = access(path, F_OK) == 0;
+    bool fits = there && weights_trained_on(path, autoencoder_file);
+    if (there && !fits)
+        fprintf(stderr, "%s: was trained on other weights than %s holds now; there will be no "
+                        "weights.safetensors before --stage %s is trained again\n", path,
+                autoencoder_file, stage_names[other]);
+    if (fits) {
+        build(m, other);
+        checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->params[other]}}});
+    }
+    free(path);
+    return fits;
+}
+
+/* the cross-entropy of the next batch's codes */
+static Tensor *prior_loss(const Snail *s, int stage, Tape *t, Loader *l, const Codes *c,
+                          Rng *dropout) {
+    loader_next(l);
+    int *z = loader_rows(l, t, c->positions[stage], c->z[stage]);
+    Condition on = {loader_rows(l, t, c->positions[TOP], c->z[TOP]),
+                    loader_rows(l, t, 1, c->labels)};
+    Tensor *hot = one_hot(t, l->size, s->c.height, s->c.width, o.codes, z);
+    return t_cross_entropy(snail(s, hot, snail_condition(s, t, l->size, on), dropout), z);
+}
+
+/* what a prior in training draws: the top's with the bottom left out, the bottom's for the tops of
+ * validation images */
+static void picture_of_prior(char *path, const ImageSet *d, const Model *m, int stage, Codes c) {
+    Arena arena = {0};
+    c.n = c.n < 4 * COLUMNS ? c.n / COLUMNS * COLUMNS : 4 * COLUMNS;
+    int *z = arena_get(&arena, (size_t)(c.n * c.positions[stage]) * sizeof *z);
+    Rng rng = rng_new(o.common.seed, "samples");
+    snail_sample(&m->prior[stage], c.n, (Condition){c.z[TOP], c.labels}, 1, &rng, z);
+    c.z[stage] = z;
+    real *x = decode_codes(&arena, &m->autoencoder, &c, stage == TOP ? TOP_ALONE : BOTH_LEVELS);
+    save_rows(path, d, x, c.n / COLUMNS, COLUMNS);
+    arena_free(&arena);
+}
+
+static int train_prior(int stage) {
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,training,validation", .log_every = 10, .stage = stage_names[stage],
+        .steps = stage == TOP ? &o.top_steps : &o.bottom_steps});
+    char *autoencoder_file = o.autoencoder ? text_format("%s", o.autoencoder)
+                                           : weights_of(AUTOENCODER);
+    run_trained_on(run, autoencoder_file);
+    Model m = {.params = {[TOP] = {.seed = o.common.seed}, [BOTTOM] = {.seed = o.common.seed}}};
+    load_autoencoder(&m, autoencoder_file);
+    ImageSet data = load_data();
+    run_image_set(run, &data);
+    Params *params = &m.params[stage];
+    build(&m, stage);
+    run_state(run, "", params);
+    Codes codes = encode_set(&run->arena, &data, &m.autoencoder, &data.train, data.train.count);
+    Codes held_out = encode_set(&run->arena, &data, &m.autoencoder, &data.validation, HELD_OUT);
+    Codes learned = codes;
+    learned.n = codes.n < HELD_OUT ? codes.n : HELD_OUT;
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = 1;
+    run_ema(run, adam, 0.999);
+    Rng *dropout = run_rng(run, "dropout");
+    Loader *loader = run_order(run, codes.n, o.prior_batch);
+    Weights all = {.file = "weights.safetensors"};
+    run_weights(run, (Weights){.params = {{"", params}}});
+    if (load_other_prior(&m, stage, autoencoder_file)) {
+        list_all(&m, all.params);
+        run_weights(run, all);
+    }
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        Tensor *loss = prior_loss(&m.prior[stage], stage, &run->tape, loader, &codes, dropout);
+        run_log(run, "loss", loss);
+        minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));
+        if (run_every(run, 250)) {
+            run_value(run, "training", nats_per_code(&m, stage, &learned));
+            run_value(run, "validation", nats_per_code(&m, stage, &held_out));
+        }
+        if (run_saves(run))
+            picture_of_prior(run_path(run, "samples.png"), &data, &m, stage, held_out);
+    }
+    int status = run_finish(run);
+    model_free(&m), image_set_free(&data);
+    free(autoencoder_file);
+    return status;
+}
+
+static int train(void) {
+    bool all = !strcmp(o.stage, "all");
+    if (o.autoencoder && (all || !strcmp(o.stage, "autoencoder")))
+        usage_error("--autoencoder: --stage %s trains one itself", o.stage);
+    if (!has_stage(TOP) && !strcmp(o.stage, "top")) usage_error("--levels 1 has no top");
+    for (int s = 0; s < STAGES; s++) {
+        if (!has_stage(s) || !(all || !strcmp(o.stage, stage_names[s]))) continue;
+        int status = s == AUTOENCODER ? train_autoencoder() : train_prior(s);
+        if (status) return status;
+    }
+    return 0;
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
+static Judge *load_evaluator(const ImageSet *d, Arena *arena) {
+    Judge *evaluator = arena_get(arena, sizeof *evaluator);
+    *evaluator = report_judge(&d->fashion);
+    return evaluator;
+}
+
+static void check_keep(void) {
+    if (o.keep < 1 && !is_fashion())
+        usage_error("--keep: the classifier knows Fashion-MNIST alone; not --config %s",
+                    o.common.config);
+}
+
+static void pictures_of_codes(Arena *arena, const ImageSet *d, const Model *m) {
+    enum { ROWS = 6 };
+    ImageSet colour = {.size = d->size, .channels = 3};
+    Rng uniform = rng_new(o.common.seed, "uniform"), bottoms = rng_new(o.common.seed, "bottoms");
+    save_rows(output_path(&cli, "codes.png"), &colour, codes_as_colours(arena, d, m, COLUMNS),
+              o.levels + 1, COLUMNS);
+    save_rows(output_path(&cli, "uniform.png"), d,
+              uniform_codes(arena, d, m, 2 * COLUMNS, &uniform), 2, COLUMNS);
+    if (o.levels == 2)
+        save_rows(output_path(&cli, "bottoms.png"), d,
+                  bottoms_of_a_top(arena, d, m, ROWS, COLUMNS, o.temperature, &bottoms), ROWS,
+                  COLUMNS);
+}
+
+static int sample(void) {
+    enum { ROWS = 8 };
+    Model m = {0};
+    Arena arena = {0};
+    load_all(&m);
+    check_keep();
+    ImageSet d = load_data();
+    int columns = d.classes < COLUMNS ? d.classes : COLUMNS, labels[ROWS * COLUMNS];
+    for (int i = 0; i < ROWS * columns; i++) labels[i] = i % columns;
+    Judge *evaluator = o.keep < 1 ? load_evaluator(&d, &arena) : NULL;
+    Draw wanted = {ROWS * columns, labels, o.temperature, o.keep, evaluator};
+    Rng rng = rng_new(o.common.seed, "samples");
+    save_rows(output_path(&cli, "samples.png"), &d, draw_images(&arena, &d, &m, wanted, &rng), ROWS,
+              columns);
+    picture_of_reconstructions(output_path(&cli, "reconstructions.png"), &d, &m.autoencoder,
+                               &d.test);
+    pictures_of_codes(&arena, &d, &m);
+    if (evaluator) judge_free(evaluator);
+    arena_free(&arena), model_free(&m), image_set_free(&d);
+    return 0;
+}
+
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+static void score_samples(Arena *arena, const ImageSet *d, const Model *m, const Judge *evaluator,
+                          cJSON *metrics) {
+    int n = score_count(&d->fashion, o.samples);
+    int *labels = arena_get(arena, (size_t)n * sizeof *labels);
+    real *grey = arena_get(arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
+    Rng rng = rng_new(o.common.seed, "samples");
+    for (int i = 0; i < n; i++) labels[i] = i % d->classes;
+    Draw wanted = {n, labels, o.temperature, o.keep, evaluator};
+    image_set_crop(d, n, draw_images(arena, d, m, wanted, &rng), grey);
+    json_number(metrics, "temperature", o.temperature);
+    json_number(metrics, "keep", o.keep);
+    report_samples(&cli, evaluator, (Samples){n, grey, labels, 16}, metrics);
+}
+
+static int eval(void) {
+    Model m = {0};
+    Arena arena = {0};
+    bool priors = strcmp(o.stage, "autoencoder");
+    char *path = o.common.weights ? text_format("%s", o.common.weights) : weights_of(AUTOENCODER);
+    if (priors) load_all(&m);
+    else load_autoencoder(&m, path);
+    check_keep();
+    ImageSet d = load_data();
+    Judge *evaluator = priors && is_fashion() ? load_evaluator(&d, &arena) : NULL;
+    cJSON *metrics = metrics_new(&cli);
+    for (int s = 0; s < STAGES; s++)
+        if (m.params[s].count)
+            json_number(metrics, arena_text(&arena, "parameters_%s", stage_names[s]),
+                        (double)params_count(&m.params[s]));
+    report_autoencoder(&cli, &d, &m.autoencoder, metrics);
+    if (priors) report_priors(&cli, &d, &m, metrics);
+    if (evaluator) score_samples(&arena, &d, &m, evaluator, metrics), judge_free(evaluator);
+    metrics_save(&cli, metrics);
+    free(path);
+    arena_free(&arena), model_free(&m), image_set_free(&d);
+    return 0;
+}
 
 static int info(void) {
-    Models m = {0};
+    Model m = {0};
     for (int s = 0; s < STAGES; s++) {
         if (!has_stage(s)) continue;
         build(&m, s);
@@ -18,18 +454,10 @@ static int info(void) {
     for (int s = 0; s < STAGES; s++)
         if (has_stage(s))
             printf("%s: %zu parameters\n", stage_names[s], params_count(&m.params[s]));
-    models_free(&m);
+    model_free(&m);
     return 0;
 }
 
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
-    cli_parse(&cli, argc, argv);
-    if (o.common.threads) threads_set(o.common.threads);
-    if (o.prior_channels % 16)
-        usage_error("--prior-channels: %d is no multiple of 16", o.prior_channels);
-    if (!strcmp(cli.command, "train")) return train();
-    if (!strcmp(cli.command, "sample")) return sample();
-    if (!strcmp(cli.command, "eval")) return eval();
-    return info();
+    return program_main(&cli, argc, argv);
 }

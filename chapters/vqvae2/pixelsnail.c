@@ -48,15 +48,14 @@ static WeightNorm kernel_new(Scope s, int in, int out, int kh, int kw, bool bias
     return l;
 }
 
-static WeightNorm same_new(Scope s, int in, int out, int kernel, bool bias) {
-    WeightNorm l = kernel_new(s, in, out, kernel, kernel, bias);
-    l.pad.top = l.pad.left = l.pad.bottom = l.pad.right = kernel / 2;
-    return l;
-}
+typedef enum { SAME, CAUSAL } Kernels;
 
-static WeightNorm causal_new(Scope s, int in, int out, int kernel) {
+/* a square kernel, whose padding keeps the size */
+static WeightNorm conv_new(Scope s, int in, int out, int kernel, Kernels kind) {
     WeightNorm l = kernel_new(s, in, out, kernel, kernel, true);
-    l.pad.top = kernel - 1, l.pad.left = l.pad.right = kernel / 2;
+    l.pad.top = l.pad.left = l.pad.bottom = l.pad.right = kernel / 2;
+    if (kind == SAME) return l;
+    l.pad.top = kernel - 1, l.pad.bottom = 0;
     l.causal = true;
     start_at_plain(&l);
     return l;
@@ -92,96 +91,89 @@ static Tensor *weight_of(const WeightNorm *l, Tape *t) {
     return t_mul(v, t_div(t_reshape(t_use(t, l->g), SHAPE(1, out)), norm));
 }
 
-/* ---- what a position leaves behind ----------------------------------------------------------- */
+/* ---- a layer, at all positions or at one ----------------------------------------------------- */
 
-/* the memory of this layer: layers are always passed in the same order */
-static Memory *memory_of(Sampler *s, const WeightNorm *l) {
-    if (s->next == SNAIL_MEMORIES) die("pixelsnail: more than %d layers", SNAIL_MEMORIES);
-    Memory *m = &s->memory[s->next++];
-    if (m->w) return m;
+/* what this layer keeps: layers are always passed in the same order */
+static LayerCache *cache_of(Sampler *s, const WeightNorm *l) {
+    if (s->next == SNAIL_LAYERS) die("pixelsnail: more than %d layers", SNAIL_LAYERS);
+    LayerCache *c = &s->layer[s->next++];
+    if (c->w) return c;
     Tape t = {.no_grad = true};
     Tensor *w = weight_of(l, &t);
-    m->w = param(scope(&s->weights, "w%d", s->next), "w", INIT_CONSTANT, 0, w->rank, w->shape);
-    memcpy(m->w->x, w->x, w->len * sizeof *w->x);
+    c->w = param(scope(&s->weights, "w%d", s->next), "w", INIT_CONSTANT, 0, w->rank, w->shape);
+    memcpy(c->w->x, w->x, w->len * sizeof *w->x);
     tape_free(&t);
-    return m;
+    return c;
 }
 
-/* What the kernel sees of `seen` around the position: (B,1,1,kh kw in). Positions are given by the
- * upper left corner. */
-static Tensor *window(const Sampler *s, const WeightNorm *l, const real *seen) {
-    int kh = l->v->shape[0], kw = l->v->shape[1], in = l->v->shape[2];
-    int H = s->net->c.height, W = s->net->c.width;
-    int top = s->position / W - l->pad.top, left = s->position % W - l->pad.left;
-    Tensor *y = t_input((Tape *)&s->tape, NULL, SHAPE(s->B, 1, 1, kh * kw * in));
-    k_fill(y->len, 0, y->x);
-    real *to = y->x;
-    for (int b = 0; b < s->B; b++)
-        for (int i = top; i < top + kh; i++)
-            for (int j = left; j < left + kw; j++, to += in)
-                if (i >= 0 && j >= 0 && i < H && j < W)
-                    memcpy(to, seen + ((size_t)(b * H + i) * (size_t)W + (size_t)j) * (size_t)in,
-                           (size_t)in * sizeof *to);
-    return y;
+/* what the kernel covers of a map, at (row,column): (B,1,1,kh kw in) */
+static Tensor *covered(const WeightNorm *l, const FeatureMap *m, Tape *t, int row, int column) {
+    int kh = l->v->shape[0], kw = l->v->shape[1];
+    Tensor *y = feature_map_window(m, t, row - l->pad.top, column - l->pad.left, kh, kw);
+    return t_reshape(y, SHAPE(m->n, 1, 1, kh * kw * m->channels));
 }
 
-static Tensor *remember(Sampler *s, Memory *m, const WeightNorm *l, const Tensor *x) {
-    size_t in = (size_t)l->v->shape[2], n = (size_t)(s->net->c.height * s->net->c.width);
-    if (!m->seen) {
-        m->seen = arena_get(&s->arena, (size_t)s->B * n * in * sizeof *m->seen);
-        k_fill((size_t)s->B * n * in, 0, m->seen);
+static Tensor *weight_norm_at(Sampler *s, const WeightNorm *l, Tensor *x, bool pointwise) {
+    int W = s->net->c.width, i = s->position / W, j = s->position % W;
+    LayerCache *c = cache_of(s, l);
+    if (pointwise) return t_linear(x, c->w, l->b);
+    if (!c->input.x)
+        c->input = feature_map_new(&s->arena, s->B, s->net->c.height, W, l->v->shape[2]);
+    feature_map_put(&c->input, x, i, j);
+    return t_linear(covered(l, &c->input, x->tape, i, j), c->w, l->b);
+}
+
+/* for `moved`, at a position */
+static Tensor *moved_at(Sampler *s, const WeightNorm *l, int axis) {
+    int W = s->net->c.width, at = axis ? s->position : s->position - 1;
+    int i = at / W - (axis == 1), j = at % W - (axis == 2);
+    LayerCache *c = cache_of(s, l);
+    if (at < 0 || i < 0 || j < 0) {
+        Tensor *none = t_input(&s->tape, NULL, SHAPE(s->B, 1, 1, s->net->c.channels));
+        k_fill(none->len, 0, none->x);
+        return none;
     }
-    k_copy_rows((size_t)s->B, in, x->x, in, m->seen + (size_t)s->position * in, n * in, false);
-    return window(s, l, m->seen);
+    return t_linear(covered(l, &s->codes, &s->tape, i, j), c->w, l->b);
 }
 
 /* x (B,H,W,in) -> (B,H,W,out); or both of one position, (B,1,1,.) */
 static Tensor *weight_norm(const WeightNorm *l, Tensor *x, const Pass *p) {
-    bool dense = l->v->rank == 2 || (l->v->shape[0] == 1 && l->v->shape[1] == 1);
-    if (p->at) {
-        Memory *m = memory_of(p->at, l);
-        return t_linear(dense ? x : remember(p->at, m, l, x), m->w, l->b);
-    }
+    bool pointwise = l->v->rank == 2 || (l->v->shape[0] == 1 && l->v->shape[1] == 1);
+    if (p->at) return weight_norm_at(p->at, l, x, pointwise);
     Tensor *w = weight_of(l, x->tape);
-    if (dense) return t_linear(x, w, l->b);
+    if (pointwise) return t_linear(x, w, l->b);
     return t_conv2d(x, t_reshape(w, l->v->rank, l->v->shape), l->b, l->pad);
 }
 
 /* ---- construction ---------------------------------------------------------------------------- */
 
-typedef enum { SAME, CAUSAL } Kernels;
-
-static Gated gated_new(Scope s, int in, int channels, int kernel, Kernels kind, int aux,
-                       int condition) {
-    Gated g = {0};
-    bool causal = kind == CAUSAL;
-    Scope one = sub(s, causal ? "conv1.conv.conv" : "conv1.conv");
-    Scope two = sub(s, causal ? "conv2.conv.conv" : "conv2.conv");
-    g.conv1 = causal ? causal_new(one, in, channels, kernel) :
-                       same_new(one, in, channels, kernel, true);
-    g.conv2 = causal ? causal_new(two, channels, 2 * in, kernel) :
-                       same_new(two, channels, 2 * in, kernel, true);
-    if (aux) g.aux = same_new(sub(s, "aux_conv.conv"), aux, channels, 1, true);
-    if (condition) g.condition = same_new(sub(s, "condition.conv"), condition, 2 * in, 1, false);
-    return g;
+static Gated gated_new(Scope s, int in, int channels, int kernel, Kernels kind) {
+    const char *end = kind == CAUSAL ? "conv.conv" : "conv";
+    return (Gated){.conv1 = conv_new(sub(s, "conv1.%s", end), in, channels, kernel, kind),
+                   .conv2 = conv_new(sub(s, "conv2.%s", end), channels, 2 * in, kernel, kind)};
 }
 
 static SnailBlock block_new(Scope s, const SnailConfig *c) {
     SnailBlock b = {0};
     int C = c->channels;
-    for (int i = 0; i < c->res_blocks; i++)
-        b.res[i] = gated_new(sub(s, "resblocks.%d", i), C, c->res_channels, c->kernel, CAUSAL, 0,
-                             c->condition_channels);
+    for (int i = 0; i < c->res_blocks; i++) {
+        Scope res = sub(s, "resblocks.%d", i);
+        b.res[i] = gated_new(res, C, c->res_channels, c->kernel, CAUSAL);
+        if (c->condition_channels)
+            b.res[i].condition = kernel_new(sub(res, "condition.conv"), c->condition_channels,
+                                            2 * C, 1, 1, false);
+    }
     if (!c->attention) {
-        b.join = same_new(sub(s, "out.conv"), C + 2, C, 1, true);
+        b.join = conv_new(sub(s, "out.conv"), C + 2, C, 1, SAME);
         return b;
     }
-    b.key_res = gated_new(sub(s, "key_resblock"), 2 * C + 2, C, 1, SAME, 0, 0);
-    b.query_res = gated_new(sub(s, "query_resblock"), C + 2, C, 1, SAME, 0, 0);
+    b.key_res = gated_new(sub(s, "key_resblock"), 2 * C + 2, C, 1, SAME);
+    b.query_res = gated_new(sub(s, "query_resblock"), C + 2, C, 1, SAME);
     b.query = dense_new(sub(s, "causal_attention.query"), C + 2, C / 2);
     b.key = dense_new(sub(s, "causal_attention.key"), 2 * C + 2, C / 2);
     b.value = dense_new(sub(s, "causal_attention.value"), 2 * C + 2, C / 2);
-    b.out_res = gated_new(sub(s, "out_resblock"), C, C, 1, SAME, C / 2, 0);
+    b.out_res = gated_new(sub(s, "out_resblock"), C, C, 1, SAME);
+    b.out_res.aux = conv_new(sub(s, "out_resblock.aux_conv.conv"), C / 2, C, 1, SAME);
     return b;
 }
 
@@ -193,7 +185,7 @@ static void first_layers_new(Snail *s, Scope top) {
     s->horizontal.pad = (ConvPad){.stride = 1, .top = k / 2 - 1, .left = k / 2, .right = k / 2};
     s->vertical = kernel_new(sub(top, "vertical.conv.conv"), K, C, (k + 1) / 2, k / 2, true);
     s->vertical.pad = (ConvPad){.stride = 1, .top = (k + 1) / 2 - 1, .left = k / 2 - 1};
-    if (s->c.previous) s->previous = same_new(sub(top, "previous.conv"), K, C, 1, false);
+    if (s->c.previous) s->previous = kernel_new(sub(top, "previous.conv"), K, C, 1, 1, false);
 }
 
 static void condition_new(Snail *s, Scope top) {
@@ -201,11 +193,11 @@ static void condition_new(Snail *s, Scope top) {
     int C = c->condition_channels;
     Scope net = sub(top, "cond_resnet");
     if (c->condition_blocks)
-        s->condition_first = same_new(sub(net, "blocks.0.conv"), c->condition_codes, C,
-                                      c->condition_kernel, true);
+        s->condition_first = conv_new(sub(net, "blocks.0.conv"), c->condition_codes, C,
+                                      c->condition_kernel, SAME);
     for (int i = 0; i < c->condition_blocks; i++)
         s->condition_res[i] = gated_new(sub(net, "blocks.%d", i + 1), C, C, c->condition_kernel,
-                                        SAME, 0, 0);
+                                        SAME);
     if (c->classes) s->class = embedding_new(sub(top, "class"), c->classes, C);
 }
 
@@ -247,8 +239,8 @@ Snail snail_new(Params *p, SnailConfig c) {
     for (int i = 0; i < c.blocks; i++) s.block[i] = block_new(sub(top, "blocks.%d", i), &c);
     condition_new(&s, top);
     for (int i = 0; i < c.out_blocks; i++)
-        s.out_res[i] = gated_new(sub(top, "out.%d", i), c.channels, c.res_channels, 1, SAME, 0, 0);
-    s.logits = same_new(sub(top, "out.%d.conv", c.out_blocks + 1), c.channels, c.codes, 1, true);
+        s.out_res[i] = gated_new(sub(top, "out.%d", i), c.channels, c.res_channels, 1, SAME);
+    s.logits = conv_new(sub(top, "out.%d.conv", c.out_blocks + 1), c.channels, c.codes, 1, SAME);
     if (c.masked_weights) forget_masks(&s);
     s.earlier = arena_get(&p->arena, (size_t)N * (size_t)N);
     for (int i = 0; i < N * N; i++) s.earlier[i] = i % N < i / N;
@@ -281,36 +273,30 @@ static Tensor *gated(const Gated *g, Tensor *x, Tensor *aux, double rate, const 
     return t_add(gate(h), x);
 }
 
-/* q, k, v (B,H,W,.) as sequences; position i attends to positions before i, the first to none */
-static Tensor *attend_all(const Snail *s, Tensor *q, Tensor *k, Tensor *v) {
-    int B = q->shape[0], H = q->shape[1], W = q->shape[2], N = H * W;
-    Attention a = {.heads = SNAIL_HEADS, .mask = s->earlier};
-    q = t_reshape(q, SHAPE(B, N, -1));
-    k = t_reshape(k, SHAPE(B, N, -1));
-    v = t_reshape(v, SHAPE(B, N, -1));
-    return t_reshape(t_attention(q, k, v, a), SHAPE(B, H, W, -1));
+/* the keys or values (B,position,C) of earlier positions; x is put behind them */
+static Tensor *with_earlier(Sampler *s, FeatureMap *m, Tensor *x) {
+    int C = x->shape[3], n = s->position;
+    if (!m->x) *m = feature_map_new(&s->arena, s->B, 1, s->net->c.height * s->net->c.width, C);
+    Tensor *earlier = NULL;
+    if (n) earlier = t_reshape(feature_map_window(m, x->tape, 0, 0, 1, n), SHAPE(s->B, n, C));
+    feature_map_put(m, x, 0, n);
+    return earlier;
 }
 
-/* the keys or values (B,position,C) of what was before; x is put behind them */
-static Tensor *with_earlier(Sampler *s, real **kept, const Tensor *x) {
-    size_t N = (size_t)(s->net->c.height * s->net->c.width), C = (size_t)x->shape[3];
-    size_t n = (size_t)s->position, B = (size_t)s->B;
-    if (!*kept) *kept = arena_get(&s->arena, B * N * C * sizeof **kept);
-    k_copy_rows(B, C, x->x, C, *kept + n * C, N * C, false);
-    if (!n) return NULL;
-    Tensor *y = t_input(x->tape, NULL, SHAPE(s->B, s->position, (int)C));
-    k_copy_rows(B, n * C, *kept, N * C, y->x, n * C, false);
-    return y;
-}
-
-static Tensor *attend_at(Sampler *s, int block, Tensor *q, Tensor *k, Tensor *v) {
-    Tensor *keys = with_earlier(s, &s->attended[block][0], k);
-    Tensor *values = with_earlier(s, &s->attended[block][1], v);
-    if (!keys) return t_scale(v, 0);
-    int B = s->B;
-    Tensor *y = t_attention(t_reshape(q, SHAPE(B, 1, -1)), keys, values,
-                            (Attention){.heads = SNAIL_HEADS});
-    return t_reshape(y, SHAPE(B, 1, 1, -1));
+/* q, k, v (B,H,W,C) as sequences: position i attends to positions before i, the first to none */
+static Tensor *attend(const Snail *s, int block, Tensor *q, Tensor *k, Tensor *v, Sampler *at) {
+    int B = q->shape[0], H = q->shape[1], W = q->shape[2], C = q->shape[3];
+    if (at) {
+        Tensor *none = t_scale(v, 0);
+        k = with_earlier(at, &at->attended[block][0], k);
+        v = with_earlier(at, &at->attended[block][1], v);
+        if (!k) return none;
+    }
+    Attention a = {.heads = SNAIL_HEADS, .mask = at ? NULL : s->earlier};
+    q = t_reshape(q, SHAPE(B, H * W, C));
+    k = t_reshape(k, SHAPE(B, -1, C));
+    v = t_reshape(v, SHAPE(B, -1, C));
+    return t_reshape(t_attention(q, k, v, a), SHAPE(B, H, W, C));
 }
 
 static Tensor *block(const Snail *s, int number, Tensor *x, const Pass *p) {
@@ -325,7 +311,7 @@ static Tensor *block(const Snail *s, int number, Tensor *x, const Pass *p) {
     Tensor *q = weight_norm(&b->query, query, p);
     Tensor *k = weight_norm(&b->key, key, p);
     Tensor *v = weight_norm(&b->value, key, p);
-    Tensor *y = p->at ? attend_at(p->at, number, q, k, v) : attend_all(s, q, k, v);
+    Tensor *y = attend(s, number, q, k, v, p->at);
     return gated(&b->out_res, h, y, rate, p);
 }
 
@@ -336,42 +322,43 @@ static Tensor *body(const Snail *s, Tensor *h, const Pass *p) {
     return weight_norm(&s->logits, t_elu(h), p);
 }
 
-/* moved on by one along `axis`; zeros come first, without the layer's bias */
-static Tensor *shifted(Tensor *x, int axis) {
-    return t_slice(t_pad(x, axis, 1, 0), axis, 0, x->shape[axis]);
+/* What the layer makes of the code one above (axis 1), one to the left (axis 2) or one before in
+ * reading order (axis 0); where there is none, zeros without the layer's bias */
+static Tensor *moved(const WeightNorm *l, Tensor *z, int axis, const Pass *p) {
+    if (p->at) return moved_at(p->at, l, axis);
+    Tensor *y = weight_norm(l, z, p), *x = y;
+    if (!axis) x = t_reshape(y, SHAPE(y->shape[0], y->shape[1] * y->shape[2], -1));
+    int along = axis ? axis : 1;
+    x = t_slice(t_pad(x, along, 1, 0), along, 0, x->shape[along]);
+    return t_reshape(x, y->rank, y->shape);
 }
 
 static Tensor *first_features(const Snail *s, Tensor *z, const Pass *p) {
-    Tensor *above = shifted(weight_norm(&s->horizontal, z, p), 1);
-    Tensor *left = shifted(weight_norm(&s->vertical, z, p), 2);
+    Tensor *above = moved(&s->horizontal, z, 1, p), *left = moved(&s->vertical, z, 2, p);
     Tensor *h = t_add(above, left);
-    if (!s->c.previous) return h;
-    int B = z->shape[0], N = s->c.height * s->c.width;
-    Tensor *before = t_reshape(weight_norm(&s->previous, z, p), SHAPE(B, N, -1));
-    return t_add(h, t_reshape(shifted(before, 1), h->rank, h->shape));
+    return s->c.previous ? t_add(h, moved(&s->previous, z, 0, p)) : h;
 }
 
-/* (B,H,W,2), or of one position alone (B,1,1,2) */
-static Tensor *background(const Snail *s, Tape *t, int B, int first, int n, int height, int width) {
-    int N = s->c.height * s->c.width;
-    Tensor *y = t_input(t, NULL, SHAPE(B, height, width, 2));
-    for (int b = 0; b < B; b++)
-        for (int i = 0; i < 2 * n; i++)
-            y->x[2 * b * n + i] = s->background->x[i % 2 * N + first + i / 2];
+static Tensor *background(const Snail *s, Tape *t, int B) {
+    int H = s->c.height, W = s->c.width, N = H * W;
+    Tensor *y = t_input(t, NULL, SHAPE(B, H, W, 2));
+    for (int i = 0; i < 2 * B * N; i++) y->x[i] = s->background->x[i % 2 * N + i / 2 % N];
     return y;
 }
 
-Tensor *snail_condition(const Snail *s, Tape *t, int B, Tensor *top, const int *classes) {
+Tensor *snail_condition(const Snail *s, Tape *t, int B, Condition on) {
+    const SnailConfig *c = &s->c;
     Pass p = {0};
-    Tensor *y = NULL;
-    if (s->c.condition_blocks) {
-        y = weight_norm(&s->condition_first, top, &p);
-        for (int i = 0; i < s->c.condition_blocks; i++)
-            y = gated(&s->condition_res[i], y, NULL, s->c.dropout, &p);
+    Tensor *y = NULL, *class;
+    if (c->condition_blocks) {
+        y = one_hot(t, B, c->height / 2, c->width / 2, c->condition_codes, on.top);
+        y = weight_norm(&s->condition_first, y, &p);
+        for (int i = 0; i < c->condition_blocks; i++)
+            y = gated(&s->condition_res[i], y, NULL, c->dropout, &p);
         y = t_upsample2(y);
     }
-    if (!s->c.classes) return y;
-    Tensor *class = embedding(&s->class, t, classes, B);
+    if (!c->classes) return y;
+    class = embedding(&s->class, t, on.classes, B);
     return y ? t_add_channel(y, class) : t_reshape(class, SHAPE(B, 1, 1, -1));
 }
 
@@ -380,79 +367,36 @@ Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout) {
     if (z->rank != 4 || z->shape[1] != H || z->shape[2] != W || z->shape[3] != s->c.codes)
         die("snail: %s; this prior is over (B,%d,%d,%d)", t_describe(z), H, W, s->c.codes);
     Pass p = {.dropout = dropout, .condition = condition};
-    p.background = background(s, z->tape, B, 0, H * W, H, W);
+    p.background = background(s, z->tape, B);
     return body(s, first_features(s, z, &p), &p);
 }
 
 /* ---- one position after the other ------------------------------------------------------------ */
 
 void sampler_new(Sampler *s, const Snail *net, int B, const Tensor *condition) {
-    size_t N = (size_t)(net->c.height * net->c.width);
     *s = (Sampler){.net = net, .B = B, .tape = {.no_grad = true}};
-    s->codes = arena_get(&s->arena, (size_t)B * N * sizeof *s->codes);
-    if (!condition) return;
-    real *copy = arena_get(&s->arena, condition->len * sizeof *copy);
-    memcpy(copy, condition->x, condition->len * sizeof *copy);
-    s->condition = copy;
-    s->condition_is_map = condition->shape[1] > 1 || condition->shape[2] > 1;
+    s->codes = feature_map_new(&s->arena, B, net->c.height, net->c.width, net->c.codes);
+    s->background = feature_map_of(&s->arena, background(net, &s->tape, B));
+    if (condition) s->condition = feature_map_of(&s->arena, condition);
 }
 
-/* what the kernel sees of the codes so far around (row,column), one-hot: (B,1,1,kh kw K) */
-static Tensor *codes_window(Sampler *s, const WeightNorm *l, int row, int column) {
-    int kh = l->v->shape[0], kw = l->v->shape[1], K = l->v->shape[2];
-    int W = s->net->c.width, N = s->net->c.height * W;
-    int top = row - l->pad.top, left = column - l->pad.left;
-    Tensor *y = t_input(&s->tape, NULL, SHAPE(s->B, 1, 1, kh * kw * K));
-    k_fill(y->len, 0, y->x);
-    for (int b = 0; b < s->B; b++)
-        for (int u = 0; u < kh * kw; u++) {
-            int i = top + u / kw, j = left + u % kw, place = i * W + j;
-            if (i < 0 || j < 0 || j >= W || place >= s->position) continue;
-            y->x[(size_t)(b * kh * kw + u) * (size_t)K + (size_t)s->codes[b * N + place]] = 1;
-        }
-    return y;
-}
-
-/* The same sum as first_features: each layer's output of the place that is moved on to here. */
-static Tensor *first_features_at(Sampler *s) {
-    const Snail *net = s->net;
-    int W = net->c.width, i = s->position / W, j = s->position % W, before = s->position - 1;
-    const struct { const WeightNorm *layer; int row, column; } from[3] = {
-        {&net->horizontal, i - 1, j}, {&net->vertical, i, j - 1},
-        {&net->previous, before / W, before < 0 ? -1 : before % W}};
-    Tensor *h = t_input(&s->tape, NULL, SHAPE(s->B, 1, 1, net->c.channels));
-    k_fill(h->len, 0, h->x);
-    for (int k = 0; k < 2 + net->c.previous; k++) {
-        Memory *m = memory_of(s, from[k].layer);
-        if (from[k].row < 0 || from[k].column < 0) continue;
-        Tensor *z = codes_window(s, from[k].layer, from[k].row, from[k].column);
-        h = t_add(h, t_linear(z, m->w, from[k].layer->b));
-    }
-    return h;
-}
-
-static Tensor *condition_at(Sampler *s) {
-    size_t C = (size_t)s->net->c.condition_channels;
-    size_t N = (size_t)(s->net->c.height * s->net->c.width);
-    if (!s->condition) return NULL;
-    Tensor *y = t_input(&s->tape, NULL, SHAPE(s->B, 1, 1, (int)C));
-    size_t stride = s->condition_is_map ? N * C : C;
-    size_t at = s->condition_is_map ? (size_t)s->position * C : 0;
-    k_copy_rows((size_t)s->B, C, s->condition + at, stride, y->x, C, false);
-    return y;
+/* what a map holds of the position, (B,1,1,C); a map of one position holds it for all */
+static Tensor *here(Sampler *s, const FeatureMap *m) {
+    int at = m->height * m->width > 1 ? s->position : 0;
+    return m->x ? feature_map_window(m, &s->tape, at / m->width, at % m->width, 1, 1) : NULL;
 }
 
 const real *sampler_logits(Sampler *s) {
     tape_reset(&s->tape);
     s->next = 0;
-    Pass p = {.at = s, .condition = condition_at(s)};
-    p.background = background(s->net, &s->tape, s->B, s->position, 1, 1, 1);
-    return body(s->net, first_features_at(s), &p)->x;
+    Pass p = {.at = s, .condition = here(s, &s->condition), .background = here(s, &s->background)};
+    return body(s->net, first_features(s->net, NULL, &p), &p)->x;
 }
 
 void sampler_put(Sampler *s, const int *codes) {
-    int N = s->net->c.height * s->net->c.width;
-    for (int b = 0; b < s->B; b++) s->codes[b * N + s->position] = codes[b];
+    int W = s->net->c.width;
+    Tensor *z = one_hot(&s->tape, s->B, 1, 1, s->net->c.codes, codes);
+    feature_map_put(&s->codes, z, s->position / W, s->position % W);
     s->position++;
 }
 
@@ -460,13 +404,9 @@ void sampler_free(Sampler *s) {
     tape_free(&s->tape), params_free(&s->weights), arena_free(&s->arena);
 }
 
-/* ---- many pictures --------------------------------------------------------------------------- */
+/* ---- many pictures of codes ------------------------------------------------------------------ */
 
 enum { AT_ONCE = 64 };
-
-static int piece(int n, int i) {
-    return n - i < AT_ONCE ? n - i : AT_ONCE;
-}
 
 /* the code at which the sum of exp(logit / temperature) passes u of its total */
 static int draw(int K, const real *logits, double temperature, double u) {
@@ -484,50 +424,45 @@ static int draw(int K, const real *logits, double temperature, double u) {
     return best;
 }
 
-/* the condition of B pictures, on a tape of no gradients */
-static Tensor *condition_of(const Snail *s, Tape *t, int B, const int *top, const int *classes) {
-    int h = s->c.height / 2, w = s->c.width / 2;
-    Tensor *z = NULL;
-    if (s->c.condition_blocks) z = one_hot(t, B, h, w, s->c.condition_codes, top);
-    return snail_condition(s, t, B, z, classes);
+/* from picture i on */
+static Condition from(const Snail *s, Condition on, int i) {
+    int N = s->c.height * s->c.width / 4;
+    return (Condition){on.top ? on.top + i * N : NULL, on.classes ? on.classes + i : NULL};
 }
 
-void snail_sample(const Snail *s, int n, const int *top, const int *classes, double temperature,
-                  Rng *rng, int *codes) {
+void snail_sample(const Snail *s, int n, Condition on, double temperature, Rng *rng, int *codes) {
     int N = s->c.height * s->c.width, K = s->c.codes;
     for (int i = 0; i < n; i += AT_ONCE) {
-        int B = piece(n, i), z[AT_ONCE];
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE, z[AT_ONCE];
         real u[AT_ONCE];
         Tape t = {.no_grad = true};
         Sampler at;
-        sampler_new(&at, s, B, condition_of(s, &t, B, top ? top + i * N / 4 : NULL,
-                                            classes ? classes + i : NULL));
+        sampler_new(&at, s, B, snail_condition(s, &t, B, from(s, on, i)));
         for (int k = 0; k < N; k++) {
             const real *logits = sampler_logits(&at);
             rng_uniform(rng, (size_t)B, u);
-            for (int b = 0; b < B; b++) z[b] = draw(K, logits + b * K, temperature, (double)u[b]);
+            for (int b = 0; b < B; b++) {
+                z[b] = draw(K, logits + b * K, temperature, (double)u[b]);
+                codes[(size_t)(i + b) * (size_t)N + (size_t)k] = z[b];
+            }
             sampler_put(&at, z);
         }
-        memcpy(codes + (size_t)i * (size_t)N, at.codes, (size_t)(B * N) * sizeof *codes);
         sampler_free(&at), tape_free(&t);
     }
 }
 
-void snail_nats(const Snail *s, int n, const int *codes, const int *top, const int *classes,
-                double *nats) {
+void snail_nats(const Snail *s, int n, const int *codes, Condition on, double *nats) {
     int H = s->c.height, W = s->c.width, N = H * W, K = s->c.codes;
     Tape t = {.no_grad = true};
     for (int k = 0; k < N; k++) nats[k] = 0;
     for (int i = 0; i < n; i += AT_ONCE) {
-        int B = piece(n, i);
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
         const int *z = codes + (size_t)i * (size_t)N;
         tape_reset(&t);
-        Tensor *condition = condition_of(s, &t, B, top ? top + i * N / 4 : NULL,
-                                         classes ? classes + i : NULL);
+        Tensor *condition = snail_condition(s, &t, B, from(s, on, i));
         Tensor *log_p = t_log_softmax(snail(s, one_hot(&t, B, H, W, K, z), condition, NULL));
-        for (int b = 0; b < B; b++)
-            for (int k = 0; k < N; k++)
-                nats[k] -= (double)log_p->x[(size_t)(b * N + k) * (size_t)K + (size_t)z[b * N + k]];
+        for (int k = 0; k < B * N; k++)
+            nats[k % N] -= (double)log_p->x[(size_t)k * (size_t)K + (size_t)z[k]];
     }
     tape_free(&t);
     for (int k = 0; k < N; k++) nats[k] /= n;

@@ -15,6 +15,7 @@
 #ifndef PIXELSNAIL_H
 #define PIXELSNAIL_H
 
+#include "nn/feature_map.h"
 #include "nn/layers.h"
 
 typedef struct {
@@ -75,9 +76,14 @@ Snail snail_new(Params *p, SnailConfig c);
 /* codes (B,H,W) in 0..K-1 -> (B,H,W,K) of zeros and ones */
 Tensor *one_hot(Tape *t, int B, int height, int width, int codes, const int *z);
 
-/* What a picture is conditioned on: (B,H,W,C), or (B,1,1,C) for a class alone, or NULL for nothing.
- * top: one-hot codes (B,H/2,W/2,K'); classes (B). Each is NULL unless the network is told it. */
-Tensor *snail_condition(const Snail *s, Tape *t, int B, Tensor *top, const int *classes);
+/* What B pictures are conditioned on, as the network needs it: codes (B,H/2,W/2), classes (B); or
+ * NULL */
+typedef struct {
+    const int *top, *classes;
+} Condition;
+
+/* (B,H,W,C), or (B,1,1,C) for classes alone, or NULL for nothing */
+Tensor *snail_condition(const Snail *s, Tape *t, int B, Condition on);
 
 /* z one-hot (B,H,W,K) -> logits (B,H,W,K); those of position i depend on codes before i alone.
  * dropout: random numbers while training; NULL otherwise. */
@@ -85,27 +91,26 @@ Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout);
 
 /* ---- one position after the other ------------------------------------------------------------ */
 
-/* What a layer has to keep of a position for later ones */
+/* What a layer keeps for later positions */
 typedef struct {
     Tensor *w;                        /* g v / |v|, computed once, (kh kw in,out) */
-    real *seen;                       /* (B,H,W,in), 0 where nobody has been; NULL: 1x1 */
-} Memory;
+    FeatureMap input;                 /* of the positions so far; none where kernels are 1x1 */
+} LayerCache;
 
-enum { SNAIL_MEMORIES = 256 };
+enum { SNAIL_LAYERS = 256 };
 
 typedef struct {
     const Snail *net;
     int B, position;                  /* the next one to be computed */
-    int *codes;                       /* (B,H,W), those before `position` are there */
-    const real *condition;            /* (B,H,W,C), (B,C) or NULL */
-    bool condition_is_map;
     /* private */
+    FeatureMap codes;                 /* one-hot, those before `position` */
+    FeatureMap condition, background; /* (B,H,W,C) or (B,1,1,C); (B,H,W,2) */
     Params weights;
     Arena arena;
     Tape tape;
-    Memory memory[SNAIL_MEMORIES];
-    int next;                         /* memory of the layer that comes next in this pass */
-    real *attended[SNAIL_BLOCKS][2];  /* keys and values (HW,B,C/2) */
+    LayerCache layer[SNAIL_LAYERS];
+    int next;                         /* the layer that comes next in this pass */
+    FeatureMap attended[SNAIL_BLOCKS][2];     /* keys and values, B rows of HW positions */
 } Sampler;
 
 /* B pictures at once. condition: from snail_condition, copied */
@@ -115,13 +120,13 @@ const real *sampler_logits(Sampler *s);
 void sampler_put(Sampler *s, const int *codes);     /* (B): the codes at that position are these */
 void sampler_free(Sampler *s);
 
-/* n pictures, drawn position by position from softmax(logits / temperature); top (n,H/2,W/2) and
- * classes (n) as the network needs them. Temperature 0: always the likeliest code. */
-void snail_sample(const Snail *s, int n, const int *top, const int *classes, double temperature,
-                  Rng *rng, int *codes);
+/* ---- n pictures of codes --------------------------------------------------------------------- */
 
-/* -ln p(z_i | z_<i, condition), averaged over n pictures, for each position: nats (H W) */
-void snail_nats(const Snail *s, int n, const int *codes, const int *top, const int *classes,
-                double *nats);
+/* Drawn position by position from softmax(logits / temperature): codes (n,H,W). Temperature 0:
+ * always the likeliest code. */
+void snail_sample(const Snail *s, int n, Condition on, double temperature, Rng *rng, int *codes);
+
+/* -ln p(z_i | z_<i, condition), averaged over the n pictures, for each position: nats (H W) */
+void snail_nats(const Snail *s, int n, const int *codes, Condition on, double *nats);
 
 #endif

@@ -1,8 +1,7 @@
 /* test_vqvae2.c — the published size, gradients, what each level and position depends on, steps
  * against full passes, the prior as a distribution, a few pictures by heart, the program. */
-#include "data/fashion.h"
+#include "data/image_set.h"
 #include "nn/optim.h"
-#include "pictures.h"
 #include "pixelsnail.h"
 #include "programs.h"
 #include "vqvae2.h"
@@ -31,7 +30,7 @@ Test(vqvae2, the_published_network_has_the_published_number_of_parameters) {
 
 enum { BATCH = 2, SIDE = 16, LEN = SIDE * SIDE * 2 };
 
-static Tensor *pictures_on(Tape *t) {
+static Tensor *images_on(Tape *t) {
     Tensor *x = t_variable(t, NULL, SHAPE(BATCH, SIDE, SIDE, 2));
     test_values("pictures", -1, 1, x->len, x->x);
     return x;
@@ -47,7 +46,7 @@ static Vqvae2 moved(Params *p, Vqvae2Config c) {
     }
     Tape t = {.no_grad = true};
     Rng rng = rng_new(1, "start");
-    vqvae2_start(&v, pictures_on(&t), &rng);
+    vqvae2_start(&v, images_on(&t), &rng);
     for (int i = 0; i < 2; i++) {
         Codebook *book = i ? &v.bottom : &v.top;
         if (book->table) k_affine(book->table->len, book->table->x, (real)0.9, (real)0.05,
@@ -77,9 +76,9 @@ static Tensor *part_loss(Tape *t, void *context) {
     const Checked *c = context;
     if (c->part == 2) {
         Tensor *x = decode(c->v, t_use(t, c->top), t_use(t, c->bottom));
-        return t_mse(x, pictures_on(t));
+        return t_mse(x, images_on(t));
     }
-    Encoding e = encode(c->v, pictures_on(t));
+    Encoding e = encode(c->v, images_on(t));
     return c->part == 0 ? e.top.commitment_loss : e.bottom.commitment_loss;
 }
 
@@ -128,7 +127,7 @@ Test(vqvae2, gradients_pass_straight_through_both_codebooks) {
     Params p = {.seed = 2};
     Vqvae2 v = moved(&p, small);
     Tape t = {0};
-    Encoding e = encode(&v, pictures_on(&t));
+    Encoding e = encode(&v, images_on(&t));
     cr_assert(e.top.n == BATCH * 4 && e.bottom.n == BATCH * 16);
     params_zero_grad(&p);
     backward(weighted(e.bottom.codes, "cotangent"));
@@ -145,13 +144,13 @@ Test(vqvae2, the_bottom_is_quantised_with_the_top_in_view) {
     Params p = {.seed = 2};
     Vqvae2 v = moved(&p, small);
     Tape t = {.no_grad = true};
-    Encoding one = encode(&v, pictures_on(&t));
+    Encoding one = encode(&v, images_on(&t));
     k_axpy(v.bottom.table->len, 2, v.bottom.table->x, v.bottom.table->x, false);
-    Encoding two = encode(&v, pictures_on(&t));
+    Encoding two = encode(&v, images_on(&t));
     cr_expect_arr_eq(one.top.z->x, two.top.z->x, one.top.z->len * sizeof(real));
     cr_expect_arr_eq(one.bottom.z->x, two.bottom.z->x, one.bottom.z->len * sizeof(real));
     k_axpy(v.top.table->len, 2, v.top.table->x, v.top.table->x, false);
-    Encoding three = encode(&v, pictures_on(&t));
+    Encoding three = encode(&v, images_on(&t));
     cr_expect_arr_eq(one.top.z->x, three.top.z->x, one.top.z->len * sizeof(real));
     cr_expect(memcmp(one.bottom.z->x, three.bottom.z->x, one.bottom.z->len * sizeof(real)),
               "the bottom does not see the top's codes");
@@ -167,7 +166,7 @@ Test(vqvae2, numbers_of_codes_give_the_decoders_pictures) {
     static real x[BATCH * LEN], y[BATCH * LEN], only[BATCH * LEN];
     int top[BATCH * 4], bottom[BATCH * 16];
     test_values("pictures", -1, 1, BATCH * LEN, x);
-    Encoding e = encode(&v, pictures_on(&t));
+    Encoding e = encode(&v, images_on(&t));
     encode_all(&v, BATCH, SIDE, SIDE, x, top, bottom);
     cr_expect_arr_eq(top, e.top.index, sizeof top);
     cr_expect_arr_eq(bottom, e.bottom.index, sizeof bottom);
@@ -193,7 +192,7 @@ Test(vqvae2, the_loss_is_the_scaled_error_and_a_quarter_of_both_commitments) {
     Params p = {.seed = 2};
     Vqvae2 v = moved(&p, small);
     Tape t = {.no_grad = true};
-    Tensor *x = pictures_on(&t);
+    Tensor *x = images_on(&t);
     Encoding e = encode(&v, x);
     Tensor *y = decode(&v, e.top.codes, e.bottom.codes);
     double error = k_sum_squared_difference(x->len, x->x, y->x) / (double)x->len, commitment = 0;
@@ -242,11 +241,9 @@ static Snail moved_snail(Params *p, SnailConfig c) {
 }
 
 static Tensor *condition_on(const Snail *s, Tape *t, int B) {
-    int z[256], h = s->c.height / 2, w = s->c.width / 2;
-    Tensor *top = NULL;
-    some_codes("top", B * h * w, 4, z);
-    if (s->c.condition_blocks) top = one_hot(t, B, h, w, s->c.condition_codes, z);
-    return snail_condition(s, t, B, top, s->c.classes ? some_classes : NULL);
+    int top[256];
+    some_codes("top", B * s->c.height * s->c.width / 4, 4, top);
+    return snail_condition(s, t, B, (Condition){top, some_classes});
 }
 
 #ifdef REAL_DOUBLE
@@ -374,12 +371,12 @@ Test(vqvae2, the_bottom_prior_depends_on_the_top_and_the_class) {
     some_codes("codes", N, 5, z), some_codes("top", 6, 4, top);
     double all[N], other_top[N], other_class[N];
     int class = 2;
-    snail_nats(&s, 1, z, top, &class, all);
+    snail_nats(&s, 1, z, (Condition){top, &class}, all);
     class = 1;
-    snail_nats(&s, 1, z, top, &class, other_class);
+    snail_nats(&s, 1, z, (Condition){top, &class}, other_class);
     class = 2;
     for (int i = 0; i < 6; i++) top[i] = (top[i] + 1) % 4;
-    snail_nats(&s, 1, z, top, &class, other_top);
+    snail_nats(&s, 1, z, (Condition){top, &class}, other_top);
     for (int i = 0; i < N; i++) {
         cr_expect(fabs(all[i] - other_top[i]) > 1e-5, "position %d does not see the top", i);
         cr_expect(fabs(all[i] - other_class[i]) > 1e-5, "position %d does not see the class", i);
@@ -439,7 +436,7 @@ Test(vqvae2, the_prior_is_a_distribution_over_pictures_of_codes) {
     for (int i = 0; i < PICTURES; i++) {
         int z[4] = {i % 3, i / 3 % 3, i / 9 % 3, i / 27};
         double nats[4];
-        snail_nats(&s, 1, z, NULL, &class, nats);
+        snail_nats(&s, 1, z, (Condition){NULL, &class}, nats);
         sum += exp(-nats[0] - nats[1] - nats[2] - nats[3]);
     }
     cr_assert_float_eq(sum, 1, 1e-5);
@@ -449,13 +446,13 @@ Test(vqvae2, the_prior_is_a_distribution_over_pictures_of_codes) {
     static int z[4 * DRAWS], classes[DRAWS], times[2][PICTURES];
     Rng rng = rng_new(1, "draws");
     for (int i = 0; i < DRAWS; i++) classes[i] = 1;
-    snail_sample(&s, DRAWS, NULL, classes, 1, &rng, z);
+    snail_sample(&s, DRAWS, (Condition){NULL, classes}, 1, &rng, z);
     for (int i = 0; i < DRAWS; i++)
         times[0][z[4 * i] + 3 * z[4 * i + 1] + 9 * z[4 * i + 2] + 27 * z[4 * i + 3]]++;
     for (int i = 0; i < PICTURES; i++) {
         int picture[4] = {i % 3, i / 3 % 3, i / 9 % 3, i / 27};
         double nats[4];
-        snail_nats(&s, 1, picture, NULL, &class, nats);
+        snail_nats(&s, 1, picture, (Condition){NULL, &class}, nats);
         double expected = DRAWS * exp(-nats[0] - nats[1] - nats[2] - nats[3]);
         cr_expect(fabs(times[0][i] - expected) < 5 * sqrt(expected) + 5, "picture %d: %d times, %g",
                   i, times[0][i], expected);
@@ -475,14 +472,14 @@ Test(vqvae2, temperature_sharpens_the_draw) {
     Sampler first;
     Tape t = {.no_grad = true};
     for (int i = 0; i < DRAWS; i++) classes[i] = 1;
-    sampler_new(&first, &s, 1, snail_condition(&s, &t, 1, NULL, classes));
+    sampler_new(&first, &s, 1, snail_condition(&s, &t, 1, (Condition){NULL, classes}));
     const real *logits = sampler_logits(&first);
     static const double temperatures[] = {0, 0.5, 1, 3};
     for (int i = 0; i < 4; i++) {
         double T = temperatures[i], e[3], sum = 0;
         int times[3] = {0}, likeliest = 0;
         Rng rng = rng_new(1, "draws");
-        snail_sample(&s, DRAWS, NULL, classes, T, &rng, z);
+        snail_sample(&s, DRAWS, (Condition){NULL, classes}, T, &rng, z);
         for (int k = 0; k < DRAWS; k++) times[z[4 * k]]++;
         for (int k = 1; k < 3; k++) likeliest = logits[k] > logits[likeliest] ? k : likeliest;
         for (int k = 0; k < 3; k++)
@@ -495,44 +492,16 @@ Test(vqvae2, temperature_sharpens_the_draw) {
     params_free(&p);
 }
 
-/* ---- pictures -------------------------------------------------------------------------------- */
-
-/* Does a garment survive its border, and does an error count 28x28 pixels? */
-Test(vqvae2, garments_stand_in_a_black_frame) {
-    static Pictures d;
-    pictures_load(&d, true, NULL);
-    real x[2 * 32 * 32], grey[2 * 28 * 28], plain[2 * 28 * 28];
-    int labels[2], expected[2], index[2] = {7, 3};
-    pictures_get(&d, d.test, 2, index, x, labels);
-    images_get(d.test, 2, index, 0, 1, plain, expected);
-    cr_expect_arr_eq(labels, expected, sizeof labels);
-    garments_of(&d, 2, x, grey);
-    for (int i = 0; i < 2 * 28 * 28; i++) cr_assert_float_eq(grey[i], plain[i], 1e-6);
-    for (int i = 0; i < 32 * 32; i++) {
-        int row = i / 32 - 2, column = i % 32 - 2;
-        bool inside = row >= 0 && row < 28 && column >= 0 && column < 28;
-        real value = inside ? 2 * plain[row * 28 + column] - 1 : -1;
-        cr_assert_float_eq(x[i], value, 1e-6, "row %d, column %d", row, column);
-    }
-    static real y[2 * 32 * 32];
-    k_affine(2 * 32 * 32, x, 1, (real)0.5, y);
-    cr_expect_float_eq(pictures_error(&d, 2, x, y), 2 * 0.25, 1e-5);
-    k_fill(64, 9, y);
-    cr_expect_float_eq(pictures_error(&d, 2, x, y), 2 * 0.25, 1e-5, "the border counts");
-    pictures_free(&d);
-}
-
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
 /* Eight garments by heart: the autoencoder rebuilds them, and both priors know their codes. */
 Test(vqvae2, eight_garments_are_learned_by_heart) {
-    static Pictures d;
-    pictures_load(&d, true, NULL);
+    ImageSet d = image_set_fashion(NULL);
     enum { G = 8, STEPS = 150 };
     static real x[G * 32 * 32], y[G * 32 * 32];
     int labels[G], top[G * 16], bottom[G * 64];
-    pictures_get(&d, d.train, G, NULL, x, labels);
+    images_get(&d.train, G, NULL, -1, 1, x, labels);
     Params p = {.seed = 1};
     Vqvae2 v = vqvae2_new(&p, (Vqvae2Config){.levels = 2, .channels = 1, .width = 32,
                                              .res_blocks = 1, .res_channels = 16, .codes = 64,
@@ -552,7 +521,7 @@ Test(vqvae2, eight_garments_are_learned_by_heart) {
     }
     encode_all(&v, G, 32, 32, x, top, bottom);
     decode_all(&v, G, 32, 32, top, bottom, y);
-    double error = pictures_error(&d, G, x, y) / G / pictures_variance(&d);
+    double error = image_set_error(&d, G, x, y) / G / image_set_variance(&d);
     cr_expect(error < 0.1, "error / variance %g", error);
 
     Params q = {.seed = 1};
@@ -565,18 +534,18 @@ Test(vqvae2, eight_garments_are_learned_by_heart) {
     double nats[64], sum = 0;
     for (int step = 0; step < 130; step++) {
         tape_reset(&t);
-        Tensor *condition = snail_condition(&s, &t, G, one_hot(&t, G, 4, 4, 64, top), labels);
+        Tensor *condition = snail_condition(&s, &t, G, (Condition){top, labels});
         params_zero_grad(&q);
         backward(t_cross_entropy(snail(&s, one_hot(&t, G, 8, 8, 64, bottom), condition, NULL),
                                  bottom));
         adam_step(&other, &q, 3e-3, 1);
     }
-    snail_nats(&s, G, bottom, top, labels, nats);
+    snail_nats(&s, G, bottom, (Condition){top, labels}, nats);
     for (int i = 0; i < 64; i++) sum += nats[i] / 64;
     cr_expect(sum < 0.1, "%g nats a code", sum);
     tape_free(&t);
     adam_free(&adam), adam_free(&other), params_free(&p), params_free(&q);
-    pictures_free(&d);
+    image_set_free(&d);
 }
 #endif
 
@@ -615,6 +584,55 @@ Test(vqvae2_program, a_resumed_run_equals_one_that_was_never_stopped) {
     cr_expect(same_file("straight/top-weights.safetensors", "half/top-weights.safetensors"));
     cr_expect(same_file("straight/autoencoder-weights.safetensors",
                         "half/autoencoder-weights.safetensors"));
+}
+
+/* A later stage is of this autoencoder, or it is trained again. A folder that was used: is the same
+ * made as in an empty one, with other codes, after more steps of the autoencoder, and when a new run
+ * stopped after its first stage? And is nothing of the earlier runs lost? */
+Test(vqvae2_program, leftovers_of_another_autoencoder_are_set_aside) {
+    few_garments(200, 40);
+    RUN("vqvae2", TWO_EACH "--data %s --out %s/a");
+    RUN("vqvae2", TWO_EACH "--codes 32 --data %s --out %s/a");
+    RUN("vqvae2", TWO_EACH "--codes 32 --data %s --out %s/fresh");
+    cr_expect(same_file("fresh/weights.safetensors", "a/weights.safetensors"), "other codes");
+    static const char *const kept[] = {"weights.safetensors", "top-weights.safetensors",
+                                       "bottom-checkpoint.safetensors", "top-log.csv"};
+    for (int i = 0; i < 4; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "a/%s.old", kept[i]);
+        cr_expect(file_there(name), "%s is lost", name);
+    }
+
+    RUN("vqvae2", "train -q --resume --steps 3 --out %s/a");
+    RUN("vqvae2", TWO_EACH "--steps 3 --codes 32 --data %s --out %s/longer");
+    cr_expect(same_file("longer/weights.safetensors", "a/weights.safetensors"), "more steps");
+
+    RUN("vqvae2", TWO_EACH "--stage autoencoder --codes 16 --data %s --out %s/a");
+    cr_expect(!file_there("a/bottom-weights.safetensors") && !file_there("a/weights.safetensors"));
+    RUN("vqvae2", "train -q --resume --out %s/a");
+    RUN("vqvae2", TWO_EACH "--codes 16 --data %s --out %s/stopped");
+    cr_expect(same_file("stopped/weights.safetensors", "a/weights.safetensors"), "stopped");
+}
+
+/* The same where the autoencoder is a file that --autoencoder names */
+Test(vqvae2_program, a_prior_of_another_autoencoder_is_not_gone_on_from) {
+    char message[2000];
+    few_garments(200, 40);
+    RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");
+    RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --seed 2 --data %s --out %s/b");
+    RUN("vqvae2", "train -q --stage top --top-steps 2 --prior-channels 16 "
+                  "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/c");
+    cr_expect_eq(run_program("vqvae2", "train -q --stage bottom --bottom-steps 1 --prior-channels "
+                             "16 --autoencoder %s/b/autoencoder-weights.safetensors --out %s/c",
+                             message), 0, "%s", message);
+    cr_expect(strstr(message, "top-weights.safetensors: was trained on other weights"), "%s",
+              message);
+    cr_expect(!file_there("c/weights.safetensors"), "two autoencoders' priors in one file");
+    cr_expect_eq(run_program("vqvae2", "train -q --stage top --resume --top-steps 3 --autoencoder "
+                             "%s/b/autoencoder-weights.safetensors --out %s/c", message), 0, "%s",
+                 message);
+    cr_expect(strstr(message, "this stage starts anew"), "%s", message);
+    cr_expect(file_there("c/weights.safetensors") && file_there("c/top-weights.safetensors.old"));
 }
 
 Test(vqvae2_program, trained_weights_give_pictures_and_scores) {

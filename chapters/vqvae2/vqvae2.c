@@ -15,26 +15,26 @@ static void residuals_new(Residual *r, Scope s, int first, int blocks, int width
     }
 }
 
-static Encoder encoder_new(Scope s, const Vqvae2Config *c, int in, int halvings) {
-    Encoder e = {.convs = halvings + 1, .blocks = c->res_blocks};
-    for (int i = 0; i < halvings; i++) {
-        bool last = i == halvings - 1 && halvings > 1;
+static Encoder encoder_new(Scope s, const Vqvae2Config *c, int in, int down) {
+    Encoder e = {.convs = down + 1, .blocks = c->res_blocks};
+    for (int i = 0; i < down; i++) {
+        bool last = i == down - 1 && down > 1;
         int out = last ? c->width : c->width / 2;
         e.conv[i] = conv2d_new(sub(s, "blocks.%d", 2 * i), in, out, 4, 2, 1, true);
         in = out;
     }
-    e.conv[halvings] = conv2d_new(sub(s, "blocks.%d", 2 * halvings), in, c->width, 3, 1, 1, true);
-    residuals_new(e.res, s, 2 * halvings + 1, c->res_blocks, c->width, c->res_channels);
+    e.conv[down] = conv2d_new(sub(s, "blocks.%d", 2 * down), in, c->width, 3, 1, 1, true);
+    residuals_new(e.res, s, 2 * down + 1, c->res_blocks, c->width, c->res_channels);
     return e;
 }
 
-static Decoder decoder_new(Scope s, const Vqvae2Config *c, int in, int out, int doublings) {
-    Decoder d = {.blocks = c->res_blocks, .ups = doublings};
+static Decoder decoder_new(Scope s, const Vqvae2Config *c, int in, int out, int up) {
+    Decoder d = {.blocks = c->res_blocks, .ups = up};
     int width = c->width;
     d.conv = conv2d_new(sub(s, "blocks.0"), in, width, 3, 1, 1, true);
     residuals_new(d.res, s, 1, c->res_blocks, width, c->res_channels);
-    for (int i = 0; i < doublings; i++) {
-        int to = i == doublings - 1 ? out : width / 2;
+    for (int i = 0; i < up; i++) {
+        int to = i == up - 1 ? out : width / 2;
         d.up[i] = conv_transpose2d_new(sub(s, "blocks.%d", c->res_blocks + 2 + 2 * i), width, to, 4,
                                        2, 1, true);
         width = to;
@@ -139,13 +139,9 @@ int codebooks_update(Vqvae2 *v, const Encoding *e, double threshold, Rng *rng) {
     return revived + codebook_revive(&v->bottom, &e->bottom, threshold, rng);
 }
 
-/* ---- many pictures, no gradients ------------------------------------------------------------- */
+/* ---- many images, no gradients --------------------------------------------------------------- */
 
 enum { AT_ONCE = 32 };
-
-static int piece(int n, int i) {
-    return n - i < AT_ONCE ? n - i : AT_ONCE;
-}
 
 void encode_all(const Vqvae2 *v, int n, int height, int width, const real *x, int *top,
                 int *bottom) {
@@ -153,9 +149,9 @@ void encode_all(const Vqvae2 *v, int n, int height, int width, const real *x, in
     int pixels = height * width * v->c.channels, N = height * width / 16;
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
-        Tensor *part = t_input(&t, x + (size_t)i * (size_t)pixels,
-                               SHAPE(piece(n, i), height, width, v->c.channels));
-        Encoding e = encode(v, part);
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        Encoding e = encode(v, t_input(&t, x + (size_t)i * (size_t)pixels,
+                                       SHAPE(B, height, width, v->c.channels)));
         size_t at = (size_t)i * (size_t)N;
         if (e.top.codes) memcpy(top + at / 4, e.top.index, (size_t)e.top.n * sizeof *top);
         memcpy(bottom + at, e.bottom.index, (size_t)e.bottom.n * sizeof *bottom);
@@ -184,7 +180,7 @@ void decode_all(const Vqvae2 *v, int n, int height, int width, const int *top, c
     int pixels = height * width * v->c.channels, h = height / 4, w = width / 4, N = h * w;
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
-        int B = piece(n, i);
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
         Tensor *high = NULL;
         if (v->c.levels == 2)
             high = vectors(&v->top, &t, B, h / 2, w / 2, top ? top + i * N / 4 : NULL);

@@ -7,8 +7,8 @@
  *     bottom codes: nearest of [dec_t(top codes), enc_b(x)]
  *     x' = dec([upsample_t(top codes), bottom codes])
  *
- * The bottom level is told what the top has said, so that it need not say it again. With one level
- * there is no top: a plain VQ-VAE of the same parts, to compare with.
+ * The bottom is quantised with the decoded top in view, so it need not hold the same again. With
+ * one level there is no top: a plain VQ-VAE of the same parts, to compare with.
  *
  * Interface:
  *   - vqvae2_new, vqvae2_start       the network; codebooks put where the data are
@@ -36,7 +36,7 @@ typedef struct {
 } Residual;
 
 typedef struct {
-    Conv2d conv[3];                   /* the last is 3x3, those before halve the picture */
+    Conv2d conv[3];                   /* the last is 3x3, those before downsample by 2 */
     int convs;
     Residual res[VQVAE2_RES];
     int blocks;

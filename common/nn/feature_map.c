@@ -12,6 +12,13 @@ FeatureMap feature_map_new(Arena *arena, int n, int height, int width, int chann
     return m;
 }
 
+FeatureMap feature_map_of(Arena *arena, const Tensor *x) {
+    const int *shape = x->shape;
+    FeatureMap m = feature_map_new(arena, shape[0], shape[1], shape[2], shape[3]);
+    memcpy(m.x, x->x, x->len * sizeof *m.x);
+    return m;
+}
+
 void feature_map_put(FeatureMap *m, const Tensor *x, int row, int column) {
     size_t C = (size_t)m->channels, len = x->len / (size_t)m->n;
     if (x->shape[x->rank - 1] != m->channels || row < 0 || row >= m->height || column < 0 ||

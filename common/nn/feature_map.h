@@ -13,6 +13,8 @@ typedef struct {
     real *x;                     /* (n,height,width,channels), in the arena */
 } FeatureMap;
 
+/* a copy of x (n,height,width,channels) */
+FeatureMap feature_map_of(Arena *arena, const Tensor *x);
 /* n maps of zeros */
 FeatureMap feature_map_new(Arena *arena, int n, int height, int width, int channels);
 /* x (n,1,w,channels) becomes positions (row,column) ... (row,column+w-1) */

@@ -88,6 +88,8 @@ static char *set_int(const Option *o, const char *value) {
     long long x = strtoll(value, &end, 10);
     if (end == value || *end) return text_format("'%s' is not a whole number", value);
     if (errno || x != (int)x || !in_range(o, (double)x)) return out_of_range(o, value);
+    if (o->multiple && x % o->multiple)
+        return text_format("%s is no multiple of %d", value, o->multiple);
     *o->i = (int)x;
     return NULL;
 }

@@ -58,6 +58,7 @@ typedef struct {
     bool *b;                  /* a flag: no value, sets true */
     CliList *list;            /* texts; always KEEP_NOT */
     double min, max;          /* inclusive range of a number; both 0: any */
+    int multiple;             /* of which a whole number must be one; 0: any */
     const char *choices;      /* "adam|sgd" */
     const char *meta;         /* "N" in "--steps N"; not needed with choices */
     const char *help;
@@ -143,8 +144,8 @@ const char *cli_text(const Option *o, char text[static CLI_TEXT]);
 /* Does a checkpoint remember the option? */
 bool cli_kept(const Cli *c, const Option *o);
 
-/* The same command line with the options before `name` alone, and no presets: for weights that are to
- * remember nothing of later stages, of which there may be several. Lasts as long as the program. */
+/* The same command line with the options before `name` alone, and no presets: for weights that are
+ * to remember nothing of later stages, of which there may be several. Lasts till exit. */
 Cli cli_before(const Cli *c, const char *name);
 
 /* `value` stands for the option in the checkpoint at `path`. With resume every option that is kept

@@ -78,11 +78,10 @@ static void run_pixelsnail(Golden *g) {
     golden_sizes(g, "input", size);
     int B = size[0];
     const int *z = golden_input_integers(g, "input", B, H, W, c.codes);
-    Tensor *top = NULL;
+    Condition on = {NULL, NULL};
     if (c.condition_blocks)
-        top = one_hot(&g->tape, B, H / 2, W / 2, c.codes,
-                      golden_input_integers(g, "condition", B, H / 2, W / 2, c.codes));
-    Tensor *condition = snail_condition(&net, &g->tape, B, top, NULL);
+        on.top = golden_input_integers(g, "condition", B, H / 2, W / 2, c.codes);
+    Tensor *condition = snail_condition(&net, &g->tape, B, on);
     golden_output(g, "main", snail(&net, one_hot(&g->tape, B, H, W, c.codes, z), condition, NULL));
 }
 
