@@ -1,7 +1,7 @@
-/* image_set.h — data of either kind under one face, for chapters that do not mind what images show.
+/* image_set.h — grey or colour images under one interface, for chapters that train on either.
  *
- *   - image_set_fashion   Fashion-MNIST: grey, 28x28 pixels in the middle of 32x32, so that they can
- *                         be halved three times; its ten classes
+ *   - image_set_fashion   Fashion-MNIST: grey, 28x28 pixels in the middle of 32x32, which can be
+ *                         downsampled by 2 three times; its ten classes
  *   - image_set_colour    emoji, whose classes are Unicode's groups; or a user's folder, with its
  *                         own classes (folder.h). With captions
  *

@@ -24,8 +24,8 @@
  * checkpoint.safetensors (all that training needs), weights.safetensors (what is passed on), and
  * the chapter's pictures. A picture is drawn before the checkpoint of its step is saved, so that
  * whatever kills the program, a resumed run draws it again. Files of an earlier run are renamed,
- * never overwritten: log.csv.old, then log.csv.old2 ... A stage that is trained anew, or further, does
- * the same with the files of later stages, which were trained on what it was.
+ * never overwritten: log.csv.old, then log.csv.old2 ... A stage that is trained anew, or further,
+ * does the same with the files of later stages, which were trained on what it was.
  *
  * Ctrl-C, SIGTERM or SIGHUP: the step is finished and saved, and run_finish prints the command that
  * goes on. A second one ends the program at once. */
@@ -60,9 +60,9 @@ typedef struct Run {
  * network after this. */
 Run *run_start(Cli *cli, RunSettings settings);
 
-/* A stage that builds on the weights in `path`: right after run_start. If the checkpoint was trained
- * on others, the run says so and starts anew. Its checkpoint and weights remember what they were
- * trained on. */
+/* A stage that builds on the weights in `path`: right after run_start. If the checkpoint was
+ * trained on others, the run says so and starts anew. Its checkpoint and weights remember what they
+ * were trained on. */
 void run_trained_on(Run *r, const char *path);
 /* Were the weights in `file` trained on those in `path`? Files that do not say are taken to be. */
 bool weights_trained_on(const char *file, const char *path);
