@@ -5,7 +5,7 @@
  *   - RUN                   the same, and must succeed
  *   - expect_refusal        one clear line, the right status, nothing half written
  *   - same_file, file_there
- *   - few_garments          a folder with a small data set, for --data
+ *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
  * In arguments, %s stands for the test's folder (twice at most). */
 #ifndef PROGRAMS_H
@@ -112,6 +112,14 @@ static inline void few_garments(int train, int test) {
                   labels ? 1 : 28 * 28);
     }
     fashion_free(&data);
+}
+
+/* as many black images: there is nothing to learn from them */
+static inline void few_black(int train, int test) {
+    static const uint8_t black[28 * 28 * 500], labels[500];
+    for (int k = 0; k < 4; k++)
+        write_idx(fashion_files[k], k % 2 ? labels : black, k < 2 ? train : test,
+                  k % 2 ? 1 : 28 * 28);
 }
 
 #endif

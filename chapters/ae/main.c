@@ -125,6 +125,7 @@ static void load(Trained *t) {
     t->net = new_network(&t->params);
     weights_load_one(&cli, &t->params);
     t->data = load_data();
+    images_variance(&t->data.train);      /* images all alike have no principal components */
     Arena training = {0};
     int n = t->data.train.count;
     t->pca = pca_fit(n, PIXELS, images_new(&training, &t->data.train, n, 0, 1, NULL), o.code);

@@ -304,6 +304,16 @@ Test(ae_program, trained_weights_give_pictures_and_scores) {
 }
 
 /* Whatever is asked or given: one line, the right status, nothing half written? */
+/* No comparison with PCA where there is nothing to compare: one line, and no number that is none */
+Test(ae_program, black_images_are_refused_by_eval) {
+    char message[2000];
+    few_garments(200, 40);
+    RUN("ae", "train -q --steps 1 --data %s --out %s");
+    few_black(200, 40);
+    cr_expect_eq(run_program("ae", "eval --data %s --out %s", message), 1, "%s", message);
+    cr_expect(strstr(message, "all pixels are the same"), "%s", message);
+}
+
 Test(ae_program, bad_input_gets_one_line_and_a_status) {
     static const struct {
         const char *arguments;
