@@ -502,6 +502,40 @@ Test(vqvae_program, a_resumed_run_equals_one_that_was_never_stopped) {
     cr_expect(same_file("a/weights.safetensors", "b/weights.safetensors"));
 }
 
+/* A folder that was used: is the same made as in an empty one, with other codes, after more steps
+ * of the autoencoder, and when a new run stopped after its first stage? */
+Test(vqvae_program, a_prior_of_another_autoencoder_is_set_aside) {
+    few_garments(200, 40);
+    RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --data %s --out %s/a");
+    RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --codes 8 --data %s --out %s/a");
+    RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --codes 8 --data %s --out %s/fresh");
+    cr_expect(same_file("fresh/weights.safetensors", "a/weights.safetensors"), "other codes");
+    cr_expect(file_there("a/prior-log.csv.old") && file_there("a/weights.safetensors.old"));
+
+    RUN("vqvae", "train -q --resume --steps 5 " ONE "--out %s/a");
+    RUN("vqvae", "train -q " SMALL "--steps 5 --prior-steps 3 --codes 8 --data %s --out %s/longer");
+    cr_expect(same_file("longer/weights.safetensors", "a/weights.safetensors"), "more steps");
+
+    RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --codes 4 --stage autoencoder "
+                 "--data %s --out %s/a");
+    cr_expect(!file_there("a/prior-checkpoint.safetensors"));
+    cr_expect(!file_there("a/weights.safetensors"));
+    RUN("vqvae", "train -q --resume " ONE "--out %s/a");
+    RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --codes 4 --data %s "
+                 "--out %s/stopped");
+    cr_expect(same_file("stopped/weights.safetensors", "a/weights.safetensors"), "stopped");
+}
+
+/* The autoencoder's weights say nothing of priors: another one may be trained for them. */
+Test(vqvae_program, a_prior_of_another_size_fits_the_same_autoencoder) {
+    few_garments(200, 40);
+    RUN("vqvae", "train -q " SMALL "--steps 3 --prior-steps 3 --data %s --out %s/a");
+    RUN("vqvae", "train -q --stage prior --layers 2 --width 4 --prior-steps 3 --batch 16 --data %s "
+                 "--out %s/a");
+    RUN("vqvae", "sample -q " ONE "--data %s --out %s/a");
+    cr_expect(file_there("a/samples.png"));
+}
+
 /* The committed weights' way: a codebook by averages and one by gradient, read back for pictures
  * and scores */
 Test(vqvae_program, trained_weights_give_pictures_and_scores) {
@@ -529,6 +563,14 @@ Test(vqvae_program, trained_weights_give_pictures_and_scores) {
                  "--out %s/gradient");
     RUN("vqvae", "eval -q " ONE "--stage autoencoder --data %s --out %s/gradient");
     cr_expect(file_there("gradient/metrics.json"));
+}
+
+/* Are images from which nothing can be learned named, before a step is made? */
+Test(vqvae_program, black_images_are_refused) {
+    char message[2000];
+    few_black(200, 40);
+    cr_expect_eq(run_program("vqvae", "train -q --data %s --out %s/x", message), 1, "%s", message);
+    cr_expect(strstr(message, "all pixels are the same"), "%s", message);
 }
 
 Test(vqvae_program, bad_input_gets_one_line_and_a_status) {

@@ -110,33 +110,29 @@ static ImageSet load_data(void) {
     return d;
 }
 
-static Vqvae2 new_autoencoder(Params *p) {
-    return vqvae2_new(p, (Vqvae2Config){.levels = o.levels, .channels = is_fashion() ? 1 : 3,
-                                        .width = o.width, .res_blocks = 2, .res_channels = 32,
-                                        .codes = o.codes, .dim = o.dim});
-}
-
 /* The bottom is conditioned on the top's codes, by a network of its own; without a top it attends
  * in the top's place. Both are conditioned on the class. */
-static Snail new_prior(Params *p, int stage) {
+static SnailConfig prior_config(int stage) {
     bool both = !strcmp(o.attention, "both"), top = stage == TOP;
     int size = (is_fashion() ? 32 : 64) / (top ? 8 : 4);
     bool first = top || o.levels == 1;            /* there is nothing above it */
-    return snail_new(p, (SnailConfig){.height = size, .width = size, .codes = o.codes,
-                                      .channels = o.prior_channels, .kernel = 3,
-                                      .blocks = 2, .res_blocks = top ? 2 : 3,
-                                      .res_channels = o.prior_channels * 3 / 4,
-                                      .attention = first ? strcmp(o.attention, "none") : both,
-                                      .dropout = 0.1, .condition_channels = 32,
-                                      .condition_blocks = first ? 0 : 2,
-                                      .condition_kernel = 3, .condition_codes = o.codes,
-                                      .classes = o.classes, .previous = true});
+    return (SnailConfig){.height = size, .width = size, .codes = o.codes,
+                         .channels = o.prior_channels, .kernel = 3,
+                         .blocks = 2, .res_blocks = top ? 2 : 3,
+                         .res_channels = o.prior_channels * 3 / 4,
+                         .attention = first ? strcmp(o.attention, "none") : both, .dropout = 0.1,
+                         .condition_channels = 32, .condition_blocks = first ? 0 : 2,
+                         .condition_kernel = 3, .condition_codes = o.codes,
+                         .classes = o.classes, .previous = true};
 }
 
 static void build(Model *m, int stage) {
     Params *p = &m->params[stage];
-    if (stage == AUTOENCODER) m->autoencoder = new_autoencoder(p);
-    else m->prior[stage] = new_prior(p, stage);
+    p->seed = o.common.seed;
+    if (stage != AUTOENCODER) m->prior[stage] = snail_new(p, prior_config(stage));
+    else m->autoencoder = vqvae2_new(p, (Vqvae2Config){
+        .levels = o.levels, .channels = is_fashion() ? 1 : 3, .width = o.width, .res_blocks = 2,
+        .res_channels = 32, .codes = o.codes, .dim = o.dim});
 }
 
 static char *weights_of(int stage) {
@@ -214,8 +210,11 @@ static int train_autoencoder(void) {
         .log_every = 10, .stage = "autoencoder", .later = "top bottom"});
     ImageSet data = load_data();
     run_image_set(run, &data);
-    Params *params = run_params(run, "");
-    Vqvae2 net = new_autoencoder(params);
+    Model m = {0};
+    Vqvae2 *net = &m.autoencoder;
+    Params *params = &m.params[AUTOENCODER];
+    build(&m, AUTOENCODER);
+    run_state(run, "", params);
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     Rng *codebooks = run_rng(run, "codebooks");
     Loader *loader = run_loader(run, &data.train);
@@ -227,22 +226,22 @@ static int train_autoencoder(void) {
 
     while (run_next(run)) {
         Tensor *x = loader_images(loader, &run->tape, -1, 1);
-        if (run->step == 0) vqvae2_start(&net, x, codebooks);
-        Encoding e = encode(&net, x);
-        run_value(run, "revived", codebooks_update(&net, &e, 0.1, codebooks));
-        Tensor *loss = vqvae2_loss(&e, x, decode(&net, e.top.codes, e.bottom.codes), variance);
+        if (run->step == 0) vqvae2_start(net, x, codebooks);
+        Encoding e = encode(net, x);
+        run_value(run, "revived", codebooks_update(net, &e, 0.1, codebooks));
+        Tensor *loss = vqvae2_loss(&e, x, decode(net, e.top.codes, e.bottom.codes), variance);
         double commitment = (double)e.bottom.commitment_loss->x[0];
         if (o.levels == 2) commitment += (double)e.top.commitment_loss->x[0];
         run_log(run, "loss", loss), run_value(run, "commitment", commitment);
         run_value(run, "error", (double)loss->x[0] - 0.25 * commitment);
         minimise(adam, loss, o.common.lr * lr_warmup(run->step, 100));
-        if (run_every(run, 250)) validate(run, &data, &net);
+        if (run_every(run, 250)) validate(run, &data, net);
         if (run_saves(run))
-            picture_of_reconstructions(run_path(run, "reconstructions.png"), &data, &net,
+            picture_of_reconstructions(run_path(run, "reconstructions.png"), &data, net,
                                        &data.validation);
     }
     int status = run_finish(run);
-    image_set_free(&data);
+    model_free(&m), image_set_free(&data);
     return status;
 }
 
@@ -299,7 +298,7 @@ static int train_prior(int stage) {
     char *autoencoder_file = o.autoencoder ? text_format("%s", o.autoencoder)
                                            : weights_of(AUTOENCODER);
     run_trained_on(run, autoencoder_file);
-    Model m = {.params = {[TOP] = {.seed = o.common.seed}, [BOTTOM] = {.seed = o.common.seed}}};
+    Model m = {0};
     load_autoencoder(&m, autoencoder_file);
     ImageSet data = load_data();
     run_image_set(run, &data);
@@ -355,91 +354,91 @@ static int train(void) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-static Judge *load_evaluator(const ImageSet *d, Arena *arena) {
-    Judge *evaluator = arena_get(arena, sizeof *evaluator);
-    *evaluator = report_judge(&d->fashion);
-    return evaluator;
-}
+/* what sample and eval need: the networks that --weights (or the run in --out) holds, and data */
+typedef struct {
+    Model m;
+    ImageSet d;
+    Judge *evaluator;                     /* NULL: for images that it does not know */
+    Arena arena;
+} Trained;
 
-static void check_keep(void) {
+static void load(Trained *t) {
+    *t = (Trained){0};
+    char *path = o.common.weights ? text_format("%s", o.common.weights) : weights_of(AUTOENCODER);
+    bool priors = strcmp(o.stage, "autoencoder");
+    if (priors) load_all(&t->m);
+    else load_autoencoder(&t->m, path);
     if (o.keep < 1 && !is_fashion())
         usage_error("--keep: the classifier knows Fashion-MNIST alone; not --config %s",
                     o.common.config);
+    t->d = load_data();
+    bool scores = priors && is_fashion() && (o.keep < 1 || !strcmp(cli.command, "eval"));
+    if (scores) t->evaluator = arena_get(&t->arena, sizeof *t->evaluator);
+    if (scores) *t->evaluator = report_judge(&t->d.fashion);
+    free(path);
 }
 
-static void pictures_of_codes(Arena *arena, const ImageSet *d, const Model *m) {
-    enum { ROWS = 6 };
-    ImageSet colour = {.size = d->size, .channels = 3};
-    Rng uniform = rng_new(o.common.seed, "uniform"), bottoms = rng_new(o.common.seed, "bottoms");
-    save_rows(output_path(&cli, "codes.png"), &colour, codes_as_colours(arena, d, m, COLUMNS),
-              o.levels + 1, COLUMNS);
-    save_rows(output_path(&cli, "uniform.png"), d,
-              uniform_codes(arena, d, m, 2 * COLUMNS, &uniform), 2, COLUMNS);
-    if (o.levels == 2)
-        save_rows(output_path(&cli, "bottoms.png"), d,
-                  bottoms_of_a_top(arena, d, m, ROWS, COLUMNS, o.temperature, &bottoms), ROWS,
-                  COLUMNS);
+static void unload(Trained *t) {
+    if (t->evaluator) judge_free(t->evaluator);
+    arena_free(&t->arena), model_free(&t->m), image_set_free(&t->d);
+}
+
+/* n images of labels 0, 1, ... classes-1, 0, ... */
+static real *draw(Trained *t, int n, int *labels, int classes) {
+    Rng rng = rng_new(o.common.seed, "samples");
+    for (int i = 0; i < n; i++) labels[i] = i % classes;
+    Draw wanted = {n, labels, o.temperature, o.keep, t->evaluator};
+    return draw_images(&t->arena, &t->d, &t->m, wanted, &rng);
 }
 
 static int sample(void) {
-    enum { ROWS = 8 };
-    Model m = {0};
-    Arena arena = {0};
-    load_all(&m);
-    check_keep();
-    ImageSet d = load_data();
-    int columns = d.classes < COLUMNS ? d.classes : COLUMNS, labels[ROWS * COLUMNS];
-    for (int i = 0; i < ROWS * columns; i++) labels[i] = i % columns;
-    Judge *evaluator = o.keep < 1 ? load_evaluator(&d, &arena) : NULL;
-    Draw wanted = {ROWS * columns, labels, o.temperature, o.keep, evaluator};
-    Rng rng = rng_new(o.common.seed, "samples");
-    save_rows(output_path(&cli, "samples.png"), &d, draw_images(&arena, &d, &m, wanted, &rng), ROWS,
+    enum { ROWS = 8, BOTTOMS = 6 };
+    Trained t;
+    load(&t);
+    ImageSet *d = &t.d, colour = {.size = d->size, .channels = 3};
+    int columns = d->classes < COLUMNS ? d->classes : COLUMNS, labels[ROWS * COLUMNS];
+    Rng uniform = rng_new(o.common.seed, "uniform"), bottoms = rng_new(o.common.seed, "bottoms");
+    save_rows(output_path(&cli, "samples.png"), d, draw(&t, ROWS * columns, labels, columns), ROWS,
               columns);
-    picture_of_reconstructions(output_path(&cli, "reconstructions.png"), &d, &m.autoencoder,
-                               &d.test);
-    pictures_of_codes(&arena, &d, &m);
-    if (evaluator) judge_free(evaluator);
-    arena_free(&arena), model_free(&m), image_set_free(&d);
+    picture_of_reconstructions(output_path(&cli, "reconstructions.png"), d, &t.m.autoencoder,
+                               &d->test);
+    save_rows(output_path(&cli, "codes.png"), &colour,
+              codes_as_colours(&t.arena, d, &t.m, COLUMNS), o.levels + 1, COLUMNS);
+    save_rows(output_path(&cli, "uniform.png"), d,
+              uniform_codes(&t.arena, d, &t.m, 2 * COLUMNS, &uniform), 2, COLUMNS);
+    if (o.levels == 2)
+        save_rows(output_path(&cli, "bottoms.png"), d,
+                  bottoms_of_a_top(&t.arena, d, &t.m, BOTTOMS, COLUMNS, o.temperature, &bottoms),
+                  BOTTOMS, COLUMNS);
+    unload(&t);
     return 0;
 }
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-static void score_samples(Arena *arena, const ImageSet *d, const Model *m, const Judge *evaluator,
-                          cJSON *metrics) {
-    int n = score_count(&d->fashion, o.samples);
-    int *labels = arena_get(arena, (size_t)n * sizeof *labels);
-    real *grey = arena_get(arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
-    Rng rng = rng_new(o.common.seed, "samples");
-    for (int i = 0; i < n; i++) labels[i] = i % d->classes;
-    Draw wanted = {n, labels, o.temperature, o.keep, evaluator};
-    image_set_crop(d, n, draw_images(arena, d, m, wanted, &rng), grey);
+static void score_samples(Trained *t, cJSON *metrics) {
+    int n = score_count(&t->d.fashion, o.samples);
+    int *labels = arena_get(&t->arena, (size_t)n * sizeof *labels);
+    real *grey = arena_get(&t->arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
+    image_set_crop(&t->d, n, draw(t, n, labels, t->d.classes), grey);
     json_number(metrics, "temperature", o.temperature);
     json_number(metrics, "keep", o.keep);
-    report_samples(&cli, evaluator, (Samples){n, grey, labels, 16}, metrics);
+    report_samples(&cli, t->evaluator, (Samples){n, grey, labels, 16}, metrics);
 }
 
 static int eval(void) {
-    Model m = {0};
-    Arena arena = {0};
-    bool priors = strcmp(o.stage, "autoencoder");
-    char *path = o.common.weights ? text_format("%s", o.common.weights) : weights_of(AUTOENCODER);
-    if (priors) load_all(&m);
-    else load_autoencoder(&m, path);
-    check_keep();
-    ImageSet d = load_data();
-    Judge *evaluator = priors && is_fashion() ? load_evaluator(&d, &arena) : NULL;
+    Trained t;
+    load(&t);
     cJSON *metrics = metrics_new(&cli);
     for (int s = 0; s < STAGES; s++)
-        if (m.params[s].count)
-            json_number(metrics, arena_text(&arena, "parameters_%s", stage_names[s]),
-                        (double)params_count(&m.params[s]));
-    report_autoencoder(&cli, &d, &m.autoencoder, metrics);
-    if (priors) report_priors(&cli, &d, &m, metrics);
-    if (evaluator) score_samples(&arena, &d, &m, evaluator, metrics), judge_free(evaluator);
+        if (t.m.params[s].count)
+            json_number(metrics, arena_text(&t.arena, "parameters_%s", stage_names[s]),
+                        (double)params_count(&t.m.params[s]));
+    report_autoencoder(&cli, &t.d, &t.m.autoencoder, metrics);
+    if (strcmp(o.stage, "autoencoder")) report_priors(&cli, &t.d, &t.m, metrics);
+    if (t.evaluator) score_samples(&t, metrics);
     metrics_save(&cli, metrics);
-    free(path);
-    arena_free(&arena), model_free(&m), image_set_free(&d);
+    unload(&t);
     return 0;
 }
 

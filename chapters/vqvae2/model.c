@@ -74,7 +74,7 @@ double nats_per_code(const Model *m, int level, const Codes *c) {
 
 /* ---- images from the priors ------------------------------------------------------------------ */
 
-/* of `count` images x, drawn for the classes `drawn`, the evaluator's best for each that is wanted */
+/* of `count` images x, drawn for the classes `drawn`, the evaluator's best for each one wanted */
 static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, int *drawn,
                        const real *x) {
     size_t len = (size_t)image_len(d), n = (size_t)count;

@@ -1,5 +1,5 @@
-/* pixelsnail.c — the prior: one network, run over all positions at once to be trained, and position
- * by position to draw codes. Both ways use the same functions: a layer asks `pass->at`. */
+/* pixelsnail.c — the prior: one network, run over all positions at once to be trained, and
+ * position by position to draw codes. Both ways use the same functions: a layer asks `pass->at`. */
 #include "pixelsnail.h"
 
 #include "base/error.h"

@@ -36,8 +36,8 @@ static Tensor *images_on(Tape *t) {
     return x;
 }
 
-/* weights away from values so small that everything is one code; codes near vectors, but not at them:
- * the start puts one at each, and nothing would be left to commit to */
+/* weights away from values so small that everything is one code; codes near vectors, but not at
+ * them: the start puts one at each, and nothing would be left to commit to */
 static Vqvae2 moved(Params *p, Vqvae2Config c) {
     Vqvae2 v = vqvae2_new(p, c);
     for (int i = 0; i < p->count; i++) {
@@ -554,7 +554,8 @@ Test(vqvae2, eight_garments_are_learned_by_heart) {
 #ifndef REAL_DOUBLE
 PROGRAM_SUITE(vqvae2_program);
 
-#define TRAIN "train -q --batch 8 --prior-batch 4 --width 16 --codes 64 --prior-channels 16 "
+#define ONE "--threads 1 "      /* networks so small are no faster on two */
+#define TRAIN "train -q --batch 8 --prior-batch 4 --width 16 --codes 64 --prior-channels 16 " ONE
 #define TWO_EACH TRAIN "--steps 2 --top-steps 2 --bottom-steps 2 "
 #define ONE_EACH TRAIN "--steps 1 --top-steps 1 --bottom-steps 1 "
 
@@ -575,20 +576,20 @@ Test(vqvae2_program, a_resumed_run_equals_one_that_was_never_stopped) {
     few_garments(200, 40);
     RUN("vqvae2", TRAIN "--steps 4 --top-steps 4 --bottom-steps 4 --data %s --out %s/straight");
     RUN("vqvae2", TRAIN "--steps 4 --top-steps 4 --bottom-steps 2 --data %s --out %s/resumed");
-    RUN("vqvae2", "train -q --stage bottom --bottom-steps 4 --resume --out %s/resumed");
+    RUN("vqvae2", "train -q " ONE "--stage bottom --bottom-steps 4 --resume --out %s/resumed");
     cr_expect(same_file("straight/weights.safetensors", "resumed/weights.safetensors"));
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/half");
-    RUN("vqvae2", "train -q --stage autoencoder --steps 4 --resume --out %s/half");
+    RUN("vqvae2", "train -q " ONE "--stage autoencoder --steps 4 --resume --out %s/half");
     RUN("vqvae2", TRAIN "--stage top --top-steps 2 --data %s --out %s/half");
-    RUN("vqvae2", "train -q --top-steps 4 --bottom-steps 4 --resume --out %s/half");
+    RUN("vqvae2", "train -q " ONE "--top-steps 4 --bottom-steps 4 --resume --out %s/half");
     cr_expect(same_file("straight/top-weights.safetensors", "half/top-weights.safetensors"));
     cr_expect(same_file("straight/autoencoder-weights.safetensors",
                         "half/autoencoder-weights.safetensors"));
 }
 
 /* A later stage is of this autoencoder, or it is trained again. A folder that was used: is the same
- * made as in an empty one, with other codes, after more steps of the autoencoder, and when a new run
- * stopped after its first stage? And is nothing of the earlier runs lost? */
+ * made as in an empty one, with other codes, after more steps of the autoencoder, and when a new
+ * run stopped after its first stage? And is nothing of the earlier runs lost? */
 Test(vqvae2_program, leftovers_of_another_autoencoder_are_set_aside) {
     few_garments(200, 40);
     RUN("vqvae2", TWO_EACH "--data %s --out %s/a");
@@ -603,13 +604,13 @@ Test(vqvae2_program, leftovers_of_another_autoencoder_are_set_aside) {
         cr_expect(file_there(name), "%s is lost", name);
     }
 
-    RUN("vqvae2", "train -q --resume --steps 3 --out %s/a");
+    RUN("vqvae2", "train -q " ONE "--resume --steps 3 --out %s/a");
     RUN("vqvae2", TWO_EACH "--steps 3 --codes 32 --data %s --out %s/longer");
     cr_expect(same_file("longer/weights.safetensors", "a/weights.safetensors"), "more steps");
 
     RUN("vqvae2", TWO_EACH "--stage autoencoder --codes 16 --data %s --out %s/a");
     cr_expect(!file_there("a/bottom-weights.safetensors") && !file_there("a/weights.safetensors"));
-    RUN("vqvae2", "train -q --resume --out %s/a");
+    RUN("vqvae2", "train -q " ONE "--resume --out %s/a");
     RUN("vqvae2", TWO_EACH "--codes 16 --data %s --out %s/stopped");
     cr_expect(same_file("stopped/weights.safetensors", "a/weights.safetensors"), "stopped");
 }
@@ -620,17 +621,18 @@ Test(vqvae2_program, a_prior_of_another_autoencoder_is_not_gone_on_from) {
     few_garments(200, 40);
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --seed 2 --data %s --out %s/b");
-    RUN("vqvae2", "train -q --stage top --top-steps 2 --prior-channels 16 "
+    RUN("vqvae2", "train -q " ONE "--stage top --top-steps 2 --prior-channels 16 "
                   "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/c");
-    cr_expect_eq(run_program("vqvae2", "train -q --stage bottom --bottom-steps 1 --prior-channels "
-                             "16 --autoencoder %s/b/autoencoder-weights.safetensors --out %s/c",
-                             message), 0, "%s", message);
+    int status = run_program("vqvae2", "train -q " ONE "--stage bottom --bottom-steps 1 "
+                             "--prior-channels 16 --autoencoder "
+                             "%s/b/autoencoder-weights.safetensors --out %s/c", message);
+    cr_expect_eq(status, 0, "%s", message);
     cr_expect(strstr(message, "top-weights.safetensors: was trained on other weights"), "%s",
               message);
     cr_expect(!file_there("c/weights.safetensors"), "two autoencoders' priors in one file");
-    cr_expect_eq(run_program("vqvae2", "train -q --stage top --resume --top-steps 3 --autoencoder "
-                             "%s/b/autoencoder-weights.safetensors --out %s/c", message), 0, "%s",
-                 message);
+    status = run_program("vqvae2", "train -q " ONE "--stage top --resume --top-steps 3 "
+                         "--autoencoder %s/b/autoencoder-weights.safetensors --out %s/c", message);
+    cr_expect_eq(status, 0, "%s", message);
     cr_expect(strstr(message, "this stage starts anew"), "%s", message);
     cr_expect(file_there("c/weights.safetensors") && file_there("c/top-weights.safetensors.old"));
 }
@@ -638,9 +640,9 @@ Test(vqvae2_program, a_prior_of_another_autoencoder_is_not_gone_on_from) {
 Test(vqvae2_program, trained_weights_give_pictures_and_scores) {
     few_garments(400, 120);
     RUN("vqvae2", TRAIN "--steps 2 --top-steps 1 --bottom-steps 1 --data %s --out %s/a");
-    RUN("vqvae2", "sample -q --keep 0.5 --data %s --out %s/a");
-    RUN("vqvae2", "eval -q --samples 20 --keep 0.5 --data %s --out %s/a");
-    RUN("vqvae2", "sample -q --weights %s/a/weights.safetensors --out %s/b");
+    RUN("vqvae2", "sample -q " ONE "--keep 0.5 --data %s --out %s/a");
+    RUN("vqvae2", "eval -q " ONE "--samples 20 --keep 0.5 --data %s --out %s/a");
+    RUN("vqvae2", "sample -q " ONE "--weights %s/a/weights.safetensors --out %s/b");
     static const char *const files[] = {"a/autoencoder-reconstructions.png",
                                         "a/top-samples.png",
                                         "a/bottom-samples.png",
@@ -661,24 +663,35 @@ Test(vqvae2_program, trained_weights_give_pictures_and_scores) {
 Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
     few_garments(400, 120);
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");
-    RUN("vqvae2", "train -q --stage top --top-steps 1 --attention none --prior-channels 16 "
+    RUN("vqvae2", "train -q " ONE "--stage top --top-steps 1 --attention none --prior-channels 16 "
                   "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/b");
-    RUN("vqvae2", "train -q --stage bottom --bottom-steps 1 --attention none --prior-channels 16 "
-                  "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/b");
+    RUN("vqvae2", "train -q " ONE "--stage bottom --bottom-steps 1 --attention none "
+                  "--prior-channels 16 --autoencoder %s/a/autoencoder-weights.safetensors "
+                  "--out %s/b");
     cr_expect(file_there("b/weights.safetensors"));
     RUN("vqvae2", TRAIN "--levels 1 --steps 1 --bottom-steps 1 --data %s --out %s/one");
-    RUN("vqvae2", "eval -q --samples 20 --data %s --out %s/one");
-    RUN("vqvae2", "eval -q --stage autoencoder --data %s --out %s/a");
+    RUN("vqvae2", "eval -q " ONE "--samples 20 --data %s --out %s/one");
+    RUN("vqvae2", "eval -q " ONE "--stage autoencoder --data %s --out %s/a");
     cr_expect(file_there("one/metrics.json") && file_there("a/metrics.json"));
 }
 
 /* Colour, the other preset; does the autoencoder's file, which knows nothing of priors, open? */
 Test(vqvae2_program, emoji_are_learned_rebuilt_and_drawn) {
-    RUN("vqvae2", "train -q --config emoji --batch 2 --width 16 --codes 32 --prior-channels 16 "
-                  "--prior-batch 1 --steps 1 --top-steps 1 --bottom-steps 1 --out %s/a");
-    RUN("vqvae2", "eval -q --stage autoencoder --out %s/a");
-    RUN("vqvae2", "sample -q --out %s/a");
+    RUN("vqvae2", "train -q " ONE "--config emoji --batch 2 --width 16 --codes 32 "
+                  "--prior-channels 16 --prior-batch 1 --steps 1 --top-steps 1 --bottom-steps 1 "
+                  "--out %s/a");
+    RUN("vqvae2", "eval -q " ONE "--stage autoencoder --out %s/a");
+    RUN("vqvae2", "sample -q " ONE "--out %s/a");
     cr_expect(file_there("a/metrics.json") && file_there("a/samples.png"));
+}
+
+/* Are images from which nothing can be learned named, before a step is made? */
+Test(vqvae2_program, black_images_are_refused) {
+    char message[2000];
+    few_black(200, 40);
+    int status = run_program("vqvae2", "train -q --data %s --out %s/x", message);
+    cr_expect_eq(status, 1, "%s", message);
+    cr_expect(strstr(message, "all pixels are the same"), "%s", message);
 }
 
 Test(vqvae2_program, bad_input_gets_one_line_and_a_status) {

@@ -1,6 +1,6 @@
-/* levels.h — what each level and each prior is worth: errors without a level, codes in use, and what
- * codes cost, also the bottom's with another image's top. Printed unless --quiet, and put into the
- * metrics. Means over at most 2,000 images of each part. */
+/* levels.h — what each level and each prior is worth: errors without a level, codes in use, and
+ * what codes cost, also the bottom's with another image's top. Printed unless --quiet, and put into
+ * the metrics. Means over at most 2,000 images of each part. */
 #ifndef LEVELS_H
 #define LEVELS_H
 

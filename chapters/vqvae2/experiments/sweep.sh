@@ -7,7 +7,7 @@
 out=${1:-build/runs/vqvae2-sweep} steps=${2:-3000}
 vqvae2=${BUILD:-build}/vqvae2 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
-. "$(dirname "$0")/../../common/eval/metrics.sh"
+. "$(dirname "$0")/../../../common/eval/metrics.sh"
 
 trained() {   # DIR STAGE FILE OPTIONS...: trains a stage unless its weights are there
     dir=$1 stage=$2
