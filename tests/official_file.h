@@ -1,5 +1,5 @@
-/* official_file.h — for tests of programs that read official weights: writes a network's parameters
- * as its authors' file has them. */
+/* official_file.h — for tests of programs that read official weights: writes a network's
+ * parameters as its authors' file has them. */
 #ifndef OFFICIAL_FILE_H
 #define OFFICIAL_FILE_H
 

@@ -1,5 +1,5 @@
-/* published_unets.h — the U-Nets of papers whose chapters are not here yet, each in the form that its
- * chapter can take over: a configuration by name. The embedding and the context are made outside. */
+/* published_unets.h — the U-Nets of papers whose chapters are not here yet, each in the form that
+ * its chapter can take over: a configuration by name. Embedding and context are made outside. */
 #ifndef PUBLISHED_UNETS_H
 #define PUBLISHED_UNETS_H
 
@@ -14,8 +14,8 @@ UNetConfig adm_classifier_config(int side);
 UNetConfig glide_config(const char *name);
 /* kakaobrain/karlo: "decoder"; DALL-E 2's upsamplers without attention: "64-256", "256-1024" */
 UNetConfig unclip_config(const char *name);
-/* CompVis/latent-diffusion and stable-diffusion: "sd1", "sd1-inpaint", "text", "cin256-v2", "cin256",
- * "inpaint", "layout", "semantic", "celeba", "churches" */
+/* CompVis/latent-diffusion and stable-diffusion: "sd1", "sd1-inpaint", "text", "cin256-v2",
+ * "cin256", "inpaint", "layout", "semantic", "celeba", "churches" */
 UNetConfig ldm_config(const char *name);
 
 #endif

@@ -154,7 +154,7 @@ static const UNetConfig tiny = {
 
 typedef struct {
     const char *layer;
-    int out, in, kernel;        /* kernel 0: a linear layer; -1: a norm of `out` channels; -2: conv1d */
+    int out, in, kernel;      /* kernel 0: a linear layer; -1: a norm of `out` channels; -2: conv1d */
 } Layer;
 
 #define RESBLOCK(name, in, out)                                                                \
@@ -254,10 +254,10 @@ static void expect_entry(const Loading *l, const char *ours, size_t i, const cha
 
 Test(published, a_file_is_read_under_its_official_names) {
     for (int first = 0; first < 2; first++) {
-        Loading l = {.file = {place("tiny.safetensors"), first ? "model." : ""},
+        Loading l = {.file = {.path = place("tiny.safetensors"), .prefix = first ? "model." : ""},
                      .qkv_first = first};
         load(&l);
-        /* time.0.w (in,out) and its (out,in); a convolution (kh,kw,in,out) and its (out,in,kh,kw) */
+        /* (in,out) and its (out,in); a convolution (kh,kw,in,out) and its (out,in,kh,kw) */
         expect_entry(&l, "time.0.w", 1 * 8 + 3, "time_embed.0.weight", 3 * 4 + 1);
         expect_entry(&l, "up.0.block.0.conv1.w", ((1 * 3 + 2) * 6 + 5) * 2 + 1,
                      "output_blocks.2.0.in_layers.2.weight", ((1 * 6 + 5) * 3 + 1) * 3 + 2);
@@ -276,14 +276,14 @@ Test(published, a_file_is_read_under_its_official_names) {
 /* how many are missing, of another shape and left over, and the first few of each */
 Test(published, what_is_wrong_with_a_file_is_said) {
     static const char *const qkv = "middle_block.1.qkv.weight";
-    Loading cases[] = {{.file = {place("a"), "", .without = qkv}},
-                       {.file = {place("b"), "", .extra = "cond_stage.weight"}},
-                       {.file = {place("c"), "", .wide = qkv}},
-                       {.file = {place("d"), "", .without = "out.2.bias", .extra = "surplus"}}};
-    static const char *const says[] = {"1 missing (middle_block.1.qkv.weight)",
-                                       "1 left over (cond_stage.weight)",
-                                       "1 of another shape (middle_block.1.qkv.weight is F32 "
-                                       "(13,4,1), here (12,4))",
-                                       "1 missing (out.2.bias), 1 left over (surplus)"};
+    Loading cases[] = {{.file = {.path = place("a"), .prefix = "", .without = qkv}},
+                       {.file = {.path = place("b"), .prefix = "", .extra = "cond_stage.weight"}},
+                       {.file = {.path = place("c"), .prefix = "", .wide = qkv}},
+                       {.file = {.path = place("d"), .prefix = "", .without = "out.2.bias",
+                                 .extra = "surplus"}}};
+    static const char *const says[] = {
+        "1 missing (middle_block.1.qkv.weight)", "1 left over (cond_stage.weight)",
+        "1 of another shape (middle_block.1.qkv.weight is F32 (13,4,1), here (12,4))",
+        "1 missing (out.2.bias), 1 left over (surplus)"};
     for (int i = 0; i < 4; i++) expect_stop(1, says[i], load, &cases[i]);
 }

@@ -128,7 +128,7 @@ Test(unet, gradients_of_every_dialect) {
 }
 #endif
 
-/* ---- what it is given ------------------------------------------------------------------------- */
+/* ---- what it is given ------------------------------------------------------------------------ */
 
 static Tensor *output_of(Tape *t, const Model *net, const Case *c, Given given) {
     Tensor *x = t_input(t, NULL, SHAPE(BATCH, c->height, c->width, c->c.in));
@@ -312,8 +312,9 @@ Test(unet, without_gradients_the_output_is_the_same_and_needs_less_memory) {
         cr_expect_gt(k_sum_squares(a->len, a->x), 0);
         cr_expect_eq(memcmp(a->x, b->x, a->len * sizeof *a->x), 0, "%s", cases[i].what);
         cr_expect_eq(sampling.given_in_vain, 0, "%s", cases[i].what);
-        cr_expect_lt(sampling.values.peak, 0.75 * (double)recording.values.peak, "%s: %zu bytes, %zu",
-                     cases[i].what, sampling.values.peak, recording.values.peak);
+        cr_expect_lt(sampling.values.peak, 0.75 * (double)recording.values.peak,
+                     "%s: %zu bytes, %zu", cases[i].what, sampling.values.peak,
+                     recording.values.peak);
         tape_free(&recording), tape_free(&sampling);
         params_free(&p);
     }

@@ -82,8 +82,8 @@ Test(unet_parts, a_classifier_sees_one_image_at_a_time) {
     params_free(&p);
 }
 
-/* If no query looks anywhere in particular, the pool's result is that of the mean over all pixels and
- * their mean, with the mean of all places added. */
+/* If no query prefers any key, the pool's result is that of the mean over all pixels and their mean,
+ * with the mean of all places added. */
 Test(unet_parts, pooling_without_preferences_is_a_mean) {
     enum { C = 3, N = 12, OUT = 2 };
     Params p = {.seed = 3};
@@ -142,8 +142,8 @@ Test(unet_parts, gradients_of_the_text_transformer) {
 }
 #endif
 
-/* Where no token is, does the place alone say what is read, and does a token that is there reach all
- * that stands before and after it? */
+/* Where no token is, does the place alone say what is read, and does a token that is there reach
+ * all that stands before and after it? */
 Test(unet_parts, padding_is_read_and_padded_tokens_are_not) {
     for (int padded = 0; padded < 2; padded++) {
         Params p = {.seed = 3};

@@ -113,7 +113,8 @@ static NetworkDenoiser denoiser_of(const Model *net) {
 static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *s) {
     int side = picture_side(o.common.config), channels = unet_config(o.common.config).in;
     return (Sampler){.denoiser = d, .schedule = s, .height = side, .width = side,
-                     .channels = channels, .seed = o.common.seed, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+                     .channels = channels, .seed = o.common.seed, .start_key = TIMESTEPS,
+                     .tape = {.no_grad = true}};
 }
 
 static real *new_images(Arena *arena, const Sampler *m, int n) {

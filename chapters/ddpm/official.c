@@ -1,5 +1,5 @@
-/* official.c — the network's parameters under the names of pesser/pytorch_diffusion, which ported the
- * authors' weights to PyTorch. */
+/* official.c — the network's parameters under the names of pesser/pytorch_diffusion, which ported
+ * the authors' weights to PyTorch. */
 #include "ddpm.h"
 
 #define BLOCK(ours, official, times, plus)                                                    \

@@ -281,8 +281,8 @@ static size_t pictures_in(const char *name, size_t room, float *x) {
     return n;
 }
 
-/* Are weights read under the names of the official code, and pictures of their size drawn, in colour,
- * as the network in this process draws them? */
+/* Are weights read under the names of the official code, and pictures of their size drawn, in
+ * colour, as the network in this process draws them? */
 Test(iddpm_program, official_weights_draw_what_the_network_draws) {
     enum { N = 2, SIZE64 = 64 * 64 * 3 };
     static float drawn[N * SIZE64];

@@ -70,7 +70,7 @@ void init_constant(Tensor *w, double value);
 void init_normal(Tensor *w, double std, uint64_t seed);
 void init_uniform(Tensor *w, double bound, uint64_t seed);
 void init_xavier_uniform(Tensor *w, int fan_in, int fan_out, uint64_t seed);  /* Glorot 2010 */
-void init_linear_xavier(Linear *l, uint64_t seed);          /* the same for a layer; its biases: 0 */
+void init_linear_xavier(Linear *l, uint64_t seed);         /* the same for a layer; biases: 0 */
 void init_kaiming_normal(Tensor *w, int fan_in, uint64_t seed);               /* He 2015 */
 
 #endif

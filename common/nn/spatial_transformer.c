@@ -5,7 +5,8 @@ SpatialTransformer spatial_transformer_new(const BlockStyle *style, Scope s,
     TransformerConfig d = {.width = c.channels, .depth = c.depth, .heads = c.heads,
                            .activation = GEGLU, .eps = 1e-5, .no_qkv_bias = true,
                            .context = c.context};
-    SpatialTransformer t = {.norm = group_norm_new(sub(s, "norm"), c.channels, style->groups, 1e-6)};
+    SpatialTransformer t;
+    t.norm = group_norm_new(sub(s, "norm"), c.channels, style->groups, 1e-6);
     t.proj_in = linear_new(sub(s, "proj_in"), c.channels, c.channels, true);
     t.blocks = transformer_new(sub(s, "block"), &d);
     t.proj_out = linear_new(sub(s, "proj_out"), c.channels, c.channels, true);

@@ -31,7 +31,7 @@ static int heads_at(const UNetConfig *c, int level) {
     return c->head_channels ? c->width * c->multiplier[level] / c->head_channels : c->heads;
 }
 
-/* `ours`, what stands after the block's name, within the official `list`; the block is at a level */
+/* `ours`, what stands after the block's name, within the official `list`, of a block at a level */
 static bool place_part(const UNetOfficial *u, const char *list, int level, const char *ours,
                        OfficialPlace *at) {
     char sub[32] = "";

@@ -1,5 +1,5 @@
-/* glide.c — openai/glide-text2im: a U-Net that is told a text, and the one that makes its images four
- * times as large. */
+/* glide.c — openai/glide-text2im: a U-Net conditioned on a text, and the one that makes its images
+ * four times as large. */
 #include "nn/resize.h"
 #include "nn/text_transformer.h"
 #include "openai.h"

@@ -34,15 +34,15 @@ static Decoder decoder_new(Params *p, UNetConfig c, DecoderConfig d) {
     return m;
 }
 
-/* What a decoder is given besides x: the time's embedding, CLIP's of the image (B,clip), of the text
- * (B,clip) and of its tokens (B,N,clip) */
+/* What a decoder is given besides x: the time's embedding, CLIP's of the image (B,clip), of the
+ * text (B,clip) and of its tokens (B,N,clip) */
 typedef struct {
     Tensor *time, *image, *text, *tokens;
     const uint8_t *mask;                /* (B,N): the text's tokens that are there */
 } Given;
 
-/* The image's tokens, which are always there, and the text's after them. clip_tok_proj's outputs are
- * channel by channel, as in the official files. */
+/* The image's tokens, which are always there, and the text's after them. clip_tok_proj's outputs
+ * are channel by channel, as in the official files. */
 static Context decoder_context(const Decoder *m, Given given) {
     int B = given.image->shape[0], N = given.tokens->shape[1], M = m->config.tokens;
     Tensor *image = linear(&m->clip_tok_proj, given.image);
