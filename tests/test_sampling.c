@@ -179,7 +179,7 @@ static Mixture mixture(int only) {
 
 static Sampler plane_sampler(const Denoiser *d, const NoiseSchedule *s, SamplingMethod method) {
     return (Sampler){.denoiser = d, .schedule = s, .method = method, .height = 1, .width = 1,
-                     .channels = 2, .seed = 3, .tape = {.no_grad = true}};
+                     .channels = 2, .seed = 3};
 }
 
 /* DRAWS points from the first noises */
@@ -540,7 +540,7 @@ static Tensor *network_output(const void *network, const Step *at, Tensor *xt) {
 
 static Sampler network_sampler(const Denoiser *d, const NoiseSchedule *s, SamplingMethod method) {
     return (Sampler){.denoiser = d, .schedule = s, .method = method, .eta = 0.5, .height = SIDE,
-                     .width = SIDE, .channels = 1, .seed = 9, .tape = {.no_grad = true}};
+                     .width = SIDE, .channels = 1, .seed = 9};
 }
 
 /* Is a picture the same whoever is drawn beside it, by any sampler, is what is predicted clipped, and
@@ -611,8 +611,8 @@ Test(sampling, respacing_asks_the_network_what_it_was_trained_for) {
 /* ---- many pictures --------------------------------------------------------------------------- */
 
 static int saved;
-static void count_saved(int n, const real *x) {
-    (void)x;
+static void count_saved(void *context, int n, const real *x) {
+    (void)x, (void)context;
     cr_expect(n == 2 || n == 3, "%d", n);
     saved = n;
 }

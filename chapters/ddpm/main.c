@@ -3,6 +3,8 @@
 #include "ddpm.h"
 #include "diffusion/bound.h"
 #include "diffusion/drawing.h"
+#include "diffusion/validation.h"
+#include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
 
@@ -113,8 +115,7 @@ static NetworkDenoiser denoiser_of(const Model *net) {
 static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *s) {
     int side = picture_side(o.common.config), channels = unet_config(o.common.config).in;
     return (Sampler){.denoiser = d, .schedule = s, .height = side, .width = side,
-                     .channels = channels, .seed = o.common.seed, .start_key = TIMESTEPS,
-                     .tape = {.no_grad = true}};
+                     .channels = channels, .seed = o.common.seed, .start_key = TIMESTEPS};
 }
 
 static real *new_images(Arena *arena, const Sampler *m, int n) {
@@ -129,24 +130,16 @@ static Grid grid(int count, int columns) {
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
-/* the loss of validation images, at times spread evenly and with the same noise each time */
+/* the loss of validation images, at times spread evenly */
 static double validation_loss(const Model *net, const NoiseSchedule *s, const Images *set) {
-    enum { HELD_OUT = 256, AT_ONCE = 64 };
-    Tape tape = {.no_grad = true};
-    Rng noise = rng_new(1, "validation");
-    double sum = 0;
+    enum { HELD_OUT = 256 };
     int n = set->count < HELD_OUT ? set->count : HELD_OUT, t[HELD_OUT];
+    Validation v = {.schedule = s, .images = set, .n = n, .t = t};
+    double sum = 0;
     even_timesteps(TIMESTEPS, n, t);
-    for (int i = 0; i < n; i += AT_ONCE) {
-        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
-        tape_reset(&tape);
-        Tensor *x0 = t_input(&tape, NULL, SHAPE(B, SIDE, SIDE, 1));
-        Images part = images_part(set, i, B);
-        images_get(&part, B, NULL, -1, 1, x0->x, NULL);
-        NoisyImages batch = noisy_images(s, x0, t + i, &noise);
-        sum += B * (double)simple_loss(net, &batch, predicted(), NULL)->x[0];
-    }
-    tape_free(&tape);
+    while (validation_next(&v))
+        sum += v.B * (double)simple_loss(net, &v.batch, predicted(), NULL)->x[0];
+    validation_free(&v);
     return sum / n;
 }
 
@@ -237,10 +230,6 @@ static Model load_network(Params *params) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-static void save_pictures(int n, const real *x) {
-    samples_save(&cli, x, grid(n, COLUMNS));
-}
-
 /* One test image at eleven moments of the forward process; below, what the network makes of each at
  * once. */
 static void save_forward(Sampler *m, const Images *set) {
@@ -288,21 +277,11 @@ static void save_interpolation(Sampler *m, const Images *set) {
 static int sample(void) {
     Params params = {0};
     Model net = load_network(&params);
-    Arena arena = {0};
     NoiseSchedule all = ddpm_schedule(o.no_time), s = schedule_strided(&all, o.sampling_steps);
     NetworkDenoiser network = denoiser_of(&net);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &s), full = sampler_of(&clipped.denoiser, &all);
-    Recording recording = recording_new(&arena, s.T, o.pictures < COLUMNS ? o.pictures : COLUMNS,
-                                        sampler_size(&m));
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    draw_images(&m, o.pictures, new_images(&arena, &m, o.pictures),
-                (Drawing){.at_once = drawn_at_once(&m, 16), .quiet = o.common.quiet, .save = save_pictures,
-                          .recording = &recording});
-    char *strip = output_path(&cli, "progress.png"), *film = output_path(&cli, "film.png");
-    recording_strip(&recording, grid(0, 0), strip, cli.line);
-    recording_film(&recording, grid(0, 0), film, cli.line);
-    free(strip), free(film);
+    draw_samples(&cli, &m, o.pictures, grid(0, COLUMNS));
     if (m.height == SIDE) {          /* garments can be shown on their way there and back */
         Fashion data = load_data();  /* not before: noise is enough for what comes first */
         save_forward(&full, &data.test);
@@ -311,7 +290,6 @@ static int sample(void) {
     }
     sampler_free(&m), sampler_free(&full);
     schedule_free(&all), schedule_free(&s);
-    arena_free(&arena);
     params_free(&params);
     return 0;
 }

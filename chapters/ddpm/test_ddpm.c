@@ -137,7 +137,7 @@ Test(ddpm, a_picture_depends_on_its_number_alone) {
     NetworkDenoiser network = unet_denoiser(&net, PREDICT_X0, FIXED_SMALL);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = 4, .width = 4,
-                 .channels = 1, .seed = 9, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+                 .channels = 1, .seed = 9, .start_key = TIMESTEPS};
     real three[3 * SIZE], one[SIZE];
     start_noise(&m, 0, 3, three), start_noise(&m, 2, 1, one);
     for (int t = 3; t >= 0; t--) {
@@ -172,7 +172,7 @@ Test(ddpm, interpolation_moves_with_lambda_alone) {
     NetworkDenoiser network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = 4, .width = 4,
-                 .channels = 1, .seed = 5, .tape = {.no_grad = true}};
+                 .channels = 1, .seed = 5};
     real a[ALL], b[ALL], other[ALL], y[5][ALL];
     test_values("a", -0.2, 0.2, ALL, a), test_values("b", -0.2, 0.2, ALL, b);
     test_values("other", -0.2, 0.2, ALL, other);
@@ -229,7 +229,7 @@ Test(ddpm, one_garment_is_learned_by_heart) {
     NetworkDenoiser network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .height = SIDE, .width = SIDE,
-                 .channels = 1, .seed = 1, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+                 .channels = 1, .seed = 1, .start_key = TIMESTEPS};
     start_noise(&m, 0, 1, x);
     sample_from(&m, few.T - 1, 0, 1, x);
     double mse = k_sum_squared_difference(PIXELS, x, x0) / PIXELS;
@@ -304,7 +304,7 @@ Test(ddpm_program, official_weights_draw_what_the_network_draws) {
     NetworkDenoiser network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = SIDE, .width = SIDE,
-                 .channels = 1, .seed = 1, .start_key = TIMESTEPS, .tape = {.no_grad = true}};
+                 .channels = 1, .seed = 1, .start_key = TIMESTEPS};
     draw_images(&m, N, x, (Drawing){.at_once = N, .quiet = true});
     int between = 0;                     /* clipped numbers would agree whatever the network is */
     for (int i = 0; i < N * PIXELS; i++) between += drawn[i] > 0.01f && drawn[i] < 0.99f;

@@ -2,7 +2,9 @@
 #include "base/error.h"
 #include "diffusion/bound.h"
 #include "diffusion/drawing.h"
+#include "diffusion/validation.h"
 #include "iddpm.h"
+#include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
 
@@ -217,7 +219,7 @@ static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
     ModelConfig c = chosen_config();
     return (Sampler){.denoiser = d, .schedule = chain, .method = ddim ? DDIM : ANCESTRAL,
                      .eta = o.eta, .height = c.side, .width = c.side, .channels = c.unet.in,
-                     .seed = o.common.seed, .tape = {.no_grad = true}};
+                     .seed = o.common.seed};
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -306,28 +308,20 @@ static void log_losses(const Training *m, Run *run) {
     if (m->objective != SIMPLE) run_value(run, "bits", bits);
 }
 
-/* Mean over validation images with the same noise each time, each at its own time: without weights
- * of the squared error of eps, with them of the bound's weighted terms in bits per dimension. */
+/* Mean over validation images, each at its own time: without weights of the squared error of eps, with
+ * them of the bound's weighted terms in bits per dimension. */
 static double validation_mean(const Training *m, const Images *set, const int *t,
                               const double *weight, int n) {
-    enum { AT_ONCE = 64 };
-    Tape tape = {.no_grad = true};
-    Rng noise = rng_new(1, "validation");
-    double sum = 0, bits[AT_ONCE];
-    for (int i = 0; i < n; i += AT_ONCE) {
-        int B = n - i < AT_ONCE ? n - i : AT_ONCE, label[AT_ONCE];
-        tape_reset(&tape);
-        Tensor *x0 = t_input(&tape, NULL, SHAPE(B, SIDE, SIDE, 1));
-        Images part = images_part(set, i, B);
-        images_get(&part, B, NULL, -1, 1, x0->x, label);
-        NoisyImages batch = noisy_images(&m->chain, x0, t + i, &noise);
-        Tensor *output = model_output(&m->net, batch.xt, batch.time, label);
-        if (weight) clipped_bound(&batch, m->parameterization, output, bits);
-        Tensor *mse = training_losses(&batch, SIMPLE, m->parameterization, output).mse;
-        for (int b = 0; b < B; b++)
-            sum += weight ? weight[i + b] * bits[b] : (double)mse->x[b];
+    Validation v = {.schedule = &m->chain, .images = set, .n = n, .t = t};
+    double sum = 0, bits[VALIDATION_BATCH];
+    while (validation_next(&v)) {
+        Tensor *output = model_output(&m->net, v.batch.xt, v.batch.time, v.labels);
+        if (weight) clipped_bound(&v.batch, m->parameterization, output, bits);
+        Tensor *mse = training_losses(&v.batch, SIMPLE, m->parameterization, output).mse;
+        for (int b = 0; b < v.B; b++)
+            sum += weight ? weight[v.first + b] * bits[b] : (double)mse->x[b];
     }
-    tape_free(&tape);
+    validation_free(&v);
     return sum / n;
 }
 
@@ -424,13 +418,6 @@ static Model load_network(Params *params) {
     return net;
 }
 
-/* what was drawn so far; a class a column */
-static void save_pictures(int n, const real *x) {
-    int classes = chosen_config().classes;
-    bool columns_of_classes = classes && classes <= 16 && o.class < 0;
-    samples_save(&cli, x, grid(n, columns_of_classes ? classes : COLUMNS));
-}
-
 static int sample(void) {
     Params params = {0};
     Model net = load_network(&params);
@@ -440,17 +427,9 @@ static int sample(void) {
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &chain);
-    Recording recording = recording_new(&arena, chain.T,
-                                        o.pictures < COLUMNS ? o.pictures : COLUMNS,
-                                        sampler_size(&m));
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    draw_images(&m, o.pictures, new_images(&arena, &m, o.pictures),
-                (Drawing){.at_once = drawn_at_once(&m, 16), .quiet = o.common.quiet, .save = save_pictures,
-                          .recording = &recording});
-    char *strip = output_path(&cli, "progress.png"), *film = output_path(&cli, "film.png");
-    recording_strip(&recording, grid(0, 0), strip, cli.line);
-    recording_film(&recording, grid(0, 0), film, cli.line);
-    free(strip), free(film);
+    int classes = chosen_config().classes;
+    bool class_a_column = classes && classes <= 16 && o.class < 0;
+    draw_samples(&cli, &m, o.pictures, grid(0, class_a_column ? classes : COLUMNS));
     sampler_free(&m);
     schedule_free(&all), schedule_free(&chain);
     arena_free(&arena);

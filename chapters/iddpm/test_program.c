@@ -42,8 +42,7 @@ static NoiseSchedule few_steps(const char *sections) {
 
 static Sampler small_sampler(const Denoiser *d, const NoiseSchedule *s, bool ddim) {
     return (Sampler){.denoiser = d, .schedule = s, .method = ddim ? DDIM : ANCESTRAL, .eta = 0.5,
-                     .height = SIDE, .width = SIDE, .channels = 1, .seed = 9,
-                     .tape = {.no_grad = true}};
+                     .height = SIDE, .width = SIDE, .channels = 1, .seed = 9};
 }
 
 /* Is a picture, bit for bit, the same whoever is drawn beside it, by either sampler? */
@@ -182,7 +181,7 @@ static double drawn_error(const Model *net, bool ddim, const real *x0) {
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few,
                  .method = ddim ? DDIM : ANCESTRAL, .height = 28, .width = 28, .channels = 1,
-                 .seed = 1, .tape = {.no_grad = true}};
+                 .seed = 1};
     start_noise(&m, 0, 1, x);
     sample_from(&m, few.T - 1, 0, 1, x);
     sampler_free(&m);
@@ -312,7 +311,7 @@ Test(iddpm_program, official_weights_draw_what_the_network_draws) {
     NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &s, .height = 64, .width = 64,
-                 .channels = 3, .seed = 1, .tape = {.no_grad = true}};
+                 .channels = 3, .seed = 1};
     draw_images(&m, N, x, (Drawing){.at_once = N, .quiet = true});
     int between = 0;                     /* clipped numbers would agree whatever the network is */
     for (int i = 0; i < N * SIZE64; i++) between += drawn[i] > 0.01f && drawn[i] < 0.99f;

@@ -419,7 +419,7 @@ static int sample(void) {
 static void score_samples(Trained *t, cJSON *metrics) {
     int n = score_count(&t->d.fashion, o.samples);
     int *labels = arena_get(&t->arena, (size_t)n * sizeof *labels);
-    real *grey = arena_get(&t->arena, (size_t)n * SCORE_PIXELS * sizeof *grey);
+    real *grey = arena_get(&t->arena, (size_t)n * FASHION_PIXELS * sizeof *grey);
     image_set_crop(&t->d, n, draw(t, n, labels, t->d.classes), grey);
     json_number(metrics, "temperature", o.temperature);
     json_number(metrics, "keep", o.keep);

@@ -79,16 +79,16 @@ static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, 
                        const real *x) {
     size_t len = (size_t)image_len(d), n = (size_t)count;
     real *best_x = arena_get(arena, (size_t)wanted.n * len * sizeof *best_x);
-    real *grey = arena_get(arena, n * SCORE_PIXELS * sizeof *grey);
-    real *features = arena_get(arena, n * SCORE_FEATURES * sizeof *features);
-    real *p = arena_get(arena, n * SCORE_CLASSES * sizeof *p);
+    real *grey = arena_get(arena, n * FASHION_PIXELS * sizeof *grey);
+    real *features = arena_get(arena, n * (size_t)wanted.evaluator->net.features * sizeof *features);
+    real *p = arena_get(arena, n * FASHION_CLASSES * sizeof *p);
     image_set_crop(d, count, x, grey);
     judge_look(wanted.evaluator, count, grey, features, p);
     for (int i = 0; i < wanted.n; i++) {
         int best = -1, label = wanted.labels[i];
         for (int k = 0; k < count; k++)
-            if (drawn[k] == label && (best < 0 || p[k * SCORE_CLASSES + label] >
-                                                  p[best * SCORE_CLASSES + label])) best = k;
+            if (drawn[k] == label && (best < 0 || p[k * FASHION_CLASSES + label] >
+                                                  p[best * FASHION_CLASSES + label])) best = k;
         drawn[best] = -1;                 /* no image is kept twice */
         memcpy(best_x + (size_t)i * len, x + (size_t)best * len, len * sizeof *x);
     }

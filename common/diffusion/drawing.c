@@ -28,7 +28,7 @@ void draw_images(Sampler *m, int n, real *x, Drawing how) {
                    first ? NULL : how.recording);
         double now = seconds_now();
         if (!how.save || (now < next_save && first + count < n)) continue;
-        how.save(first + count, x);
+        how.save(how.context, first + count, x);
         next_save = seconds_now() + 9 * (seconds_now() - now);
     }
     progress_end(&progress, progress.done, "");

@@ -17,7 +17,8 @@ typedef struct {
     /* unless NULL called with the number of pictures that are drawn: after the last, and in between
      * if that does not take more than a tenth of the time. What is saved then is kept if the program
      * is stopped. */
-    void (*save)(int n, const real *x);
+    void (*save)(void *context, int n, const real *x);
+    void *context;
     Recording *recording;                   /* of the first pictures, or NULL */
 } Drawing;
 

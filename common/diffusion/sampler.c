@@ -82,6 +82,7 @@ static Step step_of(Sampler *m, int t, int first, int n) {
 Prediction predict(Sampler *m, int t, int first, int n, real *x) {
     Step at = step_of(m, t, first, n);
     tape_reset(&m->tape);
+    m->tape.no_grad = true;
     return denoise(m->denoiser, &at, x);
 }
 

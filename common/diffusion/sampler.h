@@ -9,7 +9,7 @@
  *   - Sampler           one of them, with all it needs; sample_step, sample_from, ddim_invert
  *
  *     Sampler m = {.denoiser = &d.denoiser, .schedule = &few, .method = DDIM, .height = 28,
- *                  .width = 28, .channels = 1, .seed = 1, .tape = {.no_grad = true}};
+ *                  .width = 28, .channels = 1, .seed = 1};
  *     start_noise(&m, 0, n, x);
  *     sample_from(&m, few.T - 1, 0, n, x);
  *     sampler_free(&m);
@@ -64,7 +64,7 @@ typedef struct {
     int height, width, channels;
     uint64_t seed;
     int start_key;                     /* x_T is sampling_noise of this step; 0: X_T */
-    Tape tape;                         /* .no_grad = true; used anew at every step */
+    Tape tape;                         /* without gradients; used anew at every step */
     PlmsHistory history;               /* of PLMS */
 } Sampler;
 

@@ -279,7 +279,7 @@ static void compare_samples(Chain *c, Variance v, SamplingMethod method, double 
     ScoreGuidance guide = score_guidance(&clipped.denoiser, gradient_of_file, c, 1);
     Sampler m = {.denoiser = guided ? &guide.denoiser : &clipped.denoiser, .schedule = &c->s,
                  .method = method, .eta = eta, .height = c->x0->shape[1], .width = c->x0->shape[2],
-                 .channels = c->C, .tape = {.no_grad = true}};
+                 .channels = c->C};
     memcpy(c->result, c->noisy.xt->x, c->x0->len * sizeof(real));
     for (int b = 0; b < c->B; b++)
         sample_step_with(&m, c->t[b], b, 1, c->z->x + at(c, b), c->result + at(c, b));

@@ -195,7 +195,7 @@ static void compare_case(Golden *g, const cJSON *item) {
     Masked masked = {{predict_masked}, &guided.denoiser, &c};
     Sampler m = {.denoiser = c.masked ? &masked.denoiser : &guided.denoiser, .schedule = &s,
                  .method = c.method, .eta = c.eta, .height = shape[2], .width = shape[3],
-                 .channels = shape[1], .tape = {.no_grad = true}};
+                 .channels = shape[1]};
     compare_trajectory(&c, &m, x);
     sampler_free(&m);
     schedule_free(&s), schedule_free(&all);
