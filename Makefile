@@ -179,6 +179,7 @@ $(eval $(call test_rules,double))
 # LAPACK is the oracle of our eigenvalues; no program uses it
 $(BUILD)/tests/eval-float $(BUILD)/tests/eval-double: private LIBS += -llapacke
 $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
+$(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm)
 
 # the parsers' tests under the sanitizers: of the library only the folders that parse, the rest as it is
 PARSERS   := $(wildcard $(addprefix common/,$(addsuffix /*.c,base io data text))) tests/test_fuzz.c tests/testing.c $(wildcard tests/fuzz/fuzz_*.c)
@@ -226,8 +227,10 @@ docs-check:
 # each for a while, whatever became of the one before; inputs that do harm stay in build/fuzz
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SECONDS ?= 60
+FUZZ_CC ?= clang
 fuzz:
-	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -march=native" SANITIZE=1 FUZZ=1 fuzz-programs
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC="$(FUZZ_CC)" CFLAGS="-O1 -g -march=native" SANITIZE=1 FUZZ=1 \
+	  COMMON="$(wildcard $(addprefix common/,$(addsuffix /*.c,base kernels tensor io data text)))" fuzz-programs
 	@bad=""; for f in $(FUZZERS); do echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
 	  found=tests/fuzz/found/$${f#fuzz_}; [ -d $$found ] || found=""; \
 	  build/fuzz/$$f -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/$$f- \

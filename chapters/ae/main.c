@@ -41,7 +41,7 @@ static Cli cli = {.program = "ae",
 enum { COLUMNS = 12, ROWS = 6 };    /* of pictures */
 
 static Fashion load_data(void) {
-    return fashion_load_least(o.common.data, 10 * COLUMNS, COLUMNS);
+    return fashion_load_unlabelled(o.common.data, 10 * COLUMNS, COLUMNS);
 }
 
 static Autoencoder new_network(Params *p) {

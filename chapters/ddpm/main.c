@@ -84,7 +84,7 @@ enum { SIDE = 28, PIXELS = SIDE * SIDE, COLUMNS = 8, ROWS = 4 };
 /* ---- what all commands use ------------------------------------------------------------------- */
 
 static Fashion load_data(void) {
-    return fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
+    return fashion_load_unlabelled(o.common.data, 10, SCORE_MINIMUM);
 }
 
 /* the network that --config names */

@@ -77,7 +77,9 @@ static Design chosen_design(void) {
 }
 
 static Fashion load_data(void) {
-    return fashion_load_least(o.common.data, 10 * COLUMNS, COLUMNS);
+    bool labelled = chosen_design().classes > 0;
+    return (labelled ? fashion_load_least : fashion_load_unlabelled)(o.common.data, 10 * COLUMNS,
+                                                                     COLUMNS);
 }
 
 static real *new_images(Arena *arena, int n) {

@@ -181,7 +181,7 @@ static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
 /* ---- data and pictures ----------------------------------------------------------------------- */
 
 static Fashion load_data(void) {
-    Fashion data = fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
+    Fashion data = fashion_load_unlabelled(o.common.data, 10, SCORE_MINIMUM);
     if (o.classes && data.classes != o.classes)
         fail("%s: pictures of %d classes, but the network is conditioned on one of %d (--classes)",
              o.common.data ? o.common.data : FASHION_FOLDER, data.classes, o.classes);

@@ -57,7 +57,8 @@ enum { COLUMNS = 10, ROWS = 6, SIDE = 20 };    /* of pictures; of the manifold *
 /* ---- what all commands use ------------------------------------------------------------------- */
 
 static Fashion load_data(void) {
-    return fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
+    return (o.conditional ? fashion_load_least : fashion_load_unlabelled)(o.common.data, 10,
+                                                                          SCORE_MINIMUM);
 }
 
 static Vae new_network(Params *p) {

@@ -126,12 +126,22 @@ Fashion fashion_load_any(const char *folder) {
     return load(folder, CLASSES_MAX);
 }
 
+static void need_images(const Fashion *f, int training, int testing) {
+    int n = f->train.count + f->validation.count;
+    if (n < training || f->test.count < testing)
+        fail("%s: %d images for training and %d for testing; at least %d and %d are needed",
+             f->folder, n, f->test.count, training, testing);
+}
+
 Fashion fashion_load_least(const char *folder, int training, int testing) {
     Fashion f = fashion_load(folder);
-    int n = f.train.count + f.validation.count;
-    if (n < training || f.test.count < testing)
-        fail("%s: %d images for training and %d for testing; at least %d and %d are needed",
-             folder ? folder : FASHION_FOLDER, n, f.test.count, training, testing);
+    need_images(&f, training, testing);
+    return f;
+}
+
+Fashion fashion_load_unlabelled(const char *folder, int training, int testing) {
+    Fashion f = fashion_load_any(folder);
+    need_images(&f, training, testing);
     return f;
 }
 

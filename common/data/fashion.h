@@ -31,6 +31,7 @@ extern const char *const fashion_files[4];    /* "train-images-idx3-ubyte", ... 
 Fashion fashion_load(const char *folder);
 /* any number of classes: for networks that see no labels, or that are built for f.classes */
 Fashion fashion_load_any(const char *folder);
+Fashion fashion_load_unlabelled(const char *folder, int training, int testing);   /* least, any */
 /* fails with one line if there are more than `known` classes */
 void fashion_need_classes(const Fashion *f, int known);
 /* the same, and there must be so many images for training (validation included) and for testing */
