@@ -169,6 +169,27 @@ static CaptionEvaluator committed(Fashion *data, Wardrobe *w) {
     return caption_evaluator_load(CAPTION_WEIGHTS);
 }
 
+/* are these the weights that record and calibration were made with? */
+Test(caption_evaluator, the_network_is_the_one_on_record) {
+    Fashion data;
+    Wardrobe w;
+    CaptionEvaluator e = committed(&data, &w);
+    static const char *const records[] = {"notebooks-data/caption_evaluator/metrics.json",
+                                          "notebooks-data/caption_evaluator/README.md"};
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        const uint8_t *bytes = file_map(records[i], &n);
+        char *text = calloc(n + 1, 1);
+        memcpy(text, bytes, n);
+        file_unmap(bytes, n);
+        cr_assert(strstr(text, e.sha256), "%s does not name %s", records[i], e.sha256);
+        free(text);
+    }
+    caption_evaluator_free(&e);
+    wardrobe_free(&w);
+    fashion_free(&data);
+}
+
 enum { FEW = 300 };
 
 /* Scenes of a part, changed by `change`, with the captions they had before. */

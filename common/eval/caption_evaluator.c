@@ -45,44 +45,46 @@ static int softmax(int n, const real *logits, real *p) {
     return best;
 }
 
-/* the surest cell that is not next to, or next but one to, a garment found before; -1: none */
-static int surest(const real *cells, const int *taken, int count) {
+enum { REACH = 2 };              /* cells around a garment's that are its own */
+/* Of the 1,654 garments of 1,000 validation scenes all but one are at least so sure, and 3 places on
+ * empty ground. At 0.5 it would be all but 45, and 1 place. */
+static const real SURE = (real)0.2;
+
+static bool is_near(int a, int b) {
+    int dy = a / CELLS - b / CELLS, dx = a % CELLS - b % CELLS;
+    return dy >= -REACH && dy <= REACH && dx >= -REACH && dx <= REACH;
+}
+
+/* the surest cell that is no other garment's; -1: none is left */
+static int surest(const real *cells, const bool *taken) {
     int best = -1;
     for (int k = 0; k < CELLS * CELLS; k++) {
-        bool near = false;
-        for (int i = 0; i < count; i++) {
-            int dy = k / CELLS - taken[i] / CELLS, dx = k % CELLS - taken[i] % CELLS;
-            near |= dy >= -2 && dy <= 2 && dx >= -2 && dx <= 2;
-        }
-        if (!near && (best < 0 || cells[k * CELL_OUTPUTS] > cells[best * CELL_OUTPUTS])) best = k;
+        if (taken[k]) continue;
+        if (best < 0 || cells[k * CELL_OUTPUTS] > cells[best * CELL_OUTPUTS]) best = k;
     }
     return best;
 }
 
-/* How sure it is that a middle is in this cell or in one beside it: where one lies near the border
- * of two cells, each of them is only half sure. */
-static real sureness(const real *cells, int k) {
+/* Takes the cells around k, and returns how sure it is that a middle is in one of them: where it
+ * may be in several, each alone is only sure in part. */
+static real take_around(const real *cells, int k, bool *taken) {
     real sum = 0;
-    for (int dy = -1; dy <= 1; dy++) {
-        for (int dx = -1; dx <= 1; dx++) {
-            int y = k / CELLS + dy, x = k % CELLS + dx;
-            if (y < 0 || x < 0 || y >= CELLS || x >= CELLS) continue;
-            sum += sigmoid(cells[(y * CELLS + x) * CELL_OUTPUTS]);
-        }
+    for (int i = 0; i < CELLS * CELLS; i++) {
+        if (taken[i] || !is_near(i, k)) continue;
+        sum += sigmoid(cells[i * CELL_OUTPUTS]);
+        taken[i] = true;
     }
     return sum < 1 ? sum : 1;
 }
 
 static void find_garments(const real *cells, Found *f) {
-    int taken[FOUND_MOST];
+    bool taken[CELLS * CELLS] = {0};
     *f = (Found){0};
-    while (f->count < FOUND_MOST) {
-        int k = surest(cells, taken, f->count);
-        real here = k < 0 ? 0 : sureness(cells, k);
-        if (here < (real)0.5) break;
+    for (int k; f->count < FOUND_MOST && (k = surest(cells, taken)) >= 0; ) {
+        real here = take_around(cells, k, taken);
+        if (here < SURE) break;
         const real *y = cells + k * CELL_OUTPUTS, *box = y + CELL_OUTPUTS - 4;
         int i = f->count++;
-        taken[i] = k;
         f->garment[i].here = here;
         f->garment[i].colour = softmax(WARDROBE_COLOURS, y + 1 + WARDROBE_CLASSES,
                                        f->garment[i].colour_probability);

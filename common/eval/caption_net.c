@@ -40,10 +40,10 @@ CaptionOutput caption_net(const CaptionNet *c, Tensor *x) {
 
 /* ---- crops ----------------------------------------------------------------------------------- */
 
-enum { CROP = 28 };
+enum { CROP = 32 };
 
 const ClassifierConfig garment_classifier = {
-    .height = CROP, .width = CROP, .channels = 3, .filters = {32, 64}, .features = 64,
+    .height = CROP, .width = CROP, .channels = 3, .filters = {24, 48, 96}, .features = 64,
     .classes = WARDROBE_CLASSES};
 
 real garment_crop_side(real height, real width) {
@@ -60,11 +60,14 @@ static void between(real place, int *low, int *high, real *part) {
 }
 
 void garment_crop(const real *picture, real y, real x, real side, real *crop) {
+    const real half = (real)0.5;
     for (int k = 0; k < CROP * CROP; k++) {
         int i0, i1, j0, j1;
         real u, v;
-        between(y + ((real)(k / CROP) + (real)0.5 - CROP / 2) * side / CROP - (real)0.5, &i0, &i1, &u);
-        between(x + ((real)(k % CROP) + (real)0.5 - CROP / 2) * side / CROP - (real)0.5, &j0, &j1, &v);
+        real down = ((real)(k / CROP) + half - CROP / 2) * side / CROP - half;
+        real right = ((real)(k % CROP) + half - CROP / 2) * side / CROP - half;
+        between(y + down, &i0, &i1, &u);
+        between(x + right, &j0, &j1, &v);
         for (int c = 0; c < 3; c++) {
             real top = picture[(i0 * NET_SIDE + j0) * 3 + c] * (1 - v) +
                        picture[(i0 * NET_SIDE + j1) * 3 + c] * v;

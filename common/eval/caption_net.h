@@ -1,13 +1,13 @@
 /* caption_net.h — the two networks that find garments in a picture (64,64,3): one says where and in
  * which colour, the other looks at each of them alone and names its class.
  *
- * The detector: five convolutions lead to 8x8 cells. Each cell says whether the middle of a garment is in it, the
- * garment's class and colour, and its box; that is how detectors work since YOLO (Redmon et al.
+ * The detector: five convolutions lead to 8x8 cells. Each cell says whether the middle of a garment
+ * is in it, the garment's class and colour, and its box; detectors work so since YOLO (Redmon et al.
  * 2016). A linear layer over all cells gives 64 features for the Frechet distance, which are
  * trained to say what the whole picture shows.
  *
  * The second network is a classifier of crops (classifier.h): the square around a garment's box at
- * 28x28 pixels. A cell's own opinion of the class, which training asks for too, is right for three
+ * 32x32 pixels. A cell's own opinion of the class, which training asks for too, is right for three
  * garments of four; the crop's is better, as it sees each garment at the same size and place. */
 #ifndef CAPTION_NET_H
 #define CAPTION_NET_H
@@ -40,9 +40,9 @@ CaptionOutput caption_net(const CaptionNet *c, Tensor *x);       /* (B,64,64,3) 
 /* The sum of all its losses for scenes that were drawn, (1) */
 Tensor *caption_loss(const CaptionOutput *y, int n, const Scene *scenes);
 
-extern const ClassifierConfig garment_classifier;       /* (28,28,3) -> 64 -> 10 */
+extern const ClassifierConfig garment_classifier;       /* (32,32,3) -> 64 -> 10 */
 
-/* The square of `side` pixels with its middle at (y,x) of a picture (64,64,3), as (28,28,3) in
+/* The square of `side` pixels with its middle at (y,x) of a picture (64,64,3), as (32,32,3) in
  * `crop`: bilinear, the picture's border going on outside. */
 void garment_crop(const real *picture, real y, real x, real side, real *crop);
 /* the side for a box: a little more than the larger of its sides */

@@ -17,7 +17,7 @@ static struct {
 } o = {
     .common = {.seed = 1, .steps = 2500, .batch = 64, .lr = 1.5e-3, .config = "default",
                .out = "build/runs/caption_evaluator"},
-    .stage = "all", .class_steps = 3000, .class_lr = 1e-3,
+    .stage = "all", .class_steps = 1500, .class_lr = 1e-3,
     .scenes = 10000,
 };
 
@@ -112,7 +112,7 @@ static real wobble(Rng *rng) {
     return (real)((double)rng_below(rng, 2001) / 1000 - 1);
 }
 
-/* A crop of each garment, about where the detector would find it, as (count,28,28,3); its class. */
+/* A crop of each garment, about where the detector would find it, as (count,32,32,3); its class. */
 static Tensor *crop_batch(Run *run, const Tensor *x, const Scene *scenes, Rng *rng, int *class) {
     int count = 0, n = x->shape[0];
     for (int i = 0; i < n; i++) count += scenes[i].count;

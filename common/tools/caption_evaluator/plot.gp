@@ -1,31 +1,26 @@
-# From the files in `record` to pictures in `out`: log.csv -> loss.png      calibration.csv -> calibration.png
+# From the files in `record` to pictures in `out`: detector-log.csv and classes-log.csv -> loss.png
+# calibration.csv -> calibration.png
 
-if (there(record."/log.csv")) {
+if (there(record."/detector-log.csv") && there(record."/classes-log.csv")) {
     set output out."/loss.png"
-    set bmargin 6
-    set title "The caption evaluator, trained on scenes of garments for training"
+    eval wide
+    set multiplot layout 1,2
+    set title "Where garments are, and in which colour"
     set xlabel "training step"
     set ylabel "loss, all its parts"
-    set y2label "validation scenes found as their captions say, %"
     set logscale y
-    set ytics nomirror (1, 2, 5, 10, 20)
-    set y2tics
-    set y2range [0:100]
-    set border 11
-    plot record."/log.csv" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 title "training batches", \
-         "" using "step":"validation_whole" axes x1y2 with linespoints linetype 2 pointsize 0.6 title "validation, averaged weights (right axis)"
-    set bmargin
-    unset logscale y
-    unset y2label
-    unset y2tics
-    set ytics nomirror autofreq
-    set border 3
+    plot record."/detector-log.csv" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 notitle
+    set title "Of which class a crop is"
+    set ylabel "cross-entropy, nats per garment"
+    plot record."/classes-log.csv" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 notitle
+    eval plain
 }
 
 if (there(record."/calibration.csv")) {
     set output out."/calibration.png"
     set terminal pngcairo size 1100,700 font "DejaVu Sans,13" background rgb "#ffffff"
     unset ylabel
+    set bmargin 7
     set yrange [17.6:-0.6]
     set xrange [-3:103]
     set lmargin at screen 0.26
