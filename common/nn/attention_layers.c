@@ -30,5 +30,5 @@ Tensor *cross_attention(const CrossAttention *l, Tensor *x, Tensor *context, Att
     Tensor *q = linear(&l->q, x);
     Tensor *k = linear(&l->k, context);
     Tensor *v = linear(&l->v, context);
-    return linear(&l->out, t_attention(q, k, v, a));
+    return linear(&l->out, t_last_use(t_attention(t_last_use(q), t_last_use(k), t_last_use(v), a)));
 }

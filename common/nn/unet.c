@@ -186,10 +186,12 @@ Tensor *unet_masked(const UNet *u, Tensor *x, Tensor *emb, Context context) {
     emb = t_silu(emb);                   /* of every block, computed once */
     Tensor *h = encode(u, x, emb, context, skips, &n);
     for (int i = 0; i < u->up.count; i++) {
-        if (u->up.block[i].skips) h = t_concat(h, skips[--n], -1);
-        h = apply(&u->up.block[i], h, emb, context);
+        Tensor *in = h;
+        if (u->up.block[i].skips) in = t_concat(t_last_use(h), t_last_use(skips[--n]), -1);
+        h = apply(&u->up.block[i], in, emb, context);
+        if (u->up.block[i].skips) t_drop(in);      /* put together again for the gradients */
     }
-    return conv2d(&u->out, group_norm_silu(&u->norm_out, h));
+    return conv2d(&u->out, t_brief(group_norm_silu(&u->norm_out, t_last_use(h))));
 }
 
 Tensor *unet(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
