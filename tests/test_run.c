@@ -62,8 +62,8 @@ static int train(const char *words) {
     parse(words);
     Run *run = run_start(&cli, (RunSettings){.columns = "loss,extra", .save_every = 4,
                                              .log_every = plan.log_every,
-                                             .trained_on = plan.trained_on,
                                              .stage = plan.trained_on ? "second" : NULL});
+    if (plan.trained_on) run_trained_on(run, plan.trained_on);
     run_data(run, "data", plan.data ? plan.data : "none");
     Params *params = run_params(run, "");
     Tensor *w = param(scope(params, "layer"), "w", INIT_NORMAL, 1, SHAPE(2, 3));
