@@ -14,6 +14,7 @@
 #include "data/fashion.h"
 #include "testing.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 static char folder[64];
 
 static inline void make_folder(void) {
+    signal(SIGINT, SIG_DFL);            /* else programs inherit that it is ignored, if it is */
     strcpy(folder, "/tmp/chapter-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
 }

@@ -41,7 +41,9 @@ static void parse(const char *words) {
     cli_parse(&cli, argc, argv);
 }
 
+/* Programs started in the background inherit ignored signals; these tests send them. */
 static void new_folder(void) {
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL), signal(SIGHUP, SIG_DFL);
     strcpy(folder, temporary_folder());
 }
 
