@@ -102,7 +102,9 @@ static void check_gradients(TransformerConfig d, Attention a, Attention cross) {
     Case c = {.params = {.seed = 1}, .attention = a, .cross = cross};
     d.width = C, d.depth = DEPTH, d.eps = 1e-5;
     c.net = transformer_new(scope(&c.params, "h"), &d);
-    double error = gradient_error(&c.params, case_loss, &c, 12);
+    /* a bias of the keys moves all scores of a query alike, which the softmax does not see */
+    double error = gradient_error_of(&c.params, case_loss, &c,
+                                     (GradientCheck){.samples = 12, .h = 1e-4, .zero = "cross.k.b"});
     cr_expect(error < 1e-6, "activation %d: relative error %g", (int)d.activation, error);
     params_free(&c.params);
 }
