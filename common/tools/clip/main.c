@@ -19,7 +19,7 @@ static struct {
     int scenes;
     CliList text, image;
 } o = {
-    .common = {.seed = 1, .steps = 7000, .batch = 128, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 4000, .batch = 128, .lr = 1e-3, .config = "default",
                .out = "build/runs/clip"},
     .side = "64",
     .emoji = 0.25,
