@@ -1,7 +1,7 @@
 /* test_diffusion.c — noise schedules and respacing against the official constants, the forward
  * process against Bayes' rule and integrals, the three predictions, the variances, the bound, the
  * losses and their gradients. The way back: test_sampling.c. */
-#include "diffusion/losses.h"
+#include "diffusion/validation.h"
 #include "eval/likelihood.h"
 #include "testing.h"
 
@@ -590,4 +590,42 @@ Test(diffusion, numbers_of_each_picture) {
     squared_errors(a, z, error);
     near(error[1], 9.0 / 3, 1e-12, "second changed");
     tape_free(&t);
+}
+
+/* Every image once, at its own time and with its class, in batches; the same noise at each
+ * evaluation. */
+Test(diffusion, validation_is_the_same_each_time) {
+    enum { IMAGES = VALIDATION_BATCH + 6, PIXELS = 4, CLASSES = 3 };
+    uint8_t pixels[IMAGES * PIXELS], labels[IMAGES];
+    int t[IMAGES];
+    double sum[2] = {0};
+    NoiseSchedule s = schedule_cosine(100);
+    even_timesteps(100, IMAGES, t);
+    for (int i = 0; i < IMAGES; i++) {
+        labels[i] = (uint8_t)(i % CLASSES);
+        memset(pixels + i * PIXELS, 3 * i, PIXELS);
+    }
+    Images images = {IMAGES + 5, 2, 2, 1, pixels, labels, NULL};
+    for (int k = 0; k < 2; k++) {
+        Validation v = {.schedule = &s, .images = &images, .n = IMAGES, .t = t};
+        Rng noise = rng_new(1, "validation");
+        int seen = 0;
+        while (validation_next(&v)) {
+            real eps[VALIDATION_BATCH * PIXELS];
+            cr_assert_eq(v.first, seen);
+            rng_normal(&noise, v.batch.eps->len, eps);
+            cr_expect_arr_eq(v.batch.eps->x, eps, v.batch.eps->len * sizeof *eps);
+            for (int b = 0; b < v.B; b++, seen++) {
+                cr_assert_eq(v.labels[b], seen % CLASSES);
+                cr_assert_eq(v.batch.t[b], t[seen]);
+                cr_assert_float_eq(v.batch.x0->x[b * PIXELS], 3 * seen / 127.5 - 1, 1e-6);
+            }
+            cr_expect(v.tape.no_grad);
+            sum[k] += k_sum(v.batch.xt->len, v.batch.xt->x);
+        }
+        cr_expect_eq(seen, IMAGES);
+        validation_free(&v);
+    }
+    cr_expect_eq(sum[0], sum[1]);
+    schedule_free(&s);
 }
