@@ -1,5 +1,5 @@
-/* test_sampling.c — the way back: single steps, whole ways against known solutions, denoisers around
- * denoisers, guidance towards a known density, drawing many. */
+/* test_sampling.c — the way back: single steps, whole ways against known solutions, denoisers
+ * around denoisers, guidance towards a known density, drawing many. */
 #include "diffusion/bound.h"
 #include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
@@ -35,8 +35,8 @@ Test(sampling, a_step_back_adds_its_noise_except_the_last) {
             posterior_mean(&s, t, 2, x0, xt, mean);
             p_sample(&s, t, &p, t ? z : NULL, x);
             for (int i = 0; i < 2; i++) {
-                double log_variance = v == LEARNED_RANGE ? (double)learned[i] : p.fixed_log_variance;
-                double sigma = t ? exp(0.5 * log_variance) : 0;
+                double lv = v == LEARNED_RANGE ? (double)learned[i] : p.fixed_log_variance;
+                double sigma = t ? exp(0.5 * lv) : 0;
                 cr_expect_float_eq(x[i], (double)mean[i] + sigma * (double)z[i], 1e-6, "t = %d", t);
             }
         }
@@ -218,7 +218,7 @@ static void expect_density(const real *x, int only, double shift, const char *wh
     }
 }
 
-/* Ancestral sampling's steps have errors in proportion to their length, and guidance adds to them. */
+/* Ancestral sampling's steps have errors in proportion to their length; guidance adds to them. */
 #define STEPS_OF(method) ((method) == ANCESTRAL ? 800 : 100)
 
 /* Does a denoiser of twenty lines steer towards one of the two? Its classifier is the true one, so
@@ -247,7 +247,8 @@ static Prediction predict_guided(const Denoiser *self, const Step *at, real *xt)
 Test(sampling, a_classifier_guides_towards_its_class) {
     static real x[2 * DRAWS], plain[2 * DRAWS];
     Mixture both = mixture(-1);
-    Guided guided = {{predict_guided}, &both.denoiser, 1}, idle = {{predict_guided}, &both.denoiser, 0};
+    Guided guided = {{predict_guided}, &both.denoiser, 1};
+    Guided idle = {{predict_guided}, &both.denoiser, 0};
     for (SamplingMethod method = ANCESTRAL; method <= PLMS; method++) {
         NoiseSchedule s = schedule_cosine(STEPS_OF(method));
         Sampler m = plane_sampler(&both.denoiser, &s, method);
@@ -459,7 +460,8 @@ Test(sampling, pasted_pixels_stay_and_are_clipped_when_inside) {
     NoiseSchedule s = schedule_cosine(20);
     Mixture one = mixture(CLASS);
     KnownPixels pasted = pasted_denoiser(&one.denoiser, image, mask);
-    ClippedDenoiser clipped = clipped_denoiser(&pasted.denoiser), inner = clipped_denoiser(&one.denoiser);
+    ClippedDenoiser clipped = clipped_denoiser(&pasted.denoiser);
+    ClippedDenoiser inner = clipped_denoiser(&one.denoiser);
     KnownPixels outside = pasted_denoiser(&inner.denoiser, image, mask);
     real x[4], plain[4];
     Sampler m = plane_sampler(&one.denoiser, &s, ANCESTRAL);
@@ -543,8 +545,8 @@ static Sampler network_sampler(const Denoiser *d, const NoiseSchedule *s, Sampli
                      .width = SIDE, .channels = 1, .seed = 9};
 }
 
-/* Is a picture the same whoever is drawn beside it, by any sampler, is what is predicted clipped, and
- * is the noise of every picture and step another? */
+/* Is a picture the same whatever is drawn beside it, by any sampler, is what is predicted clipped,
+ * and is the noise of every picture and step another? */
 Test(sampling, a_picture_depends_on_its_number_alone) {
     static const int label[] = {2, 0, 1, 1, 0};
     NoiseSchedule all = schedule_cosine(100), s = schedule_respaced(&all, "5");

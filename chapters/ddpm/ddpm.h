@@ -39,20 +39,20 @@ extern const OfficialMap ddpm_official;
 
 /* beta from 1e-4 to 0.02. no_time: the network is given time 0 at every step. */
 NoiseSchedule ddpm_schedule(bool no_time);
-/* n of s's steps, the first and the last among them; n = 1: the last. Step i's noise is sampling_noise
- * i, whatever n is. */
+/* n of s's steps, the first and the last among them; n = 1: the last. Step i's noise is that of key
+ * i (sampling_noise), whatever n is. */
 NoiseSchedule schedule_strided(const NoiseSchedule *s, int n);
 
-/* L_simple (eq. 14): mean squared error of what is predicted. error (B), unless NULL: each picture's
- * part, mean over its pixels. */
+/* L_simple (eq. 14): mean squared error of what is predicted. error (B), unless NULL: each
+ * picture's part, mean over its pixels. */
 Tensor *simple_loss(const Model *net, const NoisyImages *b, PredictionType p, double *error);
 
 NetworkDenoiser unet_denoiser(const Model *net, PredictionType p, Variance fixed);
 
 /* Between n pictures a and n others b (section 4.4): both are brought to index t with noise of
  * their own, (1 - lambda) a_t + lambda b_t goes the way back and is y (n,height,width,channels).
- * All noise depends on the seed and the picture's place alone: y moves with lambda, and with nothing
- * else. */
+ * All noise depends on the seed and the picture's place alone: y moves with lambda, and with
+ * nothing else. */
 void interpolate(Sampler *m, int t, int n, const real *a, const real *b, double lambda, real *y);
 
 #endif

@@ -39,7 +39,7 @@ static Option options[] = {
     {"predict", 'p', .s = &o.predict, .choices = "noise|start|mean", .keep = KEEP_MODEL,
      .help = "what the network predicts: eps, x0, or the posterior's mean"},
     {"no-time", 0, .b = &o.no_time, .keep = KEEP_MODEL,
-     .help = "the network is not told t: what its embedding is worth"},
+     .help = "the network is not given t: what its embedding is worth"},
     {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
      .help = "steps in which the learning rate rises"},
     {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",

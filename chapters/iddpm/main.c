@@ -56,7 +56,7 @@ static Option options[] = {
     {"variance", 'v', .s = &o.variance, .choices = "learned|small|large", .keep = KEEP_MODEL,
      .help = "of a step back: the network's, beta~, or beta"},
     {"classes", 0, .i = &o.classes, .min = 0, .max = 256, .meta = "N", .keep = KEEP_MODEL,
-     .help = "classes that the network is told; 0: none, Fashion-MNIST has 10"},
+     .help = "classes that the network is conditioned on; 0: none, Fashion-MNIST has 10"},
     {"width", 0, .i = &o.width, .min = 0, .max = 512, .meta = "N", .keep = KEEP_MODEL,
      .help = "channels of the first level, a multiple of 32; 0: as --config says"},
     {"objective", 0, .s = &o.objective, .choices = "simple|hybrid|vlb", .only = "train",
@@ -173,8 +173,8 @@ static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
     NoiseSchedule s = respaced_chain(all, "respace", sections);
     int first = s.step[s.T - 1];
     if (s.alpha_bar[s.T - 1] > 0.5)
-        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be left, "
-                    "but drawing begins with noise", sections, first + 1, all->T);
+        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be "
+                    "left, but drawing begins with noise", sections, first + 1, all->T);
     return s;
 }
 
@@ -280,7 +280,8 @@ static void draw_times(Training *m, Rng *times) {
 static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) {
     const Loader *l = m->loader;
     tape_reset(tape);
-    Tensor *x0 = t_input(tape, NULL, SHAPE(n, SIDE, SIDE, 1)), *w = t_input(tape, NULL, SHAPE(n, 1));
+    Tensor *x0 = t_input(tape, NULL, SHAPE(n, SIDE, SIDE, 1));
+    Tensor *w = t_input(tape, NULL, SHAPE(n, 1));
     images_get(l->images, n, l->index + first, -1, 1, x0->x, NULL);
     for (int b = 0; b < n; b++) w->x[b] = (real)(m->weight[first + b] / o.common.batch);
     NoisyImages batch = noisy_images(&m->chain, x0, m->t + first, noise);
@@ -308,8 +309,8 @@ static void log_losses(const Training *m, Run *run) {
     if (m->objective != SIMPLE) run_value(run, "bits", bits);
 }
 
-/* Mean over validation images, each at its own time: without weights of the squared error of eps, with
- * them of the bound's weighted terms in bits per dimension. */
+/* Mean over validation images, each at its own time: without weights of the squared error of eps,
+ * with them of the bound's weighted terms in bits per dimension. */
 static double validation_mean(const Training *m, const Images *set, const int *t,
                               const double *weight, int n) {
     Validation v = {.schedule = &m->chain, .images = set, .n = n, .t = t};
@@ -357,7 +358,7 @@ static void save_preview(const Training *m, char *path) {
 /* The batch goes through the network in two halves, whose gradients add up: for the gradient of one
  * half alone, and with half the memory. Garments are not mirrored: all shoes point the same way. */
 static int train(void) {
-    if (!o.common.resume) check_settings();     /* else the checkpoint knows better */
+    if (!o.common.resume) check_settings();     /* else the checkpoint has them */
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,bits,quarter_1,quarter_2,quarter_3,quarter_4,gradient,signal,noise,"
                    "validation,validation_bits",
@@ -409,8 +410,8 @@ static Model load_network(Params *params) {
     weights_options(&cli);
     ModelConfig c = chosen_config();
     if (o.class >= c.classes && cli_given(&cli, "class"))
-        usage_error("--class %d: %s is conditioned on one of %d classes", o.class, weights_path(&cli),
-                    c.classes);
+        usage_error("--class %d: %s is conditioned on one of %d classes", o.class,
+                    weights_path(&cli), c.classes);
     Model net = model_new(params, c);
     UNetOfficial names = {.config = c.unet};
     weights_load_any(&cli, &(OfficialMap){.rows = iddpm_official, .locate = unet_official,
@@ -505,7 +506,8 @@ static void report_bound(const Model *net, const NoiseSchedule *s, const Images 
     json_number(metrics, "prior_bits_per_dimension", b.prior);
     if (!o.common.quiet)
         printf("at most %.3f bits per dimension (with beta~ %.3f, with beta %.3f), %d test images, "
-               "%d steps\n", b.bits[BOUND_MODEL], b.bits[BOUND_SMALL], b.bits[BOUND_LARGE], n, s->T);
+               "%d steps\n", b.bits[BOUND_MODEL], b.bits[BOUND_SMALL], b.bits[BOUND_LARGE], n,
+               s->T);
     sampler_free(&m);
     arena_free(&arena);
 }

@@ -1,5 +1,5 @@
-/* test_iddpm.c — the published networks, gradients of the bound through one, timesteps by importance.
- * The mathematics: tests/test_diffusion.c, tests/test_sampling.c. The chapter's network at work and
+/* test_iddpm.c — the published networks, gradients of the bound through one, timesteps by
+ * importance. The mathematics: tests/test_diffusion.c, tests/test_sampling.c. The chapter's network at work and
  * its program: test_program.c. */
 #include "iddpm.h"
 #include "official_file.h"

@@ -104,8 +104,8 @@ static Losses losses_of(const Model *net, const NoisyImages *b, const int *label
     return training_losses(b, HYBRID, learned, model_output(net, b->xt, b->time, label));
 }
 
-/* A loss is of what the network says of x_t, given the time on its own scale and the class; and so is
- * the bound of validation, which clips as sampling does. */
+/* A loss is of what the network says of x_t, given the time on its own scale and the class; and so
+ * is the bound of validation, which clips as sampling does. */
 Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     static const int label = 2, t = 40;
     NoiseSchedule s = few_steps("100");

@@ -18,7 +18,7 @@ static double bits(double nats, size_t dimensions) {
     return nats / ((double)dimensions * log(2));
 }
 
-/* adds the terms of up to AT_ONCE images from number `first` on, each divided by the number of all */
+/* adds the terms of up to AT_ONCE images from number `first` on, divided by the number of all */
 static void add_terms(Sampler *m, int t, const BoundImages *b, int first, BoundTerm *sum) {
     const NoiseSchedule *s = m->schedule;
     int count = b->n - first < AT_ONCE ? b->n - first : AT_ONCE;

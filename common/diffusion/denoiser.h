@@ -22,7 +22,7 @@
  *     }
  *     Darker d = {{darker}, &net.denoiser, 0.1};
  *
- * A latent space needs none: height, width and channels are the latents', and whoever draws decodes
+ * A latent space needs none: height, width and channels are the latents', and the chapter decodes
  * what comes out. */
 #ifndef DENOISER_H
 #define DENOISER_H
@@ -34,9 +34,9 @@
 typedef struct {
     const NoiseSchedule *schedule;
     int t;
-    int first, n;               /* pictures number first ... first + n - 1: which class, which text */
+    int first, n;               /* pictures number first ... first + n - 1: of which class, text */
     int height, width, channels;
-    bool lookahead;             /* PLMS asks a second time in its first step; x_t is not yet drawn */
+    bool lookahead;             /* the second prediction of PLMS' first step: x_t is only tried */
     Tape *tape;                 /* .no_grad; what lies on it holds until the next step */
 } Step;
 
@@ -71,8 +71,8 @@ typedef struct {
 
 ClippedDenoiser clipped_denoiser(const Denoiser *of);
 
-/* The noise of picture `number` at a step of the original chain, or, with `step` X_T, what it starts
- * from: a function of these and the seed alone, so that a picture does not depend on those made
+/* The noise of picture `number` at a step of the original chain, or, with `step` X_T, what it
+ * starts from: a function of these and the seed alone, so that a picture does not depend on those made
  * beside it, and other steps and samplers start from the same noise. step < 65536; z (n). */
 enum { X_T = 65535 };
 void sampling_noise(uint64_t seed, int number, int step, size_t n, real *z);

@@ -1,7 +1,7 @@
 /* drawing.h — many pictures: in groups that the network sees together, saved as they come, with
  * progress and a film of the first ones on their way.
  *
- * A picture depends on the seed and its number alone: whoever draws more gets the same first. The
+ * A picture depends on the seed and its number alone: drawing more gives the same first ones. The
  * same bits on any number of threads; in groups of another size to rounding, since convolutions lay
  * out several pictures together. */
 #ifndef DRAWING_H
@@ -15,14 +15,14 @@ typedef struct {
     int at_once;                            /* pictures the network sees together */
     bool quiet;
     /* unless NULL called with the number of pictures that are drawn: after the last, and in between
-     * if that does not take more than a tenth of the time. What is saved then is kept if the program
-     * is stopped. */
+     * if that does not take more than a tenth of the time. What is saved is kept if the program is
+     * stopped. */
     void (*save)(void *context, int n, const real *x);
     void *context;
     Recording *recording;                   /* of the first pictures, or NULL */
 } Drawing;
 
-/* `most`, or fewer of pictures with more than 32x32 pixels: as much memory as `most` of that size */
+/* `most`, or fewer of more than 32x32 pixels: as much memory as `most` of that size */
 int drawn_at_once(const Sampler *m, int most);
 
 /* n pictures x (n,height,width,channels), numbers 0, 1, ... */

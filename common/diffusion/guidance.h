@@ -9,8 +9,8 @@
 #include "diffusion/denoiser.h"
 
 /* x0 = scale x0(with the condition) + (1 - scale) x0(without), which is the same mixture of eps, at
- * the variance that the condition gives. Scale 1: the condition alone, bit for bit; the paper's w is
- * scale - 1. */
+ * the variance that the condition gives. Scale 1: the condition alone, bit for bit; the paper's w
+ * is scale - 1. */
 typedef struct {
     Denoiser denoiser;
     const Denoiser *with, *without;

@@ -1,5 +1,5 @@
-/* losses.h — what diffusion networks are trained on, on tensors: a chapter noises its pictures, asks
- * its own network, and hands the output to a loss.
+/* losses.h — what diffusion networks are trained on, on tensors: a chapter noises its pictures,
+ * runs its own network, and hands the output to a loss.
  *
  *     NoisyImages b = noisy_images(&schedule, x0, t, &noise);
  *     Tensor *output = unet(&net, b.xt, time_embedding(..., b.time, ...));

@@ -73,8 +73,8 @@ size_t sampler_size(const Sampler *m); /* numbers of one picture */
 
 /* x_T of pictures number first ... first + n - 1 */
 void start_noise(const Sampler *m, int first, int n, real *x);
-/* What the denoiser says of x (n,height,width,channels) at index t, which it may change. Holds until
- * the next call. */
+/* What the denoiser says of x (n,height,width,channels) at index t, which it may change. Holds
+ * until the next call. */
 Prediction predict(Sampler *m, int t, int first, int n, real *x);
 /* the same, and x goes from index t to t - 1 */
 Prediction sample_step(Sampler *m, int t, int first, int n, real *x);

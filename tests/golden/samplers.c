@@ -1,5 +1,5 @@
-/* samplers.c — whole trajectories of CompVis/latent-diffusion's PLMS and DDIM over a model in closed
- * form: guided, masked, with noise. */
+/* samplers.c — whole trajectories of CompVis/latent-diffusion's PLMS and DDIM over a model in
+ * closed form: guided, masked, with noise. */
 #include "base/error.h"
 #include "diffusion/guidance.h"
 #include "diffusion/sampler.h"
@@ -25,7 +25,7 @@ typedef struct {
     int n;                                       /* pictures */
     const real *c, *u;                           /* conditions, one a picture */
     const real *mask, *known;
-    const real *noise, *mask_noise;              /* (step,n,height,width,channels) in order of use */
+    const real *noise, *mask_noise;              /* (step,n,height,width,channels), as used */
 } Case;
 
 static double number_in(const Golden *g, const cJSON *item, const char *key) {
@@ -47,7 +47,8 @@ static void check_keys(const Golden *g, const cJSON *item) {
     cJSON_ArrayForEach(field, item) {
         char word[64];
         snprintf(word, sizeof word, " %s ", field->string);
-        if (!strstr(known, word)) fail("%s: what %s means is not known here", g->path, field->string);
+        if (!strstr(known, word))
+            fail("%s: what %s means is not known here", g->path, field->string);
     }
 }
 
