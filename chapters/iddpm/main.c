@@ -317,10 +317,13 @@ static double validation_mean(const Training *m, const Images *set, const int *t
     double sum = 0, bits[VALIDATION_BATCH];
     while (validation_next(&v)) {
         Tensor *output = model_output(&m->net, v.batch.xt, v.batch.time, v.labels);
-        if (weight) clipped_bound(&v.batch, m->parameterization, output, bits);
-        Tensor *mse = training_losses(&v.batch, SIMPLE, m->parameterization, output).mse;
-        for (int b = 0; b < v.B; b++)
-            sum += weight ? weight[v.first + b] * bits[b] : (double)mse->x[b];
+        if (weight) {
+            clipped_bound(&v.batch, m->parameterization, output, bits);
+            for (int b = 0; b < v.B; b++) sum += weight[v.first + b] * bits[b];
+        } else {
+            Tensor *mse = training_losses(&v.batch, SIMPLE, m->parameterization, output).mse;
+            sum += k_sum(mse->len, mse->x);
+        }
     }
     validation_free(&v);
     return sum / n;
