@@ -86,7 +86,7 @@ int dae_train(void) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-/* the network of --weights, or another file's (settle_settings has taken over its options) */
+/* the network of --weights, or another file's (main.c has taken over its options) */
 static Dae load_network(Params *p, const char *path) {
     Dae d = dae_new(p, dae_named(o.common.config));
     if (path) checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", p, NULL}}});
@@ -120,7 +120,7 @@ int dae_sample(void) {
     Fashion data = load_data();
     int n = data.test.count < HELD_OUT ? data.test.count : HELD_OUT;
     real *x = images_new(&arena, &data.test, n, 0, 1, NULL);
-    picture_of_levels(&net, o.plain ? &plain : NULL, x);
+    picture_of_levels(&cli, &net, o.plain ? &plain : NULL, x);
     Corruption c = chosen_corruption();
     if (c.kind != CORRUPT_NONE) picture_of_chains(&net, c, n, x);
     if (net.architecture == VINCENT_2008) save_filters(&net, output_path(&cli, "filters.png"));
@@ -142,8 +142,8 @@ int dae_eval(void) {
     json_text(m, "corruption", o.corruption);
     json_number(m, "level", o.level);
     json_number(m, "parameters", (double)params_count(&params[0]));
-    table_of_levels(&net, o.plain ? &plain : NULL, &data.test);
-    probe_denoisers(&net, o.plain ? &plain : NULL, &data, m);
+    table_of_levels(&cli, &net, o.plain ? &plain : NULL, &data.test);
+    probe_denoisers(&cli, &net, o.plain ? &plain : NULL, &data, m);
     metrics_save(&cli, m);
     fashion_free(&data);
     params_free(&params[0]), params_free(&params[1]);

@@ -37,8 +37,7 @@ int patch_numbers(const MaeShape *s) {
 /* linear layers as the authors start them; for qkv, fan_out is that of the three together */
 static Linear xavier_new(Scope s, int in, int out) {
     Linear l = linear_new(s, in, out, true);
-    init_xavier_uniform(l.w, in, out, s.params->seed);
-    init_constant(l.b, 0);
+    init_linear_xavier(&l, s.params->seed);
     return l;
 }
 

@@ -1,27 +1,73 @@
-/* dae_mae — train, sample from, evaluate denoising and masked autoencoders on Fashion-MNIST. */
-#include "base/error.h"
-#include "experiments/toy.h"
+/* dae_mae — train, sample from, evaluate denoising and masked autoencoders on Fashion-MNIST. Part 1's
+ * commands are in denoise.c, part 2's in mask.c. */
 #include "settings.h"
 
-/* --config says which half of the chapter is meant */
-static int choose(int (*mae)(void), int (*dae)(void)) {
-    settle_settings();
-    if (denoising() && !dae)
-        usage_error("%s: --config %s has no such command", cli.command, o.common.config);
-    return denoising() ? dae() : mae();
-}
+#include "base/error.h"
+#include "experiments/finetune.h"
+#include "experiments/toy.h"
 
-static int train(void) { return choose(mae_train, dae_train); }
-static int sample(void) { return choose(mae_sample, dae_sample); }
-static int eval(void) { return choose(mae_eval, dae_eval); }
-static int info(void) { return choose(mae_info, dae_info); }
-static int tune(void) { return choose(finetune, NULL); }
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-static int in_the_plane(void) {
-    settle_settings();
-    return toy(o.common.out, o.common.seed, o.common.quiet);
-}
+Settings o = {
+    .common = {.seed = 1, .steps = 8000, .batch = 128, .lr = 2e-3, .config = "default",
+               .out = "build/runs/dae_mae"},
+    .corruption = "masking",
+    .level = 0.5,
+    .alpha = 1,
+    .beta = 1,
+    .mask_ratio = 0.75,
+    .schedule = 8000,
+    .finetune_lr = 5e-4,
+    .finetune_steps = 1000,
+};
 
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|vit-b16|vit-l16|vit-h14|dae|vincent2008"),
+    /* denoising autoencoder */
+    {"corruption", 0, .s = &o.corruption, .choices = "none|masking|salt-pepper|gaussian",
+     .keep = KEEP_MODEL, .help = "what is done to the images that are trained on"},
+    {"level", 0, .d = &o.level, .min = 0, .max = 10, .meta = "X", .keep = KEEP_MODEL,
+     .help = "probability of a pixel to be corrupted; gaussian: standard deviation"},
+    {"alpha", 0, .d = &o.alpha, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of corrupted pixels in the loss"},
+    {"beta", 0, .d = &o.beta, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of the others"},
+    {"plain", 0, .s = &o.plain, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "weights of the same --config trained with --corruption none, shown beside these"},
+    /* masked autoencoder */
+    {"mask-ratio", 0, .d = &o.mask_ratio, .min = 0, .max = 1, .meta = "X", .keep = KEEP_MODEL,
+     .help = "share of the patches that is hidden"},
+    {"norm-targets", 0, .b = &o.norm_targets, .keep = KEEP_MODEL,
+     .help = "predict each patch less its mean, over its standard deviation"},
+    {"mask-tokens-in-encoder", 0, .b = &o.mask_tokens_in_encoder, .keep = KEEP_MODEL,
+     .help = "the encoder sees hidden patches too, as mask tokens (the paper's ablation)"},
+    {"schedule", 0, .i = &o.schedule, .min = 1, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps over which the learning rate rises, then falls to 0"},
+    {"weights", 'w', .s = &o.common.weights, .meta = "FILE", .keep = KEEP_NOT, .only = "finetune",
+     .help = "the same, of a masked autoencoder whose encoder is taken over"},
+    {"labels", 0, .i = &o.labels, .min = 0, .max = 1e6, .meta = "N", .keep = KEEP_NOT,
+     .only = "finetune", .help = "labelled images, as many of each class; 0: all"},
+    {"scratch", 0, .b = &o.scratch, .keep = KEEP_NOT, .only = "finetune",
+     .help = "start from random weights instead of --weights"},
+    {"finetune-steps", 0, .i = &o.finetune_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_NOT, .only = "finetune", .help = "training steps of the classifier"},
+    {"finetune-lr", 0, .d = &o.finetune_lr, .min = 0, .max = 1e3, .meta = "X", .keep = KEEP_NOT,
+     .only = "finetune", .help = "its learning rate"},
+    {0}};
+
+/* options that only one half has; the other refuses them */
+static const char *const of_masking[] = {"mask-ratio", "norm-targets", "mask-tokens-in-encoder",
+                                         "schedule", NULL};
+static const char *const of_denoising[] = {"corruption", "level", "alpha", "beta", "plain", NULL};
+
+static const Preset presets[] = {
+    {"dae", "corruption=gaussian level=0.5 steps=2500 batch=128 lr=0.001"},
+    {"vincent2008", "corruption=masking level=0.3 steps=41250 batch=20 lr=0.1"},
+    {0}};
+
+static int train(void), sample(void), eval(void), info(void), tune(void), in_the_plane(void);
 static const Command commands[] = {
     STANDARD_COMMANDS,
     {"toy", "compare a small denoiser with the exact score in the plane, write numbers to --out",
@@ -29,7 +75,84 @@ static const Command commands[] = {
     {"finetune", "train a classifier from a masked autoencoder's encoder, or from nothing", tune},
     {0}};
 
+Cli cli = {.program = "dae_mae",
+           .about = "Denoising and masked autoencoders.",
+           .common = &o.common,
+           .commands = commands,
+           .options = options,
+           .presets = presets};
+
+/* ---- what both halves use -------------------------------------------------------------------- */
+
+MaeShape chosen_shape(bool for_data) {
+    MaeShape s = mae_shape_named(o.common.config);
+    s.mask_tokens_in_encoder = o.mask_tokens_in_encoder;
+    int N = patches_of(&s), keep = (int)(N * (1 - o.mask_ratio));
+    if (keep < 1 || keep >= N)
+        usage_error("--mask-ratio %g: of %d patches at least one must be hidden, and one be seen",
+                    o.mask_ratio, N);
+    if (for_data && s.side != 28)
+        usage_error("--config %s: made for colour images of %d pixels, which are not here; only "
+                    "info knows it", o.common.config, s.side);
+    return s;
+}
+
+Fashion load_data(void) {
+    return fashion_load_least(o.common.data, 200, 20);
+}
+
+void save_rows(char *path, const real *images, int rows, int columns) {
+    save_grid(&cli, path, images,
+              (Grid){.count = rows * columns, .height = 28, .width = 28, .channels = 1,
+                     .columns = columns, .enlarge = 2, .low = 0, .high = 1});
+}
+
+/* ---- which half ------------------------------------------------------------------------------ */
+
+static bool denoising(void) {
+    return !strcmp(o.common.config, "dae") || !strcmp(o.common.config, "vincent2008");
+}
+
+static bool reads_weights(void) {
+    return !strcmp(cli.command, "sample") || !strcmp(cli.command, "eval") ||
+           (!strcmp(cli.command, "finetune") && !o.scratch);
+}
+
+/* Takes --config from the checkpoint that the command reads, which decides what is to be done. Then
+ * ends the program with one line if an option was given that means nothing to this --config. */
+static void settle(void) {
+    char *checkpoint = path_join(o.common.out, "checkpoint.safetensors");
+    if (reads_weights()) weights_options(&cli);
+    else if (o.common.resume && access(checkpoint, F_OK) == 0)
+        checkpoint_options(checkpoint, &cli, true);
+    free(checkpoint);
+    for (const char *const *name = denoising() ? of_masking : of_denoising; *name; name++)
+        if (cli_given(&cli, *name))
+            usage_error("--%s means nothing to --config %s", *name, o.common.config);
+}
+
+static int run(int (*mae)(void), int (*dae)(void)) {
+    settle();
+    return denoising() ? dae() : mae();
+}
+
+static int train(void) { return run(mae_train, dae_train); }
+static int sample(void) { return run(mae_sample, dae_sample); }
+static int eval(void) { return run(mae_eval, dae_eval); }
+static int info(void) { return run(mae_info, dae_info); }
+
+static int tune(void) {
+    settle();
+    if (denoising()) usage_error("finetune: --config %s has no such command", o.common.config);
+    return finetune(&cli, chosen_shape(true), o.labels, o.scratch,
+                    (FineTuning){o.finetune_steps, o.common.batch, o.finetune_lr});
+}
+
+static int in_the_plane(void) {
+    settle();
+    return toy(o.common.out, o.common.seed, o.common.quiet);
+}
+
 int main(int argc, char **argv) {
-    cli.commands = commands;
     return program_main(&cli, argc, argv);
 }

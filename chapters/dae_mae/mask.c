@@ -70,7 +70,7 @@ int mae_train(void) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-/* the network of --weights (settle_settings has taken over its options) */
+/* the network of --weights (main.c has taken over its options) */
 static Mae load_network(Params *params) {
     Mae net = mae_new(params, chosen_shape(true));
     weights_load_one(&cli, params);
@@ -126,7 +126,7 @@ int mae_eval(void) {
     json_number(m, "mask_ratio", o.mask_ratio);
     json_number(m, "encoder_multiply_adds", encoder_multiply_adds(&net.shape, seen));
     measure_repairs(&net, &data.test, m);
-    probe_encoder(&net.encoder, &data, m);
+    probe_encoder(&cli, &net.encoder, &data, m);
     metrics_save(&cli, m);
     fashion_free(&data);
     params_free(&params);

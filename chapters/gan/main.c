@@ -145,33 +145,21 @@ static Tensor *real_images(Loader *loader, Tape *t, const Design *d) {
     return x;
 }
 
-/* Images of the same noises over time, a row at the start and after each tenth of the run. Part of
- * the checkpoint. */
-typedef struct {
-    Noise noise;
-    real *rows;
-} History;
-
-static History history_new(Run *run, const Design *d) {
-    Params *p = run_params(run, "history.");
-    Tensor *rows = buffer(scope(p, "%s", ""), "pictures", 0, SHAPE(MOMENTS, COLUMNS * PIXELS));
-    return (History){fixed_noise(&run->arena, d, ROWS * COLUMNS, COLUMNS), rows->x};
-}
-
+/* The row of progress.png that belongs to a step: images of the same noises at the start and after
+ * each tenth of the run. `history` holds all rows, and is part of the checkpoint. */
 static int row_of(int64_t steps) {
     return o.common.steps ? (int)(steps * (MOMENTS - 1) / o.common.steps) : 0;
 }
 
-static void save_moment(const History *h, const Generator *g, int64_t steps) {
-    real *row = h->rows + row_of(steps) * COLUMNS * PIXELS;
-    generate(g, COLUMNS, h->noise.z, h->noise.labels, row);
+static void add_to_history(real *history, const Generator *g, const Noise *f, int64_t steps) {
+    generate(g, COLUMNS, f->z, f->labels, history + row_of(steps) * COLUMNS * PIXELS);
 }
 
-static void save_samples(const Run *run, const History *h, const Generator *g, int64_t steps) {
+static void save_samples(const Run *run, const real *history, const Generator *g, const Noise *f) {
     static real images[ROWS * COLUMNS * PIXELS];
-    generate(g, ROWS * COLUMNS, h->noise.z, h->noise.labels, images);
+    generate(g, ROWS * COLUMNS, f->z, f->labels, images);
     save_rows(run_path(run, "samples.png"), images, ROWS, COLUMNS);
-    save_rows(run_path(run, "progress.png"), h->rows, row_of(steps) + 1, COLUMNS);
+    save_rows(run_path(run, "progress.png"), history, row_of(run->step + 1) + 1, COLUMNS);
 }
 
 /* Algorithm 1 of the paper: k steps of D, then one of G. D sees real and generated images in
@@ -194,11 +182,13 @@ static int train(void) {
     Rng *noise = run_rng(run, "noise");
     d.dropout = run_rng(run, "dropout");
     Loader *loader = run_loader(run, &data.train);
-    History history = history_new(run, &design);
+    Noise fixed = fixed_noise(&run->arena, &design, ROWS * COLUMNS, COLUMNS);
+    Scope top = scope(run_params(run, "history."), "%s", "");
+    real *history = buffer(top, "pictures", 0, SHAPE(MOMENTS, COLUMNS * PIXELS))->x;
     run_record(run, "generator_parameters", (double)params_count(params_g));
     run_record(run, "discriminator_parameters", (double)params_count(params_d));
     standing_statistics(&g, 32, o.common.batch, o.common.seed);
-    save_moment(&history, &g, 0);
+    add_to_history(history, &g, &fixed, 0);
 
     while (run_next(run)) {
         Tensor *fake = NULL, *y = NULL;
@@ -225,8 +215,8 @@ static int train(void) {
         bool tenth = run_every(run, (o.common.steps + MOMENTS - 2) / (MOMENTS - 1));
         bool saved = run_saves(run);
         if (tenth || saved) standing_statistics(&g, 32, o.common.batch, o.common.seed);
-        if (tenth) save_moment(&history, &g, run->step + 1);
-        if (saved) save_samples(run, &history, &g, run->step + 1);
+        if (tenth) add_to_history(history, &g, &fixed, run->step + 1);
+        if (saved) save_samples(run, history, &g, &fixed);
     }
     fashion_free(&data);
     return run_finish(run);

@@ -36,12 +36,16 @@ static bool ends_with(const Tensor *w, const char *last) {
     return n >= k && !strcmp(w->name + n - k, last);
 }
 
-/* Radford et al. 2015: all weights from N(0, 0.02^2) */
-static void dcgan_init(Params *p) {
+/* Radford et al. 2015: weights from N(0, 0.02^2), biases 0. gains: these too, from N(1, 0.02^2), for
+ * which there is "no real rationale, just empirical success" (their author, pytorch/examples #516) */
+static void dcgan_init(Params *p, bool gains) {
     for (int i = 0; i < p->count; i++) {
         Tensor *w = p->list[i];
         if (ends_with(w, ".w") || ends_with(w, ".wt")) init_normal(w, 0.02, p->seed);
         if (ends_with(w, ".b")) init_constant(w, 0);
+        if (!gains || !ends_with(w, ".gain")) continue;
+        init_normal(w, 0.02, p->seed);
+        k_affine(w->len, w->x, 1, 1, w->x);
     }
 }
 
@@ -148,7 +152,7 @@ static void dcgan28_generator_new(Generator *g, Scope s) {
     g->norm[1] = plain_norm_new(sub(s, "norm.1"), map);
     g->norm[2] = plain_norm_new(sub(s, "norm.2"), C);
     g->norms = 3;
-    dcgan_init(s.params);
+    dcgan_init(s.params, false);
 }
 
 static Tensor *dcgan28_generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
@@ -170,7 +174,7 @@ static void dcgan28_discriminator_new(Discriminator *d, Scope s) {
     d->fc[1] = linear_new(sub(s, "fc.1"), UNITS + K, 1, false);
     d->norm[1] = plain_norm_new(sub(s, "norm.1"), 2 * C);
     d->norm[2] = plain_norm_new(sub(s, "norm.2"), UNITS);
-    dcgan_init(s.params);
+    dcgan_init(s.params, false);
 }
 
 static Tensor *dcgan28_discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool training) {
@@ -205,6 +209,7 @@ static void dcgan64_generator_new(Generator *g, Scope s) {
         if (!last) g->norm[i] = norm_new(sub(s, "norm.%d", i), out);
         in = out, out /= 2;
     }
+    dcgan_init(s.params, true);
 }
 
 static Tensor *dcgan64_generator(const Generator *g, Tensor *z, bool training) {
@@ -223,6 +228,7 @@ static void dcgan64_discriminator_new(Discriminator *d, Scope s) {
         in = out, out *= 2;
     }
     d->down[n] = conv2d_new(sub(s, "down.%d", n), in, 1, 4, 1, 0, false);
+    dcgan_init(s.params, true);
 }
 
 static Tensor *dcgan64_discriminator(const Discriminator *d, Tensor *x, bool training) {
@@ -230,18 +236,6 @@ static Tensor *dcgan64_discriminator(const Discriminator *d, Tensor *x, bool tra
     for (int i = 1; i < d->layers - 1; i++)
         h = leaky(batch_norm(&d->norm[i], conv2d(&d->down[i], h), training));
     return flat(conv2d(&d->down[d->layers - 1], h));
-}
-
-/* weights N(0, 0.02^2), gains N(1, 0.02^2): the latter has "no real rationale, just empirical
- * success" (its author, pytorch/examples #516) */
-static void dcgan64_init(Params *p) {
-    dcgan_init(p);
-    for (int i = 0; i < p->count; i++) {
-        Tensor *w = p->list[i];
-        if (!ends_with(w, ".gain")) continue;
-        init_normal(w, 0.02, p->seed);
-        k_affine(w->len, w->x, 1, 1, w->x);
-    }
 }
 
 /* ---- default -----------------------------------------------------------------------------------
@@ -258,7 +252,7 @@ static void default_generator_new(Generator *g, Scope s) {
     g->out = conv2d_new(sub(s, "out"), C, 1, 3, 1, 1, true);
     for (int i = 0; i < 3; i++) g->norm[i] = norm_new(sub(s, "norm.%d", i), (4 * C) >> i);
     g->norms = 3;
-    dcgan_init(s.params);
+    dcgan_init(s.params, false);
 }
 
 static Tensor *default_generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
@@ -280,7 +274,7 @@ static void default_discriminator_new(Discriminator *d, Scope s) {
     d->fc[0] = linear_new(sub(s, "fc"), features, 1, true);
     if (d->design.classes)
         d->embed = linear_new(sub(s, "embed"), d->design.classes, features, false);
-    dcgan_init(s.params);
+    dcgan_init(s.params, false);
     if (!d->design.spectral) return;
     for (int i = 0; i < d->layers; i++)
         d->spectral[i] = spectral_norm_new(sub(s, "down.%d", i), d->down[i].w);
@@ -316,7 +310,7 @@ Generator generator_new(Params *p, Design design) {
     case DEFAULT: default_generator_new(&g, s); break;
     case GOODFELLOW: goodfellow_generator_new(&g, s); break;
     case DCGAN28: dcgan28_generator_new(&g, s); break;
-    case DCGAN64: dcgan64_generator_new(&g, s), dcgan64_init(p); break;
+    case DCGAN64: dcgan64_generator_new(&g, s); break;
     }
     return g;
 }
@@ -328,7 +322,7 @@ Discriminator discriminator_new(Params *p, Design design) {
     case DEFAULT: default_discriminator_new(&d, s); break;
     case GOODFELLOW: goodfellow_discriminator_new(&d, s); break;
     case DCGAN28: dcgan28_discriminator_new(&d, s); break;
-    case DCGAN64: dcgan64_discriminator_new(&d, s), dcgan64_init(p); break;
+    case DCGAN64: dcgan64_discriminator_new(&d, s); break;
     }
     return d;
 }

@@ -1,6 +1,5 @@
 #include "features.h"
 
-#include "../settings.h"
 #include "probe.h"
 
 #include <math.h>
@@ -25,19 +24,19 @@ static Features part(Features f, int first, int n) {
     return (Features){n, f.dimensions, x, f.labels + first};
 }
 
-static cJSON *probe(const char *what, const Dae *d, const Fashion *data) {
+static cJSON *probe(const Cli *cli, const char *what, const Dae *d, const Fashion *data) {
     enum { SUBSETS = 3, FEW = 1000 };
     Arena arena = {0};
     Features train = codes_of(&arena, d, &data->train), test = codes_of(&arena, d, &data->test);
-    double all = probe_accuracy(train, test, o.common.seed), sum = 0, squares = 0;
+    double all = probe_accuracy(train, test, cli->common->seed), sum = 0, squares = 0;
     int few = train.n / SUBSETS < FEW ? train.n / SUBSETS : FEW;
     for (int k = 0; k < SUBSETS; k++) {
-        double accuracy = probe_accuracy(part(train, k * few, few), test, o.common.seed);
+        double accuracy = probe_accuracy(part(train, k * few, few), test, cli->common->seed);
         sum += accuracy, squares += accuracy * accuracy;
     }
     double mean = sum / SUBSETS;
     double deviation = sqrt(fmax(0, (squares - sum * mean) / (SUBSETS - 1)));
-    if (!o.common.quiet)
+    if (!cli->common->quiet)
         printf("  %-22s %5d numbers  %d labels %.4f   %d labels %.4f +- %.4f\n", what,
                train.dimensions, train.n, all, few, mean, deviation);
     cJSON *j = json_object();
@@ -50,14 +49,16 @@ static cJSON *probe(const char *what, const Dae *d, const Fashion *data) {
     return j;
 }
 
-void probe_denoisers(const Dae *net, const Dae *plain, const Fashion *data, cJSON *metrics) {
-    Params p = {.seed = o.common.seed};
+void probe_denoisers(const Cli *cli, const Dae *net, const Dae *plain, const Fashion *data,
+                     cJSON *metrics) {
+    Params p = {.seed = cli->common->seed};
     Dae untrained = dae_new(&p, net->architecture);
-    if (!o.common.quiet) printf("share of %d test images classified rightly\n", data->test.count);
-    json_item(metrics, "probe", probe("denoising autoencoder", net, data));
-    if (plain) json_item(metrics, "probe_plain", probe("plain autoencoder", plain, data));
-    json_item(metrics, "probe_untrained", probe("untrained network", &untrained, data));
-    json_item(metrics, "probe_pixels", probe("pixels", NULL, data));
+    if (!cli->common->quiet)
+        printf("share of %d test images classified rightly\n", data->test.count);
+    json_item(metrics, "probe", probe(cli, "denoising autoencoder", net, data));
+    if (plain) json_item(metrics, "probe_plain", probe(cli, "plain autoencoder", plain, data));
+    json_item(metrics, "probe_untrained", probe(cli, "untrained network", &untrained, data));
+    json_item(metrics, "probe_pixels", probe(cli, "pixels", NULL, data));
     params_free(&p);
 }
 
@@ -89,15 +90,15 @@ static TokenFeatures tokens_of(Arena *arena, const Encoder *e, const Images *set
     return (TokenFeatures){{n, D, mean, labels}, {n, D, cls, labels}};
 }
 
-void probe_encoder(const Encoder *e, const Fashion *data, cJSON *metrics) {
+void probe_encoder(const Cli *cli, const Encoder *e, const Fashion *data, cJSON *metrics) {
     Arena arena = {0};
     TokenFeatures train = tokens_of(&arena, e, &data->train);
     TokenFeatures test = tokens_of(&arena, e, &data->test);
-    double mean = probe_accuracy(train.mean, test.mean, o.common.seed);
-    double cls = probe_accuracy(train.cls, test.cls, o.common.seed);
+    double mean = probe_accuracy(train.mean, test.mean, cli->common->seed);
+    double cls = probe_accuracy(train.cls, test.cls, cli->common->seed);
     json_number(metrics, "probe_accuracy", mean);
     json_number(metrics, "probe_accuracy_class_token", cls);
-    if (!o.common.quiet)
+    if (!cli->common->quiet)
         printf("linear probe on frozen features, all %d labels\n  mean of the patches' tokens: "
                "%.2f %% of test images\n  class token: %.2f %%\n", train.mean.n, 100 * mean,
                100 * cls);

@@ -6,13 +6,14 @@
 #include "../dae.h"
 #include "../mae.h"
 #include "data/fashion.h"
-#include "io/json.h"
+#include "train/program.h"
 
 /* The code of `net`, of `plain` (NULL: none), of the same network before any training, and the
  * pixels themselves; each with all labels, and with 1,000 (mean and deviation of three subsets) */
-void probe_denoisers(const Dae *net, const Dae *plain, const Fashion *data, cJSON *metrics);
+void probe_denoisers(const Cli *cli, const Dae *net, const Dae *plain, const Fashion *data,
+                     cJSON *metrics);
 
 /* the mean of the patches' tokens, and the class token, with all labels */
-void probe_encoder(const Encoder *e, const Fashion *data, cJSON *metrics);
+void probe_encoder(const Cli *cli, const Encoder *e, const Fashion *data, cJSON *metrics);
 
 #endif

@@ -2,9 +2,9 @@
 #include "finetune.h"
 
 #include "../augment.h"
-#include "../settings.h"
 #include "base/error.h"
 #include "data/batches.h"
+#include "data/fashion.h"
 #include "eval/classifier.h"
 #include "nn/optimizer.h"
 
@@ -81,10 +81,10 @@ double classifier_accuracy(const MaeClassifier *c, const Images *set) {
 /* ---- the command ----------------------------------------------------------------------------- */
 
 /* what a file of a whole masked autoencoder holds of the encoder */
-static void load_encoder(Params *classifier, MaeShape shape) {
+static void load_encoder(const Cli *cli, Params *classifier, MaeShape shape) {
     Params all = {0};
     mae_new(&all, shape);
-    weights_load_one(&cli, &all);
+    weights_load_one(cli, &all);
     for (int i = 0; i < all.count; i++) {
         Tensor *w = params_find(classifier, all.list[i]->name);
         if (w) memcpy(w->x, all.list[i]->x, w->len * sizeof *w->x);
@@ -92,45 +92,45 @@ static void load_encoder(Params *classifier, MaeShape shape) {
     params_free(&all);
 }
 
-static void save_result(const FineTuning *how, int labels, double validation, double test) {
-    cJSON *m = metrics_new(&cli);
-    json_text(m, "start", o.scratch ? "scratch" : "pretrained");
+static void save_result(const Cli *cli, const char *start, FineTuning how, int labels,
+                        const double accuracy[2]) {
+    cJSON *m = metrics_new(cli);
+    json_text(m, "start", start);
     json_number(m, "labels", labels);
-    json_number(m, "seed", (double)o.common.seed);
-    json_number(m, "steps", how->steps);
-    json_number(m, "batch", how->batch);
-    json_number(m, "lr", how->lr);
-    json_number(m, "validation_accuracy", validation);
-    json_number(m, "test_accuracy", test);
-    char *path = output_path(&cli, "finetune.json");
+    json_number(m, "seed", (double)cli->common->seed);
+    json_number(m, "steps", how.steps);
+    json_number(m, "batch", how.batch);
+    json_number(m, "lr", how.lr);
+    json_number(m, "validation_accuracy", accuracy[0]);
+    json_number(m, "test_accuracy", accuracy[1]);
+    char *path = output_path(cli, "finetune.json");
     json_save(path, m);
     cJSON_Delete(m);
     free(path);
-    if (!o.common.quiet)
-        printf("%d labels, %s: %.2f %% of validation images, %.2f %% of test images\n", labels,
-               o.scratch ? "from scratch" : "pretrained", 100 * validation, 100 * test);
 }
 
-int finetune(void) {
-    if (o.labels && o.labels < CLASSES)
-        usage_error("--labels %d: at least one of each of the %d classes is needed", o.labels,
-                    CLASSES);
-    Params params = {.seed = o.common.seed};
-    MaeShape shape = chosen_shape(true);
+int finetune(const Cli *cli, MaeShape shape, int labels, bool scratch, FineTuning how) {
+    if (labels && labels < CLASSES)
+        usage_error("--labels %d: at least one of each of the %d classes is needed", labels, CLASSES);
+    const CommonOptions *o = cli->common;
+    Params params = {.seed = o->seed};
     MaeClassifier c = mae_classifier_new(&params, shape, CLASSES);
-    if (!o.scratch) load_encoder(&params, shape);
+    if (!scratch) load_encoder(cli, &params, shape);
     Arena arena = {0};
-    Fashion data = load_data();
-    folder_create(o.common.out);
+    Fashion data = fashion_load_least(o->data, 200, 20);
+    folder_create(o->out);
     int *chosen = arena_get(&arena, (size_t)data.train.count * sizeof *chosen);
-    int n = choose_labelled(&data.train, o.labels, o.common.seed, chosen);
-    FineTuning how = {o.finetune_steps, o.common.batch, o.finetune_lr};
+    int n = choose_labelled(&data.train, labels, o->seed, chosen);
     Progress progress;
-    progress_start(&progress, "finetune", 0, how.steps, o.common.quiet);
+    progress_start(&progress, "finetune", 0, how.steps, o->quiet);
     train_classifier(&c, &params, &data.train, n, chosen, how, &progress);
     progress_end(&progress, how.steps, "");
-    save_result(&how, n, classifier_accuracy(&c, &data.validation),
-                classifier_accuracy(&c, &data.test));
+    double accuracy[2] = {classifier_accuracy(&c, &data.validation),
+                          classifier_accuracy(&c, &data.test)};
+    save_result(cli, scratch ? "scratch" : "pretrained", how, n, accuracy);
+    if (!o->quiet)
+        printf("%d labels, %s: %.2f %% of validation images, %.2f %% of test images\n", n,
+               scratch ? "from scratch" : "pretrained", 100 * accuracy[0], 100 * accuracy[1]);
     fashion_free(&data);
     arena_free(&arena);
     params_free(&params);

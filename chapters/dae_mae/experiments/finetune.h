@@ -4,7 +4,7 @@
 
 #include "../mae.h"
 #include "base/progress.h"
-#include "data/images.h"
+#include "train/program.h"
 
 typedef struct {
     int steps, batch;
@@ -22,5 +22,10 @@ void train_classifier(const MaeClassifier *c, Params *params, const Images *set,
 
 /* share of the set's images that are classified rightly */
 double classifier_accuracy(const MaeClassifier *c, const Images *set);
+
+/* The command: a network of this shape, whose encoder has the weights of --weights, or random ones
+ * from scratch, is trained on so many labels (0: all) and tested. Writes finetune.json; returns the
+ * exit status. */
+int finetune(const Cli *cli, MaeShape shape, int labels, bool scratch, FineTuning how);
 
 #endif

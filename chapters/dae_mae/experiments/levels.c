@@ -1,6 +1,5 @@
 #include "levels.h"
 
-#include "../settings.h"
 #include "io/csv.h"
 
 typedef struct {
@@ -26,35 +25,35 @@ static int add_row(const Dae *d, const real *corrupted, const char *caption, int
     return cell + LEVELS;
 }
 
-void picture_of_levels(const Dae *net, const Dae *plain, const real *x) {
+void picture_of_levels(const Cli *cli, const Dae *net, const Dae *plain, const real *x) {
     static real images[CELLS * PIXELS];
     static const char *captions[CELLS];
     int cell = 0;
     for (int i = 0; i < SHOWN; i++) {
         real *corrupted = images + cell * PIXELS;
         for (int k = 0; k < LEVELS; k++, cell++) {
-            corrupt_all(levels[k].corruption, 1, x + i * PIXELS, o.common.seed, "denoising",
+            corrupt_all(levels[k].corruption, 1, x + i * PIXELS, cli->common->seed, "denoising",
                         images + cell * PIXELS);
             captions[cell] = levels[k].caption;
         }
         if (plain) cell = add_row(plain, corrupted, "plain", cell, images, captions);
         cell = add_row(net, corrupted, "denoising", cell, images, captions);
     }
-    save_grid(&cli, output_path(&cli, "denoising.png"), images,
+    save_grid(cli, output_path(cli, "denoising.png"), images,
               (Grid){.count = cell, .height = IMAGE, .width = IMAGE, .channels = 1,
                      .columns = LEVELS, .enlarge = 3, .low = 0, .high = 1,
                      .captions = captions});
 }
 
-void table_of_levels(const Dae *net, const Dae *plain, const Images *test) {
+void table_of_levels(const Cli *cli, const Dae *net, const Dae *plain, const Images *test) {
     static const char *const kinds[] = {"gaussian", "masking", "salt-pepper"};
     enum { MOST = 2000 };
     int n = test->count < MOST ? test->count : MOST;
-    uint64_t seed = o.common.seed;
+    uint64_t seed = cli->common->seed;
     Arena arena = {0};
     real *x = images_new(&arena, test, n, 0, 1, NULL);
     real *corrupted = images_new(&arena, test, n, 0, 1, NULL);
-    AtomicFile f = csv_create(o.common.out, "denoising.csv",
+    AtomicFile f = csv_create(cli->common->out, "denoising.csv",
                               "corruption,level,untouched,denoising,plain");
     for (int k = 0; k < 3; k++)
         for (int tenths = 0; tenths <= 10; tenths++) {
@@ -66,6 +65,6 @@ void table_of_levels(const Dae *net, const Dae *plain, const Images *test) {
             fprintf(f.stream, "\n");
         }
     file_commit(&f);
-    if (!o.common.quiet) printf("%s/denoising.csv\n", o.common.out);
+    if (!cli->common->quiet) printf("%s/denoising.csv\n", cli->common->out);
     arena_free(&arena);
 }

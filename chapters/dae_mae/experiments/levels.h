@@ -4,13 +4,13 @@
 #define LEVELS_H
 
 #include "../dae.h"
-#include "data/images.h"
+#include "train/program.h"
 
 /* denoising.png. For each of three images x: a row of it corrupted in twelve ways, a row of the
  * plain network's reconstructions, a row of this one's */
-void picture_of_levels(const Dae *net, const Dae *plain, const real *x);
+void picture_of_levels(const Cli *cli, const Dae *net, const Dae *plain, const real *x);
 
 /* denoising.csv: squared error per image over kind and level; its column `plain` may be empty */
-void table_of_levels(const Dae *net, const Dae *plain, const Images *test);
+void table_of_levels(const Cli *cli, const Dae *net, const Dae *plain, const Images *test);
 
 #endif
