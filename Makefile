@@ -156,7 +156,8 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 # ---- tests --------------------------------------------------------------------------------------------
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
-TEST_PROGRAMS := $(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p)))
+# programs are built in float only
+TEST_PROGRAMS := $(filter-out %/programs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
 NETS := $(wildcard tests/bench/nets_*.c)
@@ -202,8 +203,12 @@ test: $(TEST_PROGRAMS) $(SANITIZED) build docs-check | setup
 test-chapter: build
 	@$(MAKE) --no-print-directory $(patsubst %,test-%,$(if $(filter *,$(CHAPTER)),$(CHAPTER_TESTS),$(CHAPTER)))
 
-test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(filter $(BUILD)/$$*,$(CHAPTERS:%=$(BUILD)/%)) $$(if $$(filter eval,$$*),$(BUILD)/score) $$(if $$(filter clip_program,$$*),$(BUILD)/clip)
-	@$(RUN) some $(BUILD)/tests/$*-float $(BUILD)/tests/$*-double
+# a chapter's own tests, and those of all programs for its own
+test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(if $$(filter $$*,$(CHAPTERS)),$(BUILD)/$$* $(BUILD)/tests/programs-float) $$(if $$(filter eval,$$*),$(BUILD)/score) $$(if $$(filter clip_program,$$*),$(BUILD)/clip)
+	@CHAPTERS=$* $(RUN) some $(filter $(BUILD)/tests/%,$^)
+
+test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%)
+	@$(RUN) some $<
 
 .PHONY: check mutants fuzz docs-check
 check:

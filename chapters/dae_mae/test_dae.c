@@ -407,27 +407,6 @@ Test(dae, the_chain_samples_the_density) {
 #ifndef REAL_DOUBLE
 PROGRAM_SUITE(dae_program);
 
-/* Same seed, another number of threads; four steps, then --resume to eight: the same bits? The
- * corruption must go on where it was. */
-Test(dae_program, weights_depend_on_neither_threads_nor_interruptions) {
-    static const char *const configs[] = {"dae --batch 16", "vincent2008"};
-    for (int i = 0; i < 2; i++) {
-        char one[200], stopped[200], resumed[200];
-        snprintf(one, sizeof one, "train -q --config %s --steps 8 --threads 2 --out %%s/one%d",
-                 configs[i], i);
-        snprintf(stopped, sizeof stopped,
-                 "train -q --config %s --steps 4 --threads 1 --out %%s/two%d", configs[i], i);
-        snprintf(resumed, sizeof resumed,
-                 "train -q --steps 8 --resume --threads 1 --out %%s/two%d", i);
-        RUN("dae_mae", one);
-        RUN("dae_mae", stopped);
-        RUN("dae_mae", resumed);
-    }
-    cr_expect(same_file("one0/checkpoint.safetensors", "two0/checkpoint.safetensors"), "dae");
-    cr_expect(same_file("one1/checkpoint.safetensors", "two1/checkpoint.safetensors"), "vincent");
-    cr_expect(same_file("one0/weights.safetensors", "two0/weights.safetensors"), "dae");
-}
-
 Test(dae_program, trained_weights_give_pictures_and_scores) {
     few_garments(300, 40);
     RUN("dae_mae", "train -q --config dae --steps 2 --batch 16 --data %s --out %s");
@@ -458,7 +437,6 @@ Test(dae_program, bad_input_gets_one_line_and_a_status) {
         {"train --config dae --corruption none --alpha 2 --out %s/x", 2, "--alpha"},
         {"train --level 0.3 --out %s/x", 2, "--level"},
         {"train --config vincent2008 --plain y --out %s/x", 2, "--plain"},
-        {"train --config dae --data %s/nothing --out %s/x", 1, "nothing"},
         {"toy --out %s/stderr/x", 1, "stderr"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

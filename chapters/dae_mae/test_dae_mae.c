@@ -504,24 +504,6 @@ Test(mae, a_classifier_learns_a_few_garments) {
 
 PROGRAM_SUITE(dae_mae_program);
 
-/* Same seed, another number of threads: the same weights, bit for bit? */
-Test(dae_mae_program, masked_weights_do_not_depend_on_threads) {
-    RUN("dae_mae", "train -q --steps 3 --batch 16 --threads 1 --out %s/one");
-    RUN("dae_mae", "train -q --steps 3 --batch 16 --threads 2 --out %s/two");
-    RUN("dae_mae", "train -q --steps 3 --batch 16 --seed 2 --out %s/other");
-    cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"));
-    cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"));
-}
-
-/* Does --resume go on with the same masks, views and learning rate? */
-Test(dae_mae_program, a_resumed_masked_run_equals_one_that_was_never_stopped) {
-    RUN("dae_mae", "train -q --steps 6 --batch 16 --schedule 50 --norm-targets --out %s/straight");
-    RUN("dae_mae", "train -q --steps 3 --batch 16 --schedule 50 --norm-targets --out %s/resumed");
-    RUN("dae_mae", "train -q --steps 6 --resume --out %s/resumed");
-    cr_assert(same_file("straight/checkpoint.safetensors", "resumed/checkpoint.safetensors"));
-    cr_assert(same_file("straight/weights.safetensors", "resumed/weights.safetensors"));
-}
-
 Test(dae_mae_program, masked_weights_give_pictures_features_and_classifiers) {
     few_garments(400, 50);
     RUN("dae_mae", "train -q --steps 2 --batch 8 --norm-targets --mask-tokens-in-encoder "
@@ -548,9 +530,6 @@ Test(dae_mae_program, masked_nonsense_is_refused_in_one_line) {
     expect_refusal("dae_mae", "finetune --config dae --scratch --out %s", 2, "no such command");
     expect_refusal("dae_mae", "finetune --out %s", 1, "weights.safetensors");
     expect_refusal("dae_mae", "finetune --scratch --labels 5 --out %s", 2, "at least one of each");
-    expect_refusal("dae_mae", "train --resume --out %s", 1, "nothing to go on from");
-    expect_refusal("dae_mae", "sample --weights notebooks-data/ae/weights.safetensors --out %s", 1,
-                   "was made by ae");
 }
 
 /* Are weights of another network recognised, and is a checkpoint's own network taken over? */

@@ -679,31 +679,6 @@ Test(gan, a_toy_gan_finds_the_ring) {
 #ifndef REAL_DOUBLE
 PROGRAM_SUITE(gan_program);
 
-/* Same seed, another number of threads: the same weights, bit for bit? */
-Test(gan_program, weights_do_not_depend_on_threads) {
-    RUN("gan", "train -q --steps 3 --batch 8 --seed 1 --threads 1 --out %s/one");
-    RUN("gan", "train -q --steps 3 --batch 8 --seed 1 --threads 2 --out %s/two");
-    RUN("gan", "train -q --steps 3 --batch 8 --seed 2 --threads 2 --out %s/other");
-    cr_assert(same_file("one/weights.safetensors", "two/weights.safetensors"));
-    cr_assert(same_file("one/checkpoint.safetensors", "two/checkpoint.safetensors"),
-              "the weights agree in half precision only");
-    cr_assert(!same_file("one/weights.safetensors", "other/weights.safetensors"),
-              "the seed does nothing");
-}
-
-/* Half of the steps, then --resume: the same as all at once, both networks, moments, averages,
- * spectral vectors, dropout, noise and pictures of the past included? */
-Test(gan_program, a_resumed_run_equals_one_that_was_never_stopped) {
-    RUN("gan", "train -q --steps 4 --batch 8 --out %s/straight");
-    RUN("gan", "train -q --steps 2 --batch 8 --out %s/resumed");
-    RUN("gan", "train -q --steps 4 --resume --out %s/resumed");
-    cr_assert(same_file("straight/weights.safetensors", "resumed/weights.safetensors"));
-    RUN("gan", "train -q --config goodfellow --steps 4 --batch 8 --out %s/straight");
-    RUN("gan", "train -q --config goodfellow --steps 2 --batch 8 --out %s/resumed");
-    RUN("gan", "train -q --steps 4 --resume --out %s/resumed");
-    cr_assert(same_file("straight/weights.safetensors", "resumed/weights.safetensors"));
-}
-
 Test(gan_program, every_configuration_trains_and_draws) {
     static const char *const configs[] = {"default --conditional", "collapse", "goodfellow",
                                           "dcgan28",
@@ -741,27 +716,10 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }
 
-/* Whatever is asked or given: one line, the right status, nothing half written? */
 Test(gan_program, bad_input_gets_one_line_and_a_status) {
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
-        {"train --steps -1 --out %s/x", 2, "--steps"},
-        {"paint --out %s/x", 2, "paint"},
-        {"train --config vgg --out %s/x", 2, "vgg"},
-        {"train --loss wasserstein --out %s/x", 2, "wasserstein"},
-        {"train --d-steps 0 --out %s/x", 2, "--d-steps"},
-        {"train --config goodfellow --conditional --steps 1 --out %s/x", 2, "--conditional"},
-        {"train --steps 1 --out %s/stderr/x", 1, "stderr"},
-        {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},
-        {"train --resume --out %s/x", 1, "checkpoint"},
-        {"sample --weights %s/none.safetensors --out %s/x", 1, "none.safetensors"},
-        {"sample --weights %s/stderr --out %s/x", 1, "stderr"},
-        {"sample --weights tests/golden/dcgan_g.safetensors --out %s/x", 1, "dcgan_g.safetensors"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("gan", cases[i].arguments, cases[i].status, cases[i].says);
+    expect_refusal("gan", "train --loss wasserstein --out %s/x", 2, "wasserstein");
+    expect_refusal("gan", "train --d-steps 0 --out %s/x", 2, "--d-steps");
+    expect_refusal("gan", "train --config goodfellow --conditional --steps 1 --out %s/x", 2,
+                   "--conditional");
 }
 #endif

@@ -472,19 +472,6 @@ PROGRAM_SUITE(vqvae_program);
     "--hidden 8 --residual 4 --codes 16 --dim 4 --layers 4 --width 8 --head 8 --batch 16 " ONE
 #define ONE "--threads 1 "      /* networks so small are no faster on two */
 
-/* Same seed, another number of threads: the same weights of both stages, bit for bit? */
-Test(vqvae_program, weights_do_not_depend_on_threads) {
-    few_garments(200, 40);
-    RUN("vqvae", "train -q " SMALL "--steps 4 --prior-steps 3 --data %s --out %s/one");
-    RUN("vqvae", "train -q " SMALL "--steps 4 --prior-steps 3 --threads 2 --data %s --out %s/two");
-    RUN("vqvae", "train -q " SMALL "--steps 4 --prior-steps 3 --seed 2 --data %s --out %s/other");
-    cr_expect(same_file("one/autoencoder-checkpoint.safetensors",
-                        "two/autoencoder-checkpoint.safetensors"));
-    cr_expect(same_file("one/prior-checkpoint.safetensors", "two/prior-checkpoint.safetensors"));
-    cr_expect(same_file("one/weights.safetensors", "two/weights.safetensors"));
-    cr_expect(!same_file("one/weights.safetensors", "other/weights.safetensors"));
-}
-
 /* Does --resume go on as if nothing had happened: with the epoch's counts (200 pictures are 12
  * steps and a half), with the codes' averages and revivals, with the prior's averaged weights? */
 Test(vqvae_program, a_resumed_run_equals_one_that_was_never_stopped) {
@@ -584,9 +571,7 @@ Test(vqvae_program, bad_input_gets_one_line_and_a_status) {
         {"train --codebook none --out %s/x", 2, "none"},
         {"sample --temperature 0 --out %s/x", 2, "--temperature"},
         {"train --layers 33 --out %s/x", 2, "--layers"},
-        {"train --steps 1 --data %s/nothing --out %s/x", 1, "nothing"},
         {"train --stage prior --out %s/empty", 1, "autoencoder-weights"},
-        {"sample --out %s/empty", 1, "weights.safetensors"},
         {"eval --stage autoencoder --weights %s/w --out %s/x", 2, "--weights"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -1,0 +1,475 @@
+/* test_programs.c — what all chapters' programs have in common: the command line, the folder of a
+ * run, data, resuming, threads. Every folder of chapters/ with a main.c is tested (CHAPTERS="ae
+ * vae": these alone). A chapter that is slow with its defaults, or trains in several stages or ways, has
+ * rows in the table below. */
+#include "programs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+
+#include <criterion/parameterized.h>
+
+/* ---- the chapters ---------------------------------------------------------------------------- */
+
+typedef struct {
+    char chapter[24];
+    char fast[160];              /* options of train that make its steps fast */
+    char stages[64];             /* options that say how many steps, "steps prior-steps" */
+} Row;
+
+/* Several rows: several ways to train, each of which must be resumed bit for bit. The first one
+ * stands for the chapter. */
+static const Row rows[] = {
+    {"ae", "--batch 32", "steps"},
+    {"vae", "--batch 32", "steps"},
+    {"vae", "--batch 32 --likelihood gaussian --conditional", "steps"},
+    {"gan", "--batch 8", "steps"},
+    {"gan", "--batch 8 --config goodfellow", "steps"},
+    {"dae_mae", "--batch 16 --norm-targets --schedule 9000", "steps"},
+    {"dae_mae", "--config dae --batch 16", "steps"},
+    {"dae_mae", "--config vincent2008", "steps"},
+    {"vqvae", "--hidden 8 --residual 4 --codes 16 --dim 4 --layers 4 --width 8 --head 8 --batch 16 "
+              "--revive 20", "steps prior-steps"},
+    {"vqvae2", "--batch 8 --prior-batch 4 --width 16 --codes 64 --prior-channels 16",
+     "steps top-steps bottom-steps"},
+    {"ddpm", "--preview 0 --batch 4 --predict mean --dropout 0.1", "steps"},
+    {"iddpm", "--preview 0 --batch 4 --classes 10 --timesteps 50 --dropout 0.3", "steps"},
+    {"iddpm", "--preview 0 --batch 16 --objective vlb --timesteps 2", "steps"},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* the rows of a chapter; or one, of defaults */
+static int rows_of(const char *chapter, bool all, Row *to) {
+    int n = 0;
+    for (int i = 0; i < ROWS; i++)
+        if (!strcmp(rows[i].chapter, chapter) && (all || !n)) to[n++] = rows[i];
+    if (n) return n;
+    *to = (Row){.fast = "--batch 8", .stages = "steps"};
+    snprintf(to->chapter, sizeof to->chapter, "%s", chapter);
+    return 1;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const Row *)a)->chapter, ((const Row *)b)->chapter);
+}
+
+/* one of $CHAPTERS, if that is set */
+static bool is_wanted(const char *chapter) {
+    const char *wanted = getenv("CHAPTERS");
+    size_t n = strlen(chapter);
+    for (const char *w = wanted; w && *w; w += strcspn(w, " "), w += strspn(w, " "))
+        if (strcspn(w, " ") == n && !strncmp(w, chapter, n)) return true;
+    return !wanted || !*wanted;
+}
+
+/* of every folder of chapters/ */
+static struct criterion_test_params find_rows(bool all) {
+    enum { MOST = 100 };
+    Row *found = cr_malloc(MOST * sizeof *found);
+    size_t n = 0;
+    DIR *d = opendir("chapters");
+    for (struct dirent *e; d && (e = readdir(d)) && n < MOST - ROWS;) {
+        char path[300];
+        snprintf(path, sizeof path, "chapters/%s/main.c", e->d_name);
+        if (is_wanted(e->d_name) && access(path, F_OK) == 0)
+            n += (size_t)rows_of(e->d_name, all, found + n);
+    }
+    if (d) closedir(d);
+    qsort(found, n, sizeof *found, by_name);
+    return cr_make_param_array(Row, found, n);
+}
+
+#define EACH_CHAPTER(name)                                                                         \
+    ParameterizedTestParameters(programs, name) { return find_rows(false); }                      \
+    ParameterizedTest(Row *r, programs, name)
+#define EACH_ROW(name)                                                                             \
+    ParameterizedTestParameters(programs, name) { return find_rows(true); }                       \
+    ParameterizedTest(Row *r, programs, name)
+
+PROGRAM_SUITE(programs);
+
+/* ---- calling them ---------------------------------------------------------------------------- */
+
+enum { TEXT = 20000 };
+
+/* a file of the test's folder; "" if there is none */
+static void read_text(const char *name, char text[static TEXT]) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "r");
+    text[f ? fread(text, 1, TEXT - 1, f) : 0] = 0;
+    if (f) fclose(f);
+}
+
+/* starts `build/CHAPTER arguments` in a process of its own; what it says goes to out and err in the
+ * test's folder */
+static pid_t start(const char *chapter, const char *arguments) {
+    const char *build = getenv("BUILD");
+    char command[1400];
+    snprintf(command, sizeof command, "exec %s/%s %s >%s/out 2>%s/err", build ? build : "build",
+             chapter, arguments, folder, folder);
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", command, NULL);
+        _exit(127);
+    }
+    return child;
+}
+
+/* its exit status, or minus the signal that ended it */
+static int wait_for(pid_t child) {
+    int status;
+    while (waitpid(child, &status, 0) < 0) cr_assert_eq(errno, EINTR);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* `train`, fast, on the few images in the test's folder, `n` steps in every stage (0: as it says),
+ * in the folder's folder `out`; and more options */
+static void train_arguments(char text[static 1000], const Row *r, int n, const char *out,
+                            const char *more) {
+    char stages[sizeof r->stages];
+    int at = snprintf(text, 1000, "train -q --data %s --out %s/%s %s", folder, folder, out, more);
+    if (!strstr(more, "--resume")) at += snprintf(text + at, 1000 - (size_t)at, " %s", r->fast);
+    strcpy(stages, r->stages);
+    for (char *s = strtok(stages, " "); s && n; s = strtok(NULL, " "))
+        at += snprintf(text + at, 1000 - (size_t)at, " --%s %d", s, n);
+}
+
+static pid_t start_training(const Row *r, int n, const char *out, const char *more) {
+    char arguments[1000];
+    train_arguments(arguments, r, n, out, more);
+    return start(r->chapter, arguments);
+}
+
+static void train(const Row *r, int n, const char *out, const char *more) {
+    char said[TEXT];
+    int status = wait_for(start_training(r, n, out, more));
+    read_text("err", said);
+    cr_assert_eq(status, 0, "%s, %s: status %d: %s", r->chapter, more, status, said);
+}
+
+static void few_images(void) {
+    few_garments(400, 120);
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+/* Does --help name the options and commands that every program has, and does the program know every
+ * option and command that --help names? */
+EACH_CHAPTER(help_names_every_option) {
+    static const char *const common[] = {
+        "--config", "--seed", "--steps", "--batch", "--lr", "--threads", "--out", "--weights",
+        "--data", "--resume", "--quiet", "--help", "\n  train ", "\n  sample ", "\n  eval ",
+        "\n  info "};
+    char help[TEXT], arguments[200], said[2000];
+    int named = 0;
+    cr_assert_eq(wait_for(start(r->chapter, "--help")), 0, "%s", r->chapter);
+    read_text("out", help);
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        cr_expect(strstr(help, common[i]), "%s --help does not name %s", r->chapter, common[i]);
+    for (const char *p = help; (p = strstr(p, "--")); p += 2) {
+        bool begins = p - help > 6 && (!strncmp(p - 6, "      ", 6) || !strncmp(p - 2, ", ", 2));
+        if (!begins) continue;
+        int n = 2 + (int)strspn(p + 2, "abcdefghijklmnopqrstuvwxyz0123456789-");
+        snprintf(arguments, sizeof arguments, "train --batch 0 %.*s", n, p);
+        int status = run_program(r->chapter, arguments, said);
+        bool is_help = n == 6 && !strncmp(p, "--help", 6);
+        cr_expect(status == (is_help ? 0 : 2) && !strstr(said, "unknown"), "%s %s: %s", r->chapter,
+                  arguments, said);
+        named++;
+    }
+    cr_expect(named >= 12, "%s --help names %d options", r->chapter, named);
+    for (const char *p = strstr(help, "\ncommands:\n") + 10; p[1] == ' '; p = strchr(p + 1, '\n')) {
+        snprintf(arguments, sizeof arguments, "%.*s --help", (int)strcspn(p + 3, " "), p + 3);
+        cr_expect_eq(run_program(r->chapter, arguments, said), 0, "%s: %s", arguments, said);
+    }
+}
+
+/* Whatever is asked: one line, status 2, nothing made? */
+EACH_CHAPTER(what_makes_no_sense_is_refused) {
+    static const struct {
+        const char *arguments, *says;
+    } cases[] = {
+        {"", "command"},
+        {"paint --out %s/x", "paint"},
+        {"train --no-such-option 3 --out %s/x", "--no-such-option"},
+        {"train --steps -1 --out %s/x", "--steps"},
+        {"train --steps 1.5 --out %s/x", "--steps"},
+        {"train --out %s/x --steps", "--steps"},
+        {"train --batch 0 --out %s/x", "--batch"},
+        {"train --batch ten --out %s/x", "--batch"},
+        {"train --lr fast --out %s/x", "--lr"},
+        {"train --lr nan --out %s/x", "--lr"},
+        {"train --seed -1 --out %s/x", "--seed"},
+        {"train --threads 1000 --out %s/x", "--threads"},
+        {"train --config vgg --out %s/x", "vgg"},
+        {"train --weights %s/w --out %s/x", "--weights"},
+        {"sample --resume --out %s/x", "--resume"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refusal(r->chapter, cases[i].arguments, 2, cases[i].says);
+    cr_expect(!file_there("x"), "%s: a folder was made", r->chapter);
+}
+
+EACH_CHAPTER(what_cannot_be_written_is_said) {
+    char command[200], said[TEXT];
+    const char *build = getenv("BUILD");
+    snprintf(command, sizeof command, "%s/%s info >/dev/full 2>%s/err", build ? build : "build",
+             r->chapter, folder);
+    int status = system(command);
+    read_text("err", said);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s: status %x", r->chapter, status);
+    char *end = strchr(said, '\n');
+    cr_expect(end && !end[1] && strstr(said, "standard output"), "%s info: %s", r->chapter, said);
+    few_images();
+    expect_refusal(r->chapter, "train --data %s --out %s/stderr/x", 1, "stderr");
+}
+
+/* ---- data and weights ------------------------------------------------------------------------ */
+
+static void write_bytes(const char *name, const void *bytes, size_t n) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    cr_assert(f && fwrite(bytes, 1, n, f) == n && !fclose(f), "%s", path);
+}
+
+/* Images of 14x14 pixels, a file that ends too early, an empty one, something else; fewer labels
+ * than images; hardly any images; none */
+EACH_CHAPTER(data_that_do_not_fit_are_refused) {
+    static const uint8_t labels[399], small[16 + 400 * 14 * 14] =
+        {0, 0, 8, 3, 0, 0, 1, 0x90, 0, 0, 0, 14, 0, 0, 0, 14};
+    static const char other[] = "P6 28 28 255";
+    const struct {
+        const void *bytes;
+        size_t n;
+    } images[] = {{small, sizeof small}, {small, 300}, {"", 0}, {other, sizeof other}};
+    few_images();
+    for (int i = 0; i < 4; i++) {
+        write_bytes(fashion_files[0], images[i].bytes, images[i].n);
+        expect_refusal(r->chapter, "train --data %s --out %s/x", 1, fashion_files[0]);
+    }
+    few_images();
+    write_idx(fashion_files[1], labels, sizeof labels, 1);
+    expect_refusal(r->chapter, "train --data %s --out %s/x", 1, "399 labels");
+    expect_refusal(r->chapter, "train --data %s/nothing --out %s/x", 1, "nothing");
+    char said[2000];
+    few_garments(40, 4);                    /* said after a note that it is not Fashion-MNIST */
+    cr_expect_eq(run_program(r->chapter, "train --data %s --out %s/x", said), 1, "%s", said);
+    cr_expect(strstr(said, "are needed"), "%s: %s", r->chapter, said);
+}
+
+EACH_CHAPTER(weights_of_others_are_refused) {
+    static const char *const commands[] = {"sample", "eval"};
+    const char *other = strcmp(r->chapter, "ae") ? "ae" : "vae";
+    char arguments[300], says[40];
+    snprintf(says, sizeof says, "was made by %s", other);
+    for (int i = 0; i < 2; i++) {
+        snprintf(arguments, sizeof arguments, "%s --weights notebooks-data/%s/weights.safetensors "
+                 "--out %%s/x", commands[i], other);
+        expect_refusal(r->chapter, arguments, 1, says);
+        snprintf(arguments, sizeof arguments, "%s --weights %%s/none.safetensors --out %%s/x",
+                 commands[i]);
+        expect_refusal(r->chapter, arguments, 1, "none.safetensors");
+        snprintf(arguments, sizeof arguments, "%s --weights %%s/stderr --out %%s/x", commands[i]);
+        expect_refusal(r->chapter, arguments, 1, "stderr");
+        snprintf(arguments, sizeof arguments, "%s --out %%s/x", commands[i]);
+        expect_refusal(r->chapter, arguments, 1, "weights.safetensors");
+        snprintf(arguments, sizeof arguments, "%s --weights tests/golden/dcgan_g.safetensors "
+                 "--out %%s/x", commands[i]);
+        expect_refusal(r->chapter, arguments, 1, "dcgan_g.safetensors");
+    }
+}
+
+/* ---- training -------------------------------------------------------------------------------- */
+
+enum { MOST_FILES = 40 };
+typedef char Name[64];
+
+/* the names of the files that a training has left in the folder's folder `in` */
+static int files_of(const char *in, Name names[static MOST_FILES]) {
+    char path[200];
+    int n = 0;
+    snprintf(path, sizeof path, "%s/%s", folder, in);
+    DIR *d = opendir(path);
+    cr_assert(d, "%s", path);
+    for (struct dirent *e; (e = readdir(d)) && n < MOST_FILES;)
+        if (e->d_name[0] != '.') snprintf(names[n++], sizeof *names, "%.63s", e->d_name);
+    closedir(d);
+    return n;
+}
+
+static bool ends_with(const char *name, const char *end) {
+    size_t n = strlen(name), k = strlen(end);
+    return n >= k && !strcmp(name + n - k, end);
+}
+
+/* log.csv without its seconds, the second column */
+static void without_seconds(char *log) {
+    char *to = log;
+    for (int column = 0; *log; log++) {
+        if (*log == ',' || *log == '\n') column = *log == ',' ? column + 1 : 0;
+        if (column != 1 || *log == '\n') *to++ = *log;
+    }
+    *to = 0;
+}
+
+/* a PNG without its text, which holds the command line */
+static size_t without_text(uint8_t *png, size_t n) {
+    size_t to = 8;
+    for (size_t at = 8, length; at + 12 <= n; at += length) {
+        const uint8_t *b = png + at;
+        length = 12 + ((size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3]);
+        if (at + length > n) break;
+        if (memcmp(png + at + 4, "tEXt", 4)) memmove(png + to, png + at, length), to += length;
+    }
+    return to;
+}
+
+/* what a file holds of the training, and nothing of when and how it was called */
+static uint8_t *content(const char *in, const char *name, size_t *n) {
+    enum { MOST = 100 << 20 };
+    static uint8_t *text[2];
+    static int next;
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s/%s", folder, in, name);
+    FILE *f = fopen(path, "rb");
+    cr_assert(f, "%s is missing", path);
+    uint8_t *bytes = text[next] = realloc(text[next], MOST + 1);
+    next = 1 - next;
+    *n = fread(bytes, 1, MOST, f);
+    bytes[*n] = 0;
+    fclose(f);
+    if (ends_with(name, "log.csv")) without_seconds((char *)bytes), *n = strlen((char *)bytes);
+    if (ends_with(name, ".png")) *n = without_text(bytes, *n);
+    return bytes;
+}
+
+/* Do two trainings have the same files, with the same in them? run.json tells of time and place. */
+static void expect_same_training(const Row *r, const char *one, const char *two) {
+    Name names[MOST_FILES], others[MOST_FILES];
+    int n = files_of(one, names), compared = 0;
+    cr_expect_eq(files_of(two, others), n, "%s %s: %d files", r->chapter, r->fast, n);
+    for (int i = 0; i < n; i++) {
+        size_t a, b;
+        if (ends_with(names[i], "run.json")) continue;
+        const uint8_t *x = content(one, names[i], &a), *y = content(two, names[i], &b);
+        cr_expect(a == b && !memcmp(x, y, a), "%s %s: %s differs", r->chapter, r->fast, names[i]);
+        compared++;
+    }
+    cr_expect(compared >= 3, "%s: only %d files compared", r->chapter, compared);
+}
+
+/* Same seed, another number of threads: the same in every file? Another seed: other weights? */
+EACH_ROW(threads_do_not_matter) {
+    few_images();
+    train(r, 3, "one", "--threads 1");
+    train(r, 3, "two", "--threads 2");
+    train(r, 3, "other", "--seed 2 --threads 1");
+    expect_same_training(r, "one", "two");
+    cr_expect(!same_file("one/weights.safetensors", "other/weights.safetensors"), "%s: the seed",
+              r->chapter);
+}
+
+/* Waits until a training in `in` has begun, or ended. */
+static void wait_for_start(const char *in) {
+    Name names[MOST_FILES];
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, in);
+    for (int i = 0; i < 20000; i++) {
+        int n = access(path, F_OK) ? 0 : files_of(in, names);
+        while (n-- > 0)
+            if (ends_with(names[n], "run.json")) return;
+        usleep(1000);
+    }
+    cr_assert_fail("%s: no training has begun", path);
+}
+
+/* Interrupts a training of n steps in its course. Returns its status: 130, or 0 if it was over
+ * already, or -SIGINT if it had not begun to listen. */
+static int interrupt(const Row *r, int n, int milliseconds) {
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf %s/resumed", folder);
+    cr_assert_eq(system(command), 0);
+    pid_t child = start_training(r, n, "resumed", "");
+    wait_for_start("resumed");
+    usleep(1000 * (unsigned)milliseconds);
+    kill(child, SIGINT);
+    return wait_for(child);
+}
+
+/* Ctrl-C at some step, then --resume: the same as if nothing had happened, in every file? */
+EACH_ROW(a_resumed_run_equals_one_that_was_never_stopped) {
+    char said[TEXT];
+    int n = 6, wait = 0, status;
+    few_images();
+    while ((status = interrupt(r, n, wait)) != 130) {
+        cr_assert(n < 10000 && wait < 1000, "%s: status %d", r->chapter, status);
+        if (status == 0) n *= 3;
+        else wait += 10;
+    }
+    read_text("err", said);
+    cr_expect(strstr(said, "to go on:") && strstr(said, "--resume"), "%s: %s", r->chapter, said);
+    train(r, 0, "resumed", "--resume");
+    train(r, n, "straight", "");
+    expect_same_training(r, "straight", "resumed");
+}
+
+/* Two steps, then two more: does --resume take a larger --steps? And does it say so if there is
+ * nothing to go on from? (The first stage of several then begins.) */
+EACH_CHAPTER(a_run_goes_on_beyond_its_end) {
+    char said[TEXT];
+    few_images();
+    bool staged = strchr(r->stages, ' ');
+    if (!staged)
+        expect_refusal(r->chapter, "train --resume --out %s/x", 1, "nothing to go on from");
+    train(r, 2, "run", "");
+    train(r, 4, "run", "--resume");
+    cr_assert_eq(wait_for(start_training(r, 4, "run", "--resume")), 0);
+    read_text("err", said);
+    cr_expect(strstr(said, "steps already"), "%s: %s", r->chapter, said);
+}
+
+/* One training in a folder at a time: is the second one refused, and the first one left alone? */
+EACH_CHAPTER(a_second_training_in_the_folder_is_refused) {
+    few_images();
+    pid_t child = start_training(r, 4000, "run", "");
+    wait_for_start("run");
+    kill(child, SIGSTOP);
+    expect_refusal(r->chapter, "train --data %s --out %s/run", 1, "is training in this folder");
+    kill(child, SIGKILL);
+    cr_assert_eq(wait_for(child), -SIGKILL);
+    train(r, 1, "run", "");                  /* the lock went with the process */
+}
+
+static void shell(const char *format, const char *name) {
+    char command[400];
+    snprintf(command, sizeof command, format, folder, name, folder);
+    cr_assert_eq(system(command), 0, "%s", command);
+}
+
+/* Does a start that fails change nothing? A new training in the same folder: are the earlier ones'
+ * files kept, and named? */
+EACH_CHAPTER(an_earlier_run_is_kept) {
+    char said[TEXT];
+    Name names[MOST_FILES], log = "", old;
+    few_images();
+    train(r, 1, "run", "");
+    shell("cp -r %s/run%s %s/copy", "");
+    cr_assert_eq(wait_for(start_training(r, 1, "run", "--data nothing")), 1);
+    expect_same_training(r, "copy", "run");
+    for (int n = files_of("run", names); n-- > 0;)
+        if (ends_with(names[n], "log.csv")) strcpy(log, names[n]);
+    shell("cp %s/run/%s %s/first", log);
+    for (int k = 1; k <= 2; k++) {
+        train(r, 1, "run", "");
+        read_text("err", said);
+        snprintf(old, sizeof old, k == 1 ? "%s.old" : "%s.old%d", log, k);
+        cr_expect(strstr(said, old) && strstr(said, "weights.safetensors.old"), "%s: %s",
+                  r->chapter, said);
+    }
+    snprintf(old, sizeof old, "run/%s.old", log);
+    cr_expect(same_file("first", old), "%s: %s is not the first run's", r->chapter, old);
+}
