@@ -34,6 +34,7 @@ static const Row rows[] = {
               "--revive 20", "steps prior-steps"},
     {"vqvae2", "--batch 8 --prior-batch 4 --width 16 --codes 64 --prior-channels 16",
      "steps top-steps bottom-steps"},
+    {"ddpm", "--preview 0 --batch 4", "steps"},
     {"ddpm", "--preview 0 --batch 4 --predict mean --dropout 0.1", "steps"},
     {"iddpm", "--preview 0 --batch 4 --classes 10 --timesteps 50 --dropout 0.3", "steps"},
     {"iddpm", "--preview 0 --batch 16 --objective vlb --timesteps 2", "steps"},
