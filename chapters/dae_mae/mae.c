@@ -155,11 +155,11 @@ Mask mask_nothing(Arena *a, int B, int N) {
     return m;
 }
 
-/* rows of (B*N, .) that hold the patches shuffle[from..to-1] of each picture; on the tape */
+/* rows of (B*N, .) that hold the patches shuffle[from..to-1] of each image; on the tape */
 static int *rows_of(Tape *t, const Mask *m, int from, int to) {
     int n = to - from;
-    int *rows = arena_get(&t->arena, (size_t)m->pictures * (size_t)n * sizeof *rows);
-    for (int b = 0; b < m->pictures; b++)
+    int *rows = arena_get(&t->arena, (size_t)m->images * (size_t)n * sizeof *rows);
+    for (int b = 0; b < m->images; b++)
         for (int i = 0; i < n; i++)
             rows[b * n + i] = b * m->patches + m->shuffle[b * m->patches + from + i];
     return rows;
@@ -195,7 +195,7 @@ Tensor *normalise_patches(Tensor *patches) {
 /* x (B,extra+keep,D), tokens of the visible patches behind `extra` others -> (B,extra+N,D): each
  * patch's token back at its place, the mask token wherever a patch is missing */
 static Tensor *unshuffle(Tensor *x, Tensor *mask_token, const Mask *m, int extra) {
-    int B = m->pictures, N = m->patches, seen = extra + m->keep, all = extra + N, D = x->shape[2];
+    int B = m->images, N = m->patches, seen = extra + m->keep, all = extra + N, D = x->shape[2];
     int *rows = arena_get(&x->tape->arena, (size_t)B * (size_t)all * sizeof *rows);
     for (int b = 0; b < B; b++) {
         for (int i = 0; i < extra; i++) rows[b * all + i] = b * seen + i;
@@ -213,14 +213,14 @@ static Tensor *unshuffle(Tensor *x, Tensor *mask_token, const Mask *m, int extra
 static Tensor *embed_visible(const Encoder *e, Tensor *patches, const Mask *m) {
     Tape *t = patches->tape;
     int K = patches->shape[2], D = e->shape.width, *rows = rows_of(t, m, 0, m->keep);
-    Tensor *seen = t_gather_rows(t_reshape(patches, SHAPE(-1, K)), rows, m->pictures * m->keep);
+    Tensor *seen = t_gather_rows(t_reshape(patches, SHAPE(-1, K)), rows, m->images * m->keep);
     Tensor *w = t_reshape(t_use(t, e->patch_embed.w), SHAPE(K, D));
-    return t_reshape(t_linear(t_give(seen), w, e->patch_embed.b), SHAPE(m->pictures, m->keep, D));
+    return t_reshape(t_linear(t_give(seen), w, e->patch_embed.b), SHAPE(m->images, m->keep, D));
 }
 
 /* each visible patch's own row of the table: (B*keep,D) */
 static Tensor *visible_positions(const Encoder *e, Tape *t, const Mask *m) {
-    int n = m->pictures * m->keep, *rows = rows_of(t, m, 0, m->keep);
+    int n = m->images * m->keep, *rows = rows_of(t, m, 0, m->keep);
     for (int i = 0; i < n; i++) rows[i] = 1 + rows[i] % m->patches;
     return t_gather_rows(t_reshape(t_use(t, e->pos_embed), SHAPE(-1, e->shape.width)), rows, n);
 }
@@ -230,7 +230,7 @@ static Tensor *visible_positions(const Encoder *e, Tape *t, const Mask *m) {
 static Tensor *visible_tokens(const Encoder *e, Tensor *patches, const Mask *m) {
     Tensor *x = embed_visible(e, patches, m);
     Tensor *positions = visible_positions(e, patches->tape, m);
-    return t_add(t_give(x), t_reshape(positions, SHAPE(m->pictures, m->keep, e->shape.width)));
+    return t_add(t_give(x), t_reshape(positions, SHAPE(m->images, m->keep, e->shape.width)));
 }
 
 /* the ablation: all patches' places, hidden ones with a mask token */
@@ -243,10 +243,10 @@ Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m) {
     Tape *t = patches->tape;
     Tensor *x = e->shape.mask_tokens_in_encoder ? all_tokens(e, patches, m)
                                                 : visible_tokens(e, patches, m);
-    Tensor *zeros = t_input(t, NULL, SHAPE(m->pictures, 1, e->shape.width));
+    Tensor *zeros = t_input(t, NULL, SHAPE(m->images, 1, e->shape.width));
     k_fill(zeros->len, 0, zeros->x);
     Tensor *cls = t_add(t_use(t, e->cls_token), t_slice(t_use(t, e->pos_embed), 1, 0, 1));
-    x = t_concat(t_add(zeros, cls), t_give(x), 1);                 /* the same for all pictures */
+    x = t_concat(t_add(zeros, cls), t_give(x), 1);                 /* the same for all images */
     x = transformer(&e->blocks, x, (Attention){0});
     return layer_norm(&e->norm, x);
 }
@@ -261,7 +261,7 @@ Tensor *decode(const Mae *a, Tensor *latent, const Mask *m) {
 }
 
 Tensor *masked_error(Tensor *prediction, Tensor *target, const Mask *m) {
-    int K = target->shape[2], hidden = m->patches - m->keep, n = m->pictures * hidden;
+    int K = target->shape[2], hidden = m->patches - m->keep, n = m->images * hidden;
     int *rows = rows_of(prediction->tape, m, m->keep, m->patches);
     Tensor *ours = t_gather_rows(t_reshape(prediction, SHAPE(-1, K)), rows, n);
     Tensor *theirs = t_gather_rows(t_reshape(target, SHAPE(-1, K)), rows, n);
@@ -285,13 +285,13 @@ double encoder_multiply_adds(const MaeShape *s, int patches) {
 
 /* ---- what the encoder is for ----------------------------------------------------------------- */
 
-PictureFeatures picture_features(const Encoder *e, Tensor *images) {
+ImageFeatures image_features(const Encoder *e, Tensor *images) {
     int B = images->shape[0], N = patches_of(&e->shape), D = e->shape.width;
     Mask all = mask_nothing(&images->tape->arena, B, N);
     Tensor *x = encode(e, patchify(images, e->shape.patch), &all);
     Tensor *cls = t_reshape(t_slice(x, 1, 0, 1), SHAPE(B, D));
     Tensor *mean = t_reshape(t_mean_axis(t_slice(x, 1, 1, N), 1), SHAPE(B, D));
-    return (PictureFeatures){mean, cls};
+    return (ImageFeatures){mean, cls};
 }
 
 /* The head starts near zero, so that its first, random opinions do not shake the encoder. */
@@ -302,10 +302,10 @@ MaeClassifier mae_classifier_new(Params *p, MaeShape shape, int classes) {
 }
 
 Tensor *classify(const MaeClassifier *c, Tensor *images) {
-    return linear(&c->head, picture_features(&c->encoder, images).mean);
+    return linear(&c->head, image_features(&c->encoder, images).mean);
 }
 
-/* ---- many pictures, without gradients -------------------------------------------------------- */
+/* ---- many images, without gradients ---------------------------------------------------------- */
 
 enum { AT_ONCE = 128 };
 
@@ -319,11 +319,11 @@ static void denormalise(int patches, int K, const real *t, real *p) {
     }
 }
 
-/* Visible patches of `shown` become those of `from`, hidden ones `grey` if that is set; returns the
- * sum of squared errors of `shown` in hidden patches. */
-static double cover(const Mask *m, int K, const real *from, real *shown, bool grey) {
+/* Visible patches of `shown` become the true ones of `from`, hidden ones grey if that is asked for;
+ * returns the sum of squared errors of `shown` in hidden patches. */
+static double paste_visible(const Mask *m, int K, const real *from, real *shown, bool grey) {
     double sum = 0;
-    for (int i = 0; i < m->pictures * m->patches; i++) {
+    for (int i = 0; i < m->images * m->patches; i++) {
         real *patch = shown + (size_t)i * (size_t)K;
         const real *truth = from + (size_t)i * (size_t)K;
         bool seen = m->restore[i] < m->keep;
@@ -334,7 +334,7 @@ static double cover(const Mask *m, int K, const real *from, real *shown, bool gr
     return sum;
 }
 
-static void put_pictures(const Mae *a, Tensor *patches, real *to) {
+static void put_images(const Mae *a, Tensor *patches, real *to) {
     Tensor *x = unpatchify(patches, a->shape.patch, a->shape.side);
     memcpy(to, x->x, x->len * sizeof *to);
 }
@@ -357,9 +357,11 @@ double reconstruct(const Mae *a, int n, const real *images, double ratio, uint64
         Tensor *patches = patchify(x, s->patch);
         Tensor *p = decode(a, encode(&a->encoder, patches, &m), &m);
         if (norm_targets) denormalise(B * N, K, patches->x, p->x);
-        sum += cover(&m, K, patches->x, p->x, false);
-        if (predicted) put_pictures(a, p, predicted + at);
-        if (masked) cover(&m, K, patches->x, p->x, true), put_pictures(a, p, masked + at);
+        sum += paste_visible(&m, K, patches->x, p->x, false);
+        if (predicted) put_images(a, p, predicted + at);
+        if (!masked) continue;
+        paste_visible(&m, K, patches->x, p->x, true);
+        put_images(a, p, masked + at);
     }
     tape_free(&t);
     return sum / 4 / ((double)hidden * K);          /* [-1,1] is twice as long as [0,1] */

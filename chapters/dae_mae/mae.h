@@ -1,7 +1,7 @@
-/* mae.h — masked autoencoders: cut a picture into patches, hide most of them, encode only what is
+/* mae.h — masked autoencoders: cut an image into patches, hide most of them, encode only what is
  * left, and rebuild what was hidden.
  *
- * He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners". Letters: B pictures of N
+ * He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners". Letters: B images of N
  * patches, each of K = patch * patch * channels numbers; D channels in the encoder.
  *
  * Parameters have the names of the authors' code (blocks.0.attn.qkv, decoder_pred, ...), so files
@@ -10,10 +10,10 @@
  * Interface:
  *   - mae_shape_named, mae_new, encoder_new     the networks
  *   - mask_random, mask_from_noise, mask_nothing      which patches are seen
- *   - patchify, unpatchify, normalise_patches   pictures as patches, targets
+ *   - patchify, unpatchify, normalise_patches   images as patches, targets
  *   - encode, decode, masked_error, mae_forward       the autoencoder
- *   - picture_features, mae_classifier_new, classify     what the encoder is for
- *   - reconstruct             many pictures in plain arrays, without gradients */
+ *   - image_features, mae_classifier_new, classify     what the encoder is for
+ *   - reconstruct             many images in plain arrays, without gradients */
 #ifndef MAE_H
 #define MAE_H
 
@@ -22,7 +22,7 @@
 /* ---- networks -------------------------------------------------------------------------------- */
 
 typedef struct {
-    int side, channels, patch;                           /* of square pictures, in pixels */
+    int side, channels, patch;                           /* of square images, in pixels */
     int width, depth, heads;                             /* encoder */
     int decoder_width, decoder_depth, decoder_heads;
     double mlp_ratio;                                    /* hidden units of a block's MLP / width */
@@ -65,10 +65,10 @@ void sin_cos_positions(int grid, int width, real *table);
 
 /* ---- masks ----------------------------------------------------------------------------------- */
 
-/* Every picture's own: shuffle (B,N) lists its patches, the `keep` visible ones first; restore
+/* Every image's own: shuffle (B,N) lists its patches, the `keep` visible ones first; restore
  * (B,N) says where in that list patch i stands, so restore[shuffle[i]] = i. */
 typedef struct {
-    int pictures, patches, keep;
+    int images, patches, keep;
     int *shuffle, *restore;
 } Mask;
 
@@ -102,17 +102,17 @@ typedef struct {
 } MaePass;
 MaePass mae_forward(const Mae *a, Tensor *images, const Mask *m, bool norm_targets);
 
-/* multiply-adds of the matrix products in a forward pass for one picture, in the encoder's blocks,
+/* multiply-adds of the matrix products in a forward pass for one image, in the encoder's blocks,
  * when `patches` of its patches (and the class token) are seen */
 double encoder_multiply_adds(const MaeShape *s, int patches);
 
 /* ---- what the encoder is for ----------------------------------------------------------------- */
 
-/* One picture, all of it visible. mean: of its patches' tokens, (B,D); cls: the class token */
+/* One image, all of it visible. mean: of its patches' tokens, (B,D); cls: the class token */
 typedef struct {
     Tensor *mean, *cls;
-} PictureFeatures;
-PictureFeatures picture_features(const Encoder *e, Tensor *images);
+} ImageFeatures;
+ImageFeatures image_features(const Encoder *e, Tensor *images);
 
 typedef struct {
     Encoder encoder;
@@ -121,12 +121,12 @@ typedef struct {
 MaeClassifier mae_classifier_new(Params *p, MaeShape shape, int classes);
 Tensor *classify(const MaeClassifier *c, Tensor *images);          /* logits (B,classes) */
 
-/* ---- many pictures, without gradients -------------------------------------------------------- */
+/* ---- many images, without gradients ---------------------------------------------------------- */
 
-/* Pictures are (n,side,side,channels) in [-1,1]. masked: hidden patches grey; predicted: hidden
+/* Images are (n,side,side,channels) in [-1,1]. masked: hidden patches grey; predicted: hidden
  * patches as predicted, visible ones as they are; either may be NULL. Returns the mean squared
  * error of hidden pixels on the scale [0,1]. With norm_targets predictions are turned into pixels
- * by the mean and deviation of the true patch, which the network is never told. */
+ * by the mean and deviation of the true patch, which the network never sees. */
 double reconstruct(const Mae *a, int n, const real *images, double ratio, uint64_t seed,
                    bool norm_targets, real *masked, real *predicted);
 

@@ -1,5 +1,5 @@
-/* settings.h — what main.c gives to the commands of both halves: the options as they were given, and
- * what the commands share. */
+/* settings.h — what main.c gives to the commands of both halves: the options as they were given,
+ * and what the commands share. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 

@@ -368,9 +368,9 @@ Test(mae, features_do_not_depend_on_neighbours) {
     Mae a = moved(&p, small);
     Tape t = {.no_grad = true};
     Tensor *x = some_pictures(&t);
-    PictureFeatures all = picture_features(&a.encoder, x);
+    ImageFeatures all = image_features(&a.encoder, x);
     Tensor *second = t_input(&t, x->x + NUMBERS, SHAPE(1, SMALL, SMALL, 2));
-    PictureFeatures one = picture_features(&a.encoder, second);
+    ImageFeatures one = image_features(&a.encoder, second);
     for (int j = 0; j < small.width; j++) {
         cr_expect_float_eq(all.mean->x[small.width + j], one.mean->x[j], 1e-5);
         cr_expect_float_eq(all.cls->x[small.width + j], one.cls->x[j], 1e-5);

@@ -24,7 +24,7 @@ static MaeShape shape_of(const Golden *g) {
 
 /* 1: hidden, 0: visible */
 static Tensor *mask_as_numbers(Tape *t, const Mask *m) {
-    Tensor *x = t_input(t, NULL, SHAPE(m->pictures, m->patches));
+    Tensor *x = t_input(t, NULL, SHAPE(m->images, m->patches));
     for (size_t i = 0; i < x->len; i++) x->x[i] = m->restore[i] >= m->keep;
     return x;
 }

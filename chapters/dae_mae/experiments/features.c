@@ -82,7 +82,7 @@ static TokenFeatures tokens_of(Arena *arena, const Encoder *e, const Images *set
         tape_reset(&t);
         Tensor *x = t_input(&t, NULL, SHAPE(B, IMAGE, IMAGE, 1));
         images_get(&few, B, NULL, -1, 1, x->x, labels + i);
-        PictureFeatures f = picture_features(e, x);
+        ImageFeatures f = image_features(e, x);
         memcpy(mean + (size_t)i * (size_t)D, f.mean->x, f.mean->len * sizeof *mean);
         memcpy(cls + (size_t)i * (size_t)D, f.cls->x, f.cls->len * sizeof *cls);
     }
