@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct {
     CommonOptions common;
@@ -247,25 +246,6 @@ static int train_autoencoder(void) {
 
 /* ---- train: a prior -------------------------------------------------------------------------- */
 
-/* Loads what is there of the other prior. Is there all that weights.safetensors holds? */
-static bool load_other_prior(Model *m, int stage, const char *autoencoder_file) {
-    int other = stage == TOP ? BOTTOM : TOP;
-    if (!has_stage(other)) return true;
-    char *path = weights_of(other);
-    bool there = access(path, F_OK) == 0;
-    bool fits = there && weights_trained_on(path, autoencoder_file);
-    if (there && !fits)
-        fprintf(stderr, "%s: was trained on other weights than %s holds now; there will be no "
-                        "weights.safetensors before --stage %s is trained again\n", path,
-                autoencoder_file, stage_names[other]);
-    if (fits) {
-        build(m, other);
-        checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->params[other]}}});
-    }
-    free(path);
-    return fits;
-}
-
 /* the cross-entropy of the next batch's codes */
 static Tensor *prior_loss(const Snail *s, int stage, Tape *t, Loader *l, const Codes *c,
                           Rng *dropout) {
@@ -315,11 +295,12 @@ static int train_prior(int stage) {
     Rng *dropout = run_rng(run, "dropout");
     Loader *loader = run_order(run, codes.n, o.prior_batch);
     Weights all = {.file = "weights.safetensors"};
+    int other = stage == TOP ? BOTTOM : TOP;
     run_weights(run, (Weights){.params = {{"", params}}});
-    if (load_other_prior(&m, stage, autoencoder_file)) {
-        list_all(&m, all.params);
+    if (has_stage(other)) build(&m, other);
+    list_all(&m, all.params);
+    if (!has_stage(other) || run_load_stage(run, stage_names[other], &m.params[other]))
         run_weights(run, all);
-    }
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {

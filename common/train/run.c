@@ -128,12 +128,6 @@ static bool says_trained_on(const char *file, const char *sum) {
     return same;
 }
 
-bool weights_trained_on(const char *file, const char *path) {
-    char sum[SHA256_TEXT];
-    file_sha256(path, sum);
-    return says_trained_on(file, sum);
-}
-
 void run_trained_on(Run *r, const char *path) {
     RunState *s = r->state;
     s->trained_on = arena_get(&r->arena, SHA256_TEXT);
@@ -143,6 +137,18 @@ void run_trained_on(Run *r, const char *path) {
     fprintf(stderr, "%s: was trained on other weights than %s holds now; this stage starts anew\n",
             s->checkpoint, path);
     r->resumed = false;
+}
+
+bool run_load_stage(Run *r, const char *stage, Params *p) {
+    const RunState *s = r->state;
+    char *path = text_format("%s/%s-weights.safetensors", s->folder, stage);
+    bool there = access(path, F_OK) == 0, fits = there && says_trained_on(path, s->trained_on);
+    if (there && !fits)
+        fprintf(stderr, "%s: was trained on other weights than this stage; it is left out until "
+                        "--stage %s is trained again\n", path, stage);
+    if (fits) checkpoint_load(path, &(Checkpoint){.cli = s->cli, .params = {{"", p}}});
+    free(path);
+    return fits;
 }
 
 /* ---- what is registered ---------------------------------------------------------------------- */

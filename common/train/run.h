@@ -64,8 +64,10 @@ Run *run_start(Cli *cli, RunSettings settings);
  * trained on others, the run says so and starts anew. Its checkpoint and weights remember what they
  * were trained on. */
 void run_trained_on(Run *r, const char *path);
-/* Were the weights in `file` trained on those in `path`? Files that do not say are taken to be. */
-bool weights_trained_on(const char *file, const char *path);
+/* After run_trained_on: loads the weights of another stage that builds on the same ones,
+ * STAGE-weights.safetensors in the folder. False: they are not there, or were trained on others,
+ * which is said. (Weights that do not say what they were trained on are taken to fit.) */
+bool run_load_stage(Run *r, const char *stage, Params *p);
 
 /* ---- what is trained and saved: everything belongs to the run, and goes with it ---------------- */
 
