@@ -12,7 +12,7 @@
  *
  * All products are tiles (tile.h); what they need as `b` is packed into panels of TILE_COLS columns
  * once per head. */
-#include "kernels.h"
+#include "attention_few.h"
 #include "parallel.h"
 #include "sizes.h"
 #include "tile.h"
@@ -311,6 +311,10 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
     if (!s->nk) {
         k_fill((size_t)s->b * s->nq * s->heads * s->dv, 0, y);
         k_fill((size_t)s->b * s->nq * s->heads, -INFINITY, lse);
+        return;
+    }
+    if (s->nq <= FEW_QUERIES) {
+        attention_few(s, q, k, v, y, lse);
         return;
     }
     int heads = s->b * s->heads;

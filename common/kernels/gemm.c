@@ -15,7 +15,7 @@
  * The sum for one element of c runs over l in order within each k block, however the work is
  * shared out.
  */
-#include "kernels.h"
+#include "gemm_few.h"
 #include "parallel.h"
 #include "sizes.h"
 #include "tile.h"
@@ -230,7 +230,9 @@ void gemm(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const r
           const real *bias, real *c, int ldc, bool add)
 {
     if (m == 0 || n == 0) return;
-    multiply(&(Product){ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add});
+    if (m <= FEW_ROWS && !tb && k > 0)
+        gemm_few(&(FewRows){ta, m, n, k, block_depth(k), a, lda, b, ldb, bias, c, ldc, add});
+    else multiply(&(Product){ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add});
 }
 
 /* One product on one thread, with scratch of its own. */
