@@ -86,6 +86,8 @@ Test(token_sampler, ties_are_broken_by_number) {
     cr_expect(p[0] == 0.5 && p[1] == 0.5 && p[2] == 0 && p[3] == 0);
     p = token_probabilities(&(TokenSampler){1, 0, 0.6}, equal);
     cr_expect(fabs(p[0] - 1 / 3.) < 1e-12 && fabs(p[2] - 1 / 3.) < 1e-12 && p[3] == 0);
+    p = token_probabilities(&(TokenSampler){1, 0, 0.5}, equal);
+    cr_expect(p[0] == 0.5 && p[1] == 0.5 && p[2] == 0, "half is reached by two");
     p = token_probabilities(&(TokenSampler){0, 0, 1}, equal);
     cr_expect(p[0] == 1 && p[1] == 0 && p[2] == 0 && p[3] == 0);
     p = token_probabilities(&(TokenSampler){1, 1, 0}, t_input(&t, (real[]){-7}, SHAPE(1, 1)));

@@ -78,6 +78,119 @@ Test(transformer, starting_values_have_the_papers_spread) {
     params_free(&p);
 }
 
+/* ---- values ---------------------------------------------------------------------------------- */
+
+/* y (rows,out) = x (rows,in) w + b, all plain loops in double */
+static void plain_linear(int rows, const double *x, const Linear *l, double *y) {
+    int in = l->w->shape[0], out = l->w->shape[1];
+    for (int i = 0; i < rows * out; i++) {
+        y[i] = l->b ? (double)l->b->x[i % out] : 0;
+        for (int k = 0; k < in; k++)
+            y[i] += x[i / out * in + k] * (double)l->w->x[k * out + i % out];
+    }
+}
+
+static void plain_norm(int rows, const double *x, const LayerNorm *l, double *y) {
+    for (int i = 0; i < rows; i++, x += C, y += C) {
+        double mean = 0, variance = 0;
+        for (int c = 0; c < C; c++) mean += x[c] / C;
+        for (int c = 0; c < C; c++) variance += (x[c] - mean) * (x[c] - mean) / C;
+        for (int c = 0; c < C; c++)
+            y[c] = (x[c] - mean) / sqrt(variance + l->eps) * (double)l->gain->x[c] +
+                   (double)l->shift->x[c];
+    }
+}
+
+/* one item: q (N,.), k and v (n,.), rows `step` apart; query i sees keys up to i if causal */
+static void plain_attention(int heads, int n, bool causal, const double *q, int q_step,
+                            const double *k, const double *v, int step, double *y) {
+    int d = C / heads;
+    for (int i = 0; i < N; i++)
+        for (int h = 0; h < heads; h++) {
+            double p[N], total = 0;
+            for (int j = 0; j < n; j++) {
+                double score = 0;
+                for (int e = h * d; e < (h + 1) * d; e++)
+                    score += q[i * q_step + e] * k[j * step + e];
+                total += p[j] = causal && j > i ? 0 : exp(score / sqrt(d));
+            }
+            for (int e = h * d; e < (h + 1) * d; e++) {
+                y[i * C + e] = 0;
+                for (int j = 0; j < n; j++) y[i * C + e] += p[j] / total * v[j * step + e];
+            }
+        }
+}
+
+static double plain_activation(Activation f, double x) {
+    if (f == GELU_TANH) return x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    if (f == QUICK_GELU) return x / (1 + exp(-1.702 * x));
+    return x / 2 * erfc(-x / sqrt(2));
+}
+
+enum { WIDEST = 64 };
+
+/* x (N,C) becomes what the block makes of it; context (M,CONTEXT) or NULL */
+static void plain_block(const TransformerBlock *b, bool causal, const double *context, double *x) {
+    double a[N * WIDEST], h[N * WIDEST], k[M * C], v[M * C], y[N * WIDEST];
+    plain_norm(N, x, &b->norm1, a);
+    plain_linear(N, a, &b->attn.qkv, h);
+    plain_attention(b->attn.heads, N, causal, h, 3 * C, h + C, h + 2 * C, 3 * C, y);
+    plain_linear(N, y, &b->attn.out, a);
+    for (int i = 0; i < N * C; i++) x[i] += a[i];
+    if (context) {
+        plain_norm(N, x, &b->norm_cross, a);
+        plain_linear(N, a, &b->cross.q, h);
+        plain_linear(M, context, &b->cross.k, k), plain_linear(M, context, &b->cross.v, v);
+        plain_attention(b->cross.heads, M, false, h, C, k, v, C, y);
+        plain_linear(N, y, &b->cross.out, a);
+        for (int i = 0; i < N * C; i++) x[i] += a[i];
+    }
+    plain_norm(N, x, &b->norm2, a);
+    plain_linear(N, a, &b->fc1, h);
+    int units = b->fc2.w->shape[0], width = b->fc1.w->shape[1];
+    for (int i = 0; i < N * units; i++) {
+        const double *row = h + i / units * width;
+        double gated = plain_activation(b->activation, row[i % units + width - units]);
+        y[i] = b->activation == GEGLU ? row[i % units] * gated : gated;
+    }
+    plain_linear(N, y, &b->fc2, a);
+    for (int i = 0; i < N * C; i++) x[i] += a[i];
+}
+
+static void check_values(TransformerConfig c, bool causal) {
+    Params p = {.seed = 1};
+    Tape t = {.no_grad = true};
+    c.width = C, c.eps = 1e-5;
+    TransformerBlock b = transformer_block_new(scope(&p, "b"), &c);
+    for (int i = 0; i < p.count; i++)                        /* gains and shifts, too */
+        test_values(p.list[i]->name, -1, 1, p.list[i]->len, p.list[i]->x);
+    Tensor *x = values(&t, "tokens", SHAPE(1, N, C)), *text = values(&t, "context",
+                                                                     SHAPE(1, M, CONTEXT));
+    double want[N * C], words[M * CONTEXT];
+    for (int i = 0; i < N * C; i++) want[i] = (double)x->x[i];
+    for (int i = 0; i < M * CONTEXT; i++) words[i] = (double)text->x[i];
+    plain_block(&b, causal, c.context ? words : NULL, want);
+    Attention a = {.causal = causal};
+    Tensor *y = c.context ? transformer_block_cross(&b, x, a, text, (Attention){0})
+                          : transformer_block(&b, x, a);
+    for (int i = 0; i < N * C; i++)
+        cr_expect(fabs((double)y->x[i] - want[i]) < 100 * (double)REAL_EPS * (1 + fabs(want[i])),
+                  "activation %d: number %d is %.9g, not %.9g", (int)c.activation, i,
+                  (double)y->x[i], want[i]);
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* Against plain loops: every activation, causal or not, with a context or without */
+Test(transformer, blocks_compute_their_formula) {
+    check_values((TransformerConfig){.heads = 3, .activation = GELU}, false);
+    check_values((TransformerConfig){.heads = 2, .activation = GELU_TANH, .hidden = 7}, true);
+    check_values((TransformerConfig){.heads = 1, .activation = QUICK_GELU}, true);
+    check_values((TransformerConfig){.heads = 2, .activation = GEGLU, .hidden = 9,
+                                     .no_qkv_bias = true, .context = CONTEXT}, false);
+    check_values((TransformerConfig){.heads = 3, .activation = GEGLU, .context = CONTEXT}, true);
+}
+
 /* ---- gradients ------------------------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE

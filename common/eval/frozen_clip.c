@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* of the images that the weights were trained on: their option --side */
 static int side_of(const char *path) {
@@ -61,7 +61,7 @@ void frozen_clip_free(FrozenClip *f) {
     bpe_free(&f->bpe);
 }
 
-/* ---- features ---------------------------------------------------------------------------------- */
+/* ---- features -------------------------------------------------------------------------------- */
 
 enum { AT_ONCE = 64 };
 

@@ -18,7 +18,7 @@ void captioned_data_free(CaptionedData *d) {
     fashion_free(&d->fashion);
 }
 
-/* ---- parts of a batch -------------------------------------------------------------------------- */
+/* ---- parts of a batch ------------------------------------------------------------------------ */
 
 static size_t picture_size(const CaptionedData *d) {
     return (size_t)d->side * (size_t)d->side * 3;
@@ -62,7 +62,7 @@ static int shift(Rng *rng) {
     return (int)rng_below(rng, 2 * MOST + 1) - MOST;
 }
 
-/* ---- batches ----------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 PairBatch training_batch(const CaptionedData *d, Tape *t, int n, uint64_t seed, uint64_t first,
                          int emoji, const int *number, Rng *rng) {

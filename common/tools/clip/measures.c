@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- scenes and features ----------------------------------------------------------------------- */
+/* ---- scenes and features --------------------------------------------------------------------- */
 
 static int dim(const FrozenClip *f) {
     return f->net.config.dim;
@@ -78,7 +78,7 @@ static int nearest(const FrozenClip *f, int n, const real *table, const real *x)
     return best;
 }
 
-/* ---- zero-shot ----------------------------------------------------------------------------------- */
+/* ---- zero-shot ------------------------------------------------------------------------------- */
 
 enum { CLASSES = WARDROBE_CLASSES, COLOURS = WARDROBE_COLOURS, WORDINGS = 6 };
 
@@ -101,7 +101,7 @@ static void mean_direction(const FrozenClip *f, const real *rows, int first, int
     for (int d = 0; d < dim(f); d++) mean[d] = (real)((double)mean[d] / sqrt(square));
 }
 
-/* all classes in all colours in all wordings: caption ((class * COLOURS) + colour) * WORDINGS + w */
+/* all classes in all colours in all wordings, caption (class COLOURS + colour) WORDINGS + w */
 static real *all_captions(const FrozenClip *f, Arena *a) {
     Scene *scenes = arena_get(a, CLASSES * COLOURS * WORDINGS * sizeof *scenes);
     for (int i = 0; i < CLASSES * COLOURS * WORDINGS; i++) {
@@ -127,8 +127,9 @@ static const char *const *bare_classes(Arena *a) {
 static Prompts prompts_new(const FrozenClip *f, Arena *a) {
     size_t D = (size_t)dim(f);
     const real *all = all_captions(f, a);
-    Prompts p = {numbers(a, CLASSES * D), numbers(a, COLOURS * D), numbers(a, CLASSES * COLOURS * D),
-                 numbers(a, CLASSES * D), numbers(a, COLOURS * D)};
+    Prompts p = {numbers(a, CLASSES * D), numbers(a, COLOURS * D),
+                 numbers(a, CLASSES * COLOURS * D), numbers(a, CLASSES * D),
+                 numbers(a, COLOURS * D)};
     for (int i = 0; i < CLASSES * COLOURS; i++)
         mean_direction(f, all, i * WORDINGS, 1, WORDINGS, p.pair + (size_t)i * D);
     for (int i = 0; i < CLASSES; i++)
@@ -159,7 +160,7 @@ ZeroShot zero_shot(const FrozenClip *f, const Wardrobe *w, Part part, int n) {
     return z;
 }
 
-/* ---- recall -------------------------------------------------------------------------------------- */
+/* ---- recall ---------------------------------------------------------------------------------- */
 
 /* how many of n numbers, `step` apart, are larger than that of place `own` */
 static int rank_of(int n, const real *x, size_t step, int own) {
@@ -221,7 +222,7 @@ Recall recall_images(const FrozenClip *f, const Images *set) {
     return r;
 }
 
-/* ---- order --------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static Scene garments_exchanged(Scene s) {
     Garment first = s.garment[0];
@@ -271,7 +272,7 @@ Order order_of_two(const FrozenClip *f, const Wardrobe *w, Part part, int n) {
     return o;
 }
 
-/* ---- similarity as a picture --------------------------------------------------------------------- */
+/* ---- similarity as a picture ----------------------------------------------------------------- */
 
 enum { MOST_SHOWN = 12, VALUE = 8 };
 

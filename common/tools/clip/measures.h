@@ -1,4 +1,4 @@
-/* measures.h — what a trained CLIP can tell apart, on scenes of the wardrobe that it has not seen. */
+/* measures.h — what a trained CLIP can tell apart, on scenes of the wardrobe that it never saw. */
 #ifndef CLIP_MEASURES_H
 #define CLIP_MEASURES_H
 
