@@ -223,8 +223,8 @@ margins: $(TEST_PROGRAMS) build
 	@rm -f $(BUILD)/margins
 	@MARGINS=$(CURDIR)/$(BUILD)/margins $(RUN) some $(TEST_PROGRAMS)
 	@sh tests/margins.sh $(BUILD)/margins >$(BUILD)/margins.tsv
-	@head -n 20 $(BUILD)/margins.tsv
-	@echo "tolerance / error, error, tolerance, comparisons, test, place; all of them: $(BUILD)/margins.tsv"
+	@head -n 20 $(BUILD)/margins.tsv; tail -n 20 $(BUILD)/margins.tsv
+	@echo "tolerance / error, error, tolerance, comparisons, precision, test, place; all of them: $(BUILD)/margins.tsv"
 
 docs-check:
 	@sh tests/docs_check.sh README.md $(wildcard chapters/*/README.md notebooks-data/*/README.md)

@@ -1,9 +1,13 @@
 #!/bin/sh
-# margins.sh FILE — of what the tests wrote to $MARGINS, a line for each comparison: tolerance / largest error
-# (1: at its limit; 10: as it should be), error, tolerance, how often, where. The nearest first; comparisons
-# that are never off at all last.
+# margins.sh FILE — of what the tests wrote to $MARGINS, a line for each place that compares numbers: the
+# smallest tolerance / error (1: at its limit; about 10: as it should be), that error and tolerance, how often,
+# precision, test, place. The nearest first; places that are never off are counted at the end.
 awk -F '\t' '
-    { key = $1 "\t" $2 "\t" $4; n[key]++; if (!(key in worst) || $3 + 0 > worst[key]) worst[key] = $3 + 0 }
-    END { for (key in n) { split(key, k, FS)
-          printf "%.3g\t%.2g\t%.2g\t%d\t%s\t%s\n", worst[key] > 0 ? k[3] / worst[key] : 1e99, worst[key], k[3], n[key], k[1], k[2] } }
-' "$1" | sort -g
+    { place = $3 ~ /\.c:/ ? $3 : "-"; key = $1 "\t" $2 "\t" place; n[key]++
+      if ($4 + 0 > 0 && (!(key in least) || $5 / $4 < least[key])) { least[key] = $5 / $4; error[key] = $4; limit[key] = $5 } }
+    END { for (key in n) {
+            if (key in least) printf "%.3g\t%.2g\t%.2g\t%d\t%s\n", least[key], error[key], limit[key], n[key], key | "sort -g"
+            else exact++ }
+          close("sort -g")
+          printf "%d more places are exact\n", exact }
+' "$1"

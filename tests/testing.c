@@ -25,8 +25,9 @@ void after_each_test(void) {
 static void record_margin(const char *where, int line, double error, double tolerance) {
     const char *path = getenv("MARGINS");
     FILE *f = path ? fopen(path, "a") : NULL;
-    if (f) fprintf(f, "%s\t%s:%d\t%g\t%g\n", criterion_current_test->name, where, line, error,
-                   tolerance);
+    const char *precision = sizeof(real) == 8 ? "double" : "float";
+    if (f) fprintf(f, "%s\t%s\t%s:%d\t%g\t%g\n", precision, criterion_current_test->name, where,
+                   line, error, tolerance);
     if (f) fclose(f);
 }
 
