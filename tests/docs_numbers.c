@@ -1,0 +1,445 @@
+/* docs_numbers README.md... — every number in a text comes from a record, or is given.
+ *
+ * A text ends in a comment that lists its numbers. A line without indentation names a record, relative
+ * to notebooks-data; the lines below it say which of its values are quoted, and how:
+ *
+ *     <!-- numbers
+ *     given 28 64 10,000
+ *     gan/metrics.json
+ *       scores.samples.frechet_distance = 1.05
+ *       scores.samples.recall * 100 = 61
+ *     ddpm/steps.csv
+ *       frechet_distance@50,small / gan/metrics.json:scores.samples.frechet_distance = 2.3
+ *     -->
+ *
+ * A value of a JSON file is a path of keys; of a CSV file, column@cells, the cells being those that
+ * the row begins with, or `last`; column.min and column.max are over all rows. + - * / stand between
+ * spaces and are worked out from left to right. The value, rounded to the digits of the text, must be
+ * the number of the text; after ~ instead of =, to its digits before trailing zeros.
+ *
+ * A table that follows
+ *
+ *     <!-- table ddpm/steps.csv: =steps | =variance | - | frechet_distance | precision * 100 -->
+ *
+ * is compared cell by cell: each column is an expression of the record's columns; those after =
+ * choose the row (without any, rows are taken in their order), and - is left to the list.
+ *
+ * Reported: a number that is neither listed nor in a table, a listed one that the record does not
+ * have or the text does not show. Code, formulas, links and comments are not looked at. */
+#include "base/error.h"
+#include "base/file.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *doc;
+static int mistakes;
+
+#define mistake(line, ...) \
+    (mistakes++, fprintf(stderr, "%s:%d: ", doc, line), fprintf(stderr, __VA_ARGS__), \
+     fputc('\n', stderr))
+
+static char *read_text(const char *path) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    char *text = text_format("%.*s", (int)n, (const char *)bytes);
+    file_unmap(bytes, n);
+    return text;
+}
+
+static int line_of(const char *text, const char *at) {
+    int line = 1;
+    for (; text < at; text++) line += *text == '\n';
+    return line;
+}
+
+/* ---- numbers as they are written ------------------------------------------------------------- */
+
+typedef struct {
+    double value, unit;          /* unit: of its last digit */
+    const char *end;
+} Number;
+
+/* "10,000", "0.44", "7"; without a sign */
+static Number number_at(const char *s) {
+    Number n = {.unit = 1};
+    for (; isdigit((unsigned char)*s) ||
+           (*s == ',' && isdigit((unsigned char)s[1]) && isdigit((unsigned char)s[2]) &&
+            isdigit((unsigned char)s[3]) && !isdigit((unsigned char)s[4])); s++)
+        if (*s != ',') n.value = 10 * n.value + (*s - '0');
+    if (*s == '.' && isdigit((unsigned char)s[1])) {
+        for (s++; isdigit((unsigned char)*s); s++)
+            n.unit /= 10, n.value += n.unit * (*s - '0');
+    }
+    n.end = s;
+    return n;
+}
+
+static bool equal(double value, Number n, bool about) {
+    double unit = n.unit;
+    if (about) {
+        while (n.value > 0 && fmod(n.value, unit * 10) == 0) unit *= 10;
+    }
+    return fabs(fabs(value) - n.value) <= unit * (0.5 + 1e-6);
+}
+
+/* ---- records ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    char *name, **row;           /* csv: its lines, the first one the columns' names */
+    int rows;
+    cJSON *json;
+} Record;
+
+static const Record *record_of(const char *name) {
+    static Record record[64];
+    static int count;
+    for (int i = 0; i < count; i++)
+        if (!strcmp(record[i].name, name)) return &record[i];
+    if (count == 64) die("docs_numbers: more than 64 records");
+    Record *r = &record[count++];
+    char *path = path_join("notebooks-data", name), *text = read_text(path), *rest = text;
+    r->name = text_format("%s", name);
+    if (strstr(name, ".json")) {
+        r->json = cJSON_Parse(text);
+        if (!r->json) fail("%s: is not JSON", path);
+    } else {
+        for (char *line; (line = strsep(&rest, "\n")); ) {
+            line[strcspn(line, "\r")] = 0;
+            r->row = realloc(r->row, (size_t)(r->rows + 1) * sizeof *r->row);
+            if (*line) r->row[r->rows++] = line;
+        }
+    }
+    free(path);
+    return r;
+}
+
+/* the k-th cell of a line, as a string of its own */
+static const char *cell(const char *line, int k) {
+    static char text[4][256];
+    static int next;
+    char *to = text[next++ % 4];
+    for (; k > 0 && line; k--) line = strchr(line, ',') ? strchr(line, ',') + 1 : NULL;
+    snprintf(to, sizeof text[0], "%.*s", line ? (int)strcspn(line, ",") : 0, line ? line : "");
+    return to;
+}
+
+static int column_of(const Record *r, const char *name) {
+    int columns = 1;
+    for (const char *s = r->row[0]; *s; s++) columns += *s == ',';
+    for (int k = 0; k < columns; k++)
+        if (!strcmp(cell(r->row[0], k), name)) return k;
+    return -1;
+}
+
+static bool number_of(const char *text, double *value) {
+    char *end;
+    *value = strtod(text, &end);
+    return *text && !*end;
+}
+
+/* the row that begins with these cells */
+static int row_of(const Record *r, const char *cells) {
+    size_t n = strlen(cells);
+    if (!strcmp(cells, "last")) return r->rows - 1;
+    for (int i = 1; i < r->rows; i++)
+        if (!strncmp(r->row[i], cells, n) && (!r->row[i][n] || r->row[i][n] == ',')) return i;
+    return -1;
+}
+
+static bool csv_value(const Record *r, const char *key, int row, double *value) {
+    char name[256];
+    snprintf(name, sizeof name, "%s", key);
+    char *at = strchr(name, '@'), *dot = strrchr(name, '.');
+    if (at) *at = 0, row = row_of(r, at + 1);
+    int sign = dot && !strcmp(dot, ".min") ? -1 : dot && !strcmp(dot, ".max") ? 1 : 0;
+    if (sign) *dot = 0;
+    int column = column_of(r, name);
+    if (column < 0) return false;
+    if (!sign) return row > 0 && number_of(cell(r->row[row], column), value);
+    *value = -INFINITY * sign;
+    double x;
+    for (int i = 1; i < r->rows; i++)
+        if (number_of(cell(r->row[i], column), &x) && sign * (x - *value) > 0) *value = x;
+    return isfinite(*value);
+}
+
+static bool json_value(const Record *r, const char *key, double *value) {
+    char path[256], *rest = path;
+    snprintf(path, sizeof path, "%s", key);
+    const cJSON *at = r->json;
+    for (char *part; at && (part = strsep(&rest, ".")); )
+        at = isdigit((unsigned char)*part) && cJSON_IsArray(at)
+                 ? cJSON_GetArrayItem(at, atoi(part)) : cJSON_GetObjectItemCaseSensitive(at, part);
+    if (!cJSON_IsNumber(at)) return false;
+    *value = at->valuedouble;
+    return true;
+}
+
+/* a number, a key of the record, or FILE:KEY */
+static bool term(const char *text, const char *record, int row, double *value) {
+    char file[256];
+    const char *colon = strchr(text, ':');
+    if (number_of(text, value)) return true;
+    snprintf(file, sizeof file, "%.*s", colon ? (int)(colon - text) : 255, colon ? text : record);
+    const char *key = colon ? colon + 1 : text;
+    if (!*file) return false;
+    const Record *r = record_of(file);
+    return r->json ? json_value(r, key, value) : csv_value(r, key, row, value);
+}
+
+/* a op b op c, from left to right */
+static bool expression(const char *text, const char *record, int row, double *value) {
+    char part[256], op = 0;
+    for (*value = 0;; text++) {
+        const char *end = text;
+        while (*end && !(end[0] == ' ' && strchr("+-*/", end[1]) && end[2] == ' ')) end++;
+        snprintf(part, sizeof part, "%.*s", (int)(end - text), text);
+        double x;
+        if (!term(part, record, row, &x)) return false;
+        *value = op == '+' ? *value + x : op == '-' ? *value - x : op == '*' ? *value * x
+               : op == '/' ? *value / x : x;
+        if (!*end) return true;
+        op = end[1], text = end + 2;
+    }
+}
+
+/* ---- the list --------------------------------------------------------------------------------- */
+
+typedef struct {
+    Number number;
+    int line;
+    bool seen;
+} Listed;
+
+static struct {
+    Listed *item;
+    int count;
+} list;
+
+static void list_number(const char *s, int line) {
+    list.item = realloc(list.item, (size_t)(list.count + 1) * sizeof *list.item);
+    list.item[list.count++] = (Listed){.number = number_at(s), .line = line};
+}
+
+static void list_value(const char *line, const char *record, int at) {
+    const char *sign = NULL;
+    for (const char *s = line; *s; s++)
+        if (!strncmp(s, " = ", 3) || !strncmp(s, " ~ ", 3)) sign = s;
+    if (!sign || !isdigit((unsigned char)sign[3])) {
+        mistake(at, "\"%s\": expected VALUE = NUMBER", line);
+        return;
+    }
+    char *value = text_format("%.*s", (int)(sign - line), line);
+    double x;
+    if (!expression(value, record, 0, &x))
+        mistake(at, "%s has no \"%s\"", *record ? record : "no record", value);
+    else if (!equal(x, number_at(sign + 3), sign[1] == '~'))
+        mistake(at, "%s: %s is %.6g, not %s", record, value, x, sign + 3);
+    list_number(sign + 3, at);
+    free(value);
+}
+
+static void read_list(const char *text) {
+    const char *from = strstr(text, "\n<!-- numbers\n");
+    list.count = 0;
+    if (!from) {
+        mistake(line_of(text, text + strlen(text)), "has no list of its numbers");
+        return;
+    }
+    from += strlen("\n<!-- numbers\n");
+    char record[1024] = "", line[1024];
+    for (int at = line_of(text, from); strncmp(from, "-->", 3) && *from; at++) {
+        snprintf(line, sizeof line, "%.*s", (int)strcspn(from, "\n"), from);
+        from += strcspn(from, "\n"), from += *from == '\n';
+        if (!strncmp(line, "given ", 6)) {
+            for (const char *s = line + 6; *s; s = *s ? s + 1 : s) {
+                if (!isdigit((unsigned char)*s)) continue;
+                list_number(s, at);
+                s = number_at(s).end;
+                if (!*s) break;
+            }
+        } else if (*line == ' ') {
+            list_value(line + strspn(line, " "), record, at);
+        } else {
+            snprintf(record, sizeof record, "%s", line);
+        }
+    }
+}
+
+static bool is_listed(Number n) {
+    bool found = false;
+    for (int i = 0; i < list.count; i++) {
+        const Number *l = &list.item[i].number;
+        if (l->unit == n.unit && fabs(l->value - n.value) < n.unit / 4)
+            list.item[i].seen = found = true;
+    }
+    return found;
+}
+
+/* ---- what is not text --------------------------------------------------------------------------- */
+
+static char *blank_until(char *s, const char *end) {
+    char *to = strstr(s, end);
+    to = to ? to + strlen(end) : s + strlen(s);
+    for (; s < to; s++)
+        if (*s != '\n') *s = ' ';
+    return to;
+}
+
+/* indented code, which an empty line begins */
+static void blank_indented(char *text) {
+    bool code = true;
+    for (char *s = text, *end; *s; s = *end ? end + 1 : end) {
+        end = s + strcspn(s, "\n");
+        code = end == s || (code && !strncmp(s, "    ", 4));
+        if (code) memset(s, ' ', (size_t)(end - s));
+    }
+}
+
+/* code, formulas, comments, tags and the targets of links become spaces */
+static void blank_the_rest(char *s) {
+    while (*s) {
+        if (!strncmp(s, "```", 3)) memset(s, ' ', 3), s = blank_until(s, "```");
+        else if (!strncmp(s, "<!--", 4)) s = blank_until(s, "-->");
+        else if (!strncmp(s, "$$", 2)) memset(s, ' ', 2), s = blank_until(s, "$$");
+        else if (*s == '$') *s = ' ', s = blank_until(s, "$");
+        else if (*s == '`') *s = ' ', s = blank_until(s, "`");
+        else if (!strncmp(s, "](", 2)) s = blank_until(s, ")");
+        else if (*s == '<' && (isalpha((unsigned char)s[1]) || s[1] == '/')) s = blank_until(s, ">");
+        else if (!strncmp(s, "http", 4)) while (*s && !isspace((unsigned char)*s)) *s++ = ' ';
+        else s++;
+    }
+}
+
+/* ---- tables ------------------------------------------------------------------------------------- */
+
+enum { COLUMNS = 24 };
+
+static int split(char *line, char **part) {
+    int n = 0;
+    for (char *s; n < COLUMNS && (s = strsep(&line, "|")); n++) {
+        while (*s == ' ') s++;
+        size_t end = strlen(s);
+        while (end && s[end - 1] == ' ') s[--end] = 0;
+        part[n] = s;
+    }
+    return n;
+}
+
+/* without emphasis */
+static void plain(char *s) {
+    char *to = s;
+    for (; *s; s++)
+        if (*s != '*') *to++ = *s;
+    *to = 0;
+}
+
+static bool same_cell(const char *csv, const char *text) {
+    double x;
+    if (number_of(csv, &x) && isdigit((unsigned char)*text)) return equal(x, number_at(text), false);
+    return !strcmp(csv, text);
+}
+
+static int table_row(const Record *r, char **want, char **have, int n, int in_order) {
+    bool keys = false;
+    for (int i = 1; i < r->rows; i++) {
+        bool same = true;
+        for (int k = 0; k < n; k++) {
+            if (want[k][0] != '=') continue;
+            keys = true;
+            int column = column_of(r, want[k] + 1);
+            same &= column >= 0 && same_cell(cell(r->row[i], column), have[k]);
+        }
+        if (keys && same) return i;
+    }
+    return keys ? -1 : in_order < r->rows ? in_order : -1;
+}
+
+static void check_cell(const char *want, char *have, const char *record, int row, int line) {
+    const char *s = have;
+    double x;
+    while (*s && !isdigit((unsigned char)*s)) s++;
+    if (!expression(want, record, row, &x)) {
+        if (*s) mistake(line, "%s has no \"%s\" for \"%s\"", record, want, have);
+    } else if (!*s || !equal(x, number_at(s), false)) {
+        mistake(line, "%s: %s is %.6g, not %s", record, want, x, have);
+    }
+}
+
+/* `at`: the marker in the original text; the table's cells that it covers become spaces in `text` */
+static void check_table(const char *original, const char *at, char *text) {
+    char marker[1024], *want[COLUMNS], *have[COLUMNS];
+    snprintf(marker, sizeof marker, "%.*s", (int)(strstr(at, "-->") - at), at);
+    char *record = marker + strlen("<!-- table "), *colon = strchr(record, ':');
+    int line = line_of(original, at), row = 0;
+    if (!colon) {
+        mistake(line, "expected <!-- table FILE: column | column ... -->");
+        return;
+    }
+    *colon = 0;
+    int n = split(colon + 1, want);
+    const Record *r = record_of(record);
+    const char *s = strstr(at, "-->");
+    while (*s && *s != '|') s++;
+    for (line = line_of(original, s); *s == '|'; line++, row++) {
+        size_t length = strcspn(s, "\n");
+        char *copy = text_format("%.*s", (int)length - 1, s + 1);
+        int cells = split(copy, have);
+        char *to = text + (s - original) + 1;
+        for (int k = 0; k < cells; k++) plain(have[k]);
+        int found = row < 2 ? 0 : table_row(r, want, have, n, row - 1);
+        if (row >= 2 && found < 0) mistake(line, "%s has no such row", record);
+        for (int k = 0; k < n && k < cells; k++, to += *to == '|') {
+            bool covered = row >= 2 && strcmp(want[k], "-");
+            if (covered && want[k][0] != '=' && found > 0)
+                check_cell(want[k], have[k], record, found, line);
+            for (; *to && *to != '|' && *to != '\n'; to++)
+                if (covered) *to = ' ';
+        }
+        free(copy);
+        s += length, s += *s == '\n';
+    }
+}
+
+/* ---- a text ------------------------------------------------------------------------------------- */
+
+static void check_numbers(const char *text) {
+    for (const char *s = text; *s; s++) {
+        if (!isdigit((unsigned char)*s)) continue;
+        Number n = number_at(s);
+        bool in_a_name = s > text && (isalpha((unsigned char)s[-1]) || s[-1] == '_');
+        bool of_a_list = (s == text || s[-1] == '\n') && !strncmp(n.end, ". ", 2);
+        if (!in_a_name && !of_a_list && !is_listed(n))
+            mistake(line_of(text, s), "%.*s is neither in the list of numbers nor in a table of "
+                    "records", (int)(n.end - s), s);
+        s = n.end - 1;
+    }
+    for (int i = 0; i < list.count; i++)
+        if (!list.item[i].seen)
+            mistake(list.item[i].line, "%g is listed, but not in the text",
+                    list.item[i].number.value);
+}
+
+static void check(const char *path) {
+    doc = path;
+    char *original = read_text(path), *text = text_format("%s", original);
+    read_list(original);
+    blank_indented(text);
+    blank_the_rest(text);
+    for (const char *at = original; (at = strstr(at, "\n<!-- table ")); at++)
+        check_table(original, at + 1, text);
+    check_numbers(text);
+    free(original), free(text);
+}
+
+int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) check(argv[i]);
+    if (mistakes) fprintf(stderr, "docs_numbers: %d mistakes\n", mistakes);
+    else printf("docs_numbers: every number comes from its record or is given\n");
+    return mistakes != 0;
+}
