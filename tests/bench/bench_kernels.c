@@ -11,11 +11,16 @@
  * A convolution's operations are those of the direct sum, however it is computed: by Winograd's
  * method it may exceed the peak.
  *
+ * On one thread the whole program, peers' threads included, is kept on one processor, and what is
+ * counted is the time of the processor, not of the clock on the wall: other programs disturb it less.
+ *
  * Peers are compiled in by -DWITH_OPENBLAS (link -lopenblas) and -DWITH_DNNL (link -ldnnl); oneDNN
  * works in the layout that it chooses itself, and the conversion into it is not counted. */
+#define _GNU_SOURCE            /* sched_setaffinity */
 #include "kernels/kernels.h"
 #include "kernels/simd.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -35,10 +40,10 @@ static FILE *csv;
 static char **filters;
 static int filter_count;
 
-/* One thread: its processor time, which other programs disturb less than the clock on the wall. */
+/* One thread: the time of all threads of the program, so that a peer's cannot hide. */
 static double now(void) {
     struct timespec t;
-    clock_gettime(threads_get() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    clock_gettime(threads_get() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
@@ -346,7 +351,8 @@ static void bench_attention(int b, int heads, int n, int d, bool causal) {
     char name[80];
     size_t count = (size_t)b * n * heads * d;
     int ld = heads * d;
-    AttentionCase c = {{b, heads, n, n, d, d, ld, ld, ld, (real)0.2, causal, NULL, 0},
+    AttentionCase c = {{.b = b, .heads = heads, .nq = n, .nk = n, .dk = d, .dv = d, .ldq = ld,
+                        .ldk = ld, .ldv = ld, .scale = (real)0.2, .causal = causal},
                        numbers(count),
                        numbers(count),
                        numbers(count),
@@ -515,6 +521,38 @@ static void bench_everything(void) {
     bench_arrays("adam", 102400, 128, 7, adam_ours);
 }
 
+/* the same number of threads for all, and a single one at home on one processor */
+static void share_threads(void) {
+    int threads = threads_get();
+#ifdef _OPENMP
+    omp_set_num_threads(threads);                         /* oneDNN's */
+#endif
+#ifdef WITH_OPENBLAS
+    openblas_set_num_threads(threads);
+#endif
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    if (threads == 1) sched_setaffinity(0, sizeof one, &one);
+}
+
+/* which of their kernels the peers run */
+static void describe_peers(void) {
+#ifdef WITH_OPENBLAS
+    printf("OpenBLAS: kernels for %s\n", openblas_get_corename());
+#endif
+#ifdef WITH_DNNL
+    static const struct { dnnl_cpu_isa_t isa; const char *name; } names[] = {
+        {dnnl_cpu_isa_sse41, "SSE4.1"}, {dnnl_cpu_isa_avx, "AVX"}, {dnnl_cpu_isa_avx2, "AVX2"},
+        {dnnl_cpu_isa_avx512_core, "AVX-512"}};
+    const char *name = "other";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((dnnl_get_effective_cpu_isa() & names[i].isa) == names[i].isa) name = names[i].name;
+    const dnnl_version_t *v = dnnl_version();
+    printf("oneDNN %d.%d.%d: kernels for %s\n", v->major, v->minor, v->patch, name);
+#endif
+}
+
 int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--csv") == 0 && i + 1 < argc) csv = fopen(argv[++i], "a");
@@ -526,14 +564,13 @@ int main(int argc, char **argv) {
             break;
         }
     }
-#ifdef WITH_OPENBLAS
-    openblas_set_num_threads(threads_get());
-#endif
+    share_threads();
     peak = measure_peak();
     bandwidth = measure_bandwidth();
     printf("%d threads, vectors of %d bytes: peak %.1f GFLOP/s, bandwidth %.1f GB/s\n",
            threads_get(), VEC_BYTES, peak, bandwidth);
     printf("convolutions: operations of the direct sum over time, which may exceed the peak\n");
+    describe_peers();
     if (csv && ftell(csv) == 0)
         fprintf(csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction\n");
     bench_everything();

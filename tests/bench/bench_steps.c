@@ -13,11 +13,11 @@
  * machine does hits all alike. The first step of a turn is not counted: caches are cold and other
  * processes' threads may still be spinning. Medians over all counted steps.
  *
- * Each worker runs one network only, so its peak of resident memory is that network's.
+ * Workers of one thread stay on one processor, all on the same. Each worker runs one network only, so its peak of resident memory is that network's.
  *
  * A step's floating-point operations are two per multiply-add of its matrix products, convolutions
  * and attentions: forward, and again for each operand that takes a gradient (none in sampling). */
-#define _GNU_SOURCE            /* pipe2 */
+#define _GNU_SOURCE            /* pipe2, sched_setaffinity */
 #include "train/checkpoint.h"
 #include "nets.h"
 #include "base/error.h"
@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,8 +106,22 @@ typedef struct {
     int n;
 } Worker;
 
+/* a worker of one thread, and whatever threads its libraries start, stay on one processor */
+static void stay_on_one_processor(void) {
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof all, &all)) return;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &all)) continue;
+        CPU_SET(i, &one);
+        break;
+    }
+    sched_setaffinity(0, sizeof one, &one);
+}
+
 static void become(char *const *argv, int in, int out, int threads) {
     char number[12];
+    if (threads == 1) stay_on_one_processor();
     snprintf(number, sizeof number, "%d", threads);
     setenv("OMP_NUM_THREADS", number, 1);          /* PyTorch's loops and oneDNN */
     setenv("OPENBLAS_NUM_THREADS", number, 1);     /* its matrix products */

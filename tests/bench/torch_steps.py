@@ -7,8 +7,10 @@ LAYOUT is contiguous or channels_last. Everything is float32 and eager, as one w
 faster choice wherever there are two: losses on logits, gradients set to None rather than zeroed,
 fused attention and fused Adam where this PyTorch has them for the CPU."""
 
+import ctypes
 import math
 import os
+import re
 import struct
 import sys
 import time
@@ -665,6 +667,24 @@ def count(training):
     return sum(p.numel() for p in training.net.parameters())
 
 
+def kernels(files):
+    """The processor that OpenBLAS has kernels for."""
+    for file in files:
+        try:
+            core = ctypes.CDLL(file).openblas_get_corename
+        except (OSError, AttributeError):
+            continue
+        core.restype = ctypes.c_char_p
+        return "/" + core().decode()
+    return ""
+
+
+def vectors():
+    """What ATen's own loops are compiled for, as it says itself."""
+    found = re.search(r"CPU capability usage: (\S+)", torch.__config__.show())
+    return "/" + found.group(1) if found else ""
+
+
 def blas():
     """Debian's PyTorch takes its matrix products from whatever libblas.so.3 points to."""
     if torch.backends.mkl.is_available():
@@ -673,7 +693,7 @@ def blas():
         files = {os.path.realpath(line.split()[-1]) for line in maps if "/libblas" in line}
     for name in "OpenBLAS", "BLIS":
         if any(name.lower() in f for f in files):
-            return name
+            return name + kernels(files) if name == "OpenBLAS" else name
     return "reference-blas" if files else "its-own"
 
 
@@ -694,7 +714,7 @@ def worker(name, batch, threads, layout):
     torch.set_num_threads(int(threads))
     training = make(name, int(batch), layout)
     training.step()
-    print("ready", count(training), 0, "pytorch-" + torch.__version__, blas(), flush=True)
+    print("ready", count(training), 0, "pytorch-" + torch.__version__ + vectors(), blas(), flush=True)
     for line in sys.stdin:
         if line.startswith("run"):
             training.step()
