@@ -5,11 +5,6 @@
 
 #include "nn/unet_classifier.h"
 
-/* openai/guided-diffusion: "64", "128", "256", "512", conditioned on the class or not; from a
- * quarter of the size, beside x: "64-256", "128-512" */
-UNetConfig adm_config(const char *name);
-/* its noisy classifiers, for images of this side */
-UNetConfig adm_classifier_config(int side);
 /* openai/glide-text2im: "base", "upsample", and "base-inpaint", "upsample-inpaint" */
 UNetConfig glide_config(const char *name);
 /* kakaobrain/karlo: "decoder"; DALL-E 2's upsamplers without attention: "64-256", "256-1024" */

@@ -2,6 +2,7 @@
  * names; and reading a user's file of them. */
 #include "published_unets.h"
 #include "io/safetensors.h"
+#include "nn/class_unet.h"
 #include "nn/text_transformer.h"
 #include "nn/unet_official.h"
 #include "stops.h"
@@ -12,42 +13,13 @@ SUITE(published);
 
 /* ---- how many -------------------------------------------------------------------------------- */
 
-enum { IMAGENET = 1000 };
-
-/* a U-Net with its time's embedding, classes' if there are any, or the classifier for this side */
-static void build(Params *p, UNetConfig c, int classes, int classifier_side) {
-    int emb = unet_emb(&c);
-    time_embedding_new(scope(p, "time"), emb / 4, emb, false);
-    if (classes) embedding_new(scope(p, "class"), classes, emb);
-    if (classifier_side) unet_classifier_new(p, c, classifier_side);
-    else unet_new(p, c);
-}
-
-static size_t count(UNetConfig c, int classes, int classifier_side) {
+static size_t count(UNetConfig c) {
     Params p = {.shapes_only = true};
-    build(&p, c, classes, classifier_side);
+    class_unet_new(&p, c, 0);
     size_t n = params_count(&p);
     cr_expect(p.arena.used < 1 << 20, "counting took %zu bytes", p.arena.used);
     params_free(&p);
     return n;
-}
-
-Test(published, guided_diffusion) {
-    static const struct { const char *name; int classes; size_t parameters; } networks[] = {
-        {"64", IMAGENET, 295904454}, {"128", IMAGENET, 421529606}, {"256", IMAGENET, 553838086},
-        {"256", 0, 552814086}, {"512", IMAGENET, 558997638}, {"64-256", IMAGENET, 311795910},
-        {"128-512", IMAGENET, 308835270}};
-    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        cr_expect_eq(count(adm_config(networks[i].name), networks[i].classes, 0),
-                     networks[i].parameters, "%s", networks[i].name);
-}
-
-Test(published, noisy_classifiers) {
-    static const int side[] = {64, 128, 256, 512};
-    static const size_t parameters[] = {65438568, 42568040, 54096360, 54448360};
-    for (int i = 0; i < 4; i++)
-        cr_expect_eq(count(adm_classifier_config(side[i]), 0, side[i]), parameters[i], "%d",
-                     side[i]);
 }
 
 /* with the text's transformer and what brings it to the embedding */
@@ -62,7 +34,7 @@ Test(published, glide) {
     linear_new(scope(&p, "text_proj"), 512, 768, true);
     cr_expect_eq(params_count(&p), 76695808);
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        cr_expect_eq(count(glide_config(networks[i].name), 0, 0) + params_count(&p),
+        cr_expect_eq(count(glide_config(networks[i].name)) + params_count(&p),
                      networks[i].parameters, "%s", networks[i].name);
     params_free(&p);
 }
@@ -74,7 +46,7 @@ Test(published, latent_diffusion) {
         {"layout", 246277379}, {"semantic", 215229315}, {"celeba", 274056163},
         {"churches", 294966916}};
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        cr_expect_eq(count(ldm_config(networks[i].name), 0, 0), networks[i].parameters, "%s",
+        cr_expect_eq(count(ldm_config(networks[i].name)), networks[i].parameters, "%s",
                      networks[i].name);
 }
 
@@ -82,10 +54,10 @@ Test(published, latent_diffusion) {
 Test(published, unclip) {
     size_t to_emb = 2 * (768 * 1280 + 1280), to_tokens = 768 * 4 * 1536 + 4 * 1536;
     size_t text = 768 * 1536 + 1536 + 2 * 1536, no_image = 768;
-    cr_expect_eq(count(unclip_config("decoder"), 0, 0) + to_emb + to_tokens + text + no_image,
+    cr_expect_eq(count(unclip_config("decoder")) + to_emb + to_tokens + text + no_image,
                  893318086);
-    cr_expect_eq(count(unclip_config("64-256"), 0, 0), 691579523);
-    cr_expect_eq(count(unclip_config("256-1024"), 0, 0), 267146691);
+    cr_expect_eq(count(unclip_config("64-256")), 691579523);
+    cr_expect_eq(count(unclip_config("256-1024")), 267146691);
 }
 
 /* ---- under which names ----------------------------------------------------------------------- */
@@ -115,20 +87,18 @@ Test(published, tensors_have_their_official_names) {
     const struct {
         const char *what;
         UNetConfig c;
-        int classes, classifier, tensors;
+        int tensors;
         const char *some;
     } cases[] = {
-        {"sd1", ldm_config("sd1"), 0, 0, 686,
+        {"sd1", ldm_config("sd1"), 686,
          "output_blocks.11.1.transformer_blocks.0.attn2.to_out.0.bias"},
-        {"adm 64", adm_config("64"), IMAGENET, 0, 0, "output_blocks.11.2.out_layers.3.weight"},
-        {"classifier 256", adm_classifier_config(256), 0, 256, 0, "out.2.positional_embedding"},
-        {"celeba", ldm_config("celeba"), 0, 0, 0, "input_blocks.9.0.op.weight"}};
+        {"celeba", ldm_config("celeba"), 0, "input_blocks.9.0.op.weight"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Params p = {.shapes_only = true};
         UNetOfficial design = {.config = cases[i].c};
         OfficialMap map = {.rows = rows, .locate = unet_official, .design = &design};
         char **names;
-        build(&p, cases[i].c, cases[i].classes, cases[i].classifier);
+        class_unet_new(&p, cases[i].c, 0);
         int n = official_names(&p, &map, &names);
         if (cases[i].tensors) cr_expect_eq(n, cases[i].tensors, "%s: %d", cases[i].what, n);
         bool found = false;

@@ -1,6 +1,7 @@
 #include "iddpm.h"
 
 #include "base/error.h"
+#include "nn/unet_config.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,62 +9,30 @@
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-static void set_levels(UNetConfig *d, int levels, const int *multiplier) {
-    d->levels = levels;
-    memcpy(d->multiplier, multiplier, (size_t)levels * sizeof *multiplier);
-}
-
 ModelConfig model_config(const char *config) {
     UNetConfig d = {.in = 3, .out = 6, .width = 128, .blocks = 3, .heads = 4,
                     .style = {.groups = 32, .eps = 1e-5, .scale_shift = true}};
     int classes = 0, side = 28;
     if (!strcmp(config, "cifar10")) {                        /* attention at 16 and 8 */
-        set_levels(&d, 4, (int[]){1, 2, 2, 2});
+        unet_levels(&d, 1, 2, 2, 2);
         d.attends[1] = d.attends[2] = true;
         side = 32;
     } else if (!strcmp(config, "imagenet64") || !strcmp(config, "imagenet64-cond")) {
-        set_levels(&d, 4, (int[]){1, 2, 3, 4});
+        unet_levels(&d, 1, 2, 3, 4);
         d.attends[2] = d.attends[3] = true;
         side = 64;
         if (strcmp(config, "imagenet64")) d.width = 192, classes = 1000;
     } else if (!strcmp(config, "lsun")) {                    /* DDPM's network, but for v */
-        set_levels(&d, 6, (int[]){1, 1, 2, 2, 4, 4});
+        unet_levels(&d, 1, 1, 2, 2, 4, 4);
         d.attends[4] = true;
         d.blocks = 2, d.heads = 1, d.style.scale_shift = false;
         side = 256;
     } else {                                                 /* 28x28 -> 14x14 -> 7x7 */
-        set_levels(&d, 3, (int[]){1, 2, 2});
+        unet_levels(&d, 1, 2, 2);
         d.in = 1, d.out = 2, d.width = 32, d.blocks = 2;
         d.attends[1] = d.attends[2] = true;
     }
     return (ModelConfig){.unet = d, .classes = classes, .side = side};
-}
-
-const OfficialName iddpm_official[] = {{"class", "label_emb", 0, 0}, {0}};
-
-Model model_new(Params *p, ModelConfig c) {
-    int emb = unet_emb(&c.unet);
-    Model m = {.time = time_embedding_new(scope(p, "time"), c.unet.width, emb, false)};
-    if (c.classes) m.class = embedding_new(scope(p, "class"), c.classes, emb);
-    m.unet = unet_new(p, c.unet);
-    return m;
-}
-
-Tensor *model_output(const Model *m, Tensor *xt, const double *time, const int *label) {
-    Tape *tape = xt->tape;
-    int B = xt->shape[0];
-    Tensor *emb = time_embedding(&m->time, tape, time, B);
-    if (m->class.table) emb = t_add(emb, embedding(&m->class, tape, label, B));
-    return unet(&m->unet, xt, emb, NULL);
-}
-
-static Tensor *output_at(const void *network, const Step *at, Tensor *xt) {
-    const Labelled *m = network;
-    return model_output(m->net, xt, step_times(at), m->label ? m->label + at->first : NULL);
-}
-
-NetworkDenoiser labelled_denoiser(const Labelled *m, Variance v) {
-    return network_denoiser(output_at, m, (Parameterization){PREDICT_NOISE, v});
 }
 
 NoiseSchedule scaled_linear(int T) {

@@ -4,23 +4,23 @@
  * Nichol & Dhariwal 2021, "Improved Denoising Diffusion Probabilistic Models" (equation numbers are
  * theirs). What the chapters after this one use as well is in common/diffusion: schedule_cosine,
  * space_timesteps and schedule_of_steps (noise_schedule.h), learned_log_variance (gaussian.h),
- * L_hybrid and L_vlb (losses.h), DDIM (sampler.h). Here:
+ * L_hybrid and L_vlb (losses.h), DDIM (sampler.h); the network that is given the time and a class
+ * is ClassUNet (nn/class_unet.h). Here:
  *
- *   - model_config, model_new, model_output    the paper's networks and ours, by name
- *   - scaled_linear                            DDPM's schedule for any number of steps
- *   - labelled_denoiser                        a network as samplers ask it
- *   - LossSampler                              timesteps drawn by how much they matter
- *   - early_timesteps                          for validation
- *   - gradient_noise                           how noisy gradients are
+ *   - model_config      the paper's networks and ours, by name
+ *   - scaled_linear     DDPM's schedule for any number of steps
+ *   - LossSampler       timesteps drawn by how much they matter
+ *   - early_timesteps   for validation
+ *   - gradient_noise    how noisy gradients are
  *
  * The network's output has twice the channels of a picture: [eps | v] at each pixel. Pixels are in
  * [-1,1]. */
 #ifndef IDDPM_H
 #define IDDPM_H
 
+#include "diffusion/labelled.h"
 #include "diffusion/losses.h"
 #include "diffusion/sampler.h"
-#include "nn/unet_official.h"
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
@@ -30,29 +30,8 @@ typedef struct {
     int side;                   /* how wide and high its pictures are */
 } ModelConfig;
 
-/* [eps | v] of x_t, t and the class */
-typedef struct {
-    TimeEmbedding time;
-    Embedding class;            /* .table NULL: without classes */
-    UNet unet;
-} Model;
-
 /* "default", "cifar10", "imagenet64", "imagenet64-cond", "lsun" */
 ModelConfig model_config(const char *config);
-Model model_new(Params *p, ModelConfig c);
-/* xt (B,H,W,C), time (B), label (B), not read without classes -> (B,H,W,2C) */
-Tensor *model_output(const Model *m, Tensor *xt, const double *time, const int *label);
-
-/* what official files (nn/unet_official.h) have besides the U-Net */
-extern const OfficialName iddpm_official[];
-
-/* a network and the classes of pictures 0, 1, ...; NULL without classes */
-typedef struct {
-    const Model *net;
-    const int *label;
-} Labelled;
-
-NetworkDenoiser labelled_denoiser(const Labelled *m, Variance v);
 
 /* DDPM's betas, scaled so that chains of any length end with about as little of the picture left:
  * from 0.1 / T to 20 / T */

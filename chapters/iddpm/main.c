@@ -124,6 +124,11 @@ static ModelConfig chosen_config(void) {
     return c;
 }
 
+static ClassUNet network_new(Params *p) {
+    ModelConfig c = chosen_config();
+    return class_unet_new(p, c.unet, c.classes);
+}
+
 /* Train and eval refuse networks that 28x28 grey pictures do not fit. */
 static void check_config(void) {
     if (chosen_config().unet.in != 1)
@@ -241,7 +246,7 @@ static void check_settings(void) {
 
 /* what is trained, and of one batch: times and their weights; what came of each picture */
 typedef struct {
-    Model net;
+    ClassUNet net;
     NoiseSchedule chain;
     Objective objective;
     Parameterization parameterization;
@@ -253,7 +258,7 @@ typedef struct {
 } Training;
 
 static Training training_new(Run *run, Params *params, const Images *set) {
-    Training m = {.net = model_new(params, chosen_config()), .chain = chosen_chain(),
+    Training m = {.net = network_new(params), .chain = chosen_chain(),
                   .objective = chosen_objective(), .loader = run_loader(run, set),
                   .parameterization = {PREDICT_NOISE, variance_named(o.variance)}};
     bool automatic = !strcmp(o.times, "auto");
@@ -285,7 +290,7 @@ static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) 
     images_get(l->images, n, l->index + first, -1, 1, x0->x, NULL);
     for (int b = 0; b < n; b++) w->x[b] = (real)(m->weight[first + b] / o.common.batch);
     NoisyImages batch = noisy_images(&m->chain, x0, m->t + first, noise);
-    Tensor *output = model_output(&m->net, batch.xt, batch.time, l->labels + first);
+    Tensor *output = class_unet(&m->net, batch.xt, batch.time, l->labels + first);
     Losses loss = training_losses(&batch, m->objective, m->parameterization, output);
     for (int b = 0; b < n; b++) {
         m->loss[first + b] = (double)loss.each->x[b];
@@ -316,7 +321,7 @@ static double validation_mean(const Training *m, const Images *set, const int *t
     Validation v = {.schedule = &m->chain, .images = set, .n = n, .t = t};
     double sum = 0, bits[VALIDATION_BATCH];
     while (validation_next(&v)) {
-        Tensor *output = model_output(&m->net, v.batch.xt, v.batch.time, v.labels);
+        Tensor *output = class_unet(&m->net, v.batch.xt, v.batch.time, v.labels);
         if (weight) {
             clipped_bound(&v.batch, m->parameterization, output, bits);
             for (int b = 0; b < v.B; b++) sum += weight[v.first + b] * bits[b];
@@ -407,7 +412,7 @@ static int train(void) {
 /* ---- sample ---------------------------------------------------------------------------------- */
 
 /* the network that --weights (or the run in --out) holds, with its options */
-static Model load_network(Params *params) {
+static ClassUNet load_network(Params *params) {
     if (cli_given(&cli, "eta") && strcmp(o.sampler, "ddim"))
         usage_error("--eta is for --sampler ddim");
     weights_options(&cli);
@@ -415,16 +420,16 @@ static Model load_network(Params *params) {
     if (o.class >= c.classes && cli_given(&cli, "class"))
         usage_error("--class %d: %s is conditioned on one of %d classes", o.class,
                     weights_path(&cli), c.classes);
-    Model net = model_new(params, c);
+    ClassUNet net = class_unet_new(params, c.unet, c.classes);
     UNetOfficial names = {.config = c.unet};
-    weights_load_any(&cli, &(OfficialMap){.rows = iddpm_official, .locate = unet_official,
+    weights_load_any(&cli, &(OfficialMap){.rows = class_unet_official, .locate = unet_official,
                                           .design = &names}, params);
     return net;
 }
 
 static int sample(void) {
     Params params = {0};
-    Model net = load_network(&params);
+    ClassUNet net = load_network(&params);
     Arena arena = {0};
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
     Labelled model = {&net, wanted_classes(&arena, o.pictures)};
@@ -486,7 +491,7 @@ static void save_forward(const Images *set) {
 }
 
 /* the bound of --bound test images in the steps of --bound-respace: bound.csv has the terms */
-static void report_bound(const Model *net, const NoiseSchedule *s, const Images *set,
+static void report_bound(const ClassUNet *net, const NoiseSchedule *s, const Images *set,
                          cJSON *metrics) {
     static const char *const names[BOUND_VARIANCES] = {"bits_per_dimension", "bits_small",
                                                        "bits_large"};
@@ -515,7 +520,7 @@ static void report_bound(const Model *net, const NoiseSchedule *s, const Images 
     arena_free(&arena);
 }
 
-static void report_drawn(const Model *net, const NoiseSchedule *s, int n, const Judge *judge,
+static void report_drawn(const ClassUNet *net, const NoiseSchedule *s, int n, const Judge *judge,
                          cJSON *metrics) {
     Arena arena = {0};
     Labelled model = {net, wanted_classes(&arena, n)};
@@ -538,7 +543,7 @@ static void report_drawn(const Model *net, const NoiseSchedule *s, int n, const 
 
 static int eval(void) {
     Params params = {0};
-    Model net = load_network(&params);
+    ClassUNet net = load_network(&params);
     check_config();
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
     NoiseSchedule bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
@@ -566,7 +571,7 @@ static int eval(void) {
 
 static int info(void) {
     Params params = {.shapes_only = true};
-    model_new(&params, chosen_config());
+    network_new(&params);
     return info_network(&params);
 }
 

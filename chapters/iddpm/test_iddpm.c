@@ -1,6 +1,6 @@
 /* test_iddpm.c — the published networks, gradients of the bound through one, timesteps by
- * importance. The mathematics: tests/test_diffusion.c, tests/test_sampling.c. The chapter's network at work and
- * its program: test_program.c. */
+ * importance. The mathematics: tests/test_diffusion.c, tests/test_sampling.c. The chapter's network
+ * at work and its program: test_program.c. */
 #include "iddpm.h"
 #include "official_file.h"
 #include "testing.h"
@@ -29,8 +29,8 @@ Test(iddpm, published_networks_have_the_published_number_of_parameters) {
         Params p = {.shapes_only = true};
         ModelConfig c = model_config(sizes[i].config);
         UNetOfficial names = {.config = c.unet};
-        OfficialMap map = {.rows = iddpm_official, .locate = unet_official, .design = &names};
-        model_new(&p, c);
+        OfficialMap map = {.rows = class_unet_official, .locate = unet_official, .design = &names};
+        class_unet_new(&p, c.unet, c.classes);
         cr_expect_eq(params_count(&p), sizes[i].count, "%s: %zu", sizes[i].config,
                      params_count(&p));
         int tensors = official_count(&map, &p);
@@ -44,7 +44,7 @@ Test(iddpm, published_networks_have_the_published_number_of_parameters) {
 
 #ifdef REAL_DOUBLE
 typedef struct {
-    Model net;
+    ClassUNet net;
     NoiseSchedule s;
 } Whole;
 
@@ -63,7 +63,7 @@ static Tensor *bound_of_network(Tape *t, void *context) {
     Tensor *x0 = t_input(t, NULL, SHAPE(2, 4, 4, 1));
     some_bytes(x0->len, x0->x);
     NoisyImages b = noisy_images(&w->s, x0, at, &noise);
-    Tensor *output = model_output(&w->net, b.xt, b.time, NULL);
+    Tensor *output = class_unet(&w->net, b.xt, b.time, NULL);
     Parameterization p = {PREDICT_NOISE, LEARNED_RANGE};
     return t_scale(t_sum(training_losses(&b, VLB, p, output).each), 0.01);
 }
@@ -72,7 +72,7 @@ Test(iddpm, gradients_of_the_bound_through_the_network) {
     Params p = {.seed = 2};
     ModelConfig c = model_config("default");
     c.unet.width = 8, c.unet.style.groups = 2, c.unet.blocks = 1, c.unet.levels = 2;
-    Whole w = {.net = model_new(&p, c), .s = scaled_linear(20)};
+    Whole w = {.net = class_unet_new(&p, c.unet, c.classes), .s = scaled_linear(20)};
     for (int k = 0; k < p.count; k++) {
         real *noise = arena_get(&p.arena, p.list[k]->len * sizeof *noise);
         test_values(p.list[k]->name, -0.1, 0.1, p.list[k]->len, noise);

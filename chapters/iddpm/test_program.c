@@ -18,11 +18,11 @@ SUITE(iddpm_network);
 enum { SIDE = 4, SIZE = SIDE * SIDE, PIXELS = 28 * 28, CLASSES = 3 };
 
 /* the chapter's kind, small, and with no weight zero */
-static Model small_network(Params *p) {
+static ClassUNet small_network(Params *p) {
     ModelConfig c = model_config("default");
     c.unet.width = 8, c.unet.style.groups = 2, c.unet.blocks = 1, c.unet.levels = 2;
     c.classes = CLASSES;
-    Model net = model_new(p, c);
+    ClassUNet net = class_unet_new(p, c.unet, c.classes);
     for (int k = 0; k < p->count; k++) {
         Tensor *w = p->list[k];
         real *noise = arena_get(&p->arena, w->len * sizeof *noise);
@@ -50,7 +50,7 @@ Test(iddpm_network, a_picture_depends_on_its_number_alone) {
     static const int label[] = {2, 0, 1, 1, 0};
     NoiseSchedule s = few_steps("5");
     Params params = {.seed = 1};
-    Model net = small_network(&params);
+    ClassUNet net = small_network(&params);
     Labelled model = {&net, label};
     NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
@@ -76,7 +76,7 @@ Test(iddpm_network, respacing_asks_the_network_what_it_was_trained_for) {
     static const int label = 1, other = 2;
     NoiseSchedule all = few_steps("100"), s = few_steps("7,2");
     Params params = {.seed = 1};
-    Model net = small_network(&params);
+    ClassUNet net = small_network(&params);
     Labelled model = {&net, &label};
     NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
@@ -100,8 +100,8 @@ Test(iddpm_network, respacing_asks_the_network_what_it_was_trained_for) {
 
 static const Parameterization learned = {PREDICT_NOISE, LEARNED_RANGE};
 
-static Losses losses_of(const Model *net, const NoisyImages *b, const int *label) {
-    return training_losses(b, HYBRID, learned, model_output(net, b->xt, b->time, label));
+static Losses losses_of(const ClassUNet *net, const NoisyImages *b, const int *label) {
+    return training_losses(b, HYBRID, learned, class_unet(net, b->xt, b->time, label));
 }
 
 /* A loss is of what the network says of x_t, given the time on its own scale and the class; and so
@@ -110,7 +110,7 @@ Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     static const int label = 2, t = 40;
     NoiseSchedule s = few_steps("100");
     Params params = {.seed = 1};
-    Model net = small_network(&params);
+    ClassUNet net = small_network(&params);
     Tape tape = {.no_grad = true};
     Rng noise = rng_new(1, "noise"), again = rng_new(1, "noise");
     Tensor *x0 = t_input(&tape, NULL, SHAPE(1, SIDE, SIDE, 1));
@@ -121,7 +121,7 @@ Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
     q_sample(&s, t, SIZE, x0->x, eps, xt);
     cr_expect_arr_eq(b.xt->x, xt, sizeof xt);
     double time = 40 * 10;                       /* 100 steps on a scale of 1000 */
-    Tensor *output = model_output(&net, b.xt, &time, &label);
+    Tensor *output = class_unet(&net, b.xt, &time, &label);
     Losses want = training_losses(&b, HYBRID, learned, output), got = losses_of(&net, &b, &label);
     cr_expect_eq(got.each->x[0], want.each->x[0]);
     cr_expect_eq(got.mse->x[0], want.mse->x[0]);
@@ -147,7 +147,7 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
     static const int label[B] = {2, 0, 1}, t[B] = {0, 40, 99};
     NoiseSchedule s = few_steps("100");
     Params params = {.seed = 1};
-    Model net = small_network(&params);
+    ClassUNet net = small_network(&params);
     Tape tape = {.no_grad = true};
     real x0[B * SIZE];
     test_values("x0", -1, 1, B * SIZE, x0);
@@ -171,7 +171,7 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
 #ifndef REAL_DOUBLE
 /* ---- learning -------------------------------------------------------------------------------- */
 
-static double drawn_error(const Model *net, bool ddim, const real *x0) {
+static double drawn_error(const ClassUNet *net, bool ddim, const real *x0) {
     real x[PIXELS];
     NoiseSchedule all = schedule_cosine(1000);
     schedule_rescale_time(&all);
@@ -201,7 +201,7 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
     Params params = {.seed = 1};
     ModelConfig c = model_config("default");
     c.unet.width = 16, c.unet.style.groups = 8, c.unet.blocks = 1;
-    Model net = model_new(&params, c);
+    ClassUNet net = class_unet_new(&params, c.unet, c.classes);
     Adam adam = {ADAM_DEFAULTS};
     Tape tape = {0};
     Rng noise = rng_new(1, "noise"), times = rng_new(1, "times");
@@ -269,9 +269,9 @@ Test(iddpm_program, official_weights_draw_what_the_network_draws) {
     ModelConfig c = model_config("imagenet64");
     c.unet.width = 32;
     UNetOfficial names = {.config = c.unet};
-    OfficialMap map = {.rows = iddpm_official, .locate = unet_official, .design = &names};
+    OfficialMap map = {.rows = class_unet_official, .locate = unet_official, .design = &names};
     Params params = {.seed = 1};
-    Model net = model_new(&params, c);
+    ClassUNet net = class_unet_new(&params, c.unet, c.classes);
     move_parameters(&params, 0.05);
     snprintf(path, sizeof path, "%s/official.safetensors", folder);
     write_official(path, &map, &params);

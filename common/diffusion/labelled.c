@@ -1,0 +1,10 @@
+#include "diffusion/labelled.h"
+
+static Tensor *output_at(const void *network, const Step *at, Tensor *xt) {
+    const Labelled *m = network;
+    return class_unet(m->net, xt, step_times(at), m->label ? m->label + at->first : NULL);
+}
+
+NetworkDenoiser labelled_denoiser(const Labelled *m, Variance v) {
+    return network_denoiser(output_at, m, (Parameterization){PREDICT_NOISE, v});
+}
