@@ -1,8 +1,8 @@
 /* clip — trains CLIP on the wardrobe's scenes and emoji, measures what it can tell apart, and says
  * which text fits a picture; with official weights, too. */
 #include "base/error.h"
-#include "batch.h"
 #include "compare.h"
+#include "data/captioned_batch.h"
 #include "measures.h"
 #include "train/program.h"
 #include "train/run.h"
@@ -54,23 +54,29 @@ static ClipConfig config(int vocabulary) {
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
-static Tensor *batch_loss(const Clip *net, Tape *t, const PairBatch *b) {
+static Tensor *batch_loss(const Clip *net, const Bpe *bpe, const CaptionedBatch *b) {
+    Tape *t = b->images->tape;
     int context = net->config.text.context;
+    int *tokens = arena_get(&t->arena, (size_t)(b->n * context) * sizeof *tokens);
+    int *group = arena_get(&t->arena, (size_t)b->n * sizeof *group);
+    for (int i = 0; i < b->n; i++)
+        bpe_tokenize(bpe, b->captions[i], NULL, context, tokens + i * context);
+    clip_groups(b->n, context, tokens, group);
     Tensor *images = clip_normalise(clip_image(&net->image, b->images));
-    Tensor *texts = clip_normalise(clip_text(&net->text, t, b->tokens, b->n, context));
-    return clip_loss(clip_logits(net, images, texts), b->group);
+    Tensor *texts = clip_normalise(clip_text(&net->text, t, tokens, b->n, context));
+    return clip_loss(clip_logits(net, images, texts), group);
 }
 
-static double validation_loss(const Clip *net, const CaptionedData *d, int emoji) {
+static double validation_loss(const Clip *net, const Bpe *bpe, const CaptionedData *d, int emoji) {
     Tape t = {.no_grad = true};
-    PairBatch b = validation_batch(d, &t, o.common.batch, emoji);
-    double loss = (double)batch_loss(net, &t, &b)->x[0];
+    CaptionedBatch b = validation_batch(d, &t, o.common.batch, emoji);
+    double loss = (double)batch_loss(net, bpe, &b)->x[0];
     tape_free(&t);
     return loss;
 }
 
-static void log_zero_shot(Run *run, const Clip *net, const CaptionedData *d) {
-    FrozenClip f = {.net = *net, .bpe = d->bpe};
+static void log_zero_shot(Run *run, const Clip *net, const Bpe *bpe, const CaptionedData *d) {
+    FrozenClip f = {.net = *net, .bpe = *bpe};
     ZeroShot z = zero_shot(&f, &d->wardrobe, PART_VALIDATION, 500);
     run_value(run, "class", 100 * z.class);
     run_value(run, "colour", 100 * z.colour);
@@ -82,12 +88,13 @@ static int train(void) {
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,ln_batch,scale,validation,class,colour", .log_every = 20});
     CaptionedData data;
+    Bpe bpe = bpe_load(NULL);
     int side = atoi(o.side), emoji = (int)(o.emoji * o.common.batch);
-    captioned_data_open(&data, o.common.data, side, clip_small(side, 1).text.context);
+    captioned_data_open(&data, o.common.data, side);
     run_fashion(run, &data.fashion);
     run_data(run, "emoji", data.emoji.source);
     Params *params = run_params(run, "");
-    Clip net = clip_new(params, config(data.bpe.size));
+    Clip net = clip_new(params, config(bpe.size));
     Optimizer *adam = run_adam(run, "adam", params, (Adam){.beta1 = 0.9, .beta2 = 0.98,
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
@@ -97,20 +104,22 @@ static int train(void) {
     uint64_t scenes = (uint64_t)(o.common.batch - emoji);
     while (run_next(run)) {
         loader_next(order);
-        PairBatch b = training_batch(&data, &run->tape, o.common.batch, o.common.seed,
-                                     (uint64_t)run->step * scenes, emoji, order->index, rng);
-        Tensor *loss = batch_loss(&net, &run->tape, &b);
+        CaptionedBatch b = training_batch(&data, &run->tape, (BatchPlan){
+            .n = o.common.batch, .emoji = emoji, .seed = o.common.seed,
+            .first = (uint64_t)run->step * scenes, .number = order->index, .rng = rng});
+        Tensor *loss = batch_loss(&net, &bpe, &b);
         run_log(run, "loss", loss);
         run_value(run, "ln_batch", log(o.common.batch));
         minimise(adam, loss, o.common.lr * lr_cosine(run->step, 500, o.common.steps));
         clip_clamp(&net);
         run_value(run, "scale", exp((double)net.logit_scale->x[0]));
         if (run_every(run, 500)) {
-            run_value(run, "validation", validation_loss(&net, &data, emoji));
-            log_zero_shot(run, &net, &data);
+            run_value(run, "validation", validation_loss(&net, &bpe, &data, emoji));
+            log_zero_shot(run, &net, &bpe, &data);
         }
     }
     captioned_data_free(&data);
+    bpe_free(&bpe);
     return run_finish(run);
 }
 
