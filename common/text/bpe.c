@@ -126,6 +126,18 @@ int bpe_tokenize(const Bpe *b, const char *text, const BpeDropout *dropout, int 
     return first + n + 1;
 }
 
+int bpe_tokenize_masked(const Bpe *b, const char *text, int context, int *ids, uint8_t *mask) {
+    Buffer lower = {0};
+    text_lower(text, strlen(text), &lower);
+    int n = bpe_encode(b, lower.text, lower.length, NULL, ids, context);
+    free(lower.text);
+    for (int i = 0; i < context; i++) {
+        mask[i] = i < n;
+        if (!mask[i]) ids[i] = b->end;
+    }
+    return n;
+}
+
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 static const Symbol *symbol_at(const Bpe *b, int id) {

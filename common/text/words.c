@@ -36,15 +36,15 @@ static bool cased_follows(const char *text, size_t length) {
     return false;
 }
 
-/* Lower case with white space collapsed. A sigma is final after a cased letter when none follows
+/* Lower case, white space collapsed if that is asked for. A sigma is final after a cased letter when none follows
  * (Unicode 15, table 3-17); `cased`: the last character that is not case-ignorable is. */
-static void collapse_and_lower(const char *text, size_t length, Buffer *out) {
+static void lower(const char *text, size_t length, bool collapse, Buffer *out) {
     enum { DOTTED_I = 0x130, DOT_ABOVE = 0x307, SIGMA = 0x3A3, FINAL_SIGMA = 0x3C2 };
     bool cased = false, space = false;
     size_t bytes;
     for (size_t i = 0; i < length; i += bytes) {
         int32_t code = utf8_get(text + i, length - i, &bytes);
-        bool is_space = unicode_is_space(code);
+        bool is_space = collapse && unicode_is_space(code);
         if (is_space && !space) buffer_add(out, " ", 1);
         space = is_space;
         if (code == UTF8_BAD) buffer_add(out, text + i, bytes);
@@ -63,10 +63,15 @@ void text_clean(const char *text, size_t length, Buffer *out) {
     const char *start = buffer_end(&twice);
     size_t n = twice.length;
     strip(&start, &n);
-    collapse_and_lower(start, n, out);
+    lower(start, n, true, out);
     buffer_end(out);
     free(once.text);
     free(twice.text);
+}
+
+void text_lower(const char *text, size_t length, Buffer *out) {
+    lower(text, length, false, out);
+    buffer_end(out);
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */

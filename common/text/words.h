@@ -24,6 +24,8 @@ typedef enum { BPE_CLIP, BPE_GPT2 } BpeStyle;
 
 /* adds to `out`, which is ended by a zero byte */
 void text_clean(const char *text, size_t length, Buffer *out);
+/* lower case alone, as GLIDE does before GPT-2's rules; out as above */
+void text_lower(const char *text, size_t length, Buffer *out);
 
 typedef struct {
     const char *text;
