@@ -1,13 +1,26 @@
 #include "diffusion/drawing.h"
 
+/* what `count` pictures from number `first` on start from; with how->last_steps, that much of x */
+static void start(Sampler *m, int first, int count, real *x, int last_steps) {
+    size_t n = (size_t)count * sampler_size(m);
+    if (!last_steps) {
+        start_noise(m, first, count, x);
+        return;
+    }
+    tape_reset(&m->tape);
+    real *noise = arena_get(&m->tape.arena, n * sizeof *noise);
+    start_noise(m, first, count, noise);
+    q_sample(m->schedule, last_steps - 1, n, x, noise, x);
+}
+
 /* `count` pictures from number `first` on */
 static void draw_group(Sampler *m, int first, int count, real *x, Progress *progress,
-                       Recording *recording) {
-    int T = m->schedule->T;
-    start_noise(m, first, count, x);
-    for (int t = T - 1; t >= 0; t--) {
+                       const Drawing *how) {
+    int steps = how->last_steps ? how->last_steps : m->schedule->T;
+    start(m, first, count, x, how->last_steps);
+    for (int t = steps - 1; t >= 0; t--) {
         Prediction p = sample_step(m, t, first, count, x);
-        if (recording) recording_take(recording, T - t, x, p.x0);
+        if (how->recording && !first) recording_take(how->recording, steps - t, x, p.x0);
         progress_update(progress, progress->done + 1, "");
     }
 }
@@ -21,11 +34,11 @@ void draw_images(Sampler *m, int n, real *x, Drawing how) {
     Progress progress;
     double next_save = 0;
     int64_t groups = (n + how.at_once - 1) / how.at_once;
-    progress_start(&progress, "sample", 0, groups * m->schedule->T, how.quiet);
+    int steps = how.last_steps ? how.last_steps : m->schedule->T;
+    progress_start(&progress, "sample", 0, groups * steps, how.quiet);
     for (int first = 0; first < n; first += how.at_once) {
         int count = n - first < how.at_once ? n - first : how.at_once;
-        draw_group(m, first, count, x + (size_t)first * sampler_size(m), &progress,
-                   first ? NULL : how.recording);
+        draw_group(m, first, count, x + (size_t)first * sampler_size(m), &progress, &how);
         double now = seconds_now();
         if (!how.save || (now < next_save && first + count < n)) continue;
         how.save(how.context, first + count, x);

@@ -20,6 +20,9 @@ typedef struct {
     void (*save)(void *context, int n, const real *x);
     void *context;
     Recording *recording;                   /* of the first pictures, or NULL */
+    /* Not 0: x holds pictures, to which noise is added and taken away again in the last so many
+     * steps of the way: what is large in them stays (SDEdit, Meng et al. 2022). */
+    int last_steps;
 } Drawing;
 
 /* `most`, or fewer of more than 32x32 pixels: as much memory as `most` of that size */

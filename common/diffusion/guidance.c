@@ -13,6 +13,21 @@ ClassifierFree classifier_free(const Denoiser *with, const Denoiser *without, do
     return (ClassifierFree){{predict_classifier_free}, with, without, scale};
 }
 
+Tensor *mix_guided(Tensor *both, double scale, int channels) {
+    int n = both->shape[0] / 2, D = both->shape[3];
+    size_t pixels = both->len / 2 / (size_t)D;
+    Tensor *y = t_input(both->tape, both->x, SHAPE(n, both->shape[1], both->shape[2], D));
+    const real *without = both->x + both->len / 2;
+    for (size_t i = 0; i < pixels; i++)
+        combine((size_t)channels, scale, y->x + i * (size_t)D, 1 - scale, without + i * (size_t)D,
+                y->x + i * (size_t)D);
+    return y;
+}
+
+Tensor *twice(Tensor *x) {
+    return t_concat(x, x, 0);
+}
+
 /* ---- by a gradient --------------------------------------------------------------------------- */
 
 static Prediction predict_by_score(const Denoiser *self, const Step *at, real *xt) {

@@ -1,6 +1,6 @@
 /* guidance.h — denoisers around others that steer what is drawn (denoiser.h says in which order).
  *
- *   - classifier_free       Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"
+ *   - classifier_free, mix_guided     Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"
  *   - score_guidance        Dhariwal & Nichol 2021, "Diffusion Models Beat GANs", section 4
  *   - pasted_denoiser, blended_denoiser     some pixels are known: inpainting */
 #ifndef GUIDANCE_H
@@ -18,6 +18,15 @@ typedef struct {
 } ClassifierFree;
 
 ClassifierFree classifier_free(const Denoiser *with, const Denoiser *without, double scale);
+
+/* The same for a network that has seen the pictures twice in one batch: `both` (2n,H,W,D), the
+ * first n with their condition, the others, the same x_t, without -> (n,H,W,D). The first
+ * `channels` are mixed, scale with + (1 - scale) without; what is left, a learned variance, is that
+ * with the condition. Scale 1 gives the first n, bit for bit, scale 0 the others' prediction. For
+ * sampling: no gradient. */
+Tensor *mix_guided(Tensor *both, double scale, int channels);
+/* x twice, one after the other: (n,...) -> (2n,...) */
+Tensor *twice(Tensor *x);
 
 /* scale times a gradient of log p(y|x_t), taken at x_t, is added to the score: samplers move the
  * mean by Sigma times the score (p_sample), or the noise (condition_score). `gradient` fills

@@ -46,6 +46,7 @@ void recording_strip(const Recording *r, Grid g, const char *path, const char *p
 
 void recording_film(const Recording *r, Grid g, const char *path, const char *parameters) {
     g.count = 2 * r->columns, g.columns = r->columns;
+    g.captions = NULL;                       /* which are those of other rows and columns */
     film_save(path, r->images, g, (Film){.frames = r->taken, .seconds = 0.1, .last = 2},
               parameters);
 }
