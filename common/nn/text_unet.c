@@ -1,0 +1,39 @@
+#include "nn/text_unet.h"
+
+#include "nn/class_unet.h"
+
+TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text) {
+    int emb = unet_emb(&c);
+    TextUNet m = {.time = unet_time_new(p, &c)};
+    m.text = text_transformer_new(scope(p, "text"), text);
+    m.text_proj = linear_new(scope(p, "text_proj"), text.width, emb, true);
+    c.context = text.width;
+    m.unet = unet_new(p, c);
+    return m;
+}
+
+TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const uint8_t *mask,
+                            int B) {
+    int N = m->text.config.length, C = m->text.config.width;
+    Tensor *all = text_transformer(&m->text, t, tokens, mask, B);
+    Tensor *last = t_reshape(t_slice(all, 1, N - 1, 1), SHAPE(B, C));
+    return (TextFeatures){.emb = linear(&m->text_proj, last), .tokens = all};
+}
+
+Tensor *text_unet(const TextUNet *m, Tensor *x, const double *time, TextFeatures text) {
+    Tensor *emb = time_embedding(&m->time, x->tape, time, x->shape[0]);
+    return unet(&m->unet, x, t_add(emb, text.emb), text.tokens);
+}
+
+/* ---- official names -------------------------------------------------------------------------- */
+
+const OfficialName text_unet_names[] = {
+    {"text.tokens", "token_embedding", 0, 0}, {"text.positions", "positional_embedding", 0, 0},
+    {"text.padding", "padding_embedding", 0, 0}, {"text.norm", "final_ln", 0, 0},
+    {"text_proj", "transformer_proj", 0, 0}, {0}};
+
+bool text_unet_official(const void *design, const char *ours, OfficialPlace *at) {
+    const TextUNetOfficial *g = design;
+    return resblocks_official("text.block.", g->text_heads, ours, at) ||
+           unet_official(&g->unet, ours, at);
+}

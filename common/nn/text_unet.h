@@ -1,0 +1,53 @@
+/* text_unet.h — a U-Net conditioned on a text, which it learns to read itself: Nichol et al. 2021,
+ * "GLIDE", section 3.
+ *
+ * What a text transformer makes of the tokens goes two ways: the last one, through a linear layer,
+ * to the embedding of the time, so to every residual block; all of them to attention, as further
+ * keys and values.
+ *
+ *     TextUNet net = text_unet_new(&params, unet_config, text_config);
+ *     TextFeatures text = text_unet_read(&net, &tape, tokens, mask, B);
+ *     Tensor *output = text_unet(&net, x, time, text);
+ *
+ * When pictures are drawn, the features are the same at every step: read once, they can be given to
+ * all of them as leaves. A chapter that knows more of the picture adds it: to text.emb, or to
+ * text.tokens (unCLIP has an image's embedding in both). */
+#ifndef TEXT_UNET_H
+#define TEXT_UNET_H
+
+#include "nn/text_transformer.h"
+#include "nn/unet_official.h"
+
+typedef struct {
+    TimeEmbedding time;
+    TextTransformer text;
+    Linear text_proj;                   /* to the embedding's channels */
+    UNet unet;
+} TextUNet;
+
+/* c.context is the text's width, whatever it says */
+TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text);
+
+typedef struct {
+    Tensor *emb;                        /* (B,E): added to the time's embedding */
+    Tensor *tokens;                     /* (B,N,D): attended to */
+} TextFeatures;
+
+/* tokens and mask (B,N), see text_transformer */
+TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const uint8_t *mask,
+                            int B);
+/* x (B,H,W,in), time (B) -> (B,H,W,out) */
+Tensor *text_unet(const TextUNet *m, Tensor *x, const double *time, TextFeatures text);
+
+/* ---- the names of openai/glide-text2im ------------------------------------------------------- */
+
+typedef struct {
+    UNetOfficial unet;
+    int text_heads;
+} TextUNetOfficial;
+
+extern const OfficialName text_unet_names[];
+/* OfficialMap.locate; design: TextUNetOfficial */
+bool text_unet_official(const void *design, const char *ours, OfficialPlace *at);
+
+#endif
