@@ -72,9 +72,6 @@ Tensor *generator(const Generator *g, Tensor *z, Tensor *y, bool training);
  * power iteration of the spectral norms, and dropout if there is any. */
 Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool training);
 
-/* (n,classes); NULL without classes */
-Tensor *one_hot(Tape *t, int n, const int *labels, int classes);
-
 /* ---- the games (gan.c) ----------------------------------------------------------------------- */
 
 typedef enum { MINIMAX, NON_SATURATING, HINGE } Loss;

@@ -196,7 +196,8 @@ static int train(void) {
         for (int k = 0; k < o.d_steps; k++) {
             tape_reset(&run->tape);
             Tensor *x = real_images(loader, &run->tape, &design);
-            y = one_hot(&run->tape, loader->size, loader->labels, design.classes);
+            if (design.classes)
+                y = one_hot(&run->tape, loader->size, loader->labels, design.classes);
             fake = generator(&g, noise_tensor(&run->tape, &design, loader->size, noise), y, true);
             Tensor *on_real = discriminator(&d, x, y, true);
             Tensor *on_fake = discriminator(&d, t_detach(fake), y, true);

@@ -55,14 +55,6 @@ static void uniform_init(Params *p, double bound) {
         else init_constant(p->list[i], 0);
 }
 
-Tensor *one_hot(Tape *t, int n, const int *labels, int classes) {
-    if (!classes) return NULL;
-    Tensor *y = t_input(t, NULL, SHAPE(n, classes));
-    k_fill(y->len, 0, y->x);
-    for (int i = 0; i < n; i++) y->x[i * classes + labels[i]] = 1;
-    return y;
-}
-
 /* x with the class as ten more features, or as ten more constant maps; x alone without a class */
 static Tensor *with_label(Tensor *x, Tensor *y) {
     if (!y) return x;

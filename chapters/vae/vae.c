@@ -69,11 +69,7 @@ Vae vae_new(Params *p, Architecture architecture, Likelihood likelihood, int cod
 /* h (B,n) beside the labels' one-hot vectors: (B,n+classes) */
 static Tensor *with_label(const Vae *v, Tensor *h, const int *labels) {
     if (!v->classes) return h;
-    int B = h->shape[0];
-    Tensor *one_hot = t_input(h->tape, NULL, SHAPE(B, v->classes));
-    k_fill(one_hot->len, 0, one_hot->x);
-    for (int b = 0; b < B; b++) one_hot->x[b * v->classes + labels[b]] = 1;
-    return t_concat(h, one_hot, -1);
+    return t_concat(h, one_hot(h->tape, h->shape[0], labels, v->classes), -1);
 }
 
 static Tensor *activation(const Vae *v, Tensor *h) {

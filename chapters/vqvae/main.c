@@ -7,7 +7,7 @@
 #include "base/progress.h"
 #include "eval/likelihood.h"
 #include "experiments/codes.h"
-#include "prior.h"
+#include "nn/pixelcnn.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "vqvae.h"
@@ -64,7 +64,7 @@ static Option options[] = {
      .help = "weight of the commitment"},
     {"stage", 0, .s = &o.stage, .choices = "all|autoencoder|prior", .keep = KEEP_NOT,
      .only = "train eval", .help = "one of the two; the prior needs the autoencoder in --out"},
-    {"layers", 0, .i = &o.layers, .min = 1, .max = PRIOR_LAYERS_MOST, .meta = "N",
+    {"layers", 0, .i = &o.layers, .min = 1, .max = PIXELCNN_LAYERS_MOST, .meta = "N",
      .keep = KEEP_MODEL, .help = "gated layers of the prior"},
     {"width", 0, .i = &o.width, .min = 1, .max = 1024, .meta = "N", .keep = KEEP_MODEL,
      .help = "its channels"},
@@ -106,9 +106,9 @@ static Vqvae new_autoencoder(Params *p) {
                                  .decay = strcmp(o.codebook, "ema") ? 0 : o.decay});
 }
 
-static Prior new_prior(Params *p) {
-    return prior_new(p, (PriorDesign){.codes = o.codes, .classes = FASHION_CLASSES, .width = o.width,
-                                      .layers = o.layers, .head = o.head});
+static PixelCnn new_prior(Params *p) {
+    return pixelcnn_new(p, (PixelCnnConfig){.codes = o.codes, .classes = FASHION_CLASSES,
+                                            .width = o.width, .layers = o.layers, .head = o.head});
 }
 
 /* the first stage's, as the weights that are passed on keep it: in half precision */
@@ -124,7 +124,7 @@ static Vqvae load_autoencoder(Params *p) {
 typedef struct {
     Params of_autoencoder, of_prior;
     Vqvae autoencoder;
-    Prior prior;
+    PixelCnn prior;
 } Model;
 
 /* the one that --weights (or the run in --out) holds */
@@ -179,17 +179,17 @@ static double mean_squared_error(const Vqvae *v, const Maps *m, const real *x) {
 }
 
 /* the prior's mean -ln p of a code, over the first n maps */
-static double nats_per_code(const Prior *p, const Maps *m, int n) {
-    return prior_nats(p, n < m->n ? n : m->n, MAP, MAP, m->codes, m->labels);
+static double nats_per_code(const PixelCnn *p, const Maps *m, int n) {
+    return pixelcnn_nats(p, n < m->n ? n : m->n, MAP, MAP, m->codes, m->labels);
 }
 
 /* n pictures of n maps, classes in turn: the prior's, or (NULL) of uniform codes */
-static void draw(const Vqvae *v, const Prior *p, int n, int *labels, real *images) {
+static void draw(const Vqvae *v, const PixelCnn *p, int n, int *labels, real *images) {
     Arena arena = {0};
     int *codes = arena_get(&arena, (size_t)n * POSITIONS * sizeof *codes);
     Rng rng = rng_new(o.common.seed, "samples");
     for (int i = 0; i < n; i++) labels[i] = i % FASHION_CLASSES;
-    if (p) prior_sample(p, n, MAP, MAP, labels, o.temperature, &rng, codes);
+    if (p) pixelcnn_sample(p, n, MAP, MAP, labels, o.temperature, &rng, codes);
     else
         for (int i = 0; i < n * POSITIONS; i++) codes[i] = (int)rng_below(&rng, (uint32_t)o.codes);
     decode_all(v, n, codes, images);
@@ -203,7 +203,7 @@ static void save_rows(char *path, const real *images, int rows, int channels) {
 }
 
 /* columns are classes */
-static void picture_of_samples(char *path, const Vqvae *v, const Prior *p) {
+static void picture_of_samples(char *path, const Vqvae *v, const PixelCnn *p) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw(v, p, ROWS * COLUMNS, labels, images);
@@ -289,7 +289,7 @@ static int train_prior(void) {
     run_trained_on(run, autoencoder_file);
     Params of_autoencoder = {0}, *params = run_params(run, "");
     Vqvae autoencoder = load_autoencoder(&of_autoencoder);
-    Prior prior = new_prior(params);
+    PixelCnn prior = new_prior(params);
     Fashion data = load_data();
     run_fashion(run, &data);
     Maps train_set = encode_set(&run->arena, &autoencoder, &data.train, data.train.count);
@@ -305,8 +305,8 @@ static int train_prior(void) {
         loader_next(loader);
         int *codes = loader_rows(loader, &run->tape, POSITIONS, train_set.codes);
         int *labels = loader_rows(loader, &run->tape, 1, train_set.labels);
-        Tensor *embedded = prior_embed(&prior, &run->tape, codes, o.common.batch, MAP, MAP);
-        Tensor *loss = prior_loss(prior_logits(&prior, embedded, labels), codes);
+        Tensor *embedded = pixelcnn_embed(&prior, &run->tape, codes, o.common.batch, MAP, MAP);
+        Tensor *loss = pixelcnn_loss(pixelcnn_logits(&prior, embedded, labels), codes);
         run_log(run, "loss", loss);
         minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));
         if (run_every(run, 250)) {       /* as many images it learns from as it does not */

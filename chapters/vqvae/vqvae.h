@@ -3,7 +3,8 @@
  *
  * Van den Oord, Vinyals & Kavukcuoglu 2017, "Neural Discrete Representation Learning"; the network
  * is the one its authors published (DeepMind's Sonnet, nets/vqvae.py), of any width. The quantiser
- * itself is common/nn/codebook.h; what writes new maps is prior.h.
+ * itself is common/nn/codebook.h; what writes new maps is
+ * common/nn/pixelcnn.h.
  *
  * Interface:
  *   - vqvae_new, encode, decode, vqvae_loss      the network and what it is trained by

@@ -251,10 +251,10 @@ static Tensor *prior_loss(const Snail *s, int stage, Tape *t, Loader *l, const C
                           Rng *dropout) {
     loader_next(l);
     int *z = loader_rows(l, t, c->positions[stage], c->z[stage]);
-    Condition on = {loader_rows(l, t, c->positions[TOP], c->z[TOP]),
+    SnailCondition on = {loader_rows(l, t, c->positions[TOP], c->z[TOP]),
                     loader_rows(l, t, 1, c->labels)};
-    Tensor *hot = one_hot(t, l->size, s->c.height, s->c.width, o.codes, z);
-    return t_cross_entropy(snail(s, hot, snail_condition(s, t, l->size, on), dropout), z);
+    Tensor *condition = snail_condition(s, t, l->size, on);
+    return t_cross_entropy(snail(s, snail_one_hot(s, t, l->size, z), condition, dropout), z);
 }
 
 /* what a prior in training draws: the top's with the bottom left out, the bottom's for the tops of
@@ -264,7 +264,7 @@ static void picture_of_prior(char *path, const ImageSet *d, const Model *m, int 
     c.n = c.n < 4 * COLUMNS ? c.n / COLUMNS * COLUMNS : 4 * COLUMNS;
     int *z = arena_get(&arena, (size_t)(c.n * c.positions[stage]) * sizeof *z);
     Rng rng = rng_new(o.common.seed, "samples");
-    snail_sample(&m->prior[stage], c.n, (Condition){c.z[TOP], c.labels}, 1, &rng, z);
+    snail_sample(&m->prior[stage], c.n, (SnailCondition){c.z[TOP], c.labels}, 1, &rng, z);
     c.z[stage] = z;
     real *x = decode_codes(&arena, &m->autoencoder, &c, stage == TOP ? TOP_ALONE : BOTH_LEVELS);
     save_rows(path, d, x, c.n / COLUMNS, COLUMNS);

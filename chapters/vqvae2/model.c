@@ -66,7 +66,7 @@ double nats_per_code(const Model *m, int level, const Codes *c) {
     int N = c->positions[level];
     Arena arena = {0};
     double *nats = arena_get(&arena, (size_t)N * sizeof *nats), sum = 0;
-    snail_nats(&m->prior[level], c->n, c->z[level], (Condition){c->z[TOP], c->labels}, nats);
+    snail_nats(&m->prior[level], c->n, c->z[level], (SnailCondition){c->z[TOP], c->labels}, nats);
     for (int i = 0; i < N; i++) sum += nats[i] / N;
     arena_free(&arena);
     return sum;
@@ -80,7 +80,8 @@ static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, 
     size_t len = (size_t)image_len(d), n = (size_t)count;
     real *best_x = arena_get(arena, (size_t)wanted.n * len * sizeof *best_x);
     real *grey = arena_get(arena, n * FASHION_PIXELS * sizeof *grey);
-    real *features = arena_get(arena, n * (size_t)wanted.evaluator->net.features * sizeof *features);
+    real *features = arena_get(arena, n * (size_t)wanted.evaluator->net.features *
+                                          sizeof *features);
     real *p = arena_get(arena, n * FASHION_CLASSES * sizeof *p);
     image_set_crop(d, count, x, grey);
     judge_look(wanted.evaluator, count, grey, features, p);
@@ -99,7 +100,7 @@ real *draw_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, 
     int n = wanted.n * (int)ceil(1 / wanted.keep);
     Codes c = codes_new(arena, d, n);
     for (int i = 0; i < n; i++) c.labels[i] = wanted.labels[i % wanted.n];
-    Condition on = {c.z[TOP], c.labels};
+    SnailCondition on = {c.z[TOP], c.labels};
     for (int s = m->autoencoder.c.levels == 2 ? TOP : BOTTOM; s <= BOTTOM; s++)
         snail_sample(&m->prior[s], n, on, wanted.temperature, rng, c.z[s]);
     real *x = decode_codes(arena, &m->autoencoder, &c, BOTH_LEVELS);

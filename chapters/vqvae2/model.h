@@ -4,7 +4,7 @@
 
 #include "data/image_set.h"
 #include "eval/scores.h"
-#include "pixelsnail.h"
+#include "nn/pixelsnail.h"
 #include "vqvae2.h"
 
 enum { AUTOENCODER, TOP, BOTTOM, STAGES };

@@ -114,3 +114,10 @@ Embedding embedding_new(Scope s, int count, int dim) {
 Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n) {
     return t_gather_rows(t_use(t, l->table), index, n);
 }
+
+Tensor *one_hot(Tape *t, int n, const int *labels, int count) {
+    Tensor *y = t_input(t, NULL, SHAPE(n, count));
+    k_fill(y->len, 0, y->x);
+    for (int i = 0; i < n; i++) y->x[(size_t)i * (size_t)count + (size_t)labels[i]] = 1;
+    return y;
+}

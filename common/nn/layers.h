@@ -48,6 +48,9 @@ typedef struct { Tensor *table; } Embedding;                /* (count,dim) */
 Embedding embedding_new(Scope s, int count, int dim);
 Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n);     /* -> (n,dim) */
 
+/* labels (n) in 0..count-1 -> (n,count): 1 at each row's label, 0 elsewhere */
+Tensor *one_hot(Tape *t, int n, const int *labels, int count);
+
 /* Multi-head attention (Vaswani et al. 2017, section 3.2.2): softmax(q k^T / sqrt d) v in each
  * head, heads side by side in the channels, projected again. `heads` must divide `channels`.
  * `a` says what may be attended to (causal, mask) and the scale; a.heads is filled in. The

@@ -1,6 +1,6 @@
 /* vqvae2.c — the two-level network, its quantiser and the priors of rosinality/vq-vae-2-pytorch.
  * Our parameters bear the official names. */
-#include "../../chapters/vqvae2/pixelsnail.h"
+#include "nn/pixelsnail.h"
 #include "../../chapters/vqvae2/vqvae2.h"
 #include "golden.h"
 #include "base/error.h"
@@ -78,11 +78,11 @@ static void run_pixelsnail(Golden *g) {
     golden_sizes(g, "input", size);
     int B = size[0];
     const int *z = golden_input_integers(g, "input", B, H, W, c.codes);
-    Condition on = {NULL, NULL};
+    SnailCondition on = {NULL, NULL};
     if (c.condition_blocks)
         on.top = golden_input_integers(g, "condition", B, H / 2, W / 2, c.codes);
     Tensor *condition = snail_condition(&net, &g->tape, B, on);
-    golden_output(g, "main", snail(&net, one_hot(&g->tape, B, H, W, c.codes, z), condition, NULL));
+    golden_output(g, "main", snail(&net, snail_one_hot(&net, &g->tape, B, z), condition, NULL));
 }
 
 const GoldenModel golden_vqvae2[] = {

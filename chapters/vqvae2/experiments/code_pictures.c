@@ -32,7 +32,7 @@ real *bottoms_of_a_top(Arena *arena, const ImageSet *d, const Model *m, int rows
         real *row = grid + (size_t)(i * columns) * len;
         Codes shown = repeated(arena, d, &c, i, columns - 1);
         int *drawn = shown.z[BOTTOM] + c.positions[BOTTOM];     /* the first are the image's own */
-        snail_sample(&m->prior[BOTTOM], shown.n - 1, (Condition){shown.z[TOP], shown.labels},
+        snail_sample(&m->prior[BOTTOM], shown.n - 1, (SnailCondition){shown.z[TOP], shown.labels},
                      temperature, rng, drawn);
         images_get(&d->test, 1, &i, -1, 1, row, NULL);
         memcpy(row + len, decode_codes(arena, &m->autoencoder, &shown, BOTH_LEVELS),

@@ -1,6 +1,6 @@
 /* pixelsnail.c — the prior: one network, run over all positions at once to be trained, and
  * position by position to draw codes. Both ways use the same functions: a layer asks `pass->at`. */
-#include "pixelsnail.h"
+#include "nn/pixelsnail.h"
 
 #include "base/error.h"
 
@@ -9,7 +9,7 @@
 
 typedef struct {
     Rng *dropout;                     /* NULL: none */
-    Sampler *at;                      /* NULL: all positions at once */
+    SnailSampler *at;                      /* NULL: all positions at once */
     Tensor *background;               /* (B,H,W,2), or (B,1,1,2) of the position */
     Tensor *condition;                /* (B,H,W,C), (B,1,1,C) or NULL */
 } Pass;
@@ -94,9 +94,9 @@ static Tensor *weight_of(const WeightNorm *l, Tape *t) {
 /* ---- a layer, at all positions or at one ----------------------------------------------------- */
 
 /* what this layer keeps: layers are always passed in the same order */
-static LayerCache *cache_of(Sampler *s, const WeightNorm *l) {
+static SnailLayerCache *cache_of(SnailSampler *s, const WeightNorm *l) {
     if (s->next == SNAIL_LAYERS) die("pixelsnail: more than %d layers", SNAIL_LAYERS);
-    LayerCache *c = &s->layer[s->next++];
+    SnailLayerCache *c = &s->layer[s->next++];
     if (c->w) return c;
     Tape t = {.no_grad = true};
     Tensor *w = weight_of(l, &t);
@@ -113,9 +113,9 @@ static Tensor *covered(const WeightNorm *l, const FeatureMap *m, Tape *t, int ro
     return t_reshape(y, SHAPE(m->n, 1, 1, kh * kw * m->channels));
 }
 
-static Tensor *weight_norm_at(Sampler *s, const WeightNorm *l, Tensor *x, bool pointwise) {
+static Tensor *weight_norm_at(SnailSampler *s, const WeightNorm *l, Tensor *x, bool pointwise) {
     int W = s->net->c.width, i = s->position / W, j = s->position % W;
-    LayerCache *c = cache_of(s, l);
+    SnailLayerCache *c = cache_of(s, l);
     if (pointwise) return t_linear(x, c->w, l->b);
     if (!c->input.x)
         c->input = feature_map_new(&s->arena, s->B, s->net->c.height, W, l->v->shape[2]);
@@ -124,10 +124,10 @@ static Tensor *weight_norm_at(Sampler *s, const WeightNorm *l, Tensor *x, bool p
 }
 
 /* for `moved`, at a position */
-static Tensor *moved_at(Sampler *s, const WeightNorm *l, int axis) {
+static Tensor *moved_at(SnailSampler *s, const WeightNorm *l, int axis) {
     int W = s->net->c.width, at = axis ? s->position : s->position - 1;
     int i = at / W - (axis == 1), j = at % W - (axis == 2);
-    LayerCache *c = cache_of(s, l);
+    SnailLayerCache *c = cache_of(s, l);
     if (at < 0 || i < 0 || j < 0) {
         Tensor *none = t_input(&s->tape, NULL, SHAPE(s->B, 1, 1, s->net->c.channels));
         k_fill(none->len, 0, none->x);
@@ -147,9 +147,9 @@ static Tensor *weight_norm(const WeightNorm *l, Tensor *x, const Pass *p) {
 
 /* ---- construction ---------------------------------------------------------------------------- */
 
-static Gated gated_new(Scope s, int in, int channels, int kernel, Kernels kind) {
+static GatedResidual gated_new(Scope s, int in, int channels, int kernel, Kernels kind) {
     const char *end = kind == CAUSAL ? "conv.conv" : "conv";
-    return (Gated){.conv1 = conv_new(sub(s, "conv1.%s", end), in, channels, kernel, kind),
+    return (GatedResidual){.conv1 = conv_new(sub(s, "conv1.%s", end), in, channels, kernel, kind),
                    .conv2 = conv_new(sub(s, "conv2.%s", end), channels, 2 * in, kernel, kind)};
 }
 
@@ -249,11 +249,9 @@ Snail snail_new(Params *p, SnailConfig c) {
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
-Tensor *one_hot(Tape *t, int B, int height, int width, int codes, const int *z) {
-    Tensor *y = t_input(t, NULL, SHAPE(B, height, width, codes));
-    k_fill(y->len, 0, y->x);
-    for (int i = 0; i < B * height * width; i++) y->x[(size_t)i * (size_t)codes + (size_t)z[i]] = 1;
-    return y;
+Tensor *snail_one_hot(const Snail *s, Tape *t, int B, const int *z) {
+    int H = s->c.height, W = s->c.width, K = s->c.codes;
+    return t_reshape(one_hot(t, B * H * W, z, K), SHAPE(B, H, W, K));
 }
 
 /* a sigmoid(b) of a | b side by side */
@@ -263,7 +261,7 @@ static Tensor *gate(Tensor *h) {
     return t_mul(a, t_sigmoid(b));
 }
 
-static Tensor *gated(const Gated *g, Tensor *x, Tensor *aux, double rate, const Pass *p) {
+static Tensor *gated(const GatedResidual *g, Tensor *x, Tensor *aux, double rate, const Pass *p) {
     Tensor *h = weight_norm(&g->conv1, t_elu(x), p);
     if (aux) h = t_add(h, weight_norm(&g->aux, t_elu(aux), p));
     h = t_elu(h);
@@ -274,7 +272,7 @@ static Tensor *gated(const Gated *g, Tensor *x, Tensor *aux, double rate, const 
 }
 
 /* the keys or values (B,position,C) of earlier positions; x is put behind them */
-static Tensor *with_earlier(Sampler *s, FeatureMap *m, Tensor *x) {
+static Tensor *with_earlier(SnailSampler *s, FeatureMap *m, Tensor *x) {
     int C = x->shape[3], n = s->position;
     if (!m->x) *m = feature_map_new(&s->arena, s->B, 1, s->net->c.height * s->net->c.width, C);
     Tensor *earlier = NULL;
@@ -284,7 +282,8 @@ static Tensor *with_earlier(Sampler *s, FeatureMap *m, Tensor *x) {
 }
 
 /* q, k, v (B,H,W,C) as sequences: position i attends to positions before i, the first to none */
-static Tensor *attend(const Snail *s, int block, Tensor *q, Tensor *k, Tensor *v, Sampler *at) {
+static Tensor *attend(const Snail *s, int block, Tensor *q, Tensor *k, Tensor *v,
+                      SnailSampler *at) {
     int B = q->shape[0], H = q->shape[1], W = q->shape[2], C = q->shape[3];
     if (at) {
         Tensor *none = t_scale(v, 0);
@@ -346,12 +345,13 @@ static Tensor *background(const Snail *s, Tape *t, int B) {
     return y;
 }
 
-Tensor *snail_condition(const Snail *s, Tape *t, int B, Condition on) {
+Tensor *snail_condition(const Snail *s, Tape *t, int B, SnailCondition on) {
     const SnailConfig *c = &s->c;
     Pass p = {0};
     Tensor *y = NULL, *class;
     if (c->condition_blocks) {
-        y = one_hot(t, B, c->height / 2, c->width / 2, c->condition_codes, on.top);
+        int H = c->height / 2, W = c->width / 2, K = c->condition_codes;
+        y = t_reshape(one_hot(t, B * H * W, on.top, K), SHAPE(B, H, W, K));
         y = weight_norm(&s->condition_first, y, &p);
         for (int i = 0; i < c->condition_blocks; i++)
             y = gated(&s->condition_res[i], y, NULL, c->dropout, &p);
@@ -373,34 +373,35 @@ Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout) {
 
 /* ---- one position after the other ------------------------------------------------------------ */
 
-void sampler_new(Sampler *s, const Snail *net, int B, const Tensor *condition) {
-    *s = (Sampler){.net = net, .B = B, .tape = {.no_grad = true}};
+void snail_sampler_new(SnailSampler *s, const Snail *net, int B, const Tensor *condition) {
+    *s = (SnailSampler){.net = net, .B = B, .tape = {.no_grad = true}};
     s->codes = feature_map_new(&s->arena, B, net->c.height, net->c.width, net->c.codes);
     s->background = feature_map_of(&s->arena, background(net, &s->tape, B));
     if (condition) s->condition = feature_map_of(&s->arena, condition);
 }
 
 /* what a map holds of the position, (B,1,1,C); a map of one position holds it for all */
-static Tensor *here(Sampler *s, const FeatureMap *m) {
+static Tensor *here(SnailSampler *s, const FeatureMap *m) {
     int at = m->height * m->width > 1 ? s->position : 0;
     return m->x ? feature_map_window(m, &s->tape, at / m->width, at % m->width, 1, 1) : NULL;
 }
 
-const real *sampler_logits(Sampler *s) {
+const real *snail_sampler_logits(SnailSampler *s) {
     tape_reset(&s->tape);
     s->next = 0;
     Pass p = {.at = s, .condition = here(s, &s->condition), .background = here(s, &s->background)};
     return body(s->net, first_features(s->net, NULL, &p), &p)->x;
 }
 
-void sampler_put(Sampler *s, const int *codes) {
+void snail_sampler_put(SnailSampler *s, const int *codes) {
     int W = s->net->c.width;
-    Tensor *z = one_hot(&s->tape, s->B, 1, 1, s->net->c.codes, codes);
+    int K = s->net->c.codes;
+    Tensor *z = t_reshape(one_hot(&s->tape, s->B, codes, K), SHAPE(s->B, 1, 1, K));
     feature_map_put(&s->codes, z, s->position / W, s->position % W);
     s->position++;
 }
 
-void sampler_free(Sampler *s) {
+void snail_sampler_free(SnailSampler *s) {
     tape_free(&s->tape), params_free(&s->weights), arena_free(&s->arena);
 }
 
@@ -425,34 +426,35 @@ static int draw(int K, const real *logits, double temperature, double u) {
 }
 
 /* from picture i on */
-static Condition from(const Snail *s, Condition on, int i) {
+static SnailCondition from(const Snail *s, SnailCondition on, int i) {
     int N = s->c.height * s->c.width / 4;
-    return (Condition){on.top ? on.top + i * N : NULL, on.classes ? on.classes + i : NULL};
+    return (SnailCondition){on.top ? on.top + i * N : NULL, on.classes ? on.classes + i : NULL};
 }
 
-void snail_sample(const Snail *s, int n, Condition on, double temperature, Rng *rng, int *codes) {
+void snail_sample(const Snail *s, int n, SnailCondition on, double temperature, Rng *rng,
+                  int *codes) {
     int N = s->c.height * s->c.width, K = s->c.codes;
     for (int i = 0; i < n; i += AT_ONCE) {
         int B = n - i < AT_ONCE ? n - i : AT_ONCE, z[AT_ONCE];
         real u[AT_ONCE];
         Tape t = {.no_grad = true};
-        Sampler at;
-        sampler_new(&at, s, B, snail_condition(s, &t, B, from(s, on, i)));
+        SnailSampler at;
+        snail_sampler_new(&at, s, B, snail_condition(s, &t, B, from(s, on, i)));
         for (int k = 0; k < N; k++) {
-            const real *logits = sampler_logits(&at);
+            const real *logits = snail_sampler_logits(&at);
             rng_uniform(rng, (size_t)B, u);
             for (int b = 0; b < B; b++) {
                 z[b] = draw(K, logits + b * K, temperature, (double)u[b]);
                 codes[(size_t)(i + b) * (size_t)N + (size_t)k] = z[b];
             }
-            sampler_put(&at, z);
+            snail_sampler_put(&at, z);
         }
-        sampler_free(&at), tape_free(&t);
+        snail_sampler_free(&at), tape_free(&t);
     }
 }
 
-void snail_nats(const Snail *s, int n, const int *codes, Condition on, double *nats) {
-    int H = s->c.height, W = s->c.width, N = H * W, K = s->c.codes;
+void snail_nats(const Snail *s, int n, const int *codes, SnailCondition on, double *nats) {
+    int N = s->c.height * s->c.width, K = s->c.codes;
     Tape t = {.no_grad = true};
     for (int k = 0; k < N; k++) nats[k] = 0;
     for (int i = 0; i < n; i += AT_ONCE) {
@@ -460,7 +462,7 @@ void snail_nats(const Snail *s, int n, const int *codes, Condition on, double *n
         const int *z = codes + (size_t)i * (size_t)N;
         tape_reset(&t);
         Tensor *condition = snail_condition(s, &t, B, from(s, on, i));
-        Tensor *log_p = t_log_softmax(snail(s, one_hot(&t, B, H, W, K, z), condition, NULL));
+        Tensor *log_p = t_log_softmax(snail(s, snail_one_hot(s, &t, B, z), condition, NULL));
         for (int k = 0; k < B * N; k++)
             nats[k % N] -= (double)log_p->x[(size_t)k * (size_t)K + (size_t)z[k]];
     }

@@ -7,9 +7,9 @@
  *
  * Interface:
  *   - snail_new, snail_condition, snail     the network; all positions at once
- *   - one_hot                               codes as the network takes them
- *   - sampler_new, sampler_logits, sampler_put    one position after the other, from what the
- *                                           earlier ones have left behind
+ *   - snail_one_hot                         codes as the network takes them
+ *   - snail_sampler_new, _logits, _put      one position after the other, from what the earlier
+ *                                           ones have left behind
  *   - snail_sample                          codes drawn from the prior
  *   - snail_nats                            -ln p of given codes, position by position */
 #ifndef PIXELSNAIL_H
@@ -46,16 +46,16 @@ typedef struct {
     bool causal;                      /* sees rows above, and what is to the left */
 } WeightNorm;
 
-/* Gated residual block: x + a sigmoid(b), a | b = conv2(elu(conv1(elu(x)))) */
+/* GatedResidual residual block: x + a sigmoid(b), a | b = conv2(elu(conv1(elu(x)))) */
 typedef struct {
     WeightNorm conv1, conv2;
     WeightNorm aux, condition;        /* v is NULL: not there */
-} Gated;
+} GatedResidual;
 
 enum { SNAIL_BLOCKS = 8, SNAIL_RES = 8, SNAIL_HEADS = 8 };
 
 typedef struct {
-    Gated res[SNAIL_RES], key_res, query_res, out_res;
+    GatedResidual res[SNAIL_RES], key_res, query_res, out_res;
     WeightNorm query, key, value;     /* linear layers */
     WeightNorm join;                  /* without attention: 1x1 over features and coordinates */
 } SnailBlock;
@@ -66,7 +66,7 @@ typedef struct {
     WeightNorm horizontal, vertical, previous;
     SnailBlock block[SNAIL_BLOCKS];
     WeightNorm condition_first, logits;
-    Gated condition_res[SNAIL_RES], out_res[SNAIL_RES];
+    GatedResidual condition_res[SNAIL_RES], out_res[SNAIL_RES];
     Embedding class;                  /* (classes, condition_channels) */
     uint8_t *earlier;                 /* (HW,HW): may i look at j? j < i */
 } Snail;
@@ -74,16 +74,16 @@ typedef struct {
 Snail snail_new(Params *p, SnailConfig c);
 
 /* codes (B,H,W) in 0..K-1 -> (B,H,W,K) of zeros and ones */
-Tensor *one_hot(Tape *t, int B, int height, int width, int codes, const int *z);
+Tensor *snail_one_hot(const Snail *s, Tape *t, int B, const int *z);
 
 /* What B pictures are conditioned on, as the network needs it: codes (B,H/2,W/2), classes (B); or
  * NULL */
 typedef struct {
     const int *top, *classes;
-} Condition;
+} SnailCondition;
 
 /* (B,H,W,C), or (B,1,1,C) for classes alone, or NULL for nothing */
-Tensor *snail_condition(const Snail *s, Tape *t, int B, Condition on);
+Tensor *snail_condition(const Snail *s, Tape *t, int B, SnailCondition on);
 
 /* z one-hot (B,H,W,K) -> logits (B,H,W,K); those of position i depend on codes before i alone.
  * dropout: random numbers while training; NULL otherwise. */
@@ -95,7 +95,7 @@ Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout);
 typedef struct {
     Tensor *w;                        /* g v / |v|, computed once, (kh kw in,out) */
     FeatureMap input;                 /* of the positions so far; none where kernels are 1x1 */
-} LayerCache;
+} SnailLayerCache;
 
 enum { SNAIL_LAYERS = 256 };
 
@@ -108,25 +108,27 @@ typedef struct {
     Params weights;
     Arena arena;
     Tape tape;
-    LayerCache layer[SNAIL_LAYERS];
+    SnailLayerCache layer[SNAIL_LAYERS];
     int next;                         /* the layer that comes next in this pass */
     FeatureMap attended[SNAIL_BLOCKS][2];     /* keys and values, B rows of HW positions */
-} Sampler;
+} SnailSampler;
 
 /* B pictures at once. condition: from snail_condition, copied */
-void sampler_new(Sampler *s, const Snail *net, int B, const Tensor *condition);
+void snail_sampler_new(SnailSampler *s, const Snail *net, int B, const Tensor *condition);
 /* (B,K) of the next position, until the next call */
-const real *sampler_logits(Sampler *s);
-void sampler_put(Sampler *s, const int *codes);     /* (B): the codes at that position are these */
-void sampler_free(Sampler *s);
+const real *snail_sampler_logits(SnailSampler *s);
+/* (B): the codes at that position are these */
+void snail_sampler_put(SnailSampler *s, const int *codes);
+void snail_sampler_free(SnailSampler *s);
 
 /* ---- n pictures of codes --------------------------------------------------------------------- */
 
 /* Drawn position by position from softmax(logits / temperature): codes (n,H,W). Temperature 0:
  * always the likeliest code. */
-void snail_sample(const Snail *s, int n, Condition on, double temperature, Rng *rng, int *codes);
+void snail_sample(const Snail *s, int n, SnailCondition on, double temperature, Rng *rng,
+                  int *codes);
 
 /* -ln p(z_i | z_<i, condition), averaged over the n pictures, for each position: nats (H W) */
-void snail_nats(const Snail *s, int n, const int *codes, Condition on, double *nats);
+void snail_nats(const Snail *s, int n, const int *codes, SnailCondition on, double *nats);
 
 #endif
