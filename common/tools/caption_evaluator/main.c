@@ -17,7 +17,7 @@ static struct {
 } o = {
     .common = {.seed = 1, .steps = 2500, .batch = 64, .lr = 1.5e-3, .config = "default",
                .out = "build/runs/caption_evaluator"},
-    .stage = "all", .class_steps = 1500, .class_lr = 1e-3,
+    .stage = "all", .class_steps = 12000, .class_lr = 1e-3,
     .scenes = 10000,
 };
 
