@@ -44,7 +44,7 @@ static void verdict_is(const Found *f, const char *caption, const char *expected
     }
 }
 
-/* Is each part judged for itself, and the whole by all of them? */
+/* Is each part scored for itself, and the whole by all of them? */
 Test(caption_evaluator, verdicts_are_those_of_the_definition) {
     Found two = {0}, one = {0}, none = {0}, three = {0};
     put(&two, BAG, RED, 32, 16), put(&two, COAT, BLUE, 36, 48);
@@ -282,7 +282,7 @@ Test(caption_evaluator, its_features_rank_damage) {
     CaptionEvaluator e = committed(&data, &w);
     Arena arena = {0};
     Reference r = wardrobe_reference(&arena, &w, N);
-    Judge j = judge_open(caption_evaluator_net(&e, 64), r);
+    Evaluator j = evaluator_open(caption_evaluator_net(&e, 64), r);
     real *x = arena_get(&arena, (size_t)N * NET_PIXELS * sizeof *x);
     real *noise = arena_get(&arena, (size_t)N * NET_PIXELS * sizeof *x);
     images_get(&r.test, N, NULL, 0, 1, x, NULL);
@@ -297,7 +297,7 @@ Test(caption_evaluator, its_features_rank_damage) {
     last = s.frechet;
     rng_uniform(&rng, (size_t)N * NET_PIXELS, x);
     cr_assert_gt(scores_of(&j, N, x, NULL).frechet, last);
-    judge_free(&j);
+    evaluator_free(&j);
     caption_evaluator_free(&e);
     wardrobe_free(&w);
     fashion_free(&data);
@@ -309,5 +309,5 @@ Test(caption_evaluator, other_geometry_is_a_mistake, .signal = SIGABRT) {
     Fashion data;
     Wardrobe w;
     CaptionEvaluator e = committed(&data, &w);
-    judge_open(caption_evaluator_net(&e, 64), (Reference){data.train, data.test, 10, NULL});
+    evaluator_open(caption_evaluator_net(&e, 64), (Reference){data.train, data.test, 10, NULL});
 }

@@ -109,8 +109,8 @@ Test(data, idx_refuses_broken_files) {
     refused(bytes, 3, "holds 3 bytes");
     refused(bytes, 4, "ends inside its header: 4 bytes of 16");
     refused(bytes, 15, "ends inside its header: 15 bytes of 16");
-    refused(bytes, n - 1, "is cut short: its header announces 12 bytes of data, 11 follow");
-    refused(bytes, n + 1, "has surplus bytes: its header announces 12 bytes of data, 13 follow");
+    refused(bytes, n - 1, "is cut short: its header declares 12 bytes of data, 11 follow");
+    refused(bytes, n + 1, "has surplus bytes: its header declares 12 bytes of data, 13 follow");
     memcpy(broken, bytes, n);
     broken[0] = 0x50;
     refused(broken, n, "starts with the bytes 50 00 08 03");

@@ -1,4 +1,4 @@
-/* test_eval.c — the scores: against closed forms, loops and LAPACKE, and on spoilt pictures. */
+/* test_eval.c — the scores: against closed forms, loops and LAPACKE, and on corrupted images. */
 #include "data/sha256.h"
 #include "eval/eigen.h"
 #include "eval/likelihood.h"
@@ -464,7 +464,7 @@ Test(eval, the_emoji_classifier_is_the_one_on_record) {
     Captioned emoji = emoji_load(32, NULL);
     Reference r = emoji_reference(&arena, &emoji);
     cr_assert_eq(r.test.count, emoji.validation.count + emoji.test.count);
-    Judge j = judge_open(frozen_net(&f), r);
+    Evaluator j = evaluator_open(frozen_net(&f), r);
     enum { N = 100, NUMBERS = 32 * 32 * 3 };
     static real x[N * NUMBERS], noise[N * NUMBERS];
     images_get(&r.test, N, NULL, 0, 1, x, NULL);
@@ -477,13 +477,13 @@ Test(eval, the_emoji_classifier_is_the_one_on_record) {
     cr_assert(real_ones.classes == 99 && real_ones.inception.mean > 4);
     cr_assert_gt(noisy_ones.frechet, 2 * real_ones.frechet);
     cr_assert_lt(noisy_ones.regions.recall, real_ones.regions.recall);
-    judge_free(&j);
+    evaluator_free(&j);
     frozen_free(&f);
     captioned_free(&emoji);
     arena_free(&arena);
 }
 
-/* pixels and labels of a few thousand pictures: a set that is judged in seconds */
+/* pixels and labels of a few thousand pictures: a set that is scored in seconds */
 static Fashion few(int train, int test) {
     Fashion f = fashion_load(NULL);
     f.train.count = train, f.test.count = test;
@@ -515,12 +515,12 @@ Test(eval, the_classifier_names_test_images) {
     fashion_free(&data);
 }
 
-/* ---- scores of spoilt pictures --------------------------------------------------------------- */
+/* ---- scores of corrupted images -------------------------------------------------------------- */
 
 enum { FEW = 200 };
 
 /* x + strength * noise, clamped */
-static Scores noisy(const Judge *j, const real *x, double strength) {
+static Scores noisy(const Evaluator *j, const real *x, double strength) {
     static real y[FEW * FASHION_PIXELS];
     Rng rng = rng_new(1, "noisy");
     rng_normal(&rng, FEW * FASHION_PIXELS, y);
@@ -538,7 +538,7 @@ Test(eval, distances_rank_damage) {
     Arena arena = {0};
     int labels[FEW];
     real *x = first_images(&arena, &data.test, FEW, labels);
-    Judge j = judge_new(&data, CLASSIFIER_WEIGHTS);
+    Evaluator j = evaluator_new(&data, CLASSIFIER_WEIGHTS);
     cr_assert_float_eq(gaussian_trace(&j.gaussian), j.net.features, 1e-3);
     Scores last = scores_of(&j, FEW, x, labels), best = last;
     cr_assert(last.accuracy > 0.88 && last.inception.mean > 6);
@@ -556,7 +556,7 @@ Test(eval, distances_rank_damage) {
     cr_assert(one.regions.recall < 0.01 && one.regions.coverage < 0.05);
     cr_assert_float_eq(one.inception.mean, 1, 1e-4);
     cr_assert(one.frechet > 20 * best.frechet && isnan(one.accuracy));
-    judge_free(&j);
+    evaluator_free(&j);
     arena_free(&arena);
     fashion_free(&data);
 }
@@ -570,9 +570,9 @@ Test(eval, scores_do_not_depend_on_threads) {
     real *x = first_images(&arena, &data.test, 60, labels);
     for (int i = 0; i < 2; i++) {
         threads_set(i + 1);
-        Judge j = judge_new(&data, CLASSIFIER_WEIGHTS);
+        Evaluator j = evaluator_new(&data, CLASSIFIER_WEIGHTS);
         s[i] = scores_of(&j, 60, x, labels);
-        judge_free(&j);
+        evaluator_free(&j);
     }
     cr_assert_eq(s[0].frechet, s[1].frechet);
     cr_assert_eq(s[0].kernel.mean, s[1].kernel.mean);
@@ -621,7 +621,7 @@ static void put_npy(const char *name, const char *type, const char *shape, const
     free(path);
 }
 
-/* 30 pictures in three ranges, their labels, and a small set of real ones to judge them by */
+/* 30 pictures in three ranges, their labels, and a small set of real ones to compare them with */
 static void make_files(void) {
     enum { N = 30 };
     static float unit[N * FASHION_PIXELS], both[N * FASHION_PIXELS], hair[N * FASHION_PIXELS];
@@ -708,7 +708,7 @@ Test(score, prints_a_sheet) {
 }
 
 /* what cannot be scored ends with status 1 (2: the command line) and the reason in one line */
-Test(score, refuses_what_it_cannot_judge) {
+Test(score, refuses_what_it_cannot_score) {
     static const struct { const char *arguments, *reason; int status; } cases[] = {
         {"", "no SAMPLES.npy given", 2},
         {"%s/bytes.npy %s/unit.npy", "surplus argument", 2},
@@ -716,7 +716,7 @@ Test(score, refuses_what_it_cannot_judge) {
         {"%s/nothing.npy", "nothing.npy: cannot be read", 1},
         {"%s/t10k-labels-idx1-ubyte", "is not an .npy file", 1},
         {"%s/half.npy", "holds numbers of type '<f2'", 1},
-        {"%s/cut.npy", "announces 24304 numbers of 4 bytes, 94080 bytes follow", 1},
+        {"%s/cut.npy", "declares 24304 numbers of 4 bytes, 94080 bytes follow", 1},
         {"%s/flat.npy", "its shape is (23520); pictures are (N,28,28)", 1},
         {"%s/nan.npy", "picture 1, pixel 16 is nan", 1},
         {"%s/bright.npy", "its values are 0 to 1.25: neither", 1},

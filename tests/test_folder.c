@@ -215,7 +215,7 @@ Test(folder, damaged_png_files_are_refused) {
 
 /* ---- captions.txt ---------------------------------------------------------------------------- */
 
-/* are file and caption told apart, trimmed, and odd lines refused by name? */
+/* are file and caption separated, trimmed, and odd lines refused by name? */
 Test(folder, captions_are_told_apart) {
     static const struct { const char *line, *file, *caption, *refused; } rows[] = {
         {"a.png\ta red house", "a.png", "a red house", NULL},

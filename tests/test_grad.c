@@ -432,10 +432,10 @@ Test(grad, the_sampled_check_touches_every_place_of_every_axis) {
 typedef struct {
     Tensor *w;
     size_t entry;
-} Spoilt;
+} MissingEntry;
 
-static Tensor *spoilt_loss(Tape *t, void *context) {
-    const Spoilt *c = context;
+static Tensor *missing_entry_loss(Tape *t, void *context) {
+    const MissingEntry *c = context;
     Tensor *w = t_use(t, c->w), *there = t_input(t, NULL, w->rank, w->shape);
     for (size_t i = 0; i < there->len; i++) there->x[i] = i == c->entry ? -1 : 0;
     Tensor *less = t_mul(w, there);
@@ -446,15 +446,15 @@ static Tensor *spoilt_loss(Tape *t, void *context) {
 Test(grad, the_sampled_check_sees_every_entry) {
     for (int i = 0; i < SHAPES; i++) {
         Params p = {.seed = 1};
-        Spoilt c = {.w = param(scope(&p, "layer"), "w", INIT_NORMAL, 1, 4, sampled_shapes[i])};
+        MissingEntry c = {.w = param(scope(&p, "layer"), "w", INIT_NORMAL, 1, 4, sampled_shapes[i])};
         size_t n, *entry = sampled_entries(c.w, SAMPLES, &n), k = 0;
         c.entry = SIZE_MAX;
-        double right = gradient_error(&p, spoilt_loss, &c, SAMPLES);
+        double right = gradient_error(&p, missing_entry_loss, &c, SAMPLES);
         cr_expect(right < 1e-9, "shape %d: %g where nothing is wrong", i, right);
         for (c.entry = 0; k < n; c.entry++)
             for (k = 0; k < n && entry[k] != c.entry; k++) continue;
         c.entry--;
-        cr_expect(gradient_error(&p, spoilt_loss, &c, SAMPLES) > 1e-6, "shape %d", i);
+        cr_expect(gradient_error(&p, missing_entry_loss, &c, SAMPLES) > 1e-6, "shape %d", i);
         free(entry);
         params_free(&p);
     }

@@ -193,10 +193,10 @@ Test(io, safetensors_refuses_short_files) {
     cr_assert_not(safetensors_parse(&s, bytes, 0, message));
     cr_assert_str_eq(message, "holds 0 bytes, a safetensors file has at least 8");
     cr_assert_not(safetensors_parse(&s, bytes, 16, message));
-    cr_assert_str_eq(message, "is cut short: it announces a header of 9 bytes, 8 follow");
+    cr_assert_str_eq(message, "is cut short: it declares a header of 9 bytes, 8 follow");
     memset(bytes, 0xff, 8);
     cr_assert_not(safetensors_parse(&s, bytes, 16, message));
-    cr_assert(strstr(message, "announce a header of 18446744073709551615 bytes"), "%s", message);
+    cr_assert(strstr(message, "declare a header of 18446744073709551615 bytes"), "%s", message);
 }
 
 /* are several types written, in the order and with the padding of the format, and read back
@@ -611,7 +611,7 @@ Test(io, npy_is_read_back) {
 /* is each kind of damage named? */
 Test(io, npy_refuses_what_it_cannot_read) {
     static const struct { const char *dict; size_t bytes; const char *reason; } cases[] = {
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 20, "announces 6 numbers"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 20, "declares 6 numbers"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 25, "25 bytes follow"},
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", 24, "Fortran order"},
         {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", 24, "type '>f4'"},

@@ -453,7 +453,7 @@ Test(run, stops_when_the_loss_is_not_finite) {
 
 /* ---- progress --------------------------------------------------------------------------------- */
 
-/* is the last step always told, and nothing with --quiet? */
+/* is the last step always printed, and nothing with --quiet? */
 Test(run, tells_how_far_it_is_unless_quiet) {
     char text[2000];
     new_folder();

@@ -213,7 +213,7 @@ Test(ae, a_linear_autoencoder_reaches_pca_error_and_subspace) {
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-/* Can the default and the paper's network learn eight garments by heart? The mean image leaves
+/* Can the default and the paper's network learn eight images by heart? The mean image leaves
  * about 60. */
 Test(ae, eight_images_are_learned_by_heart) {
     static const struct {

@@ -454,29 +454,29 @@ static MaeShape narrow(void) {
     return s;
 }
 
-/* four garments, each with eight masks at a time: are hidden parts soon told from visible ones? */
+/* four images, each with eight masks at a time: are hidden parts soon told from visible ones? */
 Test(mae, a_few_garments_are_learned_by_heart) {
-    enum { GARMENTS = 32, STEPS = 250 };
+    enum { IMAGES = 32, STEPS = 250 };
     Fashion data = fashion_load(NULL);
-    static real x[GARMENTS * 28 * 28];
-    int index[GARMENTS];
-    for (int i = 0; i < GARMENTS; i++) index[i] = i % 4;
-    images_get(&data.train, GARMENTS, index, -1, 1, x, NULL);
+    static real x[IMAGES * 28 * 28];
+    int index[IMAGES];
+    for (int i = 0; i < IMAGES; i++) index[i] = i % 4;
+    images_get(&data.train, IMAGES, index, -1, 1, x, NULL);
     Params p = {.seed = 1};
     Mae a = mae_new(&p, narrow());
-    double before = reconstruct(&a, GARMENTS, x, 0.75, 7, false, NULL, NULL);
+    double before = reconstruct(&a, IMAGES, x, 0.75, 7, false, NULL, NULL);
     Adam adam = {ADAM_DEFAULTS};
     Rng masks = rng_new(1, "masks");
     Tape t = {0};
     for (int step = 0; step < STEPS; step++) {
         tape_reset(&t);
-        Mask m = mask_random(&t.arena, GARMENTS, 49, 0.75, &masks);
-        Tensor *loss = mae_forward(&a, t_input(&t, x, SHAPE(GARMENTS, 28, 28, 1)), &m, false).loss;
+        Mask m = mask_random(&t.arena, IMAGES, 49, 0.75, &masks);
+        Tensor *loss = mae_forward(&a, t_input(&t, x, SHAPE(IMAGES, 28, 28, 1)), &m, false).loss;
         params_zero_grad(&p);
         backward(loss);
         adam_step(&adam, &p, 4e-3 * lr_cosine(step, 25, STEPS), 1);
     }
-    double after = reconstruct(&a, GARMENTS, x, 0.75, 7, false, NULL, NULL);
+    double after = reconstruct(&a, IMAGES, x, 0.75, 7, false, NULL, NULL);
     cr_expect(after < before / 15, "%g before, %g after", before, after);
     tape_free(&t);
     adam_free(&adam);

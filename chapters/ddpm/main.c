@@ -157,7 +157,7 @@ static void save_preview(const Model *net, const NoiseSchedule *s, char *path) {
     schedule_free(&quick);
 }
 
-/* Garments are not mirrored, as the paper's pictures are: all shoes point the same way. */
+/* Images are not mirrored, as the paper's pictures are: all shoes point the same way. */
 static int train(void) {
     static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
     check_config();                      /* before there is a folder */
@@ -282,7 +282,7 @@ static int sample(void) {
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &s), full = sampler_of(&clipped.denoiser, &all);
     draw_samples(&cli, &m, o.pictures, grid(0, COLUMNS));
-    if (m.height == SIDE) {          /* garments can be shown on their way there and back */
+    if (m.height == SIDE) {          /* images can be shown on their way there and back */
         Fashion data = load_data();  /* not before: noise is enough for what comes first */
         save_forward(&full, &data.test);
         save_interpolation(&m, &data.test);
@@ -327,7 +327,8 @@ static void report_bound(Sampler *m, const Images *set, int n, cJSON *metrics) {
     arena_free(&arena);
 }
 
-static void report_drawn(Sampler *m, const Judge *judge, const Fashion *data, cJSON *metrics) {
+static void report_drawn(Sampler *m, const Evaluator *evaluator, const Fashion *data,
+                         cJSON *metrics) {
     Arena arena = {0};
     int n = score_count(data, o.samples);
     real *x = new_images(&arena, m, n);
@@ -335,7 +336,7 @@ static void report_drawn(Sampler *m, const Judge *judge, const Fashion *data, cJ
     draw_images(m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
     json_number(metrics, "seconds_a_picture", (seconds_now() - start) / n);
     k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
-    report_samples(&cli, judge, (Samples){n, x, NULL, 10}, metrics);
+    report_samples(&cli, evaluator, (Samples){n, x, NULL, 10}, metrics);
     arena_free(&arena);
 }
 
@@ -344,7 +345,7 @@ static int eval(void) {
     Model net = load_network(&params);
     check_config();
     Fashion data = load_data();
-    Judge judge = report_judge(&data);
+    Evaluator evaluator = report_evaluator(&data);
     NoiseSchedule all = ddpm_schedule(o.no_time), s = schedule_strided(&all, o.sampling_steps);
     NetworkDenoiser network = denoiser_of(&net);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
@@ -363,11 +364,11 @@ static int eval(void) {
         json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
         free(path);
     }
-    report_drawn(&m, &judge, &data, metrics);
+    report_drawn(&m, &evaluator, &data, metrics);
     metrics_save(&cli, metrics);
     sampler_free(&m), sampler_free(&full);
     schedule_free(&all), schedule_free(&s);
-    judge_free(&judge);
+    evaluator_free(&evaluator);
     fashion_free(&data);
     params_free(&params);
     return 0;

@@ -3,7 +3,7 @@
 #   OUT/steps.csv      steps,variance,samples,frechet_distance,kernel_distance,precision,recall,coverage,sharpness,
 #                      seconds_a_picture: samples of WEIGHTS
 #   OUT/predict.csv    predict,steps,bits_small,bits_large,frechet_distance,precision,recall,coverage: networks of their
-#                      own, trained on eps, x0 or the posterior's mean, and on eps without being told t (no-time); bits
+#                      own, trained on eps, x0 or the posterior's mean, and on eps without t (no-time); bits
 #                      per dimension are the bound's with beta~ and beta, samples are drawn with beta~, `steps` those of
 #                      training
 # and draws or trains what is not there yet. From the environment:

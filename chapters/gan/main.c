@@ -275,7 +275,7 @@ static int eval(void) {
     Generator g = load_generator(&params);
     Arena arena = {0};
     Fashion data = load_data();
-    Judge judge = report_judge(&data);
+    Evaluator evaluator = report_evaluator(&data);
     int n = score_count(&data, o.samples);
     Noise f = fixed_noise(&arena, &g.design, n, CLASSES);
     real *x = new_images(&arena, n);
@@ -283,10 +283,10 @@ static int eval(void) {
     cJSON *m = metrics_new(&cli);
     json_text(m, "config", o.common.config);
     json_number(m, "generator_parameters", (double)params_count(&params));
-    report_samples(&cli, &judge, (Samples){n, x, g.design.classes ? f.labels : NULL, 10}, m);
+    report_samples(&cli, &evaluator, (Samples){n, x, g.design.classes ? f.labels : NULL, 10}, m);
     report_parzen(&data, n, x, o.common.quiet, m);
     metrics_save(&cli, m);
-    judge_free(&judge);
+    evaluator_free(&evaluator);
     fashion_free(&data);
     arena_free(&arena);
     params_free(&params);

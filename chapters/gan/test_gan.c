@@ -368,7 +368,7 @@ Test(gan, an_image_does_not_depend_on_its_neighbours) {
         standing_statistics(&g, 2, 50, 1);
         real z[4 * 5], together[4 * 28 * 28], alone[28 * 28];
         if (design.architecture == DCGAN64) g.design.side = design.side = 28 * 2 + 8;
-        if (design.architecture == DCGAN64) {       /* garments come from whole pictures only */
+        if (design.architecture == DCGAN64) {       /* images come from whole pictures only */
             params_free(&p);
             g = generator_new(&p, design);
             standing_statistics(&g, 1, 50, 1);
@@ -545,7 +545,7 @@ Test(gan, interpolation_stays_where_noise_is) {
     cr_expect_arr_eq(path, a, sizeof a);
 }
 
-/* A garment through the network's picture and back is the same garment, in every design; and its
+/* An image scaled for the network and back is the same image, in every design; and its
  * black and white are the design's */
 Test(gan, images_survive_being_scaled) {
     real garment[PIXELS], back[PIXELS], *picture = malloc(3 * 64 * 64 * sizeof *picture);

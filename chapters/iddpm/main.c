@@ -364,7 +364,7 @@ static void save_preview(const Training *m, char *path) {
 }
 
 /* The batch goes through the network in two halves, whose gradients add up: for the gradient of one
- * half alone, and with half the memory. Garments are not mirrored: all shoes point the same way. */
+ * half alone, and with half the memory. Images are not mirrored: all shoes point the same way. */
 static int train(void) {
     if (!o.common.resume) check_settings();     /* else the checkpoint has them */
     Run *run = run_start(&cli, (RunSettings){
@@ -468,7 +468,7 @@ static void save_schedules(void) {
     free(path);
 }
 
-/* forward.png: a garment on its way to noise, always the same noise; linear above, cosine below */
+/* forward.png: an image on its way to noise, always the same noise; linear above, cosine below */
 static void save_forward(const Images *set) {
     enum { MOMENTS = 10 };
     static real x0[PIXELS], eps[PIXELS], images[2 * MOMENTS * PIXELS];
@@ -520,8 +520,8 @@ static void report_bound(const ClassUNet *net, const NoiseSchedule *s, const Ima
     arena_free(&arena);
 }
 
-static void report_drawn(const ClassUNet *net, const NoiseSchedule *s, int n, const Judge *judge,
-                         cJSON *metrics) {
+static void report_drawn(const ClassUNet *net, const NoiseSchedule *s, int n,
+                         const Evaluator *evaluator, cJSON *metrics) {
     Arena arena = {0};
     Labelled model = {net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
@@ -536,7 +536,7 @@ static void report_drawn(const ClassUNet *net, const NoiseSchedule *s, int n, co
     json_text(metrics, "sampler", o.sampler);
     json_number(metrics, "eta", o.eta);
     json_number(metrics, "seconds_a_picture", seconds);
-    report_samples(&cli, judge, (Samples){n, x, model.label, 10}, metrics);
+    report_samples(&cli, evaluator, (Samples){n, x, model.label, 10}, metrics);
     sampler_free(&m);
     arena_free(&arena);
 }
@@ -548,7 +548,7 @@ static int eval(void) {
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
     NoiseSchedule bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
     Fashion data = load_data();
-    Judge judge = report_judge(&data);
+    Evaluator evaluator = report_evaluator(&data);
     cJSON *metrics = metrics_new(&cli);
     json_number(metrics, "parameters", (double)params_count(&params));
     folder_create(o.common.out);
@@ -560,10 +560,10 @@ static int eval(void) {
         json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
         free(path);
     }
-    report_drawn(&net, &chain, score_count(&data, o.samples), &judge, metrics);
+    report_drawn(&net, &chain, score_count(&data, o.samples), &evaluator, metrics);
     metrics_save(&cli, metrics);
     schedule_free(&all), schedule_free(&chain), schedule_free(&bounded);
-    judge_free(&judge);
+    evaluator_free(&evaluator);
     fashion_free(&data);
     params_free(&params);
     return 0;

@@ -278,7 +278,7 @@ static Elbo train_on(Vae *v, Params *p, int n, const real *x, int steps, double 
     return elbo_all(v, n, x, NULL, &eval);
 }
 
-/* Eight binarised garments by heart: the image must be nearly certain given z, and z must cost no
+/* Eight binarised images by heart: the image must be nearly certain given z, and z must cost no
  * less than the ln 8 nats that say which image it is. */
 Test(vae, eight_images_are_learned_by_heart) {
     Fashion data = fashion_load(NULL);

@@ -398,7 +398,7 @@ static void report_likelihood(Arena *arena, const Model *model, const Fashion *d
                 bits_per_dimension(pixels + POSITIONS * log(o.codes), PIXELS));
 }
 
-static void score_samples(Arena *arena, const Model *model, const Judge *evaluator, int n,
+static void score_samples(Arena *arena, const Model *model, const Evaluator *evaluator, int n,
                           cJSON *m) {
     int most = n < 64 ? 64 : n, *labels = arena_get(arena, (size_t)most * sizeof *labels);
     real *x = new_images(arena, most);
@@ -419,8 +419,8 @@ static int eval(void) {
     else model.autoencoder = load_autoencoder(&model.of_autoencoder);
     Arena arena = {0};
     Fashion data = load_data();
-    Judge evaluator;
-    if (both) evaluator = report_judge(&data);
+    Evaluator evaluator;
+    if (both) evaluator = report_evaluator(&data);
     Maps test = encode_set(&arena, &model.autoencoder, &data.test, data.test.count);
     real *x = images_new(&arena, &data.test, test.n, 0, 1, NULL);
     cJSON *m = metrics_new(&cli), *item;
@@ -431,7 +431,7 @@ static int eval(void) {
         json_number(m, "prior_parameters", (double)params_count(&model.of_prior));
         report_likelihood(&arena, &model, &data, &test, x, m);
         score_samples(&arena, &model, &evaluator, score_count(&data, o.samples), m);
-        judge_free(&evaluator);
+        evaluator_free(&evaluator);
     }
     cJSON_ArrayForEach(item, m)
         if (cJSON_IsNumber(item) && !o.common.quiet)

@@ -226,7 +226,7 @@ Test(vqvae, the_scale_is_the_one_with_the_fewest_nats) {
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-/* Eight garments by heart, with codes by averages and by gradient, of which only those by averages
+/* Eight images by heart, with codes by averages and by gradient, of which only those by averages
  * are revived; then eight maps of codes: the
  * prior must know which code comes next, but for which of the eight it is. */
 static void eight_images(Design d, int *codes) {

@@ -339,7 +339,7 @@ static int train(void) {
 typedef struct {
     Model m;
     ImageSet d;
-    Judge *evaluator;                     /* NULL: for images that it does not know */
+    Evaluator *evaluator;                     /* NULL: for images that it does not know */
     Arena arena;
 } Trained;
 
@@ -355,12 +355,12 @@ static void load(Trained *t) {
     t->d = load_data();
     bool scores = priors && is_fashion() && (o.keep < 1 || !strcmp(cli.command, "eval"));
     if (scores) t->evaluator = arena_get(&t->arena, sizeof *t->evaluator);
-    if (scores) *t->evaluator = report_judge(&t->d.fashion);
+    if (scores) *t->evaluator = report_evaluator(&t->d.fashion);
     free(path);
 }
 
 static void unload(Trained *t) {
-    if (t->evaluator) judge_free(t->evaluator);
+    if (t->evaluator) evaluator_free(t->evaluator);
     arena_free(&t->arena), model_free(&t->m), image_set_free(&t->d);
 }
 

@@ -84,7 +84,7 @@ static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, 
                                           sizeof *features);
     real *p = arena_get(arena, n * FASHION_CLASSES * sizeof *p);
     image_set_crop(d, count, x, grey);
-    judge_look(wanted.evaluator, count, grey, features, p);
+    evaluator_features(wanted.evaluator, count, grey, features, p);
     for (int i = 0; i < wanted.n; i++) {
         int best = -1, label = wanted.labels[i];
         for (int k = 0; k < count; k++)

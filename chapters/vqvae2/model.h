@@ -51,7 +51,7 @@ typedef struct {
     /* Rejection (Razavi et al. 2019, section 3.3): 1 / keep times as many are drawn, and those kept
      * whose class the evaluator is surest of. 1: all, and there need be none */
     double keep;
-    const Judge *evaluator;
+    const Evaluator *evaluator;
 } Draw;
 
 /* top, then bottom, then pixels */

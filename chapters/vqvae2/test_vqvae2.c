@@ -128,7 +128,7 @@ Test(vqvae2, gradients_pass_straight_through_both_codebooks) {
     params_zero_grad(&p);
     backward(weighted(e.bottom.codes, "cotangent"));
     cr_expect(params_find(&p, "enc_b.blocks.0.w")->has_grad);
-    cr_expect(params_find(&p, "dec_t.blocks.0.w")->has_grad, "the bottom is not told the top");
+    cr_expect(params_find(&p, "dec_t.blocks.0.w")->has_grad, "the bottom does not see the top");
     cr_expect(params_find(&p, "enc_t.blocks.0.w")->has_grad, "nothing passes the top's codes");
     cr_expect(params_find(&p, "quantize_conv_t.w")->has_grad);
     tape_free(&t);
@@ -206,8 +206,8 @@ Test(vqvae2, the_loss_is_the_scaled_error_and_a_quarter_of_both_commitments) {
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-/* Eight garments by heart: the autoencoder rebuilds them, and both priors know their codes. */
-Test(vqvae2, eight_garments_are_learned_by_heart) {
+/* Eight images by heart: the autoencoder rebuilds them, and both priors know their codes. */
+Test(vqvae2, eight_images_are_learned_by_heart) {
     ImageSet d = image_set_fashion(NULL);
     enum { G = 8, STEPS = 150 };
     static real x[G * 32 * 32], y[G * 32 * 32];

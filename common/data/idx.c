@@ -49,7 +49,7 @@ bool idx_parse(Idx *idx, const uint8_t *bytes, size_t length, char message[stati
         idx->shape[i] = (int)size;
     }
     if (length - header != len) {
-        snprintf(message, IDX_MESSAGE, "%s: its header announces %zu bytes of data, %zu follow",
+        snprintf(message, IDX_MESSAGE, "%s: its header declares %zu bytes of data, %zu follow",
                  length - header < len ? "is cut short" : "has surplus bytes", len,
                  length - header);
         return false;

@@ -42,7 +42,7 @@ static size_t next_marker(const uint8_t *b, size_t n, size_t at) {
 }
 
 /* Tables of Huffman codes: for each, a byte, how many codes there are of 1 to 16 bits, and their
- * values. There are 256 values; stb_image writes past its table when more are announced. */
+ * values. There are 256 values; stb_image writes past its table when a file declares more. */
 static bool huffman_tables_fit(const uint8_t *b, size_t n) {
     while (n > 0) {
         size_t codes = 0;

@@ -91,7 +91,7 @@ HeldOut scene_held_out(const Scene *s);
 bool held_out_colour(int class, int colour);
 /* for LEFT_OF and ABOVE; the other two are these with the garments exchanged */
 bool held_out_relation(Relation r, int first_class, int second_class);
-/* the same scene told from the other garment: "above" becomes "below" */
+/* the same scene described from the other garment: "above" becomes "below" */
 Scene scene_exchanged(Scene s);
 
 #endif

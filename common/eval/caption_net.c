@@ -122,7 +122,7 @@ static Targets targets_new(Tape *tape, int n, const Scene *scenes) {
     return t;
 }
 
-/* The relation that a picture shows, told from either garment: RIGHT_OF is LEFT_OF exchanged. */
+/* The relation that a picture shows, described from either garment: RIGHT_OF is LEFT_OF exchanged. */
 static void fold_relations(int n, int *relation) {
     for (int i = 0; i < n; i++) {
         if (relation[i] == RIGHT_OF) relation[i] = LEFT_OF;

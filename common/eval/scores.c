@@ -9,7 +9,7 @@
 
 enum { NEIGHBOURS = 3, SPLITS = 10, SUBSETS = 50, SUBSET = 1000, AT_ONCE = 1000 };
 
-/* ---- the judge ------------------------------------------------------------------------------- */
+/* ---- the evaluator --------------------------------------------------------------------------- */
 
 /* images first..first+n-1 of a set, in [0,1] */
 static void images_from(const Images *set, int first, int n, real *x, int *labels) {
@@ -18,62 +18,63 @@ static void images_from(const Images *set, int first, int n, real *x, int *label
 }
 
 /* (x - mean) scale, in place */
-static void standardise(const Judge *j, int n, real *features) {
-    size_t d = (size_t)j->net.features;
+static void standardise(const Evaluator *e, int n, real *features) {
+    size_t d = (size_t)e->net.features;
     for (size_t i = 0; i < (size_t)n * d; i++) {
-        features[i] = (features[i] - j->mean[i % d]) * j->scale;
+        features[i] = (features[i] - e->mean[i % d]) * e->scale;
     }
 }
 
-void judge_look(const Judge *j, int n, const real *x, real *features, real *probabilities) {
-    j->net.apply(j->net.net, n, x, features, probabilities);
-    standardise(j, n, features);
+void evaluator_features(const Evaluator *e, int n, const real *x, real *features,
+                        real *probabilities) {
+    e->net.apply(e->net.net, n, x, features, probabilities);
+    standardise(e, n, features);
 }
 
 static void check_geometry(const FeatureNet *net, const Images *m) {
     if (m->height == net->height && m->width == net->width && m->channels == net->channels) return;
-    die("judge_open: pictures (%d,%d,%d) for a network that sees (%d,%d,%d)", m->height, m->width,
+    die("evaluator_open: images (%d,%d,%d) for a network of (%d,%d,%d)", m->height, m->width,
         m->channels, net->height, net->width, net->channels);
 }
 
-Judge judge_open(FeatureNet net, Reference data) {
-    Judge j = {.data = data, .net = net};
+Evaluator evaluator_open(FeatureNet net, Reference data) {
+    Evaluator e = {.data = data, .net = net};
     int n = data.train.count, d = net.features;
     size_t picture = picture_size(&net);
     check_geometry(&net, &data.train);
     check_geometry(&net, &data.test);
-    j.features = arena_get(&j.arena, (size_t)n * (size_t)d * sizeof *j.features);
-    j.mean = arena_get(&j.arena, (size_t)d * sizeof *j.mean);
+    e.features = arena_get(&e.arena, (size_t)n * (size_t)d * sizeof *e.features);
+    e.mean = arena_get(&e.arena, (size_t)d * sizeof *e.mean);
     Arena scratch = {0};
     real *x = arena_get(&scratch, AT_ONCE * picture * sizeof *x);
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
         images_from(&data.train, i, m, x, NULL);
-        net.apply(net.net, m, x, j.features + (size_t)i * (size_t)d, NULL);
+        net.apply(net.net, m, x, e.features + (size_t)i * (size_t)d, NULL);
     }
-    Gaussian raw = gaussian_fit(&scratch, n, d, j.features);
-    for (int k = 0; k < d; k++) j.mean[k] = (real)raw.mean[k];
-    j.scale = (real)sqrt(d / gaussian_trace(&raw));
-    standardise(&j, n, j.features);
-    j.gaussian = gaussian_fit(&j.arena, n, d, j.features);
+    Gaussian raw = gaussian_fit(&scratch, n, d, e.features);
+    for (int k = 0; k < d; k++) e.mean[k] = (real)raw.mean[k];
+    e.scale = (real)sqrt(d / gaussian_trace(&raw));
+    standardise(&e, n, e.features);
+    e.gaussian = gaussian_fit(&e.arena, n, d, e.features);
     arena_free(&scratch);
-    return j;
+    return e;
 }
 
-Judge judge_new(const Fashion *data, const char *weights) {
+Evaluator evaluator_new(const Fashion *data, const char *weights) {
     Frozen *f = malloc(sizeof *f);
     if (!f) fail("out of memory");
     *f = frozen_load(weights, &classifier_fashion);
-    Judge j = judge_open(frozen_net(f), (Reference){data->train, data->test, data->classes,
+    Evaluator e = evaluator_open(frozen_net(f), (Reference){data->train, data->test, data->classes,
                                                     data->class_names});
-    j.owned = f;
-    return j;
+    e.owned = f;
+    return e;
 }
 
-void judge_free(Judge *j) {
-    if (j->owned) frozen_free(j->owned);
-    free(j->owned);
-    arena_free(&j->arena);
+void evaluator_free(Evaluator *e) {
+    if (e->owned) frozen_free(e->owned);
+    free(e->owned);
+    arena_free(&e->arena);
 }
 
 int score_most(const Reference *data) {
@@ -119,19 +120,19 @@ static double sharpness_of(const FeatureNet *net, int n, const real *x) {
     return value;
 }
 
-static void score_classes(const Judge *j, int n, const real *probabilities, const int *labels,
+static void score_classes(const Evaluator *e, int n, const real *probabilities, const int *labels,
                           Scores *s) {
-    s->classes = j->net.classes;
-    s->inception = inception_score(n, j->net.classes, probabilities, SPLITS, 1);
-    count_classes(n, j->net.classes, probabilities, labels, s);
+    s->classes = e->net.classes;
+    s->inception = inception_score(n, e->net.classes, probabilities, SPLITS, 1);
+    count_classes(n, e->net.classes, probabilities, labels, s);
 }
 
-Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
-    int d = j->net.features, classes = j->net.classes, train = j->data.train.count;
+Scores scores_of(const Evaluator *e, int n, const real *x, const int *labels) {
+    int d = e->net.features, classes = e->net.classes, train = e->data.train.count;
     if (n < SCORE_MINIMUM || n > train) {
         die("scores_of: %d pictures, %d training images", n, train);
     }
-    if (!k_all_finite((size_t)n * picture_size(&j->net), x)) {
+    if (!k_all_finite((size_t)n * picture_size(&e->net), x)) {
         fail("scores: the samples hold numbers that are not finite; the network that made them "
              "diverged");
     }
@@ -139,19 +140,19 @@ Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
     real *features = arena_get(&arena, (size_t)n * (size_t)d * sizeof *features);
     real *probabilities = NULL;
     if (classes) probabilities = arena_get(&arena, (size_t)n * (size_t)classes * sizeof(real));
-    judge_look(j, n, x, features, probabilities);
+    evaluator_features(e, n, x, features, probabilities);
     Gaussian g = gaussian_fit(&arena, n, d, features);
     int subset = n < SUBSET ? n : SUBSET;
     Scores s = {
-        .frechet = frechet_distance(&j->gaussian, &g),
-        .kernel = kernel_distance(d, train, j->features, n, features, SUBSETS, subset, 1),
+        .frechet = frechet_distance(&e->gaussian, &g),
+        .kernel = kernel_distance(d, train, e->features, n, features, SUBSETS, subset, 1),
         .inception = {NAN, NAN},
-        .regions = precision_recall(d, n, j->features, n, features, NEIGHBOURS),
-        .sharpness = sharpness_of(&j->net, n, x),
+        .regions = precision_recall(d, n, e->features, n, features, NEIGHBOURS),
+        .sharpness = sharpness_of(&e->net, n, x),
         .accuracy = NAN,
         .trained_on = NAN,
     };
-    if (classes) score_classes(j, n, probabilities, labels, &s);
+    if (classes) score_classes(e, n, probabilities, labels, &s);
     arena_free(&arena);
     return s;
 }
@@ -159,39 +160,39 @@ Scores scores_of(const Judge *j, int n, const real *x, const int *labels) {
 /* ---- the sheet ------------------------------------------------------------------------------- */
 
 /* trained_on, of the samples and of as many training images */
-static void score_training(const Judge *j, int n, const real *x, const int *labels, uint64_t seed,
-                           ScoreSheet *s) {
+static void score_training(const Evaluator *e, int n, const real *x, const int *labels,
+                           uint64_t seed, ScoreSheet *s) {
     Arena arena = {0};
-    int classes = j->data.classes;
-    real *other = arena_get(&arena, (size_t)n * picture_size(&j->net) * sizeof *other);
+    int classes = e->data.classes;
+    real *other = arena_get(&arena, (size_t)n * picture_size(&e->net) * sizeof *other);
     int *other_labels = arena_get(&arena, (size_t)n * sizeof *other_labels);
-    images_from(&j->data.train, 0, n, other, other_labels);
+    images_from(&e->data.train, 0, n, other, other_labels);
     s->samples.trained_on =
-        classification_accuracy_score(n, x, labels, &j->data.test, classes, seed);
+        classification_accuracy_score(n, x, labels, &e->data.test, classes, seed);
     s->real_images.trained_on =
-        classification_accuracy_score(n, other, other_labels, &j->data.test, classes, seed);
+        classification_accuracy_score(n, other, other_labels, &e->data.test, classes, seed);
     arena_free(&arena);
 }
 
-ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, uint64_t seed) {
-    const Reference *data = &j->data;
+ScoreSheet score_sheet(const Evaluator *e, int n, const real *x, const int *labels, uint64_t seed) {
+    const Reference *data = &e->data;
     if (n > data->test.count) die("score_sheet: %d pictures, %d test images", n, data->test.count);
     ScoreSheet s = {.n = n, .reference = data->train.count,
                     .class_names = data->class_names};
-    bool known = data->classes == j->net.classes;         /* else it knows nothing of the labels */
+    bool known = data->classes == e->net.classes;         /* else it knows nothing of the labels */
     if (!known) labels = NULL;
     Arena arena = {0};
-    size_t len = (size_t)n * picture_size(&j->net);
+    size_t len = (size_t)n * picture_size(&e->net);
     real *other = arena_get(&arena, len * sizeof *other);
     int *other_labels = arena_get(&arena, (size_t)n * sizeof *other_labels);
     Rng rng = rng_new(seed, "noise");
-    strcpy(s.sha256, j->net.sha256);
-    s.samples = scores_of(j, n, x, labels);
+    strcpy(s.sha256, e->net.sha256);
+    s.samples = scores_of(e, n, x, labels);
     rng_uniform(&rng, len, other);
-    s.noise = scores_of(j, n, other, NULL);
+    s.noise = scores_of(e, n, other, NULL);
     images_from(&data->test, 0, n, other, other_labels);
-    s.real_images = scores_of(j, n, other, known ? other_labels : NULL);
+    s.real_images = scores_of(e, n, other, known ? other_labels : NULL);
     arena_free(&arena);
-    if (labels) score_training(j, n, x, labels, seed, &s);
+    if (labels) score_training(e, n, x, labels, seed, &s);
     return s;
 }

@@ -1,10 +1,10 @@
 /* scores.h — everything this project measures of a set of pictures, on one sheet.
  *
- *     Judge judge = judge_new(&data, CLASSIFIER_WEIGHTS);
- *     ScoreSheet sheet = score_sheet(&judge, n, samples, labels, seed);
+ *     Evaluator evaluator = evaluator_new(&data, CLASSIFIER_WEIGHTS);
+ *     ScoreSheet sheet = score_sheet(&evaluator, n, samples, labels, seed);
  *     score_sheet_print(&sheet);
  *     cJSON_AddItemToObject(metrics, "scores", score_sheet_json(&sheet));
- *     judge_free(&judge);
+ *     evaluator_free(&evaluator);
  *
  * A score means little alone. A sheet has three columns of the same n: the samples; real pictures
  * that neither the generator nor the classifier has seen (the test images), which is as good as a
@@ -15,8 +15,8 @@
  * Features are moved and scaled by constants of the training images, whose features then have mean
  * 0 and variance 1 on average: distances are in these units.
  *
- * judge_new is for Fashion-MNIST. Any other pictures are scored by a network that was trained on
- * their like (feature_net.h), through judge_open.
+ * evaluator_new is for Fashion-MNIST. Any other pictures are scored by a network that was trained
+ * on their like (feature_net.h), through evaluator_open.
  *
  * Nothing here reads or writes samples: score/main.c does for files. */
 #ifndef SCORES_H
@@ -65,20 +65,21 @@ typedef struct {
     real *mean, scale;           /* of features: (x - mean) scale */
     real *features;              /* (data.train.count,net.features), of the training images */
     Gaussian gaussian;           /* fitted to them */
-    struct Frozen *owned;        /* the network, where judge_new loaded it */
-} Judge;
+    struct Frozen *owned;        /* the network, where evaluator_new loaded it */
+} Evaluator;
 
-/* looks at all training images: seconds. What `data` and `net` point at must outlive the judge. */
-Judge judge_open(FeatureNet net, Reference data);
+/* reads all training images: seconds. What `data` and `net` point at must outlive the evaluator. */
+Evaluator evaluator_open(FeatureNet net, Reference data);
 /* of Fashion-MNIST, by the classifier with these weights */
-Judge judge_new(const Fashion *data, const char *weights);
-void  judge_free(Judge *j);
+Evaluator evaluator_new(const Fashion *data, const char *weights);
+void  evaluator_free(Evaluator *e);
 
 /* x (n,height,width,channels) in [0,1], labels (n) or NULL; all but trained_on, which takes long */
-Scores scores_of(const Judge *j, int n, const real *x, const int *labels);
+Scores scores_of(const Evaluator *e, int n, const real *x, const int *labels);
 
-/* features (n,net.features) and, unless NULL, probabilities (n,net.classes), as scores see them */
-void judge_look(const Judge *j, int n, const real *x, real *features, real *probabilities);
+/* features (n,net.features) and, unless NULL, probabilities (n,net.classes), as scores use them */
+void evaluator_features(const Evaluator *e, int n, const real *x, real *features,
+                        real *probabilities);
 
 /* Share of `test` that a small network names rightly after it was trained on x, from scratch. */
 double classification_accuracy_score(int n, const real *x, const int *labels, const Images *test,
@@ -93,7 +94,7 @@ typedef struct {
 
 /* The three columns. With labels trained_on too: for real pictures of n training images, since the
  * test images are what it is tested on. */
-ScoreSheet score_sheet(const Judge *j, int n, const real *x, const int *labels, uint64_t seed);
+ScoreSheet score_sheet(const Evaluator *e, int n, const real *x, const int *labels, uint64_t seed);
 void   score_sheet_print(const ScoreSheet *s);
 cJSON *score_sheet_json(const ScoreSheet *s);
 /* a CSV file: which share of the samples, and of the test images, each class has */
@@ -102,7 +103,7 @@ cJSON *scores_json(const Scores *s);
 
 /* Picture of the `count` first of x, each with its 5 nearest training images by pixels, then its 5
  * nearest by features: shows samples that are copies. */
-void neighbours_picture(const Judge *j, int count, const real *x, const char *path,
+void neighbours_picture(const Evaluator *e, int count, const real *x, const char *path,
                         const char *parameters);
 
 #endif

@@ -112,10 +112,10 @@ void score_sheet_classes(const ScoreSheet *s, const char *path) {
 
 enum { NEAREST = 5, COLUMNS = 1 + 2 * (1 + NEAREST) };
 
-static void nearest_by_pixels(const Judge *j, int count, const real *x, int *index) {
+static void nearest_by_pixels(const Evaluator *e, int count, const real *x, int *index) {
     enum { AT_ONCE = 1000 };
-    const Images *train = &j->data.train;
-    size_t picture = picture_size(&j->net);
+    const Images *train = &e->data.train;
+    size_t picture = picture_size(&e->net);
     Arena arena = {0};
     real *block = arena_get(&arena, AT_ONCE * picture * sizeof *block);
     real *distance = arena_get(&arena, (size_t)count * NEAREST * sizeof *distance);
@@ -129,24 +129,24 @@ static void nearest_by_pixels(const Judge *j, int count, const real *x, int *ind
     arena_free(&arena);
 }
 
-static void nearest_by_features(const Judge *j, int count, const real *x, int *index) {
+static void nearest_by_features(const Evaluator *e, int count, const real *x, int *index) {
     Arena arena = {0};
-    real *features = arena_get(&arena, (size_t)(count * j->net.features) * sizeof *features);
+    real *features = arena_get(&arena, (size_t)(count * e->net.features) * sizeof *features);
     real *distance = arena_get(&arena, (size_t)count * NEAREST * sizeof *distance);
-    judge_look(j, count, x, features, NULL);
-    nearest_neighbours(j->net.features, count, features, j->data.train.count, j->features, 0,
+    evaluator_features(e, count, x, features, NULL);
+    nearest_neighbours(e->net.features, count, features, e->data.train.count, e->features, 0,
                        NEAREST, index, distance);
     arena_free(&arena);
 }
 
-void neighbours_picture(const Judge *j, int count, const real *x, const char *path,
+void neighbours_picture(const Evaluator *e, int count, const real *x, const char *path,
                         const char *parameters) {
     Arena arena = {0};
     int *by[2];
     for (int b = 0; b < 2; b++) by[b] = arena_get(&arena, (size_t)count * NEAREST * sizeof(int));
-    nearest_by_pixels(j, count, x, by[0]);
-    nearest_by_features(j, count, x, by[1]);
-    size_t picture = picture_size(&j->net), numbers = (size_t)count * COLUMNS * picture;
+    nearest_by_pixels(e, count, x, by[0]);
+    nearest_by_features(e, count, x, by[1]);
+    size_t picture = picture_size(&e->net), numbers = (size_t)count * COLUMNS * picture;
     real *grid = arena_get(&arena, numbers * sizeof *grid), *to = grid;
     k_fill(numbers, (real)0.5, grid);               /* empty columns in the grey of the gaps */
     for (int i = 0; i < count; i++) {
@@ -154,14 +154,14 @@ void neighbours_picture(const Judge *j, int count, const real *x, const char *pa
         to += picture;
         for (int b = 0; b < 2; b++) {
             to += picture;
-            images_get(&j->data.train, NEAREST, by[b] + i * NEAREST, 0, 1, to, NULL);
+            images_get(&e->data.train, NEAREST, by[b] + i * NEAREST, 0, 1, to, NULL);
             to += NEAREST * picture;
         }
     }
     picture_save(path, grid,
-                 (Grid){.count = count * COLUMNS, .height = j->net.height, .width = j->net.width,
-                        .channels = j->net.channels, .columns = COLUMNS,
-                        .enlarge = j->net.height < 50 ? 2 : 1, .low = 0, .high = 1},
+                 (Grid){.count = count * COLUMNS, .height = e->net.height, .width = e->net.width,
+                        .channels = e->net.channels, .columns = COLUMNS,
+                        .enlarge = e->net.height < 50 ? 2 : 1, .low = 0, .high = 1},
                  parameters);
     arena_free(&arena);
 }

@@ -107,7 +107,7 @@ bool npy_parse(Npy *a, const uint8_t *bytes, size_t length, char message[static 
     size_t size = parse_dict(dict, a, message), expected, follow = length - start - n;
     if (!size) return false;
     if (__builtin_mul_overflow(a->len, size, &expected) || expected != follow) {
-        snprintf(message, NPY_MESSAGE, "its header announces %zu numbers of %zu bytes, %zu bytes "
+        snprintf(message, NPY_MESSAGE, "its header declares %zu numbers of %zu bytes, %zu bytes "
                  "follow", a->len, size, follow);
         return false;
     }

@@ -215,11 +215,11 @@ static bool header_length(Parser *p, const uint8_t *bytes, size_t length, uint64
     }
     memcpy(n, bytes, 8);
     if (*n > max_header) {
-        return wrong(p, "is not a safetensors file: its first 8 bytes announce a header of %llu "
+        return wrong(p, "is not a safetensors file: its first 8 bytes declare a header of %llu "
                      "bytes", (unsigned long long)*n);
     }
     if (*n > length - 8) {
-        return wrong(p, "is cut short: it announces a header of %llu bytes, %zu follow",
+        return wrong(p, "is cut short: it declares a header of %llu bytes, %zu follow",
                      (unsigned long long)*n, length - 8);
     }
     return true;

@@ -26,7 +26,7 @@ typedef struct {
 
 typedef struct {
     const OfficialName *rows;            /* a row without names ends them; NULL: none */
-    /* asked before the rows: false if it does not know the layer; NULL: not asked */
+    /* called before the rows: false for a layer that it has no name for; NULL: none */
     bool (*locate)(const void *design, const char *ours, OfficialPlace *at);
     const void *design;
     /* names in files that hold no weights; NULL ends them; NULL: none */

@@ -1,5 +1,5 @@
 /* pixelsnail.c — the prior: one network, run over all positions at once to be trained, and
- * position by position to draw codes. Both ways use the same functions: a layer asks `pass->at`. */
+ * position by position to draw codes. Both ways use the same functions: see `pass->at`. */
 #include "nn/pixelsnail.h"
 
 #include "base/error.h"
@@ -107,7 +107,7 @@ static SnailLayerCache *cache_of(SnailSampler *s, const WeightNorm *l) {
 }
 
 /* what the kernel covers of a map, at (row,column): (B,1,1,kh kw in) */
-static Tensor *covered(const WeightNorm *l, const FeatureMap *m, Tape *t, int row, int column) {
+static Tensor *window_at(const WeightNorm *l, const FeatureMap *m, Tape *t, int row, int column) {
     int kh = l->v->shape[0], kw = l->v->shape[1];
     Tensor *y = feature_map_window(m, t, row - l->pad.top, column - l->pad.left, kh, kw);
     return t_reshape(y, SHAPE(m->n, 1, 1, kh * kw * m->channels));
@@ -120,7 +120,7 @@ static Tensor *weight_norm_at(SnailSampler *s, const WeightNorm *l, Tensor *x, b
     if (!c->input.x)
         c->input = feature_map_new(&s->arena, s->B, s->net->c.height, W, l->v->shape[2]);
     feature_map_put(&c->input, x, i, j);
-    return t_linear(covered(l, &c->input, x->tape, i, j), c->w, l->b);
+    return t_linear(window_at(l, &c->input, x->tape, i, j), c->w, l->b);
 }
 
 /* for `moved`, at a position */
@@ -133,7 +133,7 @@ static Tensor *moved_at(SnailSampler *s, const WeightNorm *l, int axis) {
         k_fill(none->len, 0, none->x);
         return none;
     }
-    return t_linear(covered(l, &s->codes, &s->tape, i, j), c->w, l->b);
+    return t_linear(window_at(l, &s->codes, &s->tape, i, j), c->w, l->b);
 }
 
 /* x (B,H,W,in) -> (B,H,W,out); or both of one position, (B,1,1,.) */

@@ -37,7 +37,7 @@ void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p);
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-/* A file in --out, which is made if it is not there. The user is told of it, unless --quiet or while
+/* A file in --out, which is made if it is not there. Its name is printed, unless --quiet or while
  * training. The caller frees it. */
 char *output_path(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `count` images like the set's, of values from `low` to 1, in rows of `columns`, twice as large */

@@ -2,15 +2,15 @@
 
 #include <stdlib.h>
 
-Judge report_judge(const Fashion *data) {
+Evaluator report_evaluator(const Fashion *data) {
     char *path = own_file(CLASSIFIER_WEIGHTS);
-    Judge judge = judge_new(data, path);
+    Evaluator evaluator = evaluator_new(data, path);
     free(path);
-    return judge;
+    return evaluator;
 }
 
-void report_samples(const Cli *cli, const Judge *judge, Samples s, cJSON *metrics) {
-    ScoreSheet sheet = score_sheet(judge, s.n, s.x, s.labels, cli->common->seed);
+void report_samples(const Cli *cli, const Evaluator *evaluator, Samples s, cJSON *metrics) {
+    ScoreSheet sheet = score_sheet(evaluator, s.n, s.x, s.labels, cli->common->seed);
     if (!cli->common->quiet) score_sheet_print(&sheet);
     json_item(metrics, "scores", score_sheet_json(&sheet));
     folder_create(cli->common->out);
@@ -18,6 +18,6 @@ void report_samples(const Cli *cli, const Judge *judge, Samples s, cJSON *metric
     score_sheet_classes(&sheet, path);
     free(path);
     path = path_join(cli->common->out, "neighbours.png");
-    neighbours_picture(judge, s.n < s.neighbours ? s.n : s.neighbours, s.x, path, cli->line);
+    neighbours_picture(evaluator, s.n < s.neighbours ? s.n : s.neighbours, s.x, path, cli->line);
     free(path);
 }

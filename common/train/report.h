@@ -1,9 +1,9 @@
 /* report.h — how a chapter's eval scores its samples.
  *
- *     Judge judge = report_judge(&data);             // first: what is missing is said before the work
+ *     Evaluator evaluator = report_evaluator(&data);    // first: what is missing is named
  *     ... draw n pictures x ...
- *     report_samples(&cli, &judge, (Samples){n, x, labels}, metrics);
- *     judge_free(&judge); */
+ *     report_samples(&cli, &evaluator, (Samples){n, x, labels}, metrics);
+ *     evaluator_free(&evaluator); */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -11,7 +11,7 @@
 #include "train/program.h"
 
 /* with the classifier of this repository, found from the program's own place */
-Judge report_judge(const Fashion *data);
+Evaluator report_evaluator(const Fashion *data);
 
 typedef struct {
     int n;
@@ -22,6 +22,6 @@ typedef struct {
 
 /* Prints the sheet unless --quiet, adds it to the metrics as "scores", writes classes.csv and
  * neighbours.png to --out. */
-void report_samples(const Cli *cli, const Judge *judge, Samples s, cJSON *metrics);
+void report_samples(const Cli *cli, const Evaluator *evaluator, Samples s, cJSON *metrics);
 
 #endif

@@ -1,7 +1,7 @@
 /* toy_score.h — what a denoising autoencoder knows of the density, where the density is known:
  * points in the plane, from a mixture of Gaussians laid along two moons.
  *
- * Spoil x ~ p by N(0, sigma^2 I); x~ has the density p_sigma, p blurred. The reconstruction with
+ * Corrupt x ~ p by N(0, sigma^2 I); x~ has the density p_sigma, p blurred. The reconstruction with
  * the least squared error is the mean of x given x~, and (Miyasawa 1961, "Tweedie's formula")
  *
  *     r*(x~) = x~ + sigma^2 grad log p_sigma(x~),

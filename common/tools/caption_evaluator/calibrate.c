@@ -138,16 +138,16 @@ static void draw(const Wardrobe *w, const Row *r, int first, int n, Scene *scene
     if (r->corrupt) r->corrupt(n, x, r->strength);
 }
 
-/* `judge` NULL: captions alone */
+/* `evaluator` NULL: captions alone */
 static CaptionScores scores_of_row(const CaptionEvaluator *e, const Wardrobe *w, const Row *r,
-                                   int n, const Judge *judge, Scores *scores) {
+                                   int n, const Evaluator *evaluator, Scores *scores) {
     Arena arena = {0};
     Scene *scenes = arena_get(&arena, (size_t)n * sizeof *scenes);
     Found *found = arena_get(&arena, (size_t)n * sizeof *found);
     real *x = arena_get(&arena, (size_t)n * NET_PIXELS * sizeof *x);
     draw(w, r, 0, n, scenes, x);
     caption_evaluator_apply(e, n, w->size, x, found, NULL);
-    if (judge) *scores = scores_of(judge, n, x, NULL);
+    if (evaluator) *scores = scores_of(evaluator, n, x, NULL);
     CaptionScores c = r->shuffled ? caption_scores_shuffled(n, found, scenes)
                                   : caption_scores(n, found, scenes);
     arena_free(&arena);
@@ -195,11 +195,11 @@ void calibrate_scenes(const CaptionEvaluator *e, const Wardrobe *w, int n, const
                       bool quiet) {
     AtomicFile f = file_create(path);
     Wardrobe sizes[2] = {*w, *w};                /* the same garments, smaller pictures */
-    Judge judges[2];
+    Evaluator evaluators[2];
     Arena arena = {0};
     sizes[1].size = 32;
     for (int k = 0; k < 2; k++) {
-        judges[k] = judge_open(caption_evaluator_net(e, sizes[k].size),
+        evaluators[k] = evaluator_open(caption_evaluator_net(e, sizes[k].size),
                                wardrobe_reference(&arena, &sizes[k], n));
     }
     fprintf(f.stream, "scenes,n,whole,count,garment,class,colour,relation,frechet,kernel,"
@@ -207,11 +207,11 @@ void calibrate_scenes(const CaptionEvaluator *e, const Wardrobe *w, int n, const
     for (const Row *r = rows; r->name; r++) {
         int k = r->size == 32;
         Scores s;
-        CaptionScores c = scores_of_row(e, &sizes[k], r, n, &judges[k], &s);
+        CaptionScores c = scores_of_row(e, &sizes[k], r, n, &evaluators[k], &s);
         csv_row(f.stream, r->name, &c, &s);
         if (!quiet) csv_row(stdout, r->name, &c, &s);
     }
     file_commit(&f);
-    for (int k = 0; k < 2; k++) judge_free(&judges[k]);
+    for (int k = 0; k < 2; k++) evaluator_free(&evaluators[k]);
     arena_free(&arena);
 }

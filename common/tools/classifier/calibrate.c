@@ -13,16 +13,16 @@ typedef struct {
     real background;
 } Shape;
 
-/* A way to spoil a set: x (n,h,w,c) in [0,1] and labels (n) are changed in place; returns how many
+/* A way to corrupt a set: x (n,h,w,c) in [0,1] and labels (n) are changed in place; returns how many
  * pictures are left. */
 typedef struct {
     const char *name;
-    int (*spoil)(const Shape *g, int n, real *x, int *labels, double strength);
+    int (*corrupt)(const Shape *g, int n, real *x, int *labels, double strength);
     double strength;
     enum { FROM_TEST, FROM_VALIDATION, FROM_TRAIN } from;
-} Spoilt;
+} Corruption;
 
-/* ---- ways to spoil --------------------------------------------------------------------------- */
+/* ---- ways to corrupt ------------------------------------------------------------------------- */
 
 static size_t size_of(const Shape *g) {
     return (size_t)g->height * (size_t)g->width * (size_t)g->channels;
@@ -136,7 +136,7 @@ static int uniform_noise(const Shape *g, int n, real *x, int *labels, double str
     return n;
 }
 
-static const Spoilt spoilt_sets[] = {
+static const Corruption corruptions[] = {
     {"training images", leave, 0, FROM_TRAIN},
     {"test images", leave, 0, FROM_TEST},
     {"validation images", leave, 0, FROM_VALIDATION},
@@ -157,16 +157,17 @@ static const Spoilt spoilt_sets[] = {
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-static Scores scores_of_set(const Judge *j, const Images *validation, const Spoilt *s, int *n) {
-    const Images *sets[] = {&j->data.test, validation, &j->data.train}, *set = sets[s->from];
+static Scores scores_of_set(const Evaluator *e, const Images *validation, const Corruption *s,
+                            int *n) {
+    const Images *sets[] = {&e->data.test, validation, &e->data.train}, *set = sets[s->from];
     const Shape g = {set->height, set->width, set->channels, set->channels > 1};
-    int most = set->count < j->data.test.count ? set->count : j->data.test.count;
+    int most = set->count < e->data.test.count ? set->count : e->data.test.count;
     Arena arena = {0};
     real *x = arena_get(&arena, (size_t)most * size_of(&g) * sizeof *x);
     int *labels = arena_get(&arena, (size_t)most * sizeof *labels);
     images_get(set, most, NULL, 0, 1, x, labels);
-    *n = s->spoil(&g, most, x, labels, s->strength);
-    Scores scores = scores_of(j, *n, x, labels);
+    *n = s->corrupt(&g, most, x, labels, s->strength);
+    Scores scores = scores_of(e, *n, x, labels);
     arena_free(&arena);
     return scores;
 }
@@ -178,22 +179,22 @@ static void csv_row(FILE *f, const char *name, int n, const Scores *s) {
             s->accuracy);
 }
 
-void calibrate_sets(const Judge *j, const Images *validation, const char *folder,
+void calibrate_sets(const Evaluator *e, const Images *validation, const char *folder,
                     const char *command, bool quiet) {
     char *csv = path_join(folder, "calibration.csv"), *json = path_join(folder, "calibration.json");
     cJSON *record = cJSON_CreateObject();
     cJSON_AddStringToObject(record, "command", command);
-    cJSON_AddStringToObject(record, "classifier_sha256", j->net.sha256);
-    cJSON_AddNumberToObject(record, "reference_images", j->data.train.count);
+    cJSON_AddStringToObject(record, "classifier_sha256", e->net.sha256);
+    cJSON_AddNumberToObject(record, "reference_images", e->data.train.count);
     cJSON *sets = cJSON_AddArrayToObject(record, "sets");
     AtomicFile f = file_create(csv);
     fprintf(f.stream, "set,n,frechet,kernel,kernel_deviation,inception,inception_deviation,"
                       "precision,recall,coverage,sharpness,accuracy\n");
-    for (const Spoilt *s = spoilt_sets; s->name; s++) {
+    for (const Corruption *s = corruptions; s->name; s++) {
         int n;
         if (s->from == FROM_VALIDATION && !validation) continue;
-        if (s->spoil == drop_class && j->net.channels > 1) continue;      /* no T-shirts there */
-        Scores scores = scores_of_set(j, validation, s, &n);
+        if (s->corrupt == drop_class && e->net.channels > 1) continue;      /* no T-shirts there */
+        Scores scores = scores_of_set(e, validation, s, &n);
         csv_row(f.stream, s->name, n, &scores);
         if (!quiet) csv_row(stdout, s->name, n, &scores);
         cJSON *one = scores_json(&scores);
@@ -227,11 +228,11 @@ static void put(FILE *f, const Sums *s, int count) {
 }
 
 /* up to ten sets of n test images, without overlap */
-static void size_row(const Judge *j, int n, const real *x, FILE *f) {
+static void size_row(const Evaluator *e, int n, const real *x, FILE *f) {
     Sums frechet = {0}, kernel = {0}, recall = {0};
-    int sets = j->data.test.count / n < 10 ? j->data.test.count / n : 10;
+    int sets = e->data.test.count / n < 10 ? e->data.test.count / n : 10;
     for (int i = 0; i < sets; i++) {
-        Scores s = scores_of(j, n, x + (size_t)i * (size_t)n * picture_size(&j->net), NULL);
+        Scores s = scores_of(e, n, x + (size_t)i * (size_t)n * picture_size(&e->net), NULL);
         take(&frechet, s.frechet);
         take(&kernel, s.kernel.mean);
         take(&recall, s.regions.recall);
@@ -243,18 +244,18 @@ static void size_row(const Judge *j, int n, const real *x, FILE *f) {
     fprintf(f, "\n");
 }
 
-void calibrate_sizes(const Judge *j, const char *folder) {
+void calibrate_sizes(const Evaluator *e, const char *folder) {
     static const int sizes[] = {50, 100, 200, 500, 1000, 2000, 5000, 10000};
     char *path = path_join(folder, "sizes.csv");
     Arena arena = {0};
-    int count = j->data.test.count;
-    real *x = arena_get(&arena, (size_t)count * picture_size(&j->net) * sizeof *x);
-    images_get(&j->data.test, count, NULL, 0, 1, x, NULL);
+    int count = e->data.test.count;
+    real *x = arena_get(&arena, (size_t)count * picture_size(&e->net) * sizeof *x);
+    images_get(&e->data.test, count, NULL, 0, 1, x, NULL);
     AtomicFile f = file_create(path);
     fprintf(f.stream, "n,sets,frechet,frechet_deviation,kernel,kernel_deviation,recall,"
                       "recall_deviation\n");
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes && sizes[k] <= count; k++) {
-        size_row(j, sizes[k], x, f.stream);
+        size_row(e, sizes[k], x, f.stream);
     }
     file_commit(&f);
     arena_free(&arena);

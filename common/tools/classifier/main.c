@@ -171,11 +171,11 @@ static int calibrate(void) {
     Arena arena = {0};
     Reference data = {set.train, set.test, set.fashion.classes, set.fashion.class_names};
     if (is_emoji()) data = emoji_reference(&arena, &set.emoji);   /* its test has validation in it */
-    Judge judge = judge_open(frozen_net(&f), data);
-    calibrate_sets(&judge, is_emoji() ? NULL : &set.validation, o.common.out, cli.line,
+    Evaluator evaluator = evaluator_open(frozen_net(&f), data);
+    calibrate_sets(&evaluator, is_emoji() ? NULL : &set.validation, o.common.out, cli.line,
                    o.common.quiet);
-    calibrate_sizes(&judge, o.common.out);
-    judge_free(&judge);
+    calibrate_sizes(&evaluator, o.common.out);
+    evaluator_free(&evaluator);
     arena_free(&arena);
     frozen_free(&f);
     set_close(&set);
@@ -199,7 +199,7 @@ static const Command commands[] = {
     {0}};
 
 static Cli cli = {.program = "classifier",
-                  .about = "The classifiers of garments and of emoji that scores are made with.",
+                  .about = "The classifiers of Fashion-MNIST and of emoji that scores are made with.",
                   .presets = presets,
                   .commands = commands,
                   .common = &o.common,

@@ -184,7 +184,7 @@ static Recall recall_features(const FrozenClip *f, Arena *a, int n, const real *
     return r;
 }
 
-/* equal but for the wording, the garments' images and their places; told from either garment */
+/* equal but for the wording, the garments' images and their places; described from either garment */
 static bool same_meaning(const Scene *a, const Scene *b) {
     Scene s = *a;
     if (s.count == 2 && s.relation != b->relation) s = scene_exchanged(s);

@@ -46,24 +46,24 @@ static Cli cli = {.program = "score",
 
 /* ---- what samples are compared with ---------------------------------------------------------- */
 
-typedef enum { GARMENTS, WARDROBE, EMOJI } Kind;
+typedef enum { FASHION, WARDROBE, EMOJI } Kind;
 
 /* The real pictures of --data, and the network that sees them */
 typedef struct {
     Kind kind;
     Geometry geometry;
-    Fashion fashion;                 /* of GARMENTS and WARDROBE */
+    Fashion fashion;                 /* of FASHION and WARDROBE */
     Captioned emoji;
     Wardrobe wardrobe;
     Frozen classifier;               /* of EMOJI */
     CaptionEvaluator captions;       /* of WARDROBE */
     Arena arena;
-    Judge judge;
+    Evaluator evaluator;
 } Data;
 
 static Kind kind_of_data(void) {
     if (o.captions || !strcmp(o.data, "wardrobe")) return WARDROBE;
-    return strcmp(o.data, "emoji") ? GARMENTS : EMOJI;
+    return strcmp(o.data, "emoji") ? FASHION : EMOJI;
 }
 
 static char *weights_of(Kind kind) {
@@ -74,7 +74,7 @@ static char *weights_of(Kind kind) {
 
 /* Colour pictures are of 64 or 32 pixels, as the file says. */
 static Geometry geometry_of(Kind kind, const char *path) {
-    if (kind == GARMENTS) return (Geometry){FASHION_SIDE, FASHION_SIDE, 1};
+    if (kind == FASHION) return (Geometry){FASHION_SIDE, FASHION_SIDE, 1};
     int side = pictures_side(path);
     if (side != 32 && side != 64) side = kind == WARDROBE ? 64 : 32;
     return (Geometry){side, side, 3};
@@ -87,7 +87,8 @@ static void data_open(Data *d) {
     if (d->kind == EMOJI) {
         d->emoji = emoji_load(32, NULL);
         d->classifier = frozen_load(weights, &classifier_emoji);
-        d->judge = judge_open(frozen_net(&d->classifier), emoji_reference(&d->arena, &d->emoji));
+        d->evaluator = evaluator_open(frozen_net(&d->classifier),
+                                      emoji_reference(&d->arena, &d->emoji));
     } else {
         bool named = !strcmp(o.data, STANDARD) || !strcmp(o.data, "wardrobe");
         d->fashion = fashion_load(named ? NULL : o.data);
@@ -95,18 +96,18 @@ static void data_open(Data *d) {
     if (d->kind == WARDROBE) {
         d->wardrobe = wardrobe_open(&d->fashion, d->geometry.height);
         d->captions = caption_evaluator_load(weights);
-        d->judge = judge_open(caption_evaluator_net(&d->captions, d->geometry.height),
+        d->evaluator = evaluator_open(caption_evaluator_net(&d->captions, d->geometry.height),
                               wardrobe_reference(&d->arena, &d->wardrobe, SCENES));
     }
-    if (d->kind == GARMENTS) {
+    if (d->kind == FASHION) {
         score_count(&d->fashion, 1);
-        d->judge = judge_new(&d->fashion, weights);
+        d->evaluator = evaluator_new(&d->fashion, weights);
     }
     free(weights);
 }
 
 static void data_close(Data *d) {
-    judge_free(&d->judge);
+    evaluator_free(&d->evaluator);
     if (d->kind == EMOJI) frozen_free(&d->classifier), captioned_free(&d->emoji);
     else fashion_free(&d->fashion);
     if (d->kind == WARDROBE) wardrobe_free(&d->wardrobe), caption_evaluator_free(&d->captions);
@@ -116,7 +117,7 @@ static void data_close(Data *d) {
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static void check_count(int n, const char *path, const Data *d) {
-    int most = score_most(&d->judge.data);
+    int most = score_most(&d->evaluator.data);
     if (n < SCORE_MINIMUM || n > most) {
         fail("%s: holds %d pictures; %d to %d can be scored, since scores stand beside those of as "
              "many real ones", path, n, SCORE_MINIMUM, most);
@@ -173,15 +174,15 @@ static int score(void) {
     Scene *scenes = read_captions(&d, n);
     data_open(&d);
     check_count(n, path, &d);
-    int *labels = o.labels ? labels_load(&d.arena, o.labels, n, d.judge.data.classes) : NULL;
+    int *labels = o.labels ? labels_load(&d.arena, o.labels, n, d.evaluator.data.classes) : NULL;
     CaptionSheet captions;
     if (scenes) captions = caption_sheet(&d.captions, &d.wardrobe, n, x, scenes);
     x = emoji_at_32(&d, n, x);
-    ScoreSheet sheet = score_sheet(&d.judge, n, x, labels, o.seed);
+    ScoreSheet sheet = score_sheet(&d.evaluator, n, x, labels, o.seed);
     if (o.json) print_json(&sheet, scenes ? &captions : NULL, path);
     else print(&sheet, scenes ? &captions : NULL);
     if (o.neighbours) {
-        neighbours_picture(&d.judge, n < 16 ? n : 16, x, o.neighbours, cli.line);
+        neighbours_picture(&d.evaluator, n < 16 ? n : 16, x, o.neighbours, cli.line);
         if (!o.json) printf("\n%s\n", o.neighbours);
     }
     data_close(&d);
