@@ -4,7 +4,7 @@
 #define OFFICIAL_FILE_H
 
 #include "testing.h"
-#include "train/official.h"
+#include "nn/official.h"
 
 #include <stdlib.h>
 

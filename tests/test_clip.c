@@ -5,7 +5,7 @@
 #include "nn/optim.h"
 #include "stops.h"
 #include "testing.h"
-#include "train/official.h"
+#include "nn/official.h"
 
 #include <math.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "nn/unet_official.h"
 #include "stops.h"
 #include "testing.h"
-#include "train/official.h"
+#include "nn/official.h"
 
 SUITE(published);
 

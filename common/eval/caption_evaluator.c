@@ -1,27 +1,23 @@
 #include "eval/caption_evaluator.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "data/sha256.h"
-#include "train/checkpoint.h"
+#include "nn/entry.h"
 
 #include <math.h>
 #include <string.h>
 
 CaptionEvaluator caption_evaluator_load(const char *path) {
-    static const Cli made_by = {.program = "caption_evaluator"};
     CaptionEvaluator e = {0};
+    Entries all = {0};
     e.detector = caption_net_new(&e.detector_params);
     e.classes = classifier_new(&e.classes_params, &garment_classifier);
-    checkpoint_load(path, &(Checkpoint){.cli = &made_by,
-                                        .params = {{"detector.", &e.detector_params},
-                                                   {"classes.", &e.classes_params}}});
+    entries_add(&all, "detector.", &e.detector_params);
+    entries_add(&all, "classes.", &e.classes_params);
+    weights_read(path, "caption_evaluator", &all);
     params_freeze(&e.detector_params, true);
     params_freeze(&e.classes_params, true);
-    size_t length;
-    const uint8_t *bytes = file_map(path, &length);
-    sha256(bytes, length, e.sha256);
-    file_unmap(bytes, length);
+    file_sha256(path, e.sha256);
     return e;
 }
 

@@ -1,8 +1,7 @@
 #include "eval/classifier.h"
 
 #include "data/sha256.h"
-#include "train/checkpoint.h"
-#include "base/file.h"
+#include "nn/entry.h"
 
 #include <string.h>
 
@@ -50,15 +49,13 @@ Tensor *classifier_logits(const Classifier *c, Tensor *h) {
 /* ---- frozen ---------------------------------------------------------------------------------- */
 
 Frozen frozen_load(const char *path, const ClassifierConfig *config) {
-    static const Cli made_by = {.program = "classifier"};
     Frozen f = {0};
     f.net = classifier_new(&f.params, config);
-    checkpoint_load(path, &(Checkpoint){.cli = &made_by, .params = {{"", &f.params}}});
+    Entries e = {0};
+    entries_add(&e, "", &f.params);
+    weights_read(path, "classifier", &e);
     params_freeze(&f.params, true);
-    size_t length;
-    const uint8_t *bytes = file_map(path, &length);
-    sha256(bytes, length, f.sha256);
-    file_unmap(bytes, length);
+    file_sha256(path, f.sha256);
     return f;
 }
 

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/sha256.h"
-#include "train/checkpoint.h"
-#include "train/official.h"
+#include "nn/entry.h"
+#include "nn/official.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,20 +25,18 @@ static int side_of(const char *path) {
 }
 
 static void freeze(FrozenClip *f, const char *path) {
-    size_t length;
-    const uint8_t *bytes = file_map(path, &length);
-    sha256(bytes, length, f->sha256);
-    file_unmap(bytes, length);
+    file_sha256(path, f->sha256);
     params_freeze(&f->params, true);
 }
 
 FrozenClip frozen_clip_load(const char *path) {
-    static const Cli made_by = {.program = "clip"};
     char *own = path ? NULL : own_file(CLIP_WEIGHTS);
     if (!path) path = own;
     FrozenClip f = {.bpe = bpe_load(NULL)};
     f.net = clip_new(&f.params, clip_small(side_of(path), f.bpe.size));
-    checkpoint_load(path, &(Checkpoint){.cli = &made_by, .params = {{"", &f.params}}});
+    Entries e = {0};
+    entries_add(&e, "", &f.params);
+    weights_read(path, "clip", &e);
     freeze(&f, path);
     free(own);
     return f;

@@ -3,7 +3,7 @@
  * x_new(scope, ...) creates the parameters and returns the layer as a plain value; x(&layer, input)
  * applies it. Shapes are checked by the op; its message names the parameter.
  *
- * A parameter's last name says what it is, so that checkpoints (train/checkpoint.h) know how PyTorch
+ * A parameter's last name says what it is, so that files (nn/entry.h) know how PyTorch
  * stores it: w and b of linear layers and convolutions, wt of transposed convolutions, gain
  * and shift of normalisations, mean and var of batch normalisation, table of embeddings.
  *

@@ -1,7 +1,7 @@
 /* official_names.h — what layers are called in the papers' official code.
  *
  * A row names a layer ("block.%d.norm1", "blocks.%d.ln_1"): its last part (w, gain, ...) and its
- * layout follow train/checkpoint.h. Or it names a whole tensor ("proj", "visual.proj",
+ * layout follow nn/entry.h. Or it names a whole tensor ("proj", "visual.proj",
  * "attn.qkv.w", "attn.in_proj_weight"): then only the layout follows. %d stands for a number;
  * `times` and `plus`: the official first number is times * ours + plus (times 0: the same). The
  * first row that fits counts; what has no row is called the same there. A * in the official name:

@@ -1,6 +1,6 @@
 #include "train/checkpoint.h"
 
-#include "train/entry.h"
+#include "nn/entry.h"
 #include "base/file.h"
 #include "io/half.h"
 #include "io/safetensors.h"
@@ -15,28 +15,11 @@
 #include <string.h>
 #include <zlib.h>
 
-/* ---- what is written or read ----------------------------------------------------------------- */
-
-typedef struct {
-    Entry *entries;
-    int count;
-} List;
-
-static List list_entries(const Checkpoint *c) {
-    List l = {0};
-    for (const CheckpointParams *p = c->params; p->params; p++) l.count += p->params->count;
-    l.entries = malloc(((size_t)l.count + 1) * sizeof *l.entries);
-    if (!l.entries) fail("out of memory");
-    Entry *e = l.entries;
-    for (const CheckpointParams *p = c->params; p->params; p++) {
-        for (int i = 0; i < p->params->count; i++) *e++ = entry_of(p->prefix, p->params->list[i]);
-    }
+static Entries list_entries(const Checkpoint *c) {
+    Entries l = {0};
+    for (const CheckpointParams *p = c->params; p->params; p++)
+        entries_add(&l, p->prefix, p->params);
     return l;
-}
-
-static void list_free(List l) {
-    for (int i = 0; i < l.count; i++) free(l.entries[i].name);
-    free(l.entries);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -124,11 +107,11 @@ static StType type_of(const Tensor *w, bool half) {
 
 /* half: weights to pass on, without what concerns the run that made them */
 static void save(const char *path, const Checkpoint *c, bool half) {
-    List l = list_entries(c);
+    Entries l = list_entries(c);
     StOutput *out = calloc((size_t)l.count + 1, sizeof *out);
     if (!out) fail("out of memory");
     for (int i = 0; i < l.count; i++) {
-        Entry *e = &l.entries[i];
+        Entry *e = &l.list[i];
         out[i] = (StOutput){.name = e->name, .type = type_of(e->tensor, half),
                             .rank = e->tensor->rank, .source = e, .fill = fill};
         memcpy(out[i].shape, e->shape, sizeof e->shape);
@@ -138,7 +121,7 @@ static void save(const char *path, const Checkpoint *c, bool half) {
     for (char **m = metadata; *m; m++) free(*m);
     free(metadata);
     free(out);
-    list_free(l);
+    entries_free(&l);
 }
 
 void checkpoint_save(const char *path, const Checkpoint *c) {
@@ -162,16 +145,9 @@ void checkpoint_save_half(const char *path, const Checkpoint *c) {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static void check_chapter(const Safetensors *s, const char *path, const Cli *cli) {
-    const char *chapter = safetensors_metadata(s, "chapter");
-    if (chapter && strcmp(chapter, cli->program) != 0) {
-        fail("%s: was made by %s, not by %s", path, chapter, cli->program);
-    }
-}
-
 void checkpoint_options(const char *path, Cli *cli, bool resume) {
     Safetensors s = safetensors_open(path);
-    check_chapter(&s, path, cli);
+    made_by(&s, path, cli->program);
     const char *config = safetensors_metadata(&s, "option.config");
     if (config) cli_adopt(cli, path, "config", config, resume);
     for (const Option *o = cli->options; o->name; o++) {
@@ -192,39 +168,6 @@ static void make_like(const Safetensors *s, const Checkpoint *c) {
                 params_like(p->params, p->like, 0);
                 break;
             }
-        }
-    }
-}
-
-static void check_entry(const Safetensors *s, const char *path, const Entry *e) {
-    const StTensor *t = safetensors_find(s, e->name);
-    char in_file[ST_SHAPE], here[ST_SHAPE];
-    int rank = e->tensor->rank;
-    if (!t) {
-        fail("%s: has no %s, which this network has; was it trained with another --config?", path,
-             e->name);
-    }
-    if (t->rank != rank || memcmp(t->shape, e->shape, (size_t)rank * sizeof *t->shape) != 0) {
-        fail("%s: %s is %s, this network has %s; was it trained with another --config?", path,
-             e->name, safetensors_shape(t->rank, t->shape, in_file),
-             safetensors_shape(rank, e->shape, here));
-    }
-    if (!safetensors_is_float(t->type)) {
-        fail("%s: %s holds %s, weights are F64, F32, F16 or BF16", path, e->name,
-             safetensors_type(t->type));
-    }
-}
-
-/* called when the file has more tensors than the list: names the first that is not asked for */
-static void name_surplus(const Safetensors *s, const char *path, List l) {
-    for (int i = 0; i < s->count; i++) {
-        const char *name = s->tensors[i].name;
-        int k = 0;
-        while (k < l.count && strcmp(l.entries[k].name, name) != 0) k++;
-        /* PyTorch's batch normalisations count batches, and none of them uses the count */
-        if (k == l.count && !strstr(name, ".num_batches_tracked")) {
-            fail("%s: has %s, which is not asked for here; is it a training checkpoint (use the "
-                 "weights beside it), or of another --config?", path, name);
         }
     }
 }
@@ -251,15 +194,6 @@ static void read_number(const Safetensors *s, const char *path, const Checkpoint
     free(key);
 }
 
-static void check_finite(const char *path, const Entry *e) {
-    const Tensor *w = e->tensor;
-    if (k_all_finite(w->len, w->x)) return;
-    size_t i = 0;
-    while (isfinite(w->x[i])) i++;
-    fail("%s: number %zu of %s is %g; nothing can be made with such weights", path, i, e->name,
-         (double)w->x[i]);
-}
-
 /* A training checkpoint says what its numbers' checksum is. It holds for the type it was saved in. */
 static void check_sum(const Safetensors *s, const char *path, const Checkpoint *c) {
     const char *said = safetensors_metadata(s, "checksum");
@@ -273,19 +207,14 @@ static void check_sum(const Safetensors *s, const char *path, const Checkpoint *
 
 void checkpoint_load(const char *path, const Checkpoint *c) {
     Safetensors s = safetensors_open(path);
-    check_chapter(&s, path, c->cli);
+    made_by(&s, path, c->cli->program);
     make_like(&s, c);
-    List l = list_entries(c);
-    for (int i = 0; i < l.count; i++) check_entry(&s, path, &l.entries[i]);
-    if (l.count < s.count) name_surplus(&s, path, l);
+    Entries l = list_entries(c);
+    entries_check(&l, &s, path);
     for (const CheckpointNumber *k = c->numbers; k->name; k++) read_number(&s, path, k);
-    for (int i = 0; i < l.count; i++) {
-        const Entry *e = &l.entries[i];
-        entry_get(e, safetensors_find(&s, e->name), e->tensor->x);
-        check_finite(path, e);
-    }
+    entries_read(&l, &s, path);
     check_sum(&s, path, c);
-    list_free(l);
+    entries_free(&l);
     safetensors_close(&s);
 }
 

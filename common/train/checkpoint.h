@@ -10,20 +10,7 @@
  *     checkpoint_save_half("runs/ae/weights.safetensors",
  *                          &(Checkpoint){.cli = &cli, .params = {{"", &ema.average}}});
  *
- * Files keep PyTorch's names and layout, so that a PyTorch user can load them. The last part of a
- * parameter's name says what it is:
- *
- *     here                                in the file
- *     x.w      (in,out)                   x.weight        (out,in)          linear layer
- *     x.w      (kh,kw,in,out)             x.weight        (out,in,kh,kw)    convolution
- *     x.wt     (kh,kw,out,in)             x.weight        (in,out,kh,kw)    transposed convolution
- *     x.table  (count,dim)                x.weight        (count,dim)       embedding: as it is
- *     x.b  x.gain  x.shift                x.bias  x.weight  x.bias
- *     x.mean  x.var                       x.running_mean  x.running_var     batch normalisation
- *     x.embed  x.embed_avg  (K,D)         as named         (D,K)             codebook of averages
- *     x.wv  x.wg                          x.weight_v  x.weight_g            weight-normalised layer:
- *                                                                           turned as a weight is
- *     anything else                       as it is
+ * Files keep PyTorch's names and layout (nn/entry.h).
  *
  * Metadata: "chapter", "option.NAME" for every option that is kept (see cli.h), "state.NAME" for
  * the numbers, the texts, and a training checkpoint's "checksum" (CRC-32 of its tensors). Nothing

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/npy.h"
-#include "train/official.h"
+#include "nn/official.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

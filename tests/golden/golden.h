@@ -25,7 +25,7 @@
 #define GOLDEN_H
 
 #include "io/safetensors.h"
-#include "train/official.h"
+#include "nn/official.h"
 
 #include <cjson/cJSON.h>
 

@@ -10,7 +10,7 @@
 #define OFFICIAL_H
 
 #include "nn/official_names.h"
-#include "train/entry.h"
+#include "nn/entry.h"
 
 /* Fills `p` from the tensors of the file that `prefix` stands before. Names that are missing, left
  * over or of another shape end the program with one line: how many of each, and the first few.

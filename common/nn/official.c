@@ -1,5 +1,5 @@
 /* official.c — weights under the names of the papers' official code. */
-#include "train/official.h"
+#include "nn/official.h"
 
 #include "base/error.h"
 #include "base/file.h"
