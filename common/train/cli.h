@@ -124,7 +124,7 @@ typedef struct CommonOptions {
      .help = "0: all processors; results do not depend on it"},                                   \
     {"out", 'o', .s = &(c).out, .meta = "DIR", .keep = KEEP_NOT, .help = "where results go"},     \
     {"weights", 'w', .s = &(c).weights, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",  \
-     .help = "trained weights (default: weights.safetensors in --out)"},                          \
+     .help = "trained weights (default: what training left in --out)"},                           \
     {"data", 'd', .s = &(c).data, .meta = "DIR", .keep = KEEP_DEFAULT,                            \
      .help = "your own data files (default: the Debian package's)"},                              \
     {"resume", 'r', .b = &(c).resume, .keep = KEEP_NOT, .only = "train",                          \

@@ -77,10 +77,15 @@ static bool is_ours(const char *path) {
     return ours;
 }
 
+void weights_load_file(const Cli *cli, const char *path, const OfficialMap *official, Params *p) {
+    if (is_ours(path))
+        checkpoint_load(path, &(Checkpoint){.cli = cli, .params = {{"", p, NULL}}});
+    else official_load(path, "", official, p);
+}
+
 void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p) {
     char *path = weights_path(cli);
-    if (is_ours(path)) weights_load_one(cli, p);
-    else official_load(path, "", official, p);
+    weights_load_file(cli, path, official, p);
     free(path);
 }
 
