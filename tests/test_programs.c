@@ -38,6 +38,9 @@ static const Row rows[] = {
     {"ddpm", "--preview 0 --batch 4 --predict mean --dropout 0.1", "steps"},
     {"iddpm", "--preview 0 --batch 4 --classes 10 --timesteps 50 --dropout 0.3", "steps"},
     {"iddpm", "--preview 0 --batch 16 --objective vlb --timesteps 2", "steps"},
+    {"guidance", "--preview 0 --batch 2 --classifier-batch 4", "steps classifier-steps"},
+    {"guidance", "--preview 0 --batch 2 --classifier-batch 4 --conditional --dropout 0.3",
+     "steps classifier-steps"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

@@ -1,0 +1,571 @@
+/* guidance — train, sample from and evaluate a diffusion model and the noisy classifier that steers
+ * it, on Fashion-MNIST. Training has two stages, each a run of its own in the same folder:
+ * diffusion, classifier. */
+#include "base/error.h"
+#include "diffusion/drawing.h"
+#include "diffusion/validation.h"
+#include "experiments/classifier_views.h"
+#include "guidance.h"
+#include "io/npy.h"
+#include "train/draw_samples.h"
+#include "train/report.h"
+#include "train/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    CommonOptions common;
+    int classes;
+    const char *stage;
+    /* the diffusion network */
+    bool conditional;
+    int width, blocks, head_channels;
+    const char *attention, *resampling, *embedding;
+    /* training */
+    int warmup, preview, classifier_steps, classifier_batch;
+    double clip, ema, dropout, classifier_lr, weight_decay;
+    /* use */
+    const char *classifier, *respace, *sampler, *low_res;
+    double scale, eta;
+    int pictures, class, samples;
+} o = {
+    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
+               .out = "build/runs/guidance"},
+    .classes = 10,
+    .stage = "all",
+    .width = 32,
+    .blocks = 1,
+    .head_channels = 16,
+    .attention = "14,7",
+    .resampling = "resblock",
+    .embedding = "scale-shift",
+    .warmup = 500,
+    .preview = 50,
+    .classifier_steps = 8000,
+    .classifier_batch = 64,
+    .clip = 1,
+    .ema = 0.9999,
+    .classifier_lr = 1e-3,
+    .weight_decay = 0.05,
+    .sampler = "ancestral",
+    .pictures = 80,
+    .class = -1,
+    .samples = 1000,
+};
+
+/* The classifier's weights remember the options before "stage", the diffusion network's all. */
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|imagenet64|imagenet128|imagenet256|imagenet256-uncond|"
+                             "imagenet512|upsample256|upsample512"),
+    {"classes", 0, .i = &o.classes, .min = 2, .max = 256, .meta = "N", .keep = KEEP_MODEL,
+     .help = "classes of the data; Fashion-MNIST has 10"},
+    {"stage", 0, .s = &o.stage, .choices = "all|diffusion|classifier", .keep = KEEP_NOT,
+     .only = "train", .help = "this one alone"},
+    {"conditional", 0, .b = &o.conditional, .keep = KEEP_MODEL,
+     .help = "the diffusion network is given the class"},
+    {"width", 0, .i = &o.width, .min = 32, .max = 512, .multiple = 32, .meta = "N",
+     .keep = KEEP_MODEL, .help = "its channels at 28x28, a multiple of 32; twice as many below"},
+    {"blocks", 0, .i = &o.blocks, .min = 1, .max = 8, .meta = "N", .keep = KEEP_MODEL,
+     .help = "residual blocks of each size going down; one more going up"},
+    {"head-channels", 0, .i = &o.head_channels, .min = 4, .max = 1024, .meta = "N",
+     .keep = KEEP_MODEL, .help = "channels of a head of attention"},
+    {"attention", 0, .s = &o.attention, .choices = "none|7|14,7", .keep = KEEP_MODEL,
+     .help = "sizes at which blocks are followed by attention"},
+    {"resampling", 0, .s = &o.resampling, .choices = "conv|resblock", .keep = KEEP_MODEL,
+     .help = "between sizes: a convolution, or BigGAN's residual blocks"},
+    {"embedding", 0, .s = &o.embedding, .choices = "add|scale-shift", .keep = KEEP_MODEL,
+     .help = "how time and class enter a block; scale-shift: adaptive group norm"},
+    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which the learning rate rises"},
+    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
+     .help = "largest norm of a gradient; 0: any"},
+    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
+     .help = "share of the features that a block of the diffusion network leaves out"},
+    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "decay of its averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = TIMESTEPS, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train",
+     .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    {"classifier-steps", 0, .i = &o.classifier_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train",
+     .help = "training steps of the classifier; --steps are the diffusion network's"},
+    {"classifier-batch", 0, .i = &o.classifier_batch, .min = 1, .max = 65536, .meta = "N",
+     .only = "train", .help = "images at a time"},
+    {"classifier-lr", 0, .d = &o.classifier_lr, .min = 0, .max = 1e3, .meta = "X",
+     .only = "train", .help = "learning rate at first; it falls to 0 on a line"},
+    {"weight-decay", 0, .d = &o.weight_decay, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "of the classifier's AdamW"},
+    {"classifier", 0, .s = &o.classifier, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "weights that guide (default: classifier-weights.safetensors beside the others)"},
+    {"scale", 0, .d = &o.scale, .min = 0, .max = 1e6, .meta = "S", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "how much the classifier's gradient counts; 0: no guidance"},
+    {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "steps back: so many, \"100\"; of each section, \"10,15,20\"; every k-th, \"ddim25\" "
+             "(default: 100; ddim25 for ddim)"},
+    {"sampler", 0, .s = &o.sampler, .choices = "ancestral|ddim", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "algorithm 1 or 2"},
+    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "noise of ddim's steps: 0 none, 1 as with beta~"},
+    {"class", 0, .i = &o.class, .min = -1, .max = 999, .meta = "K", .keep = KEEP_NOT,
+     .only = "sample", .help = "draw this class alone; -1: all in turn"},
+    {"low-res", 0, .s = &o.low_res, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "the samples.npy that an upsampler enlarges"},
+    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "how many to draw"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {0}};
+
+static int train(void), sample(void), eval(void), info(void);
+static Cli cli = {.program = "guidance",
+                  .about = "Diffusion models beat GANs: a classifier steers what is drawn.",
+                  .common = &o.common,
+                  .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+                  .options = options};
+
+enum { COLUMNS = 8, ROWS = 4 };
+
+static const Parameterization learned = {PREDICT_NOISE, LEARNED_RANGE};
+
+/* ---- networks as the options describe them --------------------------------------------------- */
+
+static bool is_default(void) { return !strcmp(o.common.config, "default"); }
+
+static ModelConfig chosen_config(void) {
+    ModelConfig c = model_config(o.common.config);
+    UNetConfig *u = &c.unet;
+    u->style.dropout = o.dropout;
+    if (!is_default()) return c;
+    c.classes = o.conditional ? o.classes : 0;
+    u->width = o.width, u->blocks = o.blocks, u->head_channels = o.head_channels;
+    if (2 * o.width % o.head_channels)
+        usage_error("--head-channels %d: %d channels do not split into such heads",
+                    o.head_channels, 2 * o.width);
+    u->attends[1] = !strcmp(o.attention, "14,7");
+    u->attends[2] = strcmp(o.attention, "none");
+    u->resampling = strcmp(o.resampling, "conv") ? RESAMPLE_RESBLOCK : RESAMPLE_CONV;
+    u->style.scale_shift = strcmp(o.embedding, "add");
+    return c;
+}
+
+static UNetConfig chosen_classifier(void) {
+    UNetConfig c = classifier_config(o.common.config);
+    if (is_default()) c.out = o.classes;
+    return c;
+}
+
+static ClassUNet network_new(Params *p) {
+    ModelConfig c = chosen_config();
+    return class_unet_new(p, c.unet, c.classes);
+}
+
+/* how many classes pictures are drawn of */
+static int wanted_classes(void) { return is_default() ? o.classes : 1000; }
+
+/* ---- data and pictures ----------------------------------------------------------------------- */
+
+/* Train and eval refuse networks that 28x28 grey pictures do not fit. */
+static Fashion load_data(void) {
+    if (!is_default())
+        usage_error("--config %s: a network for colour pictures of another size; info counts it, "
+                    "sample draws with official weights, train and eval take default",
+                    o.common.config);
+    Fashion data = fashion_load_unlabelled(o.common.data, 10, SCORE_MINIMUM);
+    if (data.classes != o.classes)
+        fail("%s: pictures of %d classes, but the networks are for %d (--classes)",
+             o.common.data ? o.common.data : FASHION_FOLDER, data.classes, o.classes);
+    return data;
+}
+
+static Grid grid(int count, int columns) {
+    ModelConfig c = chosen_config();
+    return (Grid){.count = count, .height = c.side, .width = c.side,
+                  .channels = is_default() ? 1 : 3, .columns = columns,
+                  .enlarge = c.side < 128 ? 2 : 1, .low = -1, .high = 1};
+}
+
+/* Which class each of n pictures is to be: --class, or all in turn */
+static int *labels_new(Arena *arena, int n) {
+    int *label = arena_get(arena, (size_t)n * sizeof *label);
+    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % wanted_classes();
+    return label;
+}
+
+/* a sheet class by class, if there are few */
+static int sheet_columns(void) {
+    return wanted_classes() <= 16 && o.class < 0 ? wanted_classes() : COLUMNS;
+}
+
+static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
+    bool ddim = !strcmp(o.sampler, "ddim");
+    Grid g = grid(0, 0);
+    return (Sampler){.denoiser = d, .schedule = chain, .method = ddim ? DDIM : ANCESTRAL,
+                     .eta = o.eta, .height = g.height, .width = g.width, .channels = g.channels,
+                     .seed = o.common.seed};
+}
+
+/* ---- train: the diffusion network ------------------------------------------------------------ */
+
+/* the columns quarter_1 ... quarter_4: means over the timesteps of each */
+static void log_by_quarter(Run *run, int B, const int *t, const double *value) {
+    static const char *const quarter[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
+    for (int b = 0; b < B; b++) run_value(run, quarter[t[b] * 4 / TIMESTEPS], value[b]);
+}
+
+static int *draw_timesteps(Arena *arena, Rng *rng, int B) {
+    int *t = arena_get(arena, (size_t)B * sizeof *t);
+    for (int b = 0; b < B; b++) t[b] = (int)rng_below(rng, TIMESTEPS);
+    return t;
+}
+
+static double *as_doubles(Arena *arena, const Tensor *x) {
+    double *y = arena_get(arena, x->len * sizeof *y);
+    for (size_t i = 0; i < x->len; i++) y[i] = (double)x->x[i];
+    return y;
+}
+
+static Losses losses_of(const ClassUNet *net, const NoisyImages *b, const int *label) {
+    return training_losses(b, HYBRID, learned, class_unet(net, b->xt, b->time, label));
+}
+
+/* mean squared error of eps over validation images, all timesteps alike */
+static double validation_error(const ClassUNet *net, const NoiseSchedule *s, const Images *set) {
+    enum { HELD_OUT = 256 };
+    int n = set->count < HELD_OUT ? set->count : HELD_OUT, t[HELD_OUT];
+    double sum = 0;
+    even_timesteps(TIMESTEPS, n, t);
+    Validation v = {.schedule = s, .images = set, .n = n, .t = t};
+    while (validation_next(&v)) {
+        Tensor *mse = losses_of(net, &v.batch, v.labels).mse;
+        sum += k_sum(mse->len, mse->x);
+    }
+    validation_free(&v);
+    return sum / n;
+}
+
+/* a few pictures in a few steps, without guidance, to see how far the training is */
+static void save_preview(const ClassUNet *net, const NoiseSchedule *all, char *path) {
+    char sections[16];
+    Arena arena = {0};
+    int columns = o.conditional ? o.classes : COLUMNS, n = ROWS * columns;
+    snprintf(sections, sizeof sections, "%d", o.preview);
+    NoiseSchedule few = schedule_respaced(all, sections);
+    Labelled model = {net, labels_new(&arena, n)};
+    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler sampler = sampler_of(&clipped.denoiser, &few);
+    real *x = arena_get(&arena, (size_t)n * sampler_size(&sampler) * sizeof *x);
+    draw_images(&sampler, n, x, (Drawing){.at_once = n, .quiet = true});
+    save_grid(&cli, path, x, grid(n, columns));
+    sampler_free(&sampler);
+    schedule_free(&few);
+    arena_free(&arena);
+}
+
+static int train_diffusion(void) {
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,bits,quarter_1,quarter_2,quarter_3,quarter_4,validation",
+        .log_every = 10, .stage = "diffusion"});
+    Fashion data = load_data();
+    run_fashion(run, &data);
+    ModelConfig c = chosen_config();
+    NoiseSchedule schedule = model_schedule(&c);
+    Params *params = run_params(run, "");
+    ClassUNet net = network_new(params);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.clip;
+    run_ema(run, adam, o.ema);
+    Loader *loader = run_loader(run, &data.train);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    run->tape.dropout = run_rng(run, "dropout");
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        Arena *arena = &run->tape.arena;
+        Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
+        int *t = draw_timesteps(arena, times, loader->size);
+        NoisyImages batch = noisy_images(&schedule, x0, t, noise);
+        Losses loss = losses_of(&net, &batch, loader->labels);
+        Tensor *mean = t_mean(loss.each);
+        run_log(run, "loss", mean);
+        run_value(run, "bits", TIMESTEPS * k_sum(loss.bits->len, loss.bits->x) / loader->size);
+        log_by_quarter(run, loader->size, t, as_doubles(arena, loss.mse));
+        minimise(adam, mean, o.common.lr * lr_warmup(run->step, o.warmup));
+        if (run_every(run, 250))
+            run_value(run, "validation", validation_error(&net, &schedule, &data.validation));
+        if (run_saves(run) && o.preview)
+            save_preview(&net, &schedule, run_path(run, "samples.png"));
+    }
+    schedule_free(&schedule);
+    fashion_free(&data);
+    return run_finish(run);
+}
+
+/* ---- train: the classifier ------------------------------------------------------------------- */
+
+/* how often it is right about validation images: over all timesteps, and in each quarter of them */
+static void log_accuracy(Run *run, const NoisyClassifier *net, const NoiseSchedule *s,
+                         const Images *set) {
+    enum { HELD_OUT = 512 };
+    static const char *const quarter[] = {"validation_1", "validation_2", "validation_3",
+                                          "validation_4"};
+    int n = set->count < HELD_OUT ? set->count : HELD_OUT, t[HELD_OUT];
+    double right[VALIDATION_BATCH];
+    even_timesteps(TIMESTEPS, n, t);
+    Validation v = {.schedule = s, .images = set, .n = n, .t = t};
+    while (validation_next(&v)) {
+        class_is_right(class_logits(net, v.batch.xt, v.batch.time), v.labels, right);
+        for (int b = 0; b < v.B; b++) {
+            run_value(run, "validation", right[b]);
+            run_value(run, quarter[t[v.first + b] * 4 / TIMESTEPS], right[b]);
+        }
+    }
+    validation_free(&v);
+}
+
+static int train_classifier(void) {
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,accuracy,quarter_1,quarter_2,quarter_3,quarter_4,validation,"
+                   "validation_1,validation_2,validation_3,validation_4",
+        .log_every = 10, .stage = "classifier", .steps = &o.classifier_steps});
+    Fashion data = load_data();
+    run_fashion(run, &data);
+    ModelConfig c = chosen_config();
+    NoiseSchedule schedule = model_schedule(&c);
+    Params *params = run_params(run, "");
+    NoisyClassifier net = noisy_classifier_new(params, chosen_classifier(), c.side);
+    Optimizer *adam = run_adam(run, "adam", params,
+                               (Adam){ADAM_DEFAULTS, .weight_decay = o.weight_decay});
+    Loader *loader = run_order(run, data.train.count, o.classifier_batch);
+    loader->images = &data.train;
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Cli remembered = cli_before(&cli, "stage");
+    run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        Arena *arena = &run->tape.arena;
+        Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
+        int *t = draw_timesteps(arena, times, loader->size);
+        NoisyImages batch = noisy_images(&schedule, x0, t, noise);
+        Tensor *logits = class_logits(&net, batch.xt, batch.time);
+        Tensor *loss = t_cross_entropy(logits, loader->labels);
+        double *right = arena_get(arena, (size_t)loader->size * sizeof *right);
+        class_is_right(logits, loader->labels, right);
+        run_log(run, "loss", loss);
+        for (int b = 0; b < loader->size; b++) run_value(run, "accuracy", right[b]);
+        log_by_quarter(run, loader->size, t, right);
+        minimise(adam, loss, o.classifier_lr * lr_linear(run->step, 100, o.classifier_steps));
+        if (run_every(run, 250)) log_accuracy(run, &net, &schedule, &data.validation);
+    }
+    schedule_free(&schedule);
+    fashion_free(&data);
+    return run_finish(run);
+}
+
+static int train(void) {
+    bool all = !strcmp(o.stage, "all");
+    int status = 0;
+    chosen_config();                            /* what contradicts itself is said at once */
+    if (o.preview == 1)
+        usage_error("--preview 1: one step draws no picture; 2 or more do, 0 is none");
+    if (all || !strcmp(o.stage, "diffusion")) status = train_diffusion();
+    if (!status && (all || !strcmp(o.stage, "classifier"))) status = train_classifier();
+    return status;
+}
+
+/* ---- what sample and eval load ---------------------------------------------------------------- */
+
+typedef struct {
+    ModelConfig config;
+    NoiseSchedule all, chain;               /* of training; the steps of --respace */
+    Params params, classifier_params;
+    ClassUNet net;
+    NoisyClassifier classifier;             /* with --scale */
+    /* around each other: network, clipped, guided */
+    Labelled labelled;
+    Enlarging enlarging;
+    NetworkDenoiser network;
+    ClippedDenoiser clipped;
+    ClassGuide guide;
+    ScoreGuidance guided;
+    Tape tape;                              /* the guide's */
+    Arena arena;
+} Trained;
+
+/* DIR/classifier-weights.safetensors of --weights DIR/..., unless --classifier says otherwise */
+static char *classifier_path(void) {
+    if (o.classifier) return text_format("%s", o.classifier);
+    const char *slash = strrchr(o.common.weights, '/');
+    int folder = slash ? (int)(slash - o.common.weights) + 1 : 0;
+    return text_format("%.*sclassifier-weights.safetensors", folder, o.common.weights);
+}
+
+static void load_classifier(Trained *t) {
+    Cli remembered = cli_before(&cli, "stage");
+    const char *config = o.common.config;
+    int classes = o.classes;
+    char *path = classifier_path();
+    if (t->config.low_side) usage_error("--scale: %s is not guided; its input is", config);
+    checkpoint_options(path, &remembered, false);
+    if (strcmp(config, o.common.config) || classes != o.classes)
+        fail("%s: a classifier of %d classes for --config %s; the diffusion network is %s, %d", path,
+             o.classes, o.common.config, config, classes);
+    UNetConfig c = chosen_classifier();
+    t->classifier = noisy_classifier_new(&t->classifier_params, c, t->config.side);
+    UNetOfficial names = {.config = c};
+    weights_load_file(&cli, path, &(OfficialMap){.rows = class_unet_official,
+                                                 .locate = unet_official, .design = &names},
+                      &t->classifier_params);
+    params_freeze(&t->classifier_params, true);
+    free(path);
+}
+
+static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
+    const char *usual = strcmp(o.sampler, "ddim") ? "100" : "ddim25";
+    NoiseSchedule s = schedule_respaced(all, o.respace ? o.respace : usual);
+    if (!s.T)
+        usage_error("--respace %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are",
+                    o.respace, all->T);
+    if (s.alpha_bar[s.T - 1] > 0.5)
+        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be "
+                    "left, but drawing begins with noise", o.respace, s.step[s.T - 1] + 1, all->T);
+    return s;
+}
+
+static void load_network(Trained *t) {
+    if (cli_given(&cli, "eta") && strcmp(o.sampler, "ddim"))
+        usage_error("--eta is for --sampler ddim");
+    if (!o.common.weights)
+        o.common.weights = arena_text(&t->arena, "%s/diffusion-weights.safetensors", o.common.out);
+    weights_options(&cli);
+    ModelConfig c = t->config = chosen_config();
+    if (o.class >= wanted_classes())
+        usage_error("--class %d: %s is for %d classes", o.class, o.common.weights, wanted_classes());
+    t->net = network_new(&t->params);
+    UNetOfficial names = {.config = c.unet, .qkv_first = c.qkv_first};
+    weights_load_any(&cli, &(OfficialMap){.rows = class_unet_official, .locate = unet_official,
+                                          .design = &names}, &t->params);
+    t->all = model_schedule(&c);
+    t->chain = sampling_chain(&t->all);
+    if (o.scale > 0) load_classifier(t);
+}
+
+/* the denoiser for pictures of these classes; low: what they are enlarged from, or NULL */
+static const Denoiser *denoiser_of(Trained *t, const int *label, const real *low) {
+    t->labelled = (Labelled){&t->net, label};
+    t->enlarging = (Enlarging){&t->net, label, low, t->config.low_side};
+    t->network = low ? enlarging_denoiser(&t->enlarging)
+                     : labelled_denoiser(&t->labelled, LEARNED_RANGE);
+    t->clipped = clipped_denoiser(&t->network.denoiser);
+    if (!t->classifier_params.count) return &t->clipped.denoiser;
+    t->guide = class_guide(&t->classifier, label, &t->tape);
+    t->guided = score_guidance(&t->clipped.denoiser, guide_gradient, &t->guide, o.scale);
+    return &t->guided.denoiser;
+}
+
+static void unload(Trained *t) {
+    schedule_free(&t->all), schedule_free(&t->chain);
+    params_free(&t->params), params_free(&t->classifier_params);
+    tape_free(&t->tape), arena_free(&t->arena);
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
+/* the pictures of --low-res, of which there are *n */
+static real *low_pictures(Trained *t, int *n) {
+    int side = t->config.low_side;
+    if (!side) {
+        if (o.low_res) usage_error("--low-res: --config %s enlarges nothing", o.common.config);
+        return NULL;
+    }
+    if (!o.low_res) usage_error("--config %s enlarges pictures: it needs --low-res", o.common.config);
+    Npy a = npy_open(o.low_res);
+    size_t size = (size_t)(side * side * 3);
+    if (a.rank != 4 || a.shape[1] != (size_t)side || a.shape[2] != (size_t)side || a.shape[3] != 3)
+        fail("%s: not pictures (N,%d,%d,3)", o.low_res, side, side);
+    if (a.shape[0] < (size_t)*n) *n = (int)a.shape[0];
+    real *x = arena_get(&t->arena, (size_t)*n * size * sizeof *x);
+    for (size_t i = 0; i < (size_t)*n * size; i++) x[i] = (real)(2 * npy_number(&a, i) - 1);
+    npy_close(&a);
+    return x;
+}
+
+static int sample(void) {
+    Trained t = {0};
+    load_network(&t);
+    int n = o.pictures;
+    const real *low = low_pictures(&t, &n);
+    Sampler m = sampler_of(denoiser_of(&t, labels_new(&t.arena, n), low), &t.chain);
+    draw_samples(&cli, &m, n, grid(0, sheet_columns()));
+    sampler_free(&m);
+    unload(&t);
+    return 0;
+}
+
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+static void report_drawn(Trained *t, int n, const Judge *judge, cJSON *metrics) {
+    const int *label = labels_new(&t->arena, n);
+    Sampler m = sampler_of(denoiser_of(t, label, NULL), &t->chain);
+    size_t numbers = (size_t)n * sampler_size(&m);
+    real *x = arena_get(&t->arena, numbers * sizeof *x);
+    double start = seconds_now();
+    draw_images(&m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
+    double seconds = (seconds_now() - start) / n;
+    k_affine(numbers, x, (real)0.5, (real)0.5, x);
+    json_text(metrics, "sampler", o.sampler);
+    json_number(metrics, "sampling_steps", t->chain.T);
+    json_number(metrics, "scale", o.scale);
+    json_number(metrics, "eta", o.eta);
+    json_number(metrics, "seconds_a_picture", seconds);
+    report_samples(&cli, judge, (Samples){n, x, label, 10}, metrics);
+    sampler_free(&m);
+}
+
+/* accuracy over time: classifier.csv; its gradient: gradient.png */
+static void report_classifier(const Trained *t, const Fashion *data, cJSON *metrics) {
+    char *path = path_join(o.common.out, "classifier.csv");
+    double accuracy = accuracy_by_time(&t->classifier, &t->all, &data->test, path);
+    json_number(metrics, "classifier_parameters", (double)params_count(&t->classifier_params));
+    json_number(metrics, "classifier_accuracy", accuracy);
+    if (!o.common.quiet) printf("the classifier is right about %.3f of noisy images\n", accuracy);
+    free(path);
+    gradient_picture(&t->classifier, &t->all, data, output_path(&cli, "gradient.png"), cli.line);
+}
+
+static int eval(void) {
+    Trained t = {0};
+    load_network(&t);
+    Fashion data = load_data();
+    Judge judge = report_judge(&data);
+    cJSON *metrics = metrics_new(&cli);
+    json_number(metrics, "parameters", (double)params_count(&t.params));
+    folder_create(o.common.out);
+    if (t.classifier_params.count) report_classifier(&t, &data, metrics);
+    report_drawn(&t, score_count(&data, o.samples), &judge, metrics);
+    metrics_save(&cli, metrics);
+    judge_free(&judge);
+    fashion_free(&data);
+    unload(&t);
+    return 0;
+}
+
+static int info(void) {
+    ModelConfig c = chosen_config();
+    Params diffusion = {.shapes_only = true}, classifier = {.shapes_only = true};
+    network_new(&diffusion);
+    print_parameters("diffusion", &diffusion);
+    if (!c.low_side) {
+        noisy_classifier_new(&classifier, chosen_classifier(), c.side);
+        print_parameters("classifier", &classifier);
+    }
+    params_free(&diffusion), params_free(&classifier);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    return program_main(&cli, argc, argv);
+}
