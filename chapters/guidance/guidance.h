@@ -12,6 +12,8 @@
  *   - ClassGuide                         of log p(y|x_t)
  *   - Enlarging                          the second network of a pair: from a quarter of the size
  *
+ * image_guide.h has other guides: pictures that are to be alike.
+ *
  * The U-Net's output has twice the channels of a picture: [eps | v] at each pixel, as in IDDPM.
  * Pixels are in [-1,1]. */
 #ifndef CHAPTER_GUIDANCE_H

@@ -5,7 +5,7 @@
 #include "diffusion/drawing.h"
 #include "diffusion/validation.h"
 #include "experiments/classifier_views.h"
-#include "guidance.h"
+#include "image_guide.h"
 #include "io/npy.h"
 #include "train/draw_samples.h"
 #include "train/report.h"
@@ -27,9 +27,9 @@ static struct {
     int warmup, preview, classifier_steps, classifier_batch;
     double clip, ema, dropout, classifier_lr, weight_decay;
     /* use */
-    const char *classifier, *respace, *sampler, *low_res;
+    const char *classifier, *guide, *respace, *sampler, *low_res;
     double scale, eta;
-    int pictures, class, samples;
+    int pictures, class, samples, reference;
 } o = {
     .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
                .out = "build/runs/guidance"},
@@ -49,6 +49,7 @@ static struct {
     .ema = 0.9999,
     .classifier_lr = 1e-3,
     .weight_decay = 0.05,
+    .guide = "class",
     .sampler = "ancestral",
     .pictures = 80,
     .class = -1,
@@ -100,7 +101,11 @@ static Option options[] = {
     {"classifier", 0, .s = &o.classifier, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
      .help = "weights that guide (default: classifier-weights.safetensors beside the others)"},
     {"scale", 0, .d = &o.scale, .min = 0, .max = 1e6, .meta = "S", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "how much the classifier's gradient counts; 0: no guidance"},
+     .only = "sample eval", .help = "how much the gradient counts; 0: no guidance"},
+    {"guide", 0, .s = &o.guide, .choices = "class|pixels|features|style", .keep = KEEP_NOT,
+     .only = "sample", .help = "what is raised: log p(class), or likeness to pictures"},
+    {"reference", 0, .i = &o.reference, .min = 0, .max = 9999, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "the first of the test images that pictures are to be like"},
     {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
      .help = "steps back: so many, \"100\"; of each section, \"10,15,20\"; every k-th, \"ddim25\" "
              "(default: 100; ddim25 for ddim)"},
@@ -389,7 +394,8 @@ typedef struct {
     Enlarging enlarging;
     NetworkDenoiser network;
     ClippedDenoiser clipped;
-    ClassGuide guide;
+    ClassGuide class_guide;
+    ImageGuide image_guide;
     ScoreGuidance guided;
     Tape tape;                              /* the guide's */
     Arena arena;
@@ -453,16 +459,31 @@ static void load_network(Trained *t) {
     if (o.scale > 0) load_classifier(t);
 }
 
-/* the denoiser for pictures of these classes; low: what they are enlarged from, or NULL */
-static const Denoiser *denoiser_of(Trained *t, const int *label, const real *low) {
+/* the network of these classes, which may be NULL without classes, or one that enlarges `low` */
+static const Denoiser *unguided(Trained *t, const int *label, const real *low) {
     t->labelled = (Labelled){&t->net, label};
     t->enlarging = (Enlarging){&t->net, label, low, t->config.low_side};
     t->network = low ? enlarging_denoiser(&t->enlarging)
                      : labelled_denoiser(&t->labelled, LEARNED_RANGE);
     t->clipped = clipped_denoiser(&t->network.denoiser);
-    if (!t->classifier_params.count) return &t->clipped.denoiser;
-    t->guide = class_guide(&t->classifier, label, &t->tape);
-    t->guided = score_guidance(&t->clipped.denoiser, guide_gradient, &t->guide, o.scale);
+    return &t->clipped.denoiser;
+}
+
+/* the same, guided to the classes if there is a --scale */
+static const Denoiser *guided_to_class(Trained *t, const int *label, const real *low) {
+    const Denoiser *d = unguided(t, label, low);
+    if (!t->classifier_params.count) return d;
+    t->class_guide = class_guide(&t->classifier, label, &t->tape);
+    t->guided = score_guidance(d, guide_gradient, &t->class_guide, o.scale);
+    return &t->guided.denoiser;
+}
+
+/* guided to be like references (N,H,W,C), whatever class they are of */
+static const Denoiser *guided_to_image(Trained *t, const int *label, const real *reference) {
+    Likeness what = !strcmp(o.guide, "pixels") ? LIKE_PIXELS
+                    : !strcmp(o.guide, "style") ? LIKE_STYLE : LIKE_FEATURES;
+    t->image_guide = image_guide(&t->classifier, what, reference, o.common.seed, &t->tape);
+    t->guided = score_guidance(unguided(t, label, NULL), guide_gradient, &t->image_guide, o.scale);
     return &t->guided.denoiser;
 }
 
@@ -493,14 +514,47 @@ static real *low_pictures(Trained *t, int *n) {
     return x;
 }
 
+/* guided by test images: like.png, one of them in each row, and what is like it beside it */
+static void sample_like(Trained *t) {
+    enum { BESIDE = 7, REFERENCES = 6, N = REFERENCES * BESIDE };
+    Fashion data = load_data();
+    int last = data.test.count - REFERENCES, label[N];
+    if (o.reference > last)
+        usage_error("--reference %d: %d are shown, and there are test images up to %d", o.reference,
+                    REFERENCES, last + REFERENCES - 1);
+    Images shown = images_part(&data.test, o.reference, REFERENCES);
+    size_t size = FASHION_PIXELS, all = REFERENCES * (BESIDE + 1) * size;
+    real *reference = arena_get(&t->arena, N * size * sizeof *reference);
+    real *x = arena_get(&t->arena, N * size * sizeof *x);
+    real *sheet = arena_get(&t->arena, all * sizeof *sheet);
+    for (int i = 0; i < N; i++)
+        images_get(&shown, 1, (int[]){i / BESIDE}, -1, 1, reference + (size_t)i * size, label + i);
+    Sampler m = sampler_of(guided_to_image(t, label, reference), &t->chain);
+    draw_images(&m, N, x, (Drawing){.at_once = 16, .quiet = o.common.quiet});
+    for (size_t i = 0; i < REFERENCES; i++) {
+        real *row = sheet + i * (BESIDE + 1) * size;
+        memcpy(row, reference + i * BESIDE * size, size * sizeof *row);
+        memcpy(row + size, x + i * BESIDE * size, BESIDE * size * sizeof *row);
+    }
+    save_grid(&cli, output_path(&cli, "like.png"), sheet,
+              grid(REFERENCES * (BESIDE + 1), BESIDE + 1));
+    sampler_free(&m);
+    fashion_free(&data);
+}
+
 static int sample(void) {
     Trained t = {0};
     load_network(&t);
     int n = o.pictures;
     const real *low = low_pictures(&t, &n);
-    Sampler m = sampler_of(denoiser_of(&t, labels_new(&t.arena, n), low), &t.chain);
-    draw_samples(&cli, &m, n, grid(0, sheet_columns()));
-    sampler_free(&m);
+    if (strcmp(o.guide, "class")) {
+        if (!t.classifier_params.count) usage_error("--guide %s needs a --scale", o.guide);
+        sample_like(&t);
+    } else {
+        Sampler m = sampler_of(guided_to_class(&t, labels_new(&t.arena, n), low), &t.chain);
+        draw_samples(&cli, &m, n, grid(0, sheet_columns()));
+        sampler_free(&m);
+    }
     unload(&t);
     return 0;
 }
@@ -509,7 +563,7 @@ static int sample(void) {
 
 static void report_drawn(Trained *t, int n, const Judge *judge, cJSON *metrics) {
     const int *label = labels_new(&t->arena, n);
-    Sampler m = sampler_of(denoiser_of(t, label, NULL), &t->chain);
+    Sampler m = sampler_of(guided_to_class(t, label, NULL), &t->chain);
     size_t numbers = (size_t)n * sampler_size(&m);
     real *x = arena_get(&t->arena, numbers * sizeof *x);
     double start = seconds_now();

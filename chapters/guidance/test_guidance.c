@@ -2,7 +2,7 @@
  * does to a step: against finite differences, and where the guided density is known. Learning and
  * the program: test_program.c. The networks against the official code: tests/golden/unet.c; the
  * samplers' arithmetic: tests/golden/diffusion.c, tests/test_sampling.c. */
-#include "guidance.h"
+#include "image_guide.h"
 #include "diffusion/losses.h"
 #include "diffusion/sampler.h"
 #include "official_file.h"
@@ -391,6 +391,95 @@ Test(guidance, a_guided_mixture_is_the_component_of_its_class) {
         }
     schedule_free(&s);
     tape_free(&tape);
+}
+
+/* ---- likeness to a picture -------------------------------------------------------------------- */
+
+/* Gram matrices against the sums they are, picture by picture: no picture sees another's. */
+Test(guidance, gram_matrices_are_each_pictures_own) {
+    enum { H = 2, W = 3, C = 4 };
+    Tape tape = {.no_grad = true};
+    Tensor *f = t_input(&tape, NULL, SHAPE(B_, H, W, C));
+    test_values("features", -1, 1, f->len, f->x);
+    Tensor *gram = gram_matrices(f);
+    for (int b = 0; b < B_; b++)
+        for (int i = 0; i < C; i++)
+            for (int j = 0; j < C; j++) {
+                double sum = 0;
+                for (int p = 0; p < H * W; p++)
+                    sum += (double)f->x[(b * H * W + p) * C + i] *
+                           (double)f->x[(b * H * W + p) * C + j];
+                cr_assert_float_eq(gram->x[(b * C + i) * C + j], sum / (H * W * C), 1e-6);
+            }
+    tape_free(&tape);
+}
+
+/* Is a picture most like itself, and its gradient there 0? Does the gradient elsewhere follow
+ * finite differences, and has the reference the noise of the step? */
+Test(guidance, likeness_is_highest_where_pictures_are_equal) {
+    Pair p;
+    static const int label[B_] = {0, 1};
+    pair_start(&p, label, 1);
+    for (Likeness what = LIKE_PIXELS; what <= LIKE_STYLE; what++) {
+        Tape tape = {0};
+        const double time[B_] = {20, 70};
+        Tensor *x = t_variable(&tape, NULL, SHAPE(B_, SIDE, SIDE, 1));
+        test_values("x", -1, 1, x->len, x->x);
+        Tensor *same = likeness(&p.classifier, what, x, t_input(&tape, x->x, x->rank, x->shape),
+                                time);
+        for (int b = 0; b < B_; b++)
+            cr_expect_float_eq(same->x[b], what == LIKE_FEATURES, 1e-5, "%d: %g", what,
+                               (double)same->x[b]);
+        backward(t_sum(same));
+        for (int i = 0; i < B_ * SIZE; i++) cr_expect_float_eq(x->g[i], 0, 1e-4);
+        tape_free(&tape);
+    }
+    pair_free(&p);
+}
+
+/* the guide's value at one picture xt of number 1, by the forward pass alone */
+static double likeness_of(const ImageGuide *g, const NoiseSchedule *s, int t, const real *xt) {
+    real eps[SIZE], noisy[SIZE];
+    Tape tape = {.no_grad = true};
+    double time = s->time[t];
+    sampling_noise(g->seed, 1, (1 << 15) + s->step[t], SIZE, eps);
+    q_sample(s, t, SIZE, g->reference + SIZE, eps, noisy);
+    Tensor *value = likeness(g->net, g->what, t_input(&tape, xt, SHAPE(1, SIDE, SIDE, 1)),
+                             t_input(&tape, noisy, SHAPE(1, SIDE, SIDE, 1)), &time);
+    double y = (double)value->x[0];
+    tape_free(&tape);
+    return y;
+}
+
+Test(guidance, an_image_guide_climbs_its_likeness) {
+    static const int label[B_] = {0, 1};
+    Pair p;
+    real reference[B_ * SIZE], xt[B_ * SIZE], gradient[B_ * SIZE];
+    pair_start(&p, label, 1);
+    test_values("reference", -1, 1, B_ * SIZE, reference);
+    test_values("xt", -1, 1, B_ * SIZE, xt);
+    for (Likeness what = LIKE_PIXELS; what <= LIKE_STYLE; what++) {
+        Tape tape = {.no_grad = true};
+        ImageGuide g = image_guide(&p.classifier, what, reference, 3, &p.tape);
+        Step at = {.schedule = &p.few, .t = 4, .n = B_, .height = SIDE, .width = SIDE,
+                   .channels = 1, .tape = &tape};
+        guide_gradient(&g, &at, xt, gradient);
+        double h = sizeof(real) == 8 ? 1e-4 : 2e-2, largest = 0;
+        for (int i = 0; i < SIZE; i++) {
+            real up[SIZE], down[SIZE];
+            memcpy(up, xt + SIZE, sizeof up), memcpy(down, xt + SIZE, sizeof down);
+            up[i] += (real)h, down[i] -= (real)h;
+            double want = (likeness_of(&g, &p.few, 4, up) - likeness_of(&g, &p.few, 4, down)) /
+                          (2 * h);
+            double tolerance = sizeof(real) == 8 ? 1e-6 : 1e-2;
+            cr_expect_float_eq(gradient[SIZE + i], want, tolerance * (0.01 + fabs(want)), "%d: %g, "
+                               "not %g", what, (double)gradient[SIZE + i], want);
+            largest = fmax(largest, fabs(want));
+        }
+        cr_expect(largest > 1e-5, "%d: %g", what, largest);
+        tape_free(&tape);
+    }
+    pair_free(&p);
 }
 
 /* ---- enlarging ------------------------------------------------------------------------------- */

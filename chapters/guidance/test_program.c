@@ -57,7 +57,7 @@ static UNetConfig narrow(UNetConfig c) {
 
 /* without classes: what it draws is one of the two, by chance */
 static ClassUNet learn_network(Heart *h, Params *p) {
-    enum { STEPS = 300 };
+    enum { STEPS = 400 };
     Adam adam = {ADAM_DEFAULTS};
     ClassUNet net = class_unet_new(p, narrow(model_config("default").unet), 0);
     for (int step = 0; step < STEPS; step++) {
@@ -90,28 +90,31 @@ static double learn_classifier(Heart *h, Params *p, NoisyClassifier *net) {
     return share;
 }
 
-/* The first picture of each class, guided: is it that class's garment? */
+/* Pictures of either class, guided: is each that class's garment? DDIM does not begin at the last
+ * step, where x0 moves by (1 - abar) / sqrt(abar) times the gradient: 20,000 times. */
 static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifier *classifier,
                             SamplingMethod method) {
     enum { DRAWN = 4 };
     static const int wanted[DRAWN] = {0, 1, 1, 0};
     static real x[DRAWN * PIXELS];
     Tape tape = {0};
-    NoiseSchedule few = schedule_respaced(&h->all, "20");
+    NoiseSchedule few = schedule_respaced(&h->all, method == DDIM ? "ddim20" : "20");
     Labelled labelled = {net, NULL};
     NetworkDenoiser network = labelled_denoiser(&labelled, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     ClassGuide guide = class_guide(classifier, wanted, &tape);
-    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 4);
+    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 2);
     Sampler m = {.denoiser = &guided.denoiser, .schedule = &few, .method = method, .height = 28,
                  .width = 28, .channels = 1, .seed = 1};
     start_noise(&m, 0, DRAWN, x);
     sample_from(&m, few.T - 1, 0, DRAWN, x);
     double apart = k_sum_squared_difference(PIXELS, h->x0, h->x0 + PIXELS);
     for (int i = 0; i < DRAWN; i++) {
-        double off = k_sum_squared_difference(PIXELS, x + i * PIXELS,
-                                              h->x0 + wanted[i] * PIXELS);
-        cr_expect(off < 0.25 * apart, "picture %d is off by %g; the garments by %g", i, off, apart);
+        double off[GARMENTS];
+        for (int k = 0; k < GARMENTS; k++)
+            off[k] = k_sum_squared_difference(PIXELS, x + i * PIXELS, h->x0 + k * PIXELS);
+        cr_expect(off[wanted[i]] < 0.3 * apart, "%d: picture %d, of class %d, is off by %g, %g; the "
+                  "garments by %g", method, i, wanted[i], off[0], off[1], apart);
     }
     sampler_free(&m);
     schedule_free(&few);
@@ -242,12 +245,13 @@ Test(guidance_program, trained_weights_give_pictures_and_scores) {
     RUN("guidance", "train -q --batch 2 --classifier-batch 2 --steps 1 --classifier-steps 1 "
                     "--preview 2 --data %s --out %s");
     RUN("guidance", "sample -q --sampler ddim --respace ddim5 -n 4 --scale 2 --out %s");
+    RUN("guidance", "sample -q --guide style --respace 2 --scale 2 --data %s --out %s");
     RUN("guidance", "eval -q --respace 2 --samples 20 --scale 1 --data %s --out %s");
     cr_expect_eq(lines_of("classifier.csv"), 1 + 20);
     static const char *const files[] = {
         "diffusion-samples.png", "diffusion-log.csv", "diffusion-run.json", "classifier-log.csv",
         "metrics.json", "classes.csv", "neighbours.png", "gradient.png", "samples.png",
-        "samples.npy", "progress.png", "film.png"};
+        "samples.npy", "like.png", "progress.png", "film.png"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }
@@ -273,6 +277,7 @@ Test(guidance_program, bad_input_gets_one_line_and_a_status) {
         {"sample --respace 1001 " OURS, 2, "--respace 1001"},
         {"sample --respace 1 " OURS, 2, "--respace 1"},
         {"sample --class 10 " OURS, 2, "--class 10"},
+        {"sample --guide pixels " OURS, 2, "--guide pixels"},
         {"sample --low-res %s/none.npy --weights %s/diffusion-weights.safetensors", 2, "--low-res"},
         {"sample --scale 1 --classifier %s/none.safetensors --weights "
          "%s/diffusion-weights.safetensors", 1, "none.safetensors"},

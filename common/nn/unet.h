@@ -95,5 +95,8 @@ Tensor *unet_masked(const UNet *u, Tensor *x, Tensor *emb, Context context);
 /* Without the way up: x (B,H,W,in) -> what the middle makes of it, (B,H/n,W/n,C) */
 UNet unet_encoder_new(Params *p, UNetConfig c);
 Tensor *unet_encoder(const UNet *u, Tensor *x, Tensor *emb, Tensor *context);
+/* The same; and what the last block of each level makes, level[l] (B,H/2^l,W/2^l,C), as features of
+ * several sizes: level (levels) */
+Tensor *unet_encoder_levels(const UNet *u, Tensor *x, Tensor *emb, Tensor **level);
 
 #endif
