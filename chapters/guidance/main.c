@@ -561,7 +561,7 @@ static int sample(void) {
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-static void report_drawn(Trained *t, int n, const Judge *judge, cJSON *metrics) {
+static void report_drawn(Trained *t, int n, const Evaluator *evaluator, cJSON *metrics) {
     const int *label = labels_new(&t->arena, n);
     Sampler m = sampler_of(guided_to_class(t, label, NULL), &t->chain);
     size_t numbers = (size_t)n * sampler_size(&m);
@@ -575,7 +575,7 @@ static void report_drawn(Trained *t, int n, const Judge *judge, cJSON *metrics) 
     json_number(metrics, "scale", o.scale);
     json_number(metrics, "eta", o.eta);
     json_number(metrics, "seconds_a_picture", seconds);
-    report_samples(&cli, judge, (Samples){n, x, label, 10}, metrics);
+    report_samples(&cli, evaluator, (Samples){n, x, label, 10}, metrics);
     sampler_free(&m);
 }
 
@@ -594,14 +594,14 @@ static int eval(void) {
     Trained t = {0};
     load_network(&t);
     Fashion data = load_data();
-    Judge judge = report_judge(&data);
+    Evaluator evaluator = report_evaluator(&data);
     cJSON *metrics = metrics_new(&cli);
     json_number(metrics, "parameters", (double)params_count(&t.params));
     folder_create(o.common.out);
     if (t.classifier_params.count) report_classifier(&t, &data, metrics);
-    report_drawn(&t, score_count(&data, o.samples), &judge, metrics);
+    report_drawn(&t, score_count(&data, o.samples), &evaluator, metrics);
     metrics_save(&cli, metrics);
-    judge_free(&judge);
+    evaluator_free(&evaluator);
     fashion_free(&data);
     unload(&t);
     return 0;
