@@ -50,7 +50,9 @@ static Tensor *code_loss(Tape *t, void *context) {
     static int z[2 * N];
     Rng dropout = rng_new(1, "dropout");
     some_codes("codes", 2 * N, 5, z);
-    Tensor *logits = snail(s, snail_one_hot(s, t, 2, z), condition_on(s, t, 2), &dropout);
+    t->dropout = &dropout;
+    Tensor *logits = snail(s, snail_one_hot(s, t, 2, z), condition_on(s, t, 2));
+    t->dropout = NULL;
     return t_cross_entropy(logits, z);
 }
 
@@ -90,7 +92,7 @@ static void what_is_seen(SnailConfig c, bool *seen) {
         Tape t = {0};
         Tensor *hot = snail_one_hot(&s, &t, 1, z);
         Tensor *x = t_variable(&t, hot->x, SHAPE(1, 4, 6, 5));
-        Tensor *logits = t_reshape(snail(&s, x, condition_on(&s, &t, 1), NULL), SHAPE(N, 5));
+        Tensor *logits = t_reshape(snail(&s, x, condition_on(&s, &t, 1)), SHAPE(N, 5));
         backward(weighted(t_slice(logits, 0, i, 1), "cotangent"));
         for (int j = 0; j < N; j++) seen[i * N + j] = !is_zero(5, x->g + 5 * j);
         tape_free(&t);
@@ -200,7 +202,7 @@ static void expect_steps_equal_pass(SnailConfig c, const char *what) {
     int z[3 * N], at[3];
     some_codes("codes", 3 * N, 5, z);
     Tensor *condition = condition_on(&s, &t, 3);
-    Tensor *full = snail(&s, snail_one_hot(&s, &t, 3, z), condition, NULL);
+    Tensor *full = snail(&s, snail_one_hot(&s, &t, 3, z), condition);
     SnailSampler sampler;
     double worst = 0;
     snail_sampler_new(&sampler, &s, 3, condition);

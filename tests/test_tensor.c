@@ -64,8 +64,8 @@ Test(tensor, backward_recycles_gradient_buffers) {
     Tensor *x = t_variable(&t, NULL, SHAPE(1, LEN));
     k_fill(LEN, 1, x->x);
     Tensor *y = x;
-    /* cannot be done in place */
-    for (int i = 0; i < N; i++) y = t_group_norm(y, NULL, NULL, 1, 1e-5);
+    /* neither in place nor again: the products read it */
+    for (int i = 0; i < N; i++) y = t_mul(y, y);
     size_t forward = t.values.peak;
     backward(t_sum(y));
     size_t gradients = t.values.peak - forward;
@@ -108,7 +108,7 @@ Test(tensor, a_frozen_network_passes_gradients_through) {
 /* Classifier guidance needs d score / d input, twice on one tape. */
 Test(tensor, an_input_gets_its_gradient_and_two_losses_share_a_tape) {
     Tape t = {0};
-    Tensor *x = t_variable(&t, (real[]){1, 2, 3}, SHAPE(3));
+    Tensor *x = t_variable(&t, (real[]){1, 2, 3}, SHAPE(1, 3));
     Tensor *square = t_square(x);
     t_keep(square);
     backward(t_sum(square));
@@ -152,8 +152,8 @@ Test(tensor, an_arena_gives_out_again_what_came_back) {
 /* Who is there after backward, and who is not? */
 Test(tensor, backward_uses_up_what_is_not_kept) {
     Tape t = {0};
-    Tensor *x = t_variable(&t, (real[]){1, 2, 3}, SHAPE(3));
-    Tensor *square = t_square(x), *view = t_reshape(square, SHAPE(3, 1));
+    Tensor *x = t_variable(&t, (real[]){1, 2, 3, 4}, SHAPE(2, 2));
+    Tensor *square = t_square(x), *view = t_reshape(square, SHAPE(4, 1));
     Tensor *kept = t_exp(square), *aside = t_scale(x, 5), *part = t_sum(kept);
     t_keep(kept);
     Tensor *loss = t_add(part, t_sum(view));
@@ -180,95 +180,219 @@ Test(tensor, a_detached_tensor_outlives_the_first_of_two_losses) {
     params_free(&g), params_free(&d);
 }
 
-/* Is a given tensor computed over when no backward pass reads it, and left alone when one does? */
-Test(tensor, a_given_tensor_is_computed_over_unless_it_is_read) {
+/* Is an op computed over an operand that no backward pass reads, and another left alone? */
+Test(tensor, an_op_is_computed_over_an_operand_that_nobody_reads) {
     Tape t = {0};
-    Tensor *x = t_variable(&t, (real[]){-1, 2, 3}, SHAPE(3));
+    Tensor *x = t_variable(&t, (real[]){-1, 2, 3, -4, 5, 6}, SHAPE(3, 2));
     Tensor *h = t_add_scalar(x, 1);
     const real *memory = h->x;
-    Tensor *y = t_relu(t_give(h));
+    Tensor *y = t_relu(h);
     cr_assert(y->x == memory && !h->x);
-    Tensor *z = t_add_scalar(t_give(y), 1);                /* relu's backward pass reads y */
-    cr_assert(y->x == memory && z->x != memory && t.given_in_vain == 1);
+    Tensor *z = t_add_scalar(y, 1);                        /* relu's backward pass reads y */
+    cr_assert(y->x == memory && z->x != memory);
     memory = z->x;
-    Tensor *s = t_add(x, t_reshape(t_give(z), SHAPE(3)));  /* a view of it; second operand */
+    Tensor *s = t_add(x, t_reshape(z, SHAPE(3, 2)));       /* a view of it; second operand */
     cr_assert(s->x == memory);
     cr_assert_float_eq(s->x[1], 6, 0);
     size_t used = t.values.used;
-    t_sum(t_give(s));
-    cr_assert_eq(t.values.used, used, "three numbers are gone, one has come, 64 bytes each");
+    t_sum(s);
+    cr_assert_eq(t.values.used, used, "six numbers are gone, one has come, 64 bytes each");
     tape_free(&t);
-}
-
-/* Where gradients are recorded a last use leaves alone what they read; else it gives. */
-Test(tensor, a_last_use_gives_where_no_gradient_is_recorded) {
-    for (int no_grad = 0; no_grad < 2; no_grad++) {
-        Tape t = {.no_grad = no_grad};
-        Tensor *h = t_add_scalar(t_variable(&t, (real[]){-1, 2}, SHAPE(2)), 1);
-        const real *memory = h->x;
-        Tensor *y = t_exp(t_last_use(h));
-        cr_expect_eq(y->x == memory, no_grad);
-        cr_expect_eq(!h->x, no_grad);
-        cr_expect_eq(t.given_in_vain, 0);
-        tape_free(&t);
-    }
-    Params p = {.seed = 1};
-    Tensor *w = param(scope(&p, "w"), "w", INIT_NORMAL, 1, SHAPE(2));
-    cr_expect_eq(t_last_use(w), w, "a parameter is nobody's to give");
-    params_free(&p);
 }
 
 /* C may evaluate either argument first. */
-Test(tensor, a_tensor_may_be_given_to_the_sum_that_another_operand_was_made_from) {
+Test(tensor, a_sum_may_be_computed_over_what_its_other_operand_was_made_from) {
     Tape t = {0};
-    Tensor *h = t_add_scalar(t_variable(&t, (real[]){-1, 2}, SHAPE(2)), 1);
-    const real *memory = h->x;
-    Tensor *y = t_add(t_give(h), t_exp(h));
-    cr_assert(y->x == memory);
-    cr_assert_float_eq(y->x[1], 3 + exp(3), 1e-4);
-    h = t_scale(y, 2);
-    memory = h->x;
-    y = t_add(t_give(h), h);                               /* both operands */
-    cr_assert(y->x == memory);
-    cr_assert_float_eq(y->x[0], 4, 1e-6);
+    for (int pass = 0; pass < 3; pass++) {
+        tape_reset(&t);
+        Tensor *h = t_add_scalar(t_variable(&t, (real[]){-1, 2}, SHAPE(1, 2)), 1);
+        Tensor *y = t_add(h, t_exp(h));
+        cr_assert_float_eq(y->x[1], 3 + exp(3), 1e-4);
+        h = t_scale(y, 2);
+        const real *memory = h->x;
+        y = t_add(h, h);                                   /* both operands */
+        cr_assert(y->x == memory);
+        cr_assert_float_eq(y->x[0], 4, 1e-6);
+    }
     tape_free(&t);
 }
 
-/* A network with everything kept, and with everything given away or computed twice: the same bits,
- * in less memory? */
-static double network_checksum(bool lean, size_t *peak) {
-    Params p = {.seed = 3};
+/* A value that was dropped too early is computed again. Does the next pass know, and keep it? */
+Test(tensor, a_wrong_guess_is_made_once) {
     Tape t = {0};
+    for (int pass = 0; pass < 3; pass++) {
+        tape_reset(&t);
+        Tensor *x = t_variable(&t, (real[]){-1, 2, 3, 0.5}, SHAPE(2, 2));
+        Tensor *over = t_scale(x, 3), *cheap = t_silu(x);
+        real first[4], second[4];
+        memcpy(first, over->x, sizeof first), memcpy(second, cheap->x, sizeof second);
+        Tensor *a = t_exp(over), *b = t_square(cheap);
+        cr_assert_eq(!over->x, pass == 0);
+        cr_assert_eq(!cheap->x, pass == 0);
+        Tensor *c = t_abs(over), *d = t_softplus(cheap);
+        cr_assert(over->x && !cheap->x, "softplus was its last op, abs reads its operand");
+        cr_assert_arr_eq(over->x, first, sizeof first);
+        backward(t_add(t_add(t_sum(a), t_sum(b)), t_add(t_sum(c), t_sum(d))));
+        for (int i = 0; i < 4; i++) {
+            double v = (double)x->x[i], sig = 1 / (1 + exp(-v)), silu = v * sig;
+            double by_over = 3 * exp(3 * v) + (v > 0 ? 3 : -3);
+            double by_cheap = (2 * silu + 1 / (1 + exp(-silu))) * sig * (1 + v * (1 - sig));
+            cr_expect_float_eq((double)second[i], silu, 1e-6);
+            cr_expect_float_eq((double)x->g[i] / (by_over + by_cheap), 1, 1e-5, "pass %d: %g", pass,
+                               (double)x->g[i]);
+        }
+    }
+    tape_free(&t);
+}
+
+/* A program prints losses and what they are means of, at any time. */
+Test(tensor, one_number_per_item_stays) {
+    Tape t = {0};
+    Tensor *x = t_variable(&t, (real[]){1, 2, 3, 4, 5, 6}, SHAPE(3, 2));
+    Tensor *each = t_sum_axis(x, 1), *scaled = t_scale(each, 2), *loss = t_mean(t_exp(scaled));
+    cr_assert(each->x && scaled->x && scaled->x != each->x);
+    backward(loss);
+    cr_assert(each->x && scaled->x && loss->x);
+    cr_assert_float_eq(scaled->x[2], 22, 0);
+    tape_free(&t);
+}
+
+/* Does t_keep bring back what has been dropped, and hold it? */
+Test(tensor, what_is_kept_can_be_read_at_any_time) {
+    Tape t = {0};
+    Tensor *x = t_variable(&t, (real[]){1, 2, 3, 4}, SHAPE(2, 2));
+    Tensor *h = t_silu(x), *y = t_scale(h, 2);
+    cr_assert_null(h->x);
+    t_keep(h);
+    cr_assert_float_eq(h->x[1], 2 / (1 + exp(-2)), 1e-6);
+    t_square(h), t_exp(h);
+    cr_assert_not_null(h->x);
+    backward(t_sum(y));
+    cr_assert_float_eq(h->x[1], 2 / (1 + exp(-2)), 1e-6);
+    tape_free(&t);
+}
+
+/* Forty cheap ops in a row: are they computed again a few at a time, neither each from the start
+ * nor all at once? */
+Test(tensor, a_long_row_of_cheap_ops_is_kept_here_and_there) {
+    enum { N = 40, LEN = 5000 };
+    Tape t = {0};
+    Tensor *x = t_variable(&t, NULL, SHAPE(1, LEN)), *y = x;
+    k_fill(LEN, 1, x->x);
+    for (int i = 0; i < N; i++) y = t_silu(y);
+    size_t forward = t.values.peak / (LEN * sizeof(real));
+    cr_expect(N / 5 <= forward && forward <= N / 2, "%zu arrays", forward);
+    backward(t_sum(y));
+    size_t all = t.values.peak / (LEN * sizeof(real));
+    cr_expect_leq(all, forward + 6, "%zu arrays, %zu forward", all, forward);
+    tape_free(&t);
+}
+
+/* Without gradients a program may read all values, except those that a block has made on the way.
+ * Is its result there even if the block itself used it last? */
+Test(tensor, a_block_leaves_its_result_and_nothing_else) {
+    Tape t = {.no_grad = true};
+    for (int pass = 0; pass < 2; pass++) {
+        tape_reset(&t);
+        Tensor *x = t_input(&t, (real[]){1, 2, 3, 4}, SHAPE(2, 2)), *before = t_scale(x, 2);
+        Mark block = t_mark(&t);
+        Tensor *inside = t_softmax(before), *result = t_silu(inside);
+        Mark inner = t_mark(&t);
+        Tensor *deep = t_scale(t_square(result), 2);
+        cr_expect_eq(!result->x, pass == 0, "square seemed to be the last to use it");
+        Tensor *unused = t_release(inner, t_exp(deep));
+        cr_expect(!deep->x && unused->x);
+        cr_expect_eq(t_release(block, t_reshape(result, SHAPE(4, 1)))->view_of, result);
+        cr_expect(result->x && before->x && !inside->x && !unused->x);
+        cr_expect_float_eq((double)result->x[1], 0.880797 / (1 + exp(-0.880797)), 1e-5);
+        Tensor *after = t_scale(result, 3);
+        cr_expect(result->x && after->x && after->x != result->x);
+    }
+    tape_free(&t);
+}
+
+/* With gradients a block changes nothing. */
+Test(tensor, a_block_is_nothing_when_gradients_are_recorded) {
+    size_t peak[2];
+    for (int blocks = 0; blocks < 2; blocks++) {
+        Tape t = {0};
+        Tensor *x = t_variable(&t, NULL, SHAPE(20, 20));
+        k_fill(x->len, 0.5, x->x);
+        for (int i = 0; i < 5; i++) {
+            Mark m = t_mark(&t);
+            Tensor *y = t_add(t_softmax(x), x);
+            x = blocks ? t_release(m, y) : y;
+        }
+        backward(t_sum(t_square(x)));
+        peak[blocks] = t.values.peak;
+        tape_free(&t);
+    }
+    cr_expect_eq(peak[0], peak[1]);
+}
+
+/* A network with everything kept, and left to the library: the same bits in less memory, in the
+ * first pass and in those that know when a value is used last? */
+static Tensor *network_loss(Tape *t, Tensor *w, bool keep) {
     Rng r = rng_new(1, "dropout");
-    Tensor *w = param(scope(&p, "w"), "w", INIT_NORMAL, 0.3, SHAPE(24, 24));
-    Tensor *x = t_input(&t, NULL, SHAPE(300, 24));
+    t->dropout = &r;
+    Tensor *x = t_input(t, NULL, SHAPE(300, 24));
     test_values("network", -1, 1, x->len, x->x);
-#define GIVE(x) (lean ? t_give(x) : (x))
-#define BRIEF(x) (lean ? t_brief(x) : (x))
     for (int i = 0; i < 4; i++) {
-        Tensor *h = t_linear(BRIEF(t_layer_norm(x, NULL, NULL, 1e-5)), w, NULL);
-        h = t_linear(BRIEF(t_gelu(BRIEF(t_group_norm_silu(h, NULL, NULL, 3, 1e-5)))), w, NULL);
+        Tensor *h = t_linear(t_layer_norm(x, NULL, NULL, 1e-5), w, NULL);
+        h = t_linear(t_gelu(t_group_norm_silu(h, NULL, NULL, 3, 1e-5)), w, NULL);
         Tensor *wide = t_concat(h, x, 1);
         Tensor *sum = t_add(t_slice(wide, 1, 0, 24), t_square(t_slice(wide, 1, 24, 24)));
-        if (lean) t_drop(wide);
-        h = t_dropout(GIVE(sum), 0.2, &r);
-        x = t_add(GIVE(x), GIVE(h));
+        x = t_add(x, t_dropout(sum, 0.2));
+        for (Tensor *y = t->last; keep && y; y = y->prev) t_keep(y);
     }
-    Tensor *loss = t_mean(t_square(x));
-    backward(loss);
-    double sum = (double)loss->x[0];
-    for (size_t i = 0; i < w->len; i++) sum += (double)w->g[i] * (double)(i % 13 + 1);
+    t->dropout = NULL;
+    return t_mean(t_square(x));
+}
+
+static double network_checksum(bool keep, int passes, size_t *peak) {
+    Params p = {.seed = 3};
+    Tape t = {0};
+    Tensor *w = param(scope(&p, "w"), "w", INIT_NORMAL, 0.3, SHAPE(24, 24));
+    double sum = 0;
+    for (int pass = 0; pass < passes; pass++) {
+        tape_reset(&t);
+        params_zero_grad(&p);
+        Tensor *loss = network_loss(&t, w, keep);
+        backward(loss);
+        sum = (double)loss->x[0];
+        for (size_t i = 0; i < w->len; i++) sum += (double)w->g[i] * (double)(i % 13 + 1);
+    }
     *peak = t.values.peak;
     tape_free(&t);
     params_free(&p);
     return sum;
 }
 
-Test(tensor, giving_and_dropping_values_changes_memory_and_no_bit) {
+Test(tensor, dropping_values_changes_memory_and_no_bit) {
     size_t all, lean;
-    double expected = network_checksum(false, &all);
-    cr_assert_eq(network_checksum(true, &lean), expected);
-    cr_assert_lt(lean, all * 2 / 3, "%zu bytes, %zu when everything is kept", lean, all);
+    double expected = network_checksum(true, 1, &all);
+    for (int passes = 1; passes <= 3; passes++) {
+        cr_assert_eq(network_checksum(false, passes, &lean), expected);
+        cr_assert_lt(lean, all * 2 / 3, "%zu bytes, %zu when everything is kept", lean, all);
+    }
+}
+
+/* Does dropout do nothing on a tape without random numbers, and go on in them otherwise? */
+Test(tensor, dropout_draws_from_its_tape) {
+    Rng r = rng_new(1, "dropout");
+    Tape t = {0};
+    Tensor *x = t_variable(&t, NULL, SHAPE(10, 10));
+    k_fill(x->len, 1, x->x);
+    cr_assert_eq(t_dropout(x, 0.5), x);
+    t.dropout = &r;
+    cr_assert_eq(t_dropout(x, 0), x);
+    cr_assert_eq(r.next, 0);
+    Tensor *a = t_dropout(x, 0.5), *b = t_dropout(x, 0.5);
+    cr_assert_eq(r.next, 200);
+    cr_assert_neq(memcmp(a->x, b->x, 100 * sizeof(real)), 0);
+    tape_reset(&t);
+    cr_assert_eq(t.dropout, &r);
+    tape_free(&t);
 }
 
 /* ---- parameters ------------------------------------------------------------------------------ */
@@ -396,17 +520,19 @@ MISTAKE(bad_reshape, t_reshape(ONES(2, 3), SHAPE(4, -1)))
 MISTAKE(bad_index, t_gather_rows(ONES(2, 3), (int[]){0, 2}, 2))
 MISTAKE(two_tapes, Tape other = {0}; t_add(ONES(3), t_input(&other, NULL, SHAPE(3))))
 
-#define VARIABLE(n) t_variable(t, NULL, SHAPE(n))
-MISTAKE(given_twice, Tensor *h = t_scale(VARIABLE(3), 2); t_relu(t_give(h)); t_exp(h))
-MISTAKE(handle_twice, Tensor *h = t_give(t_scale(VARIABLE(3), 2)); t_relu(h); t_exp(h))
-MISTAKE(view_of_given, Tensor *h = t_scale(VARIABLE(3), 2), *v = t_reshape(h, SHAPE(3, 1));
-        t_relu(t_give(h)); t_exp(v))
-MISTAKE(dropped, Tensor *h = t_exp(VARIABLE(3)); t_square(t_brief(h)); t_sum(h))
-MISTAKE(used_up, Tensor *h = t_exp(VARIABLE(3)); backward(t_sum(h)); t_square(h))
-MISTAKE(two_losses, Tensor *h = t_exp(VARIABLE(3)); Tensor *a = t_sum(t_square(h));
+#define VARIABLE(...) t_variable(t, NULL, SHAPE(__VA_ARGS__))
+MISTAKE(released, t->no_grad = true; Mark m = t_mark(t); Tensor *h = t_exp(VARIABLE(3, 2));
+        t_release(m, t_square(h)); t_sum(h))
+MISTAKE(view_of_released, t->no_grad = true; Mark m = t_mark(t); Tensor *h = t_exp(VARIABLE(3, 2));
+        Tensor *v = t_reshape(h, SHAPE(2, 3)); t_release(m, t_square(h)); t_sum(v))
+MISTAKE(used_up, Tensor *h = t_exp(VARIABLE(3, 2)); backward(t_sum(h)); t_square(h))
+MISTAKE(used_up_and_dropped, Tensor *h = t_silu(VARIABLE(3, 2)); Tensor *a = t_sum(t_square(h));
+        backward(a); t_square(h))
+MISTAKE(two_losses, Tensor *h = t_exp(VARIABLE(3, 2)); Tensor *a = t_sum(t_square(h));
         Tensor *b = t_sum(h); backward(b); backward(a))
-MISTAKE(twice_backward, Tensor *a = t_sum(t_square(t_exp(VARIABLE(3)))); backward(a); backward(a))
-MISTAKE(parameter_given, t_add(VARIABLE(3), t_give(WEIGHT("v", 3))))
+MISTAKE(twice_backward, Tensor *a = t_sum(t_square(t_exp(VARIABLE(3, 2)))); backward(a);
+        backward(a))
+MISTAKE(kept_too_late, Tensor *h = t_exp(VARIABLE(3, 2)); backward(t_sum(h)); t_keep(h))
 MISTAKE(negative_slope, t_leaky_relu(VARIABLE(3), -1))
 
 Test(tensor, a_wrong_program_aborts_with_op_operands_and_shapes) {
@@ -428,18 +554,19 @@ Test(tensor, a_wrong_program_aborts_with_op_operands_and_shapes) {
         {bad_reshape, "reshape: input (2,3) has 6 numbers, the new shape a multiple of 4\n"},
         {bad_index, "gather_rows: index 1 is 2 but input (2,3) has rows 0 to 1\n"},
         {two_tapes, "add: operand input (3) is on another tape\n"},
-        {given_twice, "exp: the values of scale (3) were given to an earlier op or dropped\n"},
-        {handle_twice, "exp: the values of scale (3) were given to an earlier op or dropped\n"},
-        {view_of_given,
-         "exp: the values of reshape (3,1) were given to an earlier op or dropped\n"},
-        {dropped, "sum: the values of exp (3) were given to an earlier op or dropped\n"},
+        {released, "sum: the values of exp (3,2) were released at the end of the block that made "
+                   "them\n"},
+        {view_of_released, "sum: the values of reshape (2,3) were released at the end of the block "
+                           "that made them\n"},
         {used_up,
-         "square: the values of exp (3) were used up by backward(); t_keep() keeps them\n"},
-        {two_losses, "backward: exp (3) was used up by an earlier backward(); t_keep() keeps what "
-                     "two losses share\n"},
-        {twice_backward, "backward: exp (3) was used up by an earlier backward(); t_keep() keeps "
+         "square: the values of exp (3,2) were used up by backward(); t_keep() keeps them\n"},
+        {used_up_and_dropped,
+         "square: the values of silu (3,2) were used up by backward(); t_keep() keeps them\n"},
+        {two_losses, "backward: exp (3,2) was used up by an earlier backward(); t_keep() keeps "
+                     "what two losses share\n"},
+        {twice_backward, "backward: exp (3,2) was used up by an earlier backward(); t_keep() keeps "
                          "what two losses share\n"},
-        {parameter_given, "t_give: v.w (3) is a parameter\n"},
+        {kept_too_late, "t_keep: exp (3,2) is gone already; keep it before backward()\n"},
         {negative_slope, "leaky_relu: the slope is -1; 0 or more\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

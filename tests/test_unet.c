@@ -284,15 +284,14 @@ static size_t peak_of(const Case *c, double dropout) {
     with.c.style.dropout = dropout;
     Model net = model_of(&p, &with);
     backward(t_sum(output_of(&t, &net, c, (Given){times, labels, mask})));
-    cr_expect_eq(t.given_in_vain, 0, "%s: %d", c->what, t.given_in_vain);
     size_t peak = t.values.peak;
     tape_free(&t);
     params_free(&p);
     return peak;
 }
 
-/* Is whatever is given away or dropped really gone, so that dropout needs hardly any memory? */
-Test(unet, values_given_away_do_not_come_back) {
+/* What dropout makes is drawn again, not stored: does it need hardly any memory? */
+Test(unet, dropout_costs_no_memory) {
     for (int i = 0; i < CASES; i++) {
         double with = (double)peak_of(&cases[i], 0.3), without = (double)peak_of(&cases[i], 0);
         cr_expect(with <= 1.15 * without, "%s: %g bytes, %g without dropout", cases[i].what, with,
@@ -311,7 +310,6 @@ Test(unet, without_gradients_the_output_is_the_same_and_needs_less_memory) {
         Tensor *b = output_of(&sampling, &net, &cases[i], (Given){times, labels, mask});
         cr_expect_gt(k_sum_squares(a->len, a->x), 0);
         cr_expect_eq(memcmp(a->x, b->x, a->len * sizeof *a->x), 0, "%s", cases[i].what);
-        cr_expect_eq(sampling.given_in_vain, 0, "%s", cases[i].what);
         cr_expect_lt(sampling.values.peak, 0.75 * (double)recording.values.peak,
                      "%s: %zu bytes, %zu", cases[i].what, sampling.values.peak,
                      recording.values.peak);

@@ -205,8 +205,8 @@ static Tensor *unshuffle(Tensor *x, Tensor *mask_token, const Mask *m, int extra
         }
     }
     Tensor *token = t_reshape(t_use(x->tape, mask_token), SHAPE(1, D));
-    Tensor *table = t_concat(t_reshape(t_give(x), SHAPE(B * seen, D)), token, 0);
-    return t_reshape(t_gather_rows(t_give(table), rows, B * all), SHAPE(B, all, D));
+    Tensor *table = t_concat(t_reshape(x, SHAPE(B * seen, D)), token, 0);
+    return t_reshape(t_gather_rows(table, rows, B * all), SHAPE(B, all, D));
 }
 
 /* patches (B,N,K) -> (B,keep,D): the visible ones through the linear map, without positions */
@@ -215,7 +215,7 @@ static Tensor *embed_visible(const Encoder *e, Tensor *patches, const Mask *m) {
     int K = patches->shape[2], D = e->shape.width, *rows = rows_of(t, m, 0, m->keep);
     Tensor *seen = t_gather_rows(t_reshape(patches, SHAPE(-1, K)), rows, m->images * m->keep);
     Tensor *w = t_reshape(t_use(t, e->patch_embed.w), SHAPE(K, D));
-    return t_reshape(t_linear(t_give(seen), w, e->patch_embed.b), SHAPE(m->images, m->keep, D));
+    return t_reshape(t_linear(seen, w, e->patch_embed.b), SHAPE(m->images, m->keep, D));
 }
 
 /* each visible patch's own row of the table: (B*keep,D) */
@@ -230,13 +230,13 @@ static Tensor *visible_positions(const Encoder *e, Tape *t, const Mask *m) {
 static Tensor *visible_tokens(const Encoder *e, Tensor *patches, const Mask *m) {
     Tensor *x = embed_visible(e, patches, m);
     Tensor *positions = visible_positions(e, patches->tape, m);
-    return t_add(t_give(x), t_reshape(positions, SHAPE(m->images, m->keep, e->shape.width)));
+    return t_add(x, t_reshape(positions, SHAPE(m->images, m->keep, e->shape.width)));
 }
 
 /* the ablation: all patches' places, hidden ones with a mask token */
 static Tensor *all_tokens(const Encoder *e, Tensor *patches, const Mask *m) {
     Tensor *x = unshuffle(embed_visible(e, patches, m), e->mask_token, m, 0);
-    return t_add(t_give(x), t_slice(t_use(patches->tape, e->pos_embed), 1, 1, m->patches));
+    return t_add(x, t_slice(t_use(patches->tape, e->pos_embed), 1, 1, m->patches));
 }
 
 Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m) {
@@ -246,7 +246,7 @@ Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m) {
     Tensor *zeros = t_input(t, NULL, SHAPE(m->images, 1, e->shape.width));
     k_fill(zeros->len, 0, zeros->x);
     Tensor *cls = t_add(t_use(t, e->cls_token), t_slice(t_use(t, e->pos_embed), 1, 0, 1));
-    x = t_concat(t_add(zeros, cls), t_give(x), 1);                 /* the same for all images */
+    x = t_concat(t_add(zeros, cls), x, 1);                 /* the same for all images */
     x = transformer(&e->blocks, x, (Attention){0});
     return layer_norm(&e->norm, x);
 }
@@ -254,10 +254,10 @@ Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m) {
 Tensor *decode(const Mae *a, Tensor *latent, const Mask *m) {
     Tensor *x = linear(&a->decoder_embed, latent);
     if (!a->shape.mask_tokens_in_encoder) x = unshuffle(x, a->mask_token, m, 1);
-    x = t_add(t_give(x), a->decoder_pos_embed);
+    x = t_add(x, a->decoder_pos_embed);
     x = transformer(&a->decoder_blocks, x, (Attention){0});
-    x = linear(&a->decoder_pred, t_brief(layer_norm(&a->decoder_norm, x)));
-    return t_slice(t_give(x), 1, 1, m->patches);                    /* not the class token */
+    x = linear(&a->decoder_pred, layer_norm(&a->decoder_norm, x));
+    return t_slice(x, 1, 1, m->patches);                    /* not the class token */
 }
 
 Tensor *masked_error(Tensor *prediction, Tensor *target, const Mask *m) {

@@ -55,7 +55,6 @@ typedef struct {
     Conv2d down[LAYERS];
     BatchNorm norm[LAYERS];
     SpectralNorm spectral[LAYERS];       /* of down[]; then of fc[0] and embed */
-    Rng *dropout;            /* GOODFELLOW: where its dropout draws from; NULL: none is done */
 } Discriminator;
 
 /* Starting values as the authors' (networks.c) */
@@ -69,7 +68,7 @@ void generator_start_at(const Generator *g, const real *mean);
  * an image does not depend on its neighbours. */
 Tensor *generator(const Generator *g, Tensor *z, Tensor *y, bool training);
 /* -> logits (B,1): D(x) = sigmoid(logit) is the probability that x is real. training: also one
- * power iteration of the spectral norms, and dropout if there is any. */
+ * power iteration of the spectral norms. GOODFELLOW has dropout where the tape has. */
 Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool training);
 
 /* ---- the games (gan.c) ----------------------------------------------------------------------- */

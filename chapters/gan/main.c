@@ -180,7 +180,7 @@ static int train(void) {
     Optimizer *opt_d = new_optimizer(run, &design, "d", params_d);
     run_ema(run, opt_g, 0.999);
     Rng *noise = run_rng(run, "noise");
-    d.dropout = run_rng(run, "dropout");
+    run->tape.dropout = run_rng(run, "dropout");
     Loader *loader = run_loader(run, &data.train);
     Noise fixed = fixed_noise(&run->arena, &design, ROWS * COLUMNS, COLUMNS);
     Scope top = scope(run_params(run, "history."), "%s", "");

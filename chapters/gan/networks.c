@@ -21,14 +21,14 @@ static BatchNorm norm_new(Scope s, int channels) {
     return batch_norm_new(s, channels, 0.1, 1e-5);
 }
 
-/* D's activation (Radford et al. 2015, section 3); x is used here for the last time */
+/* D's activation (Radford et al. 2015, section 3) */
 static Tensor *leaky(Tensor *x) {
-    return t_leaky_relu(t_give(x), 0.2);
+    return t_leaky_relu(x, 0.2);
 }
 
 /* what follows each of G's layers but the last */
 static Tensor *norm_relu(const BatchNorm *n, Tensor *x, bool training) {
-    return t_relu(t_give(batch_norm(n, x, training)));
+    return t_relu(batch_norm(n, x, training));
 }
 
 static bool ends_with(const Tensor *w, const char *last) {
@@ -107,15 +107,10 @@ static Tensor *maxout(const Linear *l, Tensor *x) {
     return t_reshape(t_max_axis(pieces, -1), SHAPE(-1, MAXOUT_UNITS));
 }
 
-/* `keep` of the inputs of a layer are kept, and scaled by 1/keep */
-static Tensor *dropout(const Discriminator *d, Tensor *x, double keep, bool training) {
-    return training && d->dropout ? t_dropout(x, 1 - keep, d->dropout) : x;
-}
-
-static Tensor *goodfellow_discriminator(const Discriminator *d, Tensor *x, bool training) {
-    Tensor *h = maxout(&d->fc[0], dropout(d, flat(x), 0.8, training));
-    h = maxout(&d->fc[1], dropout(d, h, 0.5, training));
-    return linear(&d->fc[2], dropout(d, h, 0.5, training));
+static Tensor *goodfellow_discriminator(const Discriminator *d, Tensor *x) {
+    Tensor *h = maxout(&d->fc[0], t_dropout(flat(x), 1 - 0.8));
+    h = maxout(&d->fc[1], t_dropout(h, 0.5));
+    return linear(&d->fc[2], t_dropout(h, 0.5));
 }
 
 /* ---- dcgan28: Newmu/dcgan_code, mnist ----------------------------------------------------------
@@ -330,7 +325,7 @@ Tensor *generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
 
 Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool training) {
     switch (d->design.architecture) {
-    case GOODFELLOW: return goodfellow_discriminator(d, x, training);
+    case GOODFELLOW: return goodfellow_discriminator(d, x);
     case DCGAN28: return dcgan28_discriminator(d, x, y, training);
     case DCGAN64: return dcgan64_discriminator(d, x, training);
     default: return default_discriminator(d, x, y, training);

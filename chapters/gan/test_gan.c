@@ -125,7 +125,7 @@ static Tensor *case_loss(Tape *t, void *context) {
      * difference would be differentiated, too */
     bool training = design->architecture != DEFAULT;
     c->dropout = rng_new(3, "dropout");
-    c->d.dropout = &c->dropout;
+    t->dropout = &c->dropout;
     Tensor *y = some_labels(t, design, 4);
     Tensor *made = generator(&c->g, some_noise(t, design, 4), y, true);
     if (!c->of_d) return generator_loss(c->loss, discriminator(&c->d, made, y, training));
@@ -476,9 +476,8 @@ Test(gan, dropout_is_where_the_authors_have_it) {
     Params p = {.seed = 1};
     Discriminator d = discriminator_new(&p, design_named("goodfellow", false, false));
     Rng rng = rng_new(1, "dropout");
-    d.dropout = &rng;
     for (int training = 0; training < 2; training++) {
-        Tape t = {0};
+        Tape t = {.dropout = training ? &rng : NULL};
         Tensor *x = t_input(&t, NULL, SHAPE(2, IMAGE, IMAGE, 1));
         test_values("pictures", 0, 1, x->len, x->x);
         discriminator(&d, x, NULL, training);

@@ -247,14 +247,13 @@ static int train_autoencoder(void) {
 /* ---- train: a prior -------------------------------------------------------------------------- */
 
 /* the cross-entropy of the next batch's codes */
-static Tensor *prior_loss(const Snail *s, int stage, Tape *t, Loader *l, const Codes *c,
-                          Rng *dropout) {
+static Tensor *prior_loss(const Snail *s, int stage, Tape *t, Loader *l, const Codes *c) {
     loader_next(l);
     int *z = loader_rows(l, t, c->positions[stage], c->z[stage]);
     SnailCondition on = {loader_rows(l, t, c->positions[TOP], c->z[TOP]),
                     loader_rows(l, t, 1, c->labels)};
     Tensor *condition = snail_condition(s, t, l->size, on);
-    return t_cross_entropy(snail(s, snail_one_hot(s, t, l->size, z), condition, dropout), z);
+    return t_cross_entropy(snail(s, snail_one_hot(s, t, l->size, z), condition), z);
 }
 
 /* what a prior in training draws: the top's with the bottom left out, the bottom's for the tops of
@@ -292,7 +291,7 @@ static int train_prior(int stage) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = 1;
     run_ema(run, adam, 0.999);
-    Rng *dropout = run_rng(run, "dropout");
+    run->tape.dropout = run_rng(run, "dropout");
     Loader *loader = run_order(run, codes.n, o.prior_batch);
     Weights all = {.file = "weights.safetensors"};
     int other = stage == TOP ? BOTTOM : TOP;
@@ -304,7 +303,7 @@ static int train_prior(int stage) {
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        Tensor *loss = prior_loss(&m.prior[stage], stage, &run->tape, loader, &codes, dropout);
+        Tensor *loss = prior_loss(&m.prior[stage], stage, &run->tape, loader, &codes);
         run_log(run, "loss", loss);
         minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));
         if (run_every(run, 250)) {

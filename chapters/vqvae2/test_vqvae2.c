@@ -247,7 +247,7 @@ Test(vqvae2, eight_images_are_learned_by_heart) {
         tape_reset(&t);
         Tensor *condition = snail_condition(&s, &t, G, (SnailCondition){top, labels});
         params_zero_grad(&q);
-        backward(t_cross_entropy(snail(&s, snail_one_hot(&s, &t, G, bottom), condition, NULL),
+        backward(t_cross_entropy(snail(&s, snail_one_hot(&s, &t, G, bottom), condition),
                                  bottom));
         adam_step(&other, &q, 3e-3, 1);
     }

@@ -11,8 +11,8 @@ SelfAttention self_attention_new(Scope s, int channels, int heads, bool qkv_bias
 
 Tensor *self_attention(const SelfAttention *l, Tensor *x, Attention a) {
     a.heads = l->heads;
-    Tensor *y = t_self_attention(t_last_use(linear(&l->qkv, x)), a);
-    return linear(&l->out, t_last_use(y));
+    Tensor *y = t_self_attention(linear(&l->qkv, x), a);
+    return linear(&l->out, y);
 }
 
 /* q, k and v apart: k and v of one projection would have to be copied out of each other's rows */
@@ -30,5 +30,5 @@ Tensor *cross_attention(const CrossAttention *l, Tensor *x, Tensor *context, Att
     Tensor *q = linear(&l->q, x);
     Tensor *k = linear(&l->k, context);
     Tensor *v = linear(&l->v, context);
-    return linear(&l->out, t_last_use(t_attention(t_last_use(q), t_last_use(k), t_last_use(v), a)));
+    return linear(&l->out, t_attention(q, k, v, a));
 }

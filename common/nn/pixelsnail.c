@@ -8,7 +8,6 @@
 #include <string.h>
 
 typedef struct {
-    Rng *dropout;                     /* NULL: none */
     SnailSampler *at;                      /* NULL: all positions at once */
     Tensor *background;               /* (B,H,W,2), or (B,1,1,2) of the position */
     Tensor *condition;                /* (B,H,W,C), (B,1,1,C) or NULL */
@@ -264,9 +263,7 @@ static Tensor *gate(Tensor *h) {
 static Tensor *gated(const GatedResidual *g, Tensor *x, Tensor *aux, double rate, const Pass *p) {
     Tensor *h = weight_norm(&g->conv1, t_elu(x), p);
     if (aux) h = t_add(h, weight_norm(&g->aux, t_elu(aux), p));
-    h = t_elu(h);
-    if (p->dropout) h = t_dropout(h, rate, p->dropout);
-    h = weight_norm(&g->conv2, h, p);
+    h = weight_norm(&g->conv2, t_dropout(t_elu(h), rate), p);
     if (g->condition.v) h = t_add(h, weight_norm(&g->condition, p->condition, p));
     return t_add(gate(h), x);
 }
@@ -354,7 +351,7 @@ Tensor *snail_condition(const Snail *s, Tape *t, int B, SnailCondition on) {
         y = t_reshape(one_hot(t, B * H * W, on.top, K), SHAPE(B, H, W, K));
         y = weight_norm(&s->condition_first, y, &p);
         for (int i = 0; i < c->condition_blocks; i++)
-            y = gated(&s->condition_res[i], y, NULL, c->dropout, &p);
+            y = gated(&s->condition_res[i], y, NULL, 0, &p);
         y = t_upsample2(y);
     }
     if (!c->classes) return y;
@@ -362,11 +359,11 @@ Tensor *snail_condition(const Snail *s, Tape *t, int B, SnailCondition on) {
     return y ? t_add_channel(y, class) : t_reshape(class, SHAPE(B, 1, 1, -1));
 }
 
-Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout) {
+Tensor *snail(const Snail *s, Tensor *z, Tensor *condition) {
     int B = z->shape[0], H = s->c.height, W = s->c.width;
     if (z->rank != 4 || z->shape[1] != H || z->shape[2] != W || z->shape[3] != s->c.codes)
         die("snail: %s; this prior is over (B,%d,%d,%d)", t_describe(z), H, W, s->c.codes);
-    Pass p = {.dropout = dropout, .condition = condition};
+    Pass p = {.condition = condition};
     p.background = background(s, z->tape, B);
     return body(s, first_features(s, z, &p), &p);
 }
@@ -462,7 +459,7 @@ void snail_nats(const Snail *s, int n, const int *codes, SnailCondition on, doub
         const int *z = codes + (size_t)i * (size_t)N;
         tape_reset(&t);
         Tensor *condition = snail_condition(s, &t, B, from(s, on, i));
-        Tensor *log_p = t_log_softmax(snail(s, snail_one_hot(s, &t, B, z), condition, NULL));
+        Tensor *log_p = t_log_softmax(snail(s, snail_one_hot(s, &t, B, z), condition));
         for (int k = 0; k < B * N; k++)
             nats[k % N] -= (double)log_p->x[(size_t)k * (size_t)K + (size_t)z[k]];
     }

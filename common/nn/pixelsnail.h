@@ -85,9 +85,8 @@ typedef struct {
 /* (B,H,W,C), or (B,1,1,C) for classes alone, or NULL for nothing */
 Tensor *snail_condition(const Snail *s, Tape *t, int B, SnailCondition on);
 
-/* z one-hot (B,H,W,K) -> logits (B,H,W,K); those of position i depend on codes before i alone.
- * dropout: random numbers while training; NULL otherwise. */
-Tensor *snail(const Snail *s, Tensor *z, Tensor *condition, Rng *dropout);
+/* z one-hot (B,H,W,K) -> logits (B,H,W,K); those of position i depend on codes before i alone */
+Tensor *snail(const Snail *s, Tensor *z, Tensor *condition);
 
 /* ---- one position after the other ------------------------------------------------------------ */
 

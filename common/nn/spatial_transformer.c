@@ -18,9 +18,9 @@ Tensor *spatial_transformer(const SpatialTransformer *t, Tensor *x, Context cont
     int B = x->shape[0], N = x->shape[1] * x->shape[2];
     Attention cross = {.mask = key_mask(x->tape, context, N, 0), .mask_per_item = true};
     Tensor *h = t_reshape(group_norm(&t->norm, x), SHAPE(B, N, x->shape[3]));
-    h = linear(&t->proj_in, t_brief(h));
+    h = linear(&t->proj_in, h);
     for (int i = 0; i < t->blocks.config.depth; i++)
         h = transformer_block_cross(&t->blocks.blocks[i], h, (Attention){0}, context.tokens, cross);
-    h = linear(&t->proj_out, t_last_use(h));
-    return t_add(t_last_use(x), t_reshape(t_give(h), x->rank, x->shape));
+    h = linear(&t->proj_out, h);
+    return t_add(x, t_reshape(h, x->rank, x->shape));
 }

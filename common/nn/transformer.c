@@ -35,14 +35,14 @@ static Tensor *activate(Activation f, Tensor *x) {
 }
 
 Tensor *transformer_mlp(const TransformerBlock *b, Tensor *x) {
-    Tensor *h = linear(&b->fc1, t_brief(layer_norm(&b->norm2, x)));
-    h = activate(b->activation, t_last_use(h));
-    return t_add(t_last_use(x), t_give(linear(&b->fc2, t_brief(h))));
+    Tensor *h = linear(&b->fc1, layer_norm(&b->norm2, x));
+    h = activate(b->activation, h);
+    return t_add(x, linear(&b->fc2, h));
 }
 
 Tensor *transformer_block(const TransformerBlock *b, Tensor *x, Attention a) {
     if (b->cross.heads) die("transformer_block: %s needs a context", t_describe(b->cross.q.w));
-    x = t_add(x, t_give(self_attention(&b->attn, t_brief(layer_norm(&b->norm1, x)), a)));
+    x = t_add(x, self_attention(&b->attn, layer_norm(&b->norm1, x), a));
     return transformer_mlp(b, x);
 }
 
@@ -51,10 +51,10 @@ Tensor *transformer_block_cross(const TransformerBlock *b, Tensor *x, Attention 
     if (!b->cross.heads)
         die("transformer_block_cross: the block of %s reads no context",
             t_describe(b->attn.qkv.w));
-    x = t_add(x, t_give(self_attention(&b->attn, t_brief(layer_norm(&b->norm1, x)), a)));
+    x = t_add(x, self_attention(&b->attn, layer_norm(&b->norm1, x), a));
     Tensor *h = layer_norm(&b->norm_cross, x);
-    h = cross_attention(&b->cross, t_brief(h), context, cross);
-    x = t_add(t_last_use(x), t_give(h));
+    h = cross_attention(&b->cross, h, context, cross);
+    x = t_add(x, h);
     return transformer_mlp(b, x);
 }
 
@@ -69,8 +69,10 @@ Transformer transformer_new(Scope s, const TransformerConfig *c) {
 }
 
 Tensor *transformer(const Transformer *t, Tensor *x, Attention a) {
-    for (int i = 0; i < t->config.depth; i++) x = transformer_block(&t->blocks[i], x, a);
-    return x;
+    Mark start = t_mark(x->tape), block = t_mark(x->tape);
+    for (int i = 0; i < t->config.depth; i++)
+        x = t_release(block, transformer_block(&t->blocks[i], x, a));
+    return t_release(start, x);
 }
 
 /* ---- starting values ------------------------------------------------------------------------- */

@@ -162,36 +162,49 @@ static Tensor *apply(const UNetBlock *b, Tensor *x, Tensor *emb, Context context
     die("unet: a block of kind %d", (int)b->kind);
 }
 
-/* what the middle makes of x. skips (down.count + 1): what goes to the way up; *n of them */
-static Tensor *encode(const UNet *u, Tensor *x, Tensor *emb, Context context,
-                      Tensor **skips, int *n) {
+/* what goes to the way up, and where its computation began: all that comes later, until it has been
+ * used there, is needed no longer than itself */
+typedef struct {
+    Tensor *x;
+    Mark before;
+} Skip;
+
+/* what the middle makes of x. skips (down.count + 1); *n of them */
+static Tensor *encode(const UNet *u, Tensor *x, Tensor *emb, Context context, Skip *skips, int *n) {
     if (u->config.context && !context.tokens) die("unet: without a context, which it attends to");
+    Mark before = t_mark(x->tape);
     Tensor *h = conv2d(&u->in, x);
-    skips[(*n)++] = h;
+    skips[(*n)++] = (Skip){h, before};
+    before = t_mark(x->tape);
     for (int i = 0; i < u->down.count; i++) {
-        h = apply(&u->down.block[i], h, emb, context);
-        if (u->down.block[i].skips) skips[(*n)++] = h;
+        h = t_release(before, apply(&u->down.block[i], h, emb, context));
+        if (!u->down.block[i].skips) continue;
+        skips[(*n)++] = (Skip){h, before};
+        before = t_mark(x->tape);
     }
-    for (int i = 0; i < u->middle.count; i++) h = apply(&u->middle.block[i], h, emb, context);
+    for (int i = 0; i < u->middle.count; i++)
+        h = t_release(before, apply(&u->middle.block[i], h, emb, context));
     return h;
 }
 
-static Tensor **room_for_skips(const UNet *u, Tape *t) {
-    return arena_get(&t->arena, (size_t)(u->down.count + 1) * sizeof(Tensor *));
+static Skip *room_for_skips(const UNet *u, Tape *t) {
+    return arena_get(&t->arena, (size_t)(u->down.count + 1) * sizeof(Skip));
 }
 
 Tensor *unet_masked(const UNet *u, Tensor *x, Tensor *emb, Context context) {
-    Tensor **skips = room_for_skips(u, x->tape);
+    Mark start = t_mark(x->tape), before = start;
+    Skip *skips = room_for_skips(u, x->tape);
     int n = 0;
     emb = t_silu(emb);                   /* of every block, computed once */
     Tensor *h = encode(u, x, emb, context, skips, &n);
     for (int i = 0; i < u->up.count; i++) {
-        Tensor *in = h;
-        if (u->up.block[i].skips) in = t_concat(t_last_use(h), t_last_use(skips[--n]), -1);
-        h = apply(&u->up.block[i], in, emb, context);
-        if (u->up.block[i].skips) t_drop(in);      /* put together again for the gradients */
+        if (u->up.block[i].skips) {
+            h = t_concat(h, skips[--n].x, -1);
+            before = skips[n].before;
+        }
+        h = t_release(before, apply(&u->up.block[i], h, emb, context));
     }
-    return conv2d(&u->out, t_brief(group_norm_silu(&u->norm_out, t_last_use(h))));
+    return t_release(start, conv2d(&u->out, group_norm_silu(&u->norm_out, h)));
 }
 
 Tensor *unet(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
@@ -200,8 +213,9 @@ Tensor *unet(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
 
 Tensor *unet_encoder(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
     int n = 0;
-    return encode(u, x, t_silu(emb), (Context){.tokens = context},
-                  room_for_skips(u, x->tape), &n);
+    Mark start = t_mark(x->tape);
+    Skip *skips = room_for_skips(u, x->tape);
+    return t_release(start, encode(u, x, t_silu(emb), (Context){.tokens = context}, skips, &n));
 }
 
 /* Each level going down leaves a skip of each block, and one of the resampling after it. */

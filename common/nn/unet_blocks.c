@@ -57,8 +57,8 @@ static Tensor *ada_group_norm_silu(const GroupNorm *norm, Tensor *h, Tensor *emb
     int C = h->shape[3];
     Tensor *scale = t_add_scalar(t_slice(emb, 1, 0, C), 1);
     Tensor *shift = t_slice(emb, 1, C, C);
-    h = t_mul_channel(t_brief(group_norm(norm, h)), scale);
-    return t_silu(t_add_channel(t_give(h), shift));
+    h = t_mul_channel(group_norm(norm, h), scale);
+    return t_silu(t_add_channel(h, shift));
 }
 
 /* the second normalisation with its activation, and what the embedding does there */
@@ -66,22 +66,15 @@ static Tensor *norm_with_emb(const ResBlock *r, Tensor *h, Tensor *emb) {
     if (!r->emb_proj.w) return group_norm_silu(&r->norm2, h);
     emb = linear(&r->emb_proj, emb);
     if (r->scale_shift) return ada_group_norm_silu(&r->norm2, h, emb);
-    return group_norm_silu(&r->norm2, t_add_channel(t_give(h), emb));
-}
-
-static Tensor *dropout(Tensor *x, double p) {
-    Rng *rng = x->tape->dropout;
-    return rng && p > 0 ? t_dropout(x, p, rng) : x;
+    return group_norm_silu(&r->norm2, t_add_channel(h, emb));
 }
 
 Tensor *resblock(const ResBlock *r, Tensor *x, Tensor *emb) {
-    Tensor *h = resample(r->size, group_norm_silu(&r->norm1, x));
-    h = conv2d(&r->conv1, r->size == HALF_SIZE ? t_last_use(h) : t_brief(h));
-    Tensor *a = norm_with_emb(r, h, emb), *thinned = dropout(a, r->dropout);
-    h = conv2d(&r->conv2, t_brief(thinned));
-    if (thinned != a) t_drop(a);         /* not before: from it thinned is made again */
+    Tensor *h = conv2d(&r->conv1, resample(r->size, group_norm_silu(&r->norm1, x)));
+    h = norm_with_emb(r, h, emb);
+    h = conv2d(&r->conv2, t_dropout(h, r->dropout));
     x = resample(r->size, x);
-    return t_add(t_give(h), r->skip.w ? t_give(conv2d(&r->skip, x)) : x);
+    return t_add(h, r->skip.w ? conv2d(&r->skip, x) : x);
 }
 
 /* ---- attention ------------------------------------------------------------------------------- */
@@ -114,19 +107,19 @@ static Tensor *attend_with_context(const AttentionBlock *a, Tensor *h, Context c
     int N = h->shape[1], C = h->shape[2];
     Attention how = {.heads = a->attention.heads, .mask = key_mask(h->tape, context, N, N),
                      .mask_per_item = true};
-    Tensor *qkv = linear(&a->attention.qkv, t_brief(h)), *kv = linear(&a->context_kv, context.tokens);
+    Tensor *qkv = linear(&a->attention.qkv, h), *kv = linear(&a->context_kv, context.tokens);
     Tensor *q = t_slice(qkv, 2, 0, C);
     Tensor *k = t_concat(t_slice(kv, 2, 0, C), t_slice(qkv, 2, C, C), 1);
-    Tensor *v = t_concat(t_slice(t_last_use(kv), 2, C, C), t_slice(t_last_use(qkv), 2, 2 * C, C), 1);
-    h = t_attention(t_last_use(q), t_last_use(k), t_last_use(v), how);
-    return linear(&a->attention.out, t_last_use(h));
+    Tensor *v = t_concat(t_slice(kv, 2, C, C), t_slice(qkv, 2, 2 * C, C), 1);
+    h = t_attention(q, k, v, how);
+    return linear(&a->attention.out, h);
 }
 
 Tensor *attention_block(const AttentionBlock *a, Tensor *x, Context context) {
     Tensor *h = t_reshape(group_norm(&a->norm, x), SHAPE(x->shape[0], -1, x->shape[3]));
     if (a->context_kv.w) h = attend_with_context(a, h, context);
-    else h = self_attention(&a->attention, t_brief(h), (Attention){0});
-    return t_add(t_last_use(x), t_reshape(t_give(h), x->rank, x->shape));
+    else h = self_attention(&a->attention, h, (Attention){0});
+    return t_add(x, t_reshape(h, x->rank, x->shape));
 }
 
 /* ---- resampling ------------------------------------------------------------------------------ */
@@ -147,6 +140,6 @@ Tensor *downsample(const Conv2d *l, Tensor *x) {
 }
 
 Tensor *upsample(const Conv2d *l, Tensor *x) {
-    Tensor *large = t_upsample2(t_last_use(x));
-    return l->w ? conv2d(l, t_brief(large)) : large;
+    Tensor *large = t_upsample2(x);
+    return l->w ? conv2d(l, large) : large;
 }

@@ -62,10 +62,14 @@ static void attention_back(Tensor *y) {
             arena_give_back(&y->tape->values, gradient[i], y->in[i]->len * sizeof(real));
 }
 
+static void attention_forward_of(Tensor *y) {
+    AttentionShape s = attention_shape(y);
+    attention_forward(&s, y->in[0]->x, y->in[1]->x, y->in[2]->x, y->x, y->saved);
+}
+
 /* The kernel writes three gradients at once, so they must not be one and the same buffer. */
 static Tensor *distinct(Tensor *x, const Tensor *a, const Tensor *b) {
-    bool same = x->x == a->x || (b && x->x == b->x);
-    return same ? t_reshape(x, x->rank, x->shape) : x;
+    return x == a || x == b ? t_reshape(x, x->rank, x->shape) : x;
 }
 
 Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a) {
@@ -84,9 +88,7 @@ Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a) {
     Tensor *y = t_new("attention", attention_back, READS(0) | READS(1) | READS(2) | READS_Y, 3,
                       (Tensor *[]){q, k, v}, SHAPE(B, nq, D));
     set_attention(y, a, k->shape[1], C / a.heads, D / a.heads, C, C, D);
-    AttentionShape s = attention_shape(y);
-    attention_forward(&s, q->x, k->x, v->x, y->x, y->saved);
-    return t_done(y);
+    return t_compute(y, attention_forward_of);
 }
 
 /* ---- self_attention: q | k | v side by side in one array ------------------------------------- */
@@ -101,6 +103,13 @@ static void self_attention_back(Tensor *y) {
                        dx + 2 * C, add);
 }
 
+static void self_attention_forward(Tensor *y) {
+    AttentionShape s = attention_shape(y);
+    int C = y->shape[2];
+    const real *x = y->in[0]->x;
+    attention_forward(&s, x, x + C, x + 2 * C, y->x, y->saved);
+}
+
 Tensor *t_self_attention(Tensor *qkv, Attention a) {
     if (qkv->rank != 3 || qkv->shape[2] % 3)
         die("self_attention: %s is no packed q, k, v (B,N,3C)", t_describe(qkv));
@@ -109,7 +118,5 @@ Tensor *t_self_attention(Tensor *qkv, Attention a) {
     Tensor *y = t_new("self_attention", self_attention_back, READS(0) | READS_Y, 1, &qkv,
                       SHAPE(B, N, C));
     set_attention(y, a, N, C / a.heads, C / a.heads, 3 * C, 3 * C, 3 * C);
-    AttentionShape s = attention_shape(y);
-    attention_forward(&s, qkv->x, qkv->x + C, qkv->x + 2 * C, y->x, y->saved);
-    return t_done(y);
+    return t_compute(y, self_attention_forward);
 }

@@ -111,7 +111,8 @@ Tensor *t_mul_channel(Tensor *x, Tensor *v) { return t_mul(x, per_channel("mul_c
 
 static Tensor *unary(const char *op, void (*forward)(Tensor *), void (*back)(Tensor *), int reads,
                      Tensor *x, double p, double q) {
-    Tensor *y = t_new(op, back, reads | OVER(0), 1, &x, x->rank, x->shape);
+    int flags = reads & READS(0) ? reads | CHEAP : reads | OVER(0);
+    Tensor *y = t_new(op, back, flags, 1, &x, x->rank, x->shape);
     y->arg[0] = (real)p;
     y->arg[1] = (real)q;
     return t_compute(y, forward);
@@ -187,7 +188,7 @@ Tensor *t_geglu(Tensor *x) {
     memcpy(shape, x->shape, sizeof shape);
     if (shape[x->rank - 1] % 2) die("geglu: the last axis of %s has no two halves", t_describe(x));
     shape[x->rank - 1] /= 2;
-    Tensor *y = t_new("geglu", geglu_back, READS(0), 1, &x, x->rank, shape);
+    Tensor *y = t_new("geglu", geglu_back, READS(0) | CHEAP, 1, &x, x->rank, shape);
     return t_compute(y, geglu_forward);
 }
 
@@ -207,9 +208,11 @@ static void dropout_forward(Tensor *y) {
     k_dropout(y->len, y->arg[0], y->rng.seed, y->rng.stream, y->rng.next, y->in[0]->x, y->x, false);
 }
 
-Tensor *t_dropout(Tensor *x, double p, Rng *rng) {
+Tensor *t_dropout(Tensor *x, double p) {
     if (!(p >= 0 && p < 1)) die("dropout: the probability of zero is %g; 0 <= p < 1", p);
-    Tensor *y = t_new("dropout", dropout_back, OVER(0), 1, &x, x->rank, x->shape);
+    Rng *rng = x->tape ? x->tape->dropout : NULL;
+    if (!rng || p == 0) return x;
+    Tensor *y = t_new("dropout", dropout_back, CHEAP, 1, &x, x->rank, x->shape);
     y->arg[0] = (real)p;
     y->rng = *rng;
     rng->next += y->len;

@@ -47,6 +47,11 @@ static void conv2d_back(Tensor *y) {
     bias_back(y);
 }
 
+static void conv2d_forward_of(Tensor *y) {
+    ConvShape s = shape_of(y);
+    conv2d_forward(&s, y->in[0]->x, y->in[1]->x, y->in[2] ? y->in[2]->x : NULL, y->x);
+}
+
 /* axis of w that meets x's channels, and axis that makes y's */
 static void check_conv(const char *op, Tensor *x, Tensor *w, Tensor *b, ConvPad p, int in,
                        int out) {
@@ -72,9 +77,7 @@ Tensor *t_conv2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     Tensor *y = t_new("conv2d", conv2d_back, conv_reads(x, w), 3, (Tensor *[]){x, w, b},
                       SHAPE(x->shape[0], oh, ow, w->shape[3]));
     y->iarg[0] = p.stride, y->iarg[1] = p.top, y->iarg[2] = p.left;
-    ConvShape s = shape_of(y);
-    conv2d_forward(&s, x->x, w->x, b ? b->x : NULL, y->x);
-    return t_done(y);
+    return t_compute(y, conv2d_forward_of);
 }
 
 /* ---- conv_transpose2d ---------------------------------------------------------------------------
@@ -116,6 +119,12 @@ static void conv_transpose2d_back(Tensor *y) {
     bias_back(y);
 }
 
+static void conv_transpose2d_forward(Tensor *y) {
+    ConvShape s = shape_of_transpose(y);
+    const Tensor *b = y->in[2];
+    conv2d_backward_input(&s, y->in[1]->x, y->in[0]->x, b ? b->x : NULL, y->x, false);
+}
+
 Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     check_conv("conv_transpose2d", x, w, b, p, 3, 2);
     int h = (x->shape[1] - 1) * p.stride + w->shape[0] - p.top - p.bottom;
@@ -126,9 +135,7 @@ Tensor *t_conv_transpose2d(Tensor *x, Tensor *w, Tensor *b, ConvPad p) {
     Tensor *y = t_new("conv_transpose2d", conv_transpose2d_back, conv_reads(x, w), 3,
                       (Tensor *[]){x, w, b}, SHAPE(x->shape[0], h, width, w->shape[2]));
     y->iarg[0] = p.stride, y->iarg[1] = p.top, y->iarg[2] = p.left;
-    ConvShape s = shape_of_transpose(y);
-    conv2d_backward_input(&s, w->x, x->x, b ? b->x : NULL, y->x, false);
-    return t_done(y);
+    return t_compute(y, conv_transpose2d_forward);
 }
 
 /* ---- upsample2, avg_pool2 -----------------------------------------------------------------------
@@ -150,7 +157,7 @@ static void upsample2_forward(Tensor *y) {
 Tensor *t_upsample2(Tensor *x) {
     const int *s = x->shape;
     if (x->rank != 4) die("upsample2: %s is no image batch (B,H,W,C)", t_describe(x));
-    Tensor *y = t_new("upsample2", upsample2_back, READS_NOTHING, 1, &x,
+    Tensor *y = t_new("upsample2", upsample2_back, CHEAP, 1, &x,
                       SHAPE(s[0], 2 * s[1], 2 * s[2], s[3]));
     return t_compute(y, upsample2_forward);
 }
@@ -168,12 +175,16 @@ static void avg_pool2_back(Tensor *y) {
     if (dx) k_upsample2(s[0], s[1], s[2], s[3], (real)0.25, y->g, dx, add);
 }
 
+static void avg_pool2_forward(Tensor *y) {
+    const int *s = y->shape;
+    k_sum_pool2(s[0], s[1], s[2], s[3], (real)0.25, y->in[0]->x, y->x, false);
+}
+
 Tensor *t_avg_pool2(Tensor *x) {
     check_pool("avg_pool2", x);
     Tensor *y = t_new("avg_pool2", avg_pool2_back, READS_NOTHING, 1, &x,
                       SHAPE(x->shape[0], x->shape[1] / 2, x->shape[2] / 2, x->shape[3]));
-    k_sum_pool2(y->shape[0], y->shape[1], y->shape[2], y->shape[3], (real)0.25, x->x, y->x, false);
-    return t_done(y);
+    return t_compute(y, avg_pool2_forward);
 }
 
 /* ---- max_pool2: y = largest of the 2x2 block;  dx += dy at the first place that is largest --- */
@@ -185,12 +196,15 @@ static void max_pool2_back(Tensor *y) {
     if (dx) k_max_pool2_back(s[0], s[1], s[2], s[3], (uint8_t *)y->isaved, y->g, dx, add);
 }
 
+static void max_pool2_forward(Tensor *y) {
+    const int *s = y->shape;
+    k_max_pool2(s[0], s[1], s[2], s[3], y->in[0]->x, y->x, (uint8_t *)y->isaved);
+}
+
 Tensor *t_max_pool2(Tensor *x) {
     check_pool("max_pool2", x);
     Tensor *y = t_new("max_pool2", max_pool2_back, READS_NOTHING, 1, &x,
                       SHAPE(x->shape[0], x->shape[1] / 2, x->shape[2] / 2, x->shape[3]));
     y->isaved = arena_get(y->arena, y->len);
-    k_max_pool2(y->shape[0], y->shape[1], y->shape[2], y->shape[3], x->x, y->x,
-                (uint8_t *)y->isaved);
-    return t_done(y);
+    return t_compute(y, max_pool2_forward);
 }

@@ -19,20 +19,25 @@ static void linear_back(Tensor *y) {
     if (db) k_sum_axis(1, rows, out, y->g, db, add);
 }
 
+static void linear_forward(Tensor *y) {
+    const Tensor *x = y->in[0], *w = y->in[1], *b = y->in[2];
+    int in = w->shape[0], out = w->shape[1], rows = (int)(x->len / (size_t)in);
+    gemm(false, false, rows, out, in, x->x, in, w->x, out, b ? b->x : NULL, y->x, out, false);
+}
+
 Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b) {
     int in = x->shape[x->rank - 1];
     if (w->rank != 2 || w->shape[0] != in)
         die("linear: %s has %d features but %s takes %d", t_describe(x), in, t_describe(w),
             w->shape[0]);
-    int out = w->shape[1], rows = (int)(x->len / (size_t)in);
+    int out = w->shape[1];
     if (b && (b->rank != 1 || b->shape[0] != out))
         die("linear: %s makes %d features but the bias is %s", t_describe(w), out, t_describe(b));
     int shape[4] = {x->shape[0], x->shape[1], x->shape[2], x->shape[3]};
     shape[x->rank - 1] = out;
     Tensor *y = t_new("linear", linear_back, READS_IF(w, 0) | READS_IF(x, 1), 3,
                       (Tensor *[]){x, w, b}, x->rank, shape);
-    gemm(false, false, rows, out, in, x->x, in, w->x, out, b ? b->x : NULL, y->x, out, false);
-    return t_done(y);
+    return t_compute(y, linear_forward);
 }
 
 /* ---- matmul -------------------------------------------------------------------------------------
@@ -58,6 +63,14 @@ static void matmul_back(Tensor *y) {
         gemm_batched(batch, true, false, k, n, m, a->x, k, mk, y->g, n, mn, db, n, kn, add);
 }
 
+static void matmul_forward(Tensor *y) {
+    const Tensor *a = y->in[0], *b = y->in[1];
+    int batch = y->shape[0], m = y->shape[1], n = y->shape[2], k = a->shape[2];
+    bool transpose_b = y->iarg[0];
+    gemm_batched(batch, false, transpose_b, m, n, k, a->x, k, (size_t)m * k, b->x,
+                 transpose_b ? k : n, (size_t)k * n, y->x, n, (size_t)m * n, false);
+}
+
 Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b) {
     if (a->rank != 3 || b->rank != 3 || a->shape[0] != b->shape[0])
         die("matmul: %s and %s; both have three axes and the same number of items", t_describe(a),
@@ -66,11 +79,8 @@ Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b) {
     if (k != inner)
         die("matmul: rows of %s have %d entries but %s%s sums over %d", t_describe(a), k,
             t_describe(b), transpose_b ? " transposed" : "", inner);
-    int batch = a->shape[0], m = a->shape[1];
     Tensor *y = t_new("matmul", matmul_back, READS_IF(b, 0) | READS_IF(a, 1), 2,
-                      (Tensor *[]){a, b}, SHAPE(batch, m, n));
+                      (Tensor *[]){a, b}, SHAPE(a->shape[0], a->shape[1], n));
     y->iarg[0] = transpose_b;
-    gemm_batched(batch, false, transpose_b, m, n, k, a->x, k, (size_t)m * k, b->x,
-                 transpose_b ? k : n, (size_t)k * n, y->x, n, (size_t)m * n, false);
-    return t_done(y);
+    return t_compute(y, matmul_forward);
 }

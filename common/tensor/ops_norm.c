@@ -53,8 +53,8 @@ static Tensor *group_norm_op(const char *op, Tensor *x, Tensor *gain, Tensor *sh
     int B = x->shape[0], C = x->shape[x->rank - 1];
     if (groups < 1 || C % groups)
         die("%s: %d channels of %s do not form %d groups", op, C, t_describe(x), groups);
-    Tensor *y = t_new(op, group_norm_back, READS_ALL, 3, (Tensor *[]){x, gain, shift}, x->rank,
-                      x->shape);
+    Tensor *y = t_new(op, group_norm_back, READS_ALL | CHEAP, 3, (Tensor *[]){x, gain, shift},
+                      x->rank, x->shape);
     y->iarg[0] = groups;
     y->iarg[1] = silu;
     y->arg[0] = (real)eps;
@@ -92,8 +92,8 @@ static void layer_norm_forward_of(Tensor *y) {
 Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps) {
     check_affine("layer_norm", x, gain, shift);
     int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
-    Tensor *y = t_new("layer_norm", layer_norm_back, READS_ALL, 3, (Tensor *[]){x, gain, shift},
-                      x->rank, x->shape);
+    Tensor *y = t_new("layer_norm", layer_norm_back, READS_ALL | CHEAP, 3,
+                      (Tensor *[]){x, gain, shift}, x->rank, x->shape);
     y->arg[0] = (real)eps;
     t_saved(y, 2 * (size_t)rows);
     return t_compute(y, layer_norm_forward_of);
@@ -135,8 +135,8 @@ Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tenso
     if (mean->len != (size_t)C || var->len != (size_t)C)
         die("batch_norm: %s has %d channels but the running statistics are %s and %s",
             t_describe(x), C, t_describe(mean), t_describe(var));
-    Tensor *y = t_new("batch_norm", batch_norm_back, READS_ALL, 3, (Tensor *[]){x, gain, shift},
-                      x->rank, x->shape);
+    Tensor *y = t_new("batch_norm", batch_norm_back, READS_ALL | CHEAP, 3,
+                      (Tensor *[]){x, gain, shift}, x->rank, x->shape);
     y->iarg[0] = training;
     y->arg[0] = (real)eps;
     real *m = t_saved(y, 2 * (size_t)C), *v = m + C;

@@ -39,7 +39,8 @@ static Split split_at(const char *op, const Tensor *x, int axis) {
     return s;
 }
 
-static Tensor *reduced(const char *op, void (*back)(Tensor *), Tensor *x, int axis, Split s) {
+static Tensor *reduced(const char *op, void (*back)(Tensor *), Tensor *x, int axis) {
+    Split s = split_at(op, x, axis);
     int shape[4];
     memcpy(shape, x->shape, sizeof shape);
     shape[axis < 0 ? axis + x->rank : axis] = 1;
@@ -54,21 +55,21 @@ static void sum_axis_back(Tensor *y) {
     if (dx) k_spread_axis(y->iarg[0], y->iarg[1], y->iarg[2], y->arg[0], y->g, dx, add);
 }
 
+static void sum_axis_forward(Tensor *y) {
+    k_sum_axis(y->iarg[0], y->iarg[1], y->iarg[2], y->in[0]->x, y->x, false);
+    if (y->arg[0] != 1) k_axpy(y->len, y->arg[0], y->x, y->x, false);
+}
+
 Tensor *t_sum_axis(Tensor *x, int axis) {
-    Split s = split_at("sum_axis", x, axis);
-    Tensor *y = reduced("sum_axis", sum_axis_back, x, axis, s);
+    Tensor *y = reduced("sum_axis", sum_axis_back, x, axis);
     y->arg[0] = 1;
-    k_sum_axis(s.outer, s.n, s.inner, x->x, y->x, false);
-    return t_done(y);
+    return t_compute(y, sum_axis_forward);
 }
 
 Tensor *t_mean_axis(Tensor *x, int axis) {
-    Split s = split_at("mean_axis", x, axis);
-    Tensor *y = reduced("mean_axis", sum_axis_back, x, axis, s);
-    y->arg[0] = 1 / (real)s.n;
-    k_sum_axis(s.outer, s.n, s.inner, x->x, y->x, false);
-    k_axpy(y->len, y->arg[0], y->x, y->x, false);
-    return t_done(y);
+    Tensor *y = reduced("mean_axis", sum_axis_back, x, axis);
+    y->arg[0] = 1 / (real)y->iarg[1];
+    return t_compute(y, sum_axis_forward);
 }
 
 static void max_axis_back(Tensor *y) {
@@ -77,12 +78,14 @@ static void max_axis_back(Tensor *y) {
     if (dx) k_max_axis_back(y->iarg[0], y->iarg[1], y->iarg[2], y->isaved, y->g, dx, add);
 }
 
+static void max_axis_forward(Tensor *y) {
+    k_max_axis(y->iarg[0], y->iarg[1], y->iarg[2], y->in[0]->x, y->x, y->isaved);
+}
+
 Tensor *t_max_axis(Tensor *x, int axis) {
-    Split s = split_at("max_axis", x, axis);
-    Tensor *y = reduced("max_axis", max_axis_back, x, axis, s);
+    Tensor *y = reduced("max_axis", max_axis_back, x, axis);
     y->isaved = arena_get(y->arena, y->len * sizeof(int));
-    k_max_axis(s.outer, s.n, s.inner, x->x, y->x, y->isaved);
-    return t_done(y);
+    return t_compute(y, max_axis_forward);
 }
 
 /* ---- softmax, log_softmax: over the last axis ---------------------------------------------------
@@ -96,11 +99,14 @@ static void softmax_back(Tensor *y) {
     if (dx) k_softmax_back((int)(y->len / (size_t)c), c, y->x, y->g, dx, add);
 }
 
+static void softmax_forward(Tensor *y) {
+    int c = y->shape[y->rank - 1];
+    k_softmax((int)(y->len / (size_t)c), c, y->in[0]->x, y->x);
+}
+
 Tensor *t_softmax(Tensor *x) {
-    int c = x->shape[x->rank - 1];
-    Tensor *y = t_new("softmax", softmax_back, READS_Y | OVER(0), 1, &x, x->rank, x->shape);
-    k_softmax((int)(x->len / (size_t)c), c, x->x, y->x);
-    return t_done(y);
+    return t_compute(t_new("softmax", softmax_back, READS_Y | OVER(0), 1, &x, x->rank, x->shape),
+                     softmax_forward);
 }
 
 static void log_softmax_back(Tensor *y) {
@@ -110,9 +116,12 @@ static void log_softmax_back(Tensor *y) {
     if (dx) k_log_softmax_back((int)(y->len / (size_t)c), c, y->x, y->g, dx, add);
 }
 
+static void log_softmax_forward(Tensor *y) {
+    int c = y->shape[y->rank - 1];
+    k_log_softmax((int)(y->len / (size_t)c), c, y->in[0]->x, y->x);
+}
+
 Tensor *t_log_softmax(Tensor *x) {
-    int c = x->shape[x->rank - 1];
-    Tensor *y = t_new("log_softmax", log_softmax_back, READS_Y | OVER(0), 1, &x, x->rank, x->shape);
-    k_log_softmax((int)(x->len / (size_t)c), c, x->x, y->x);
-    return t_done(y);
+    return t_compute(t_new("log_softmax", log_softmax_back, READS_Y | OVER(0), 1, &x, x->rank, x->shape),
+                     log_softmax_forward);
 }

@@ -64,6 +64,12 @@ static void permute_back(Tensor *y) {
     if (dx) k_permute(shape_y, inverse, y->g, dx, add);
 }
 
+static void permute_forward(Tensor *y) {
+    int shape[4], perm[4];
+    widen(y->in[0], y->iarg, shape, perm);
+    k_permute(shape, perm, y->in[0]->x, y->x, false);
+}
+
 Tensor *t_permute(Tensor *x, int rank, const int *axes) {
     int shape[4] = {1, 1, 1, 1}, used = 0;
     if (rank != x->rank)
@@ -76,10 +82,7 @@ Tensor *t_permute(Tensor *x, int rank, const int *axes) {
     }
     Tensor *y = t_new("permute", permute_back, READS_NOTHING, 1, &x, rank, shape);
     for (int i = 0; i < rank; i++) y->iarg[i] = axes[i];
-    int wide[4], perm[4];
-    widen(x, axes, wide, perm);
-    k_permute(wide, perm, x->x, y->x, false);
-    return t_done(y);
+    return t_compute(y, permute_forward);
 }
 
 /* ---- concat: a, then b, along an axis -------------------------------------------------------- */
@@ -113,7 +116,7 @@ Tensor *t_concat(Tensor *a, Tensor *b, int axis) {
     int shape[4];
     memcpy(shape, a->shape, sizeof shape);
     shape[axis] += b->shape[axis];
-    Tensor *y = t_new("concat", concat_back, READS_NOTHING, 2, (Tensor *[]){a, b}, a->rank, shape);
+    Tensor *y = t_new("concat", concat_back, CHEAP, 2, (Tensor *[]){a, b}, a->rank, shape);
     y->iarg[0] = axis;
     return t_compute(y, concat_forward);
 }
@@ -132,6 +135,14 @@ static void slice_back(Tensor *y) {
     k_copy_rows(outer, part, y->g, part, dx + (size_t)y->iarg[1] * inner, row, add);
 }
 
+static void slice_forward(Tensor *y) {
+    const Tensor *x = y->in[0];
+    int axis = y->iarg[0];
+    size_t outer = product(x, 0, axis), inner = product(x, axis + 1, x->rank);
+    size_t row = x->len / outer, part = y->len / outer;
+    k_copy_rows(outer, part, x->x + (size_t)y->iarg[1] * inner, row, y->x, part, false);
+}
+
 Tensor *t_slice(Tensor *x, int axis, int start, int length) {
     axis = axis_of("slice", x, axis);
     if (start < 0 || length < 1 || start > x->shape[axis] - length)
@@ -143,10 +154,7 @@ Tensor *t_slice(Tensor *x, int axis, int start, int length) {
     Tensor *y = t_new("slice", slice_back, READS_NOTHING, 1, &x, x->rank, shape);
     y->iarg[0] = axis;
     y->iarg[1] = start;
-    size_t outer = product(x, 0, axis), inner = product(x, axis + 1, x->rank);
-    size_t row = x->len / outer, part = y->len / outer;
-    k_copy_rows(outer, part, x->x + (size_t)start * inner, row, y->x, part, false);
-    return t_done(y);
+    return t_compute(y, slice_forward);
 }
 
 /* ---- pad: zeros before and after, along an axis ---------------------------------------------- */
@@ -162,6 +170,15 @@ static void pad_back(Tensor *y) {
                     x->len / outer, add);
 }
 
+static void pad_forward(Tensor *y) {
+    const Tensor *x = y->in[0];
+    int axis = y->iarg[0];
+    size_t outer = product(x, 0, axis), inner = product(x, axis + 1, x->rank);
+    k_fill(y->len, 0, y->x);
+    k_copy_rows(outer, x->len / outer, x->x, x->len / outer, y->x + (size_t)y->iarg[1] * inner,
+                y->len / outer, false);
+}
+
 Tensor *t_pad(Tensor *x, int axis, int before, int after) {
     axis = axis_of("pad", x, axis);
     if (before < 0 || after < 0)
@@ -172,11 +189,7 @@ Tensor *t_pad(Tensor *x, int axis, int before, int after) {
     Tensor *y = t_new("pad", pad_back, READS_NOTHING, 1, &x, x->rank, shape);
     y->iarg[0] = axis;
     y->iarg[1] = before;
-    size_t outer = product(x, 0, axis), inner = product(x, axis + 1, x->rank);
-    k_fill(y->len, 0, y->x);
-    k_copy_rows(outer, x->len / outer, x->x, x->len / outer, y->x + (size_t)before * inner,
-                y->len / outer, false);
-    return t_done(y);
+    return t_compute(y, pad_forward);
 }
 
 /* ---- gather_rows: y[i,:] = table[index[i],:];  dtable[index[i],:] += dy[i,:] ----------------- */
@@ -189,6 +202,10 @@ static void gather_rows_back(Tensor *y) {
         k_scatter_rows(y->shape[0], table->shape[1], table->shape[0], y->isaved, y->g, dtable, add);
 }
 
+static void gather_rows_forward(Tensor *y) {
+    k_gather_rows(y->shape[0], y->shape[1], y->in[0]->x, y->isaved, y->x);
+}
+
 Tensor *t_gather_rows(Tensor *table, const int *index, int n) {
     if (table->rank != 2) die("gather_rows: the table %s is no (rows,channels)", t_describe(table));
     for (int i = 0; i < n; i++)
@@ -199,6 +216,5 @@ Tensor *t_gather_rows(Tensor *table, const int *index, int n) {
                       SHAPE(n, table->shape[1]));
     y->isaved = arena_get(y->arena, (size_t)n * sizeof *index);
     memcpy(y->isaved, index, (size_t)n * sizeof *index);
-    k_gather_rows(n, table->shape[1], table->x, index, y->x);
-    return t_done(y);
+    return t_compute(y, gather_rows_forward);
 }

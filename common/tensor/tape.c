@@ -3,6 +3,7 @@
 #include "tensor/values.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- names of the ops ----------------------------------------------------------------------- */
@@ -38,6 +39,7 @@ static void set_shape(Tensor *y, int rank, const int *shape) {
 static Tensor *record(Tape *t, const char *op, int rank, const int *shape) {
     Tensor *y = arena_get(&t->arena, sizeof *y);
     *y = (Tensor){.op = op, .tape = t, .arena = &t->arena, .prev = t->last};
+    y->number = t->last ? t->last->number + 1 : 1;
     set_shape(y, rank, shape);
     t->last = y;
     remember_op(op);
@@ -61,24 +63,22 @@ static Tensor *new_without_values(const char *op, void (*back)(Tensor *), int op
     Tape *t = common_tape(op, operands, in);
     Tensor *y = record(t, op, rank, shape);
     for (int i = 0; i < operands; i++) {
-        if (!in[i]) continue;
-        y->in[i] = in[i]->handle_of ? in[i]->handle_of : in[i];
-        y->gives |= in[i]->given << i;
-        y->briefs |= in[i]->brief << i;
-        if (in[i]->wants_grad && !t->no_grad) y->grads |= 1 << i;
+        y->in[i] = in[i];
+        if (in[i] && in[i]->wants_grad && !t->no_grad) y->grads |= 1 << i;
     }
-    values_check_operands(y);
+    values_use_operands(y);
     y->wants_grad = y->grads;
     y->back = y->wants_grad ? back : NULL;
     return y;
 }
 
-Tensor *t_new(const char *op, void (*back)(Tensor *), int reads, int operands, Tensor **in,
+Tensor *t_new(const char *op, void (*back)(Tensor *), int flags, int operands, Tensor **in,
               int rank, const int *shape) {
     Tensor *y = new_without_values(op, back, operands, in, rank, shape);
-    y->reads = y->back ? reads : READS_NOTHING;
+    y->reads = y->back ? flags : READS_NOTHING;
+    y->cheap = flags & CHEAP;
     values_count_readers(y);
-    values_place(y, reads);
+    values_place(y, flags);
     return y;
 }
 
@@ -87,8 +87,6 @@ Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in
     Tensor *y = new_without_values(op, back, operands, in, rank, shape);
     y->view_of = y->in[0]->view_of ? y->in[0]->view_of : y->in[0];
     y->x = y->view_of->x;
-    y->given = in[0]->given;      /* a view of what is given is given itself */
-    y->brief = in[0]->brief;
     return y;
 }
 
@@ -142,7 +140,7 @@ Tensor *t_done(Tensor *y) {
         die("%s: value %zu is %g; operands%s", t_describe(y), i, (double)y->x[i], operands);
     }
 #endif
-    if (!y->view_of) values_operands_leave(y);
+    if (!y->view_of) values_computed(y);
     return y;
 }
 
@@ -198,6 +196,7 @@ void backward(Tensor *loss) {
     loss->g = gradient_buffer(loss);
     loss->g[0] = 1;
     loss->has_grad = true;
+    loss->tape->in_backward = true;
     for (Tensor *y = loss; y; y = y->prev) {
         if (!y->back || !y->has_grad) continue;
         values_needed(y);
@@ -208,18 +207,20 @@ void backward(Tensor *loss) {
         values_used_up(y);
     }
     values_sync_views(loss->tape);
+    loss->tape->in_backward = false;
 }
 
 void tape_reset(Tape *t) {
     arena_reset(&t->arena);
     arena_reset(&t->values);
     t->last = NULL;
-    t->given_in_vain = 0;
+    t->in_block = false;
 }
 
 void tape_free(Tape *t) {
     arena_free(&t->arena);
     arena_free(&t->values);
+    free(t->last_use);
     *t = (Tape){0};
 }
 

@@ -4,7 +4,8 @@
  * There are two lifetimes and no free():
  *   - parameters live in a Params for the whole run;
  *   - everything an operation returns lives on the tape until tape_reset(), the first line of a
- *     training loop; values that backward() went through, only until then (see t_keep).
+ *     training loop. Its values may leave memory earlier, when no operation needs them: a program
+ *     that reads them itself finds the rules at t_keep.
  *
  *     Params params = {.seed = 1};
  *     Tape tape = {0};
@@ -79,12 +80,17 @@ struct Tensor {
 
     /* how long x stays: values.h */
     Tensor *view_of;        /* x is this tensor's; NULL: its own */
-    Tensor *handle_of;      /* not NULL: not a tensor of its own, but what t_give, t_brief return */
+    int number;             /* 1 for the first of its tape, and so on */
+    int last_use;           /* number of the latest tensor that was computed from it */
     int reads, has_read;    /* what back reads, and what it will read no more: READS(i), READS_Y */
-    int gives, briefs;      /* bit i: operand i was t_give(...), t_brief(...) */
     int readers;            /* how many backward passes will read x */
-    bool given, brief;      /* by the handle, or by the view of one */
-    bool kept, left, dropped, used_up;
+    int pins;               /* how many tensors would be computed again from x */
+    bool cheap;             /* its op is CHEAP */
+    bool pins_operands;     /* it would be computed again, and counts among its operands' pins */
+    bool dropped;           /* x is NULL until it is needed again */
+    bool kept, used_up;     /* by t_keep; by backward */
+    bool finished;          /* no later op may use it */
+    bool visible;           /* without gradients, outside of blocks: a program may read x */
     int grads;              /* bit i: operand i wanted a gradient when this was recorded */
 };
 
@@ -99,33 +105,42 @@ struct Tape {
     Arena values;              /* values and gradients, given back as soon as nobody needs them */
     Tensor *last;              /* newest first, linked by prev */
     bool no_grad;              /* set: record nothing for backward, as when sampling */
-    Rng *dropout;              /* where layers' dropout draws from; NULL: none is done */
-    int given_in_vain;         /* times that t_give, t_brief, t_drop freed nothing */
+    Rng *dropout;              /* where t_dropout draws from; NULL: it does nothing */
+    bool in_backward;
+    bool in_block;             /* there are marks that have not been released */
+    int *last_use, noted;      /* by number: an op that used the tensor after it had been dropped */
 };
 
-void tape_reset(Tape *t);   /* everything made on the tape is gone; no_grad, dropout stay */
+/* everything made on the tape is gone; no_grad and dropout stay as they are */
+void tape_reset(Tape *t);
 void tape_free(Tape *t);
 size_t tape_peak(const Tape *t);    /* bytes used at most */
 
 /* Gradients of the scalar `loss`, added to the .g of every parameter and variable it depends on.
  * Uses up what it went through: the values (x) of intermediate tensors become NULL and their memory
- * is used for gradients. Leaves and single numbers stay, and what t_keep was told to keep. */
+ * is used for gradients. Leaves stay, tensors with one number per item, and what t_keep has kept. */
 void backward(Tensor *loss);
 
-/* A step needs less memory if it is told what is needed no longer. None of these changes a single
- * bit of the results; an op that is handed such values again reports the mistake (a program that
- * reads x itself finds NULL, or through a view what is there now).
- *
- * x for the op that uses it last: h = t_relu(t_give(h)). The op computes in its memory, or its
- * memory is free after the op, unless a backward pass reads x. */
-Tensor *t_give(Tensor *x);
-/* t_give where a backward pass, if there is one, reads x anyway: gives x only under no_grad */
-Tensor *t_last_use(Tensor *x);
-/* The same even if a backward pass reads x: that computes x again (Chen et al. 2016). For ops that
- * are cheap beside the next: conv2d(&l, t_brief(group_norm(&n, x))). */
-Tensor *t_brief(Tensor *x);
-void    t_drop(Tensor *x);   /* t_brief after the fact, when several ops have used x */
-void    t_keep(Tensor *x);   /* x is read after backward() */
+/* While gradients are recorded, an operation's x may be NULL as soon as another operation has used
+ * the tensor: the library computes it again if it is needed. A program reads x before that, or says
+ * first that it will read x later. Always there are the values of leaves and parameters, of tensors
+ * with one number per item, such as losses, and without gradients (no_grad) all. Parameters must not
+ * change between a forward pass and its backward pass. */
+void t_keep(Tensor *x);
+
+/* For layers: the parts of a block, of which its caller sees nothing but the result.
+ *     Mark start = t_mark(x->tape);
+ *     ...
+ *     return t_release(start, y);
+ * Later operations use y and nothing else that was made since the mark. Without gradients that is
+ * how its memory is given back; with them it does nothing. */
+typedef struct {
+    Tape *tape;
+    Tensor *last;
+    bool outermost;
+} Mark;
+Mark t_mark(Tape *t);
+Tensor *t_release(Mark m, Tensor *y);
 
 /* leaves: copies of `data` (NULL: left for the caller to fill) on the tape */
 Tensor *t_input(Tape *t, const real *data, int rank, const int *shape);
@@ -199,7 +214,8 @@ Tensor *t_gelu_tanh(Tensor *x);               /* GPT-2's approximation */
 Tensor *t_quick_gelu(Tensor *x);              /* x sigmoid(1.702 x), CLIP's approximation */
 Tensor *t_geglu(Tensor *x);                   /* (...,2C) -> (...,C): a gelu(g) of a | g */
 Tensor *t_clamp(Tensor *x, double low, double high);
-Tensor *t_dropout(Tensor *x, double p, Rng *rng);          /* p: probability of zero */
+/* p: probability of zero; drawn from the tape's `dropout`, without which the result is x */
+Tensor *t_dropout(Tensor *x, double p);
 Tensor *t_detach(Tensor *x);                               /* x, through which no gradient flows */
 /* value forward; the gradient goes to grad_to */
 Tensor *t_straight_through(Tensor *value, Tensor *grad_to);
@@ -278,9 +294,10 @@ Tensor *t_cross_entropy(Tensor *logits, const int *target);
 
 /* ---- for writers of ops (and tests) ---------------------------------------------------------- */
 
-/* Whose values a backward pass reads, operand i's and its own; and with OVER(i), that the op may be
- * computed over operand i, number by number. */
-enum { READS_NOTHING = 0, READS_Y = 1 << 4 };
+/* What t_new is told of an op. READS(i), READS_Y: whose values its backward pass reads, operand i's
+ * and its own. OVER(i): it may be computed over operand i, number by number. CHEAP: it costs little
+ * beside the products and convolutions around it, and may be run again rather than its values kept */
+enum { READS_NOTHING = 0, READS_Y = 1 << 4, CHEAP = 1 << 5 };
 #define READS(i) (1 << (i))
 #define OVER(i) (1 << (8 + (i)))
 /* READS(i) if the gradient of `x` is wanted */
@@ -288,14 +305,14 @@ enum { READS_NOTHING = 0, READS_Y = 1 << 4 };
 
 /* A new tensor on its operands' tape, not yet filled; wants_grad when any operand does. NULL
  * operands (a bias that is not there) are allowed. back is dropped when no gradient is wanted. */
-Tensor *t_new(const char *op, void (*back)(Tensor *), int reads, int operands, Tensor **in,
+Tensor *t_new(const char *op, void (*back)(Tensor *), int flags, int operands, Tensor **in,
               int rank, const int *shape);
 /* The same, but its values are those of in[0] themselves: reshape, detach */
 Tensor *t_view(const char *op, void (*back)(Tensor *), int operands, Tensor **in, int rank,
                const int *shape);
-/* Every op returns through it: the checking build looks for NaN, and operands that were given go. */
+/* Every op returns through it: the checking build looks for NaN, and operands may go. */
 Tensor *t_done(Tensor *y);
-/* y computed by forward, which may be run again for t_brief; then t_done */
+/* y computed by forward, which may be run again; then t_done */
 Tensor *t_compute(Tensor *y, void (*forward)(Tensor *y));
 real *t_saved(Tensor *y, size_t n);         /* y->saved on the tape */
 /* In a backward pass: operand i's values are read no more, and their memory may be used for the

@@ -2,12 +2,23 @@
 #include "tensor/values.h"
 #include "base/error.h"
 
+#include <stdlib.h>
+#include <string.h>
 
-enum { OPERANDS = 4 };
+enum { OPERANDS = 4, AGAIN = 3 };
 
 static Tensor *owner(Tensor *x) {
-    if (x->handle_of) x = x->handle_of;
     return x->view_of ? x->view_of : x;
+}
+
+/* owner of operand i; NULL: there is none, or it is a parameter, whose values always stay */
+static Tensor *source(const Tensor *y, int i) {
+    Tensor *x = y->in[i] ? owner(y->in[i]) : NULL;
+    return x && x->tape ? x : NULL;
+}
+
+static bool one_number_per_item(const Tensor *x) {
+    return x->len == (size_t)x->shape[0];
 }
 
 static void new_values(Tensor *x) {
@@ -19,140 +30,168 @@ static void give_back(Tensor *x) {
     x->x = NULL;
 }
 
-/* ---- readers --------------------------------------------------------------------------------- */
+/* ---- readers and pins ------------------------------------------------------------------------ */
 
-/* Parameters are not on a tape: their values stay whoever reads them. */
-static void give_back_if_unread(Tensor *x) {
-    if (x->tape && x->x && x->left && !x->readers && !x->kept) give_back(x);
+static void pin_operands(Tensor *x) {
+    if (x->pins_operands) return;
+    x->pins_operands = true;
+    for (int i = 0; i < OPERANDS; i++)
+        if (source(x, i)) source(x, i)->pins++;
 }
 
-static void count_reader(Tensor *x, int n) {
-    x = owner(x);
-    x->readers += n;
-    give_back_if_unread(x);
+static void settle(Tensor *x);
+
+static void unpin_operands(Tensor *x) {
+    if (!x->pins_operands) return;
+    x->pins_operands = false;
+    for (int i = 0; i < OPERANDS; i++) {
+        if (!source(x, i)) continue;
+        source(x, i)->pins--;
+        settle(source(x, i));
+    }
+}
+
+/* x's memory goes if nothing will need the values, or nothing does before they are computed again */
+static void settle(Tensor *x) {
+    if (x->readers || x->kept) return;
+    if (x->finished && !x->pins) {
+        if (x->x) give_back(x);
+        x->dropped = false;
+        unpin_operands(x);
+    } else if (x->x && x->cheap && x->pins_operands && x->tape->in_backward) {
+        give_back(x);
+        x->dropped = true;
+    }
+}
+
+static void one_reader_less(Tensor *x) {
+    x->readers--;
+    settle(x);
 }
 
 void values_count_readers(Tensor *y) {
     for (int i = 0; i < OPERANDS; i++)
-        if (y->in[i] && y->reads & READS(i)) count_reader(y->in[i], 1);
-    if (y->reads & READS_Y) count_reader(y, 1);
+        if (source(y, i) && y->reads & READS(i)) source(y, i)->readers++;
+    if (y->reads & READS_Y) y->readers++;
+    if (y->cheap && !y->visible && !one_number_per_item(y)) pin_operands(y);
 }
 
 void t_has_read(Tensor *y, int i) {
-    if (!y->in[i] || !(y->reads & ~y->has_read & READS(i))) return;
+    if (!(y->reads & ~y->has_read & READS(i))) return;
     y->has_read |= READS(i);
-    count_reader(y->in[i], -1);
+    if (source(y, i)) one_reader_less(source(y, i));
 }
 
-/* ---- giving away, dropping ------------------------------------------------------------------- */
+/* ---- dropping, computing again --------------------------------------------------------------- */
 
-/* An op can be run again if all of its operands will be there. */
-static bool can_redo(Tensor *x) {
-    for (int i = 0; i < OPERANDS; i++)
-        if (x->in[i] && !owner(x->in[i])->x && !owner(x->in[i])->dropped) return false;
-    return x->redo;
+/* Can x be computed again, at most so many ops deep? */
+static bool can_redo(const Tensor *x, int ops) {
+    if (!x->redo) return false;
+    for (int i = 0; i < OPERANDS; i++) {
+        const Tensor *from = source(x, i);
+        if (!from || from->x) continue;
+        if (!from->dropped || ops == 1 || !can_redo(from, ops - 1)) return false;
+    }
+    return true;
+}
+
+/* the last op that was found to use x in an earlier pass, having been dropped before it */
+static int noted_use(const Tensor *x) {
+    return x->number < x->tape->noted ? x->tape->last_use[x->number] : 0;
+}
+
+static void note_use(const Tensor *x, int use) {
+    Tape *t = x->tape;
+    if (x->number >= t->noted) {
+        int n = 2 * x->number;
+        t->last_use = realloc(t->last_use, (size_t)n * sizeof *t->last_use);
+        if (!t->last_use) fail("out of memory: no room for notes on %d tensors", n);
+        memset(t->last_use + t->noted, 0, (size_t)(n - t->noted) * sizeof *t->last_use);
+        t->noted = n;
+    }
+    if (t->last_use[x->number] < use) t->last_use[x->number] = use;
+}
+
+static bool may_drop(const Tensor *x) {
+    if (!x->x || x->kept || x->visible || one_number_per_item(x)) return false;
+    if (x->last_use < noted_use(x)) return false;
+    return (x->cheap ? x->pins_operands : !x->readers && !x->pins) && can_redo(x, AGAIN);
 }
 
 static void drop(Tensor *x) {
-    for (int i = 0; i < OPERANDS; i++)
-        if (x->in[i]) count_reader(x->in[i], 1);
+    if (!may_drop(x)) return;
+    pin_operands(x);
     give_back(x);
     x->dropped = true;
 }
 
+static void drop_operand(Tensor *y, int i) {
+    drop(source(y, i));
+    y->in[i]->x = source(y, i)->x;
+}
+
 static void redo(Tensor *x) {
+    bool redone[OPERANDS] = {false};
     for (int i = 0; i < OPERANDS; i++) {
-        if (!x->in[i]) continue;
-        Tensor *from = owner(x->in[i]);
-        if (from->dropped) redo(from);
-        x->in[i]->x = from->x;
+        if (!source(x, i)) continue;
+        redone[i] = source(x, i)->dropped;
+        if (redone[i]) redo(source(x, i));
+        x->in[i]->x = source(x, i)->x;
     }
     new_values(x);
     x->redo(x);
     x->dropped = false;
+    if (!x->cheap) unpin_operands(x);
     for (int i = 0; i < OPERANDS; i++)
-        if (x->in[i]) count_reader(x->in[i], -1);
-}
-
-/* The caller needs x's values no more. */
-static void leave(Tensor *x, bool may_redo) {
-    x = owner(x);
-    if (!x->tape || x->left || x->kept) return;
-    x->left = true;
-    if (!x->readers) give_back(x);
-    else if (may_redo && can_redo(x)) drop(x);
-    else x->tape->given_in_vain++;
-}
-
-void t_drop(Tensor *x) {
-    leave(x, true);
-}
-
-void t_keep(Tensor *x) {
-    const Tensor *o = owner(x);
-    if (o->left && !o->x && !o->dropped)
-        die("t_keep: %s is gone already; keep it before the op that it is given to", t_describe(x));
-    owner(x)->kept = true;
-}
-
-/* A handle is a copy of the tensor that is not on the tape; an op that gets it as an operand
- * records the tensor itself. So it does not matter in which order C evaluates arguments:
- * t_add(t_give(x), t_relu(x)) gives x to the sum. */
-static Tensor *handle(Tensor *x, bool brief) {
-    if (!x->tape) die("t_%s: %s is a parameter", brief ? "brief" : "give", t_describe(x));
-    Tensor *h = arena_get(&x->tape->arena, sizeof *h);
-    *h = *x;
-    h->handle_of = x->handle_of ? x->handle_of : x;
-    h->given = !brief;
-    h->brief = brief;
-    return h;
-}
-
-Tensor *t_give(Tensor *x) {
-    return handle(x, false);
-}
-
-Tensor *t_last_use(Tensor *x) {
-    return x->tape && x->tape->no_grad ? t_give(x) : x;
-}
-
-Tensor *t_brief(Tensor *x) {
-    return handle(x, true);
+        if (redone[i] && !(x->tape->in_backward && source(x, i)->readers)) drop_operand(x, i);
 }
 
 /* ---- what the tape calls --------------------------------------------------------------------- */
 
-void values_check_operands(const Tensor *y) {
+static void check_not_finished(const Tensor *y, const Tensor *x, const Tensor *from) {
+    if (!from->finished) return;
+    if (from->used_up)
+        die("%s: the values of %s were used up by backward(); t_keep() keeps them", y->op,
+            t_describe(x));
+    die("%s: the values of %s were released at the end of the block that made them", y->op,
+        t_describe(x));
+}
+
+void values_use_operands(Tensor *y) {
+    y->visible = y->tape->no_grad && !y->tape->in_block;
     for (int i = 0; i < OPERANDS; i++) {
-        Tensor *x = y->in[i] ? owner(y->in[i]) : NULL;
-        if (!x || !x->left) continue;
-        if (x->used_up)
-            die("%s: the values of %s were used up by backward(); t_keep() keeps them", y->op,
-                t_describe(y->in[i]));
-        die("%s: the values of %s were given to an earlier op or dropped", y->op,
-            t_describe(y->in[i]));
+        Tensor *from = source(y, i);
+        if (!from) continue;
+        check_not_finished(y, y->in[i], from);
+        if (from->dropped) {
+            redo(from);
+            note_use(from, y->number);
+        }
+        y->in[i]->x = from->x;
+        from->last_use = y->number;
     }
 }
 
 void values_place(Tensor *y, int over) {
     for (int i = 0; i < OPERANDS; i++) {
-        Tensor *x = over & OVER(i) && y->gives & 1 << i ? owner(y->in[i]) : NULL;
-        if (!x || !x->tape || x->readers || x->kept || x->len != y->len) continue;
+        Tensor *x = over & OVER(i) ? source(y, i) : NULL;
+        if (!x || x->len != y->len || x->readers || x->pins || !may_drop(x)) continue;
         y->x = x->x;
         return;
     }
     new_values(y);
 }
 
-void values_operands_leave(Tensor *y) {
+void values_computed(Tensor *y) {
     for (int i = 0; i < OPERANDS; i++) {
-        if (!((y->gives | y->briefs) & 1 << i)) continue;
-        Tensor *x = owner(y->in[i]);
+        Tensor *x = source(y, i);
+        if (!x) continue;
         if (x->x == y->x) {                    /* y was computed over it */
-            x->left = true;
-            x->x = NULL;
+            pin_operands(x);
+            x->x = y->in[i]->x = NULL;
+            x->dropped = true;
         } else {
-            leave(x, y->briefs & 1 << i);
+            drop_operand(y, i);
         }
     }
 }
@@ -166,24 +205,66 @@ static void make_present(Tensor *x) {
     x->x = from->x;
 }
 
+static bool stays(const Tensor *y) {
+    return y->view_of || y->kept || one_number_per_item(y);
+}
+
 void values_needed(Tensor *y) {
     for (int i = 0; i < OPERANDS; i++)
         if (y->in[i] && y->reads & READS(i)) make_present(y->in[i]);
     if (y->reads & READS_Y) make_present(y);
+    if (stays(y)) return;
+    y->finished = true;
+    settle(y);
 }
 
-/* Single numbers stay: losses and their parts are printed after the backward pass. */
 void values_used_up(Tensor *y) {
     if (y->used_up) return;
     y->used_up = true;
     for (int i = 0; i < OPERANDS; i++) t_has_read(y, i);
-    if (y->reads & READS_Y) count_reader(y, -1);
-    if (y->view_of || y->kept || y->len == 1) return;
-    y->left = true;
-    give_back_if_unread(y);
+    if (y->reads & READS_Y) one_reader_less(y);
+    if (stays(y)) unpin_operands(y);
 }
 
 void values_sync_views(Tape *t) {
     for (Tensor *y = t->last; y; y = y->prev)
         if (y->view_of) y->x = y->view_of->x;
+}
+
+/* ---- what users say -------------------------------------------------------------------------- */
+
+void t_keep(Tensor *x) {
+    Tensor *o = owner(x);
+    if (!o->x && !o->dropped)
+        die("t_keep: %s is gone already; keep it before backward()", t_describe(x));
+    if (o->dropped) redo(o);
+    x->x = o->x;
+    o->kept = true;
+}
+
+Mark t_mark(Tape *t) {
+    bool outermost = !t->in_block;
+    t->in_block = true;
+    return (Mark){t, t->last, outermost};
+}
+
+Tensor *t_release(Mark m, Tensor *y) {
+    Tensor *result = owner(y);
+    if (m.outermost) m.tape->in_block = false;
+    if (!m.tape->no_grad) return y;
+    if (result->dropped) {
+        redo(result);
+        note_use(result, m.tape->last->number + 1);
+    }
+    y->x = result->x;
+    for (Tensor *x = m.tape->last; x != m.last; x = x->prev) {
+        if (x->view_of || x == result || x->kept) continue;
+        x->finished = true;
+        settle(x);
+    }
+    if (m.outermost && result->tape) {
+        result->visible = true;
+        unpin_operands(result);
+    }
+    return y;
 }

@@ -77,30 +77,30 @@ static void build(Training *t) {
 
 /* x with the label as ten more features, or ten more constant maps */
 static Tensor *with_label(Tensor *x, Tensor *label) {
-    if (x->rank == 2) return t_brief(t_concat(x, label, -1));
+    if (x->rank == 2) return t_concat(x, label, -1);
     int B = x->shape[0], H = x->shape[1], W = x->shape[2];
     Tensor *maps = t_input(x->tape, NULL, SHAPE(B, H, W, CLASSES));
     k_spread_axis(B, H * W, CLASSES, 1, label->x, maps->x, false);
-    return t_brief(t_concat(x, maps, -1));
+    return t_concat(x, maps, -1);
 }
 
 /* z (B,100), label (B,10) -> logits of the pixels (B,28,28,1) */
 static Tensor *generator(const Generator *g, Tensor *z, Tensor *label) {
-    Tensor *h = t_relu(t_give(norm(&g->norm1, linear(&g->fc1, with_label(z, label)))));
-    h = t_relu(t_give(norm(&g->norm2, linear(&g->fc2, with_label(h, label)))));
+    Tensor *h = t_relu(norm(&g->norm1, linear(&g->fc1, with_label(z, label))));
+    h = t_relu(norm(&g->norm2, linear(&g->fc2, with_label(h, label))));
     h = t_reshape(h, SHAPE(-1, 7, 7, 128));
     h = norm(&g->norm3, conv_transpose2d(&g->deconv1, with_label(h, label)));
-    h = t_relu(t_give(h));
+    h = t_relu(h);
     return conv_transpose2d(&g->deconv2, with_label(h, label));
 }
 
 /* x (B,28,28,1), label (B,10) -> logits (B,1) */
 static Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *label) {
-    Tensor *h = t_leaky_relu(t_give(conv2d(&d->conv1, with_label(x, label))), 0.2);
+    Tensor *h = t_leaky_relu(conv2d(&d->conv1, with_label(x, label)), 0.2);
     h = norm(&d->norm2, conv2d(&d->conv2, with_label(h, label)));
-    h = t_reshape(t_leaky_relu(t_give(h), 0.2), SHAPE(x->shape[0], -1));
+    h = t_reshape(t_leaky_relu(h, 0.2), SHAPE(x->shape[0], -1));
     h = norm(&d->norm3, linear(&d->fc1, with_label(h, label)));
-    h = t_leaky_relu(t_give(h), 0.2);
+    h = t_leaky_relu(h, 0.2);
     return linear(&d->fc2, with_label(h, label));
 }
 

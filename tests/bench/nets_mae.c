@@ -92,27 +92,27 @@ static Tensor *patchify(Tensor *x) {
 static Tensor *encode(const Mae *m, Tensor *images) {
     int B = images->shape[0];
     Tensor *x = t_reshape(conv2d(&m->embed, images), SHAPE(B, PATCHES, CHANNELS));
-    x = t_add(t_give(x), t_input(x->tape, m->positions, SHAPE(PATCHES, CHANNELS)));
-    x = t_gather_rows(t_reshape(t_give(x), SHAPE(-1, CHANNELS)), m->visible, B * VISIBLE);
+    x = t_add(x, t_input(x->tape, m->positions, SHAPE(PATCHES, CHANNELS)));
+    x = t_gather_rows(t_reshape(x, SHAPE(-1, CHANNELS)), m->visible, B * VISIBLE);
     Tensor *token = t_input(x->tape, NULL, SHAPE(B, 1, CHANNELS));
     k_fill(token->len, 0, token->x);
     token = t_add(token, m->class_token);                           /* B times */
-    x = t_concat(t_give(token), t_reshape(t_give(x), SHAPE(B, VISIBLE, CHANNELS)), 1);
+    x = t_concat(token, t_reshape(x, SHAPE(B, VISIBLE, CHANNELS)), 1);
     x = transformer(&m->encoder, x, (Attention){0});
     return t_reshape(layer_norm(&m->encoder_norm, x), SHAPE(-1, CHANNELS));
 }
 
 /* (B*13,192) -> (B*49,16): mask tokens go where patches are missing, all at their positions */
 static Tensor *decode(const Mae *m, Tensor *x, int B) {
-    x = t_concat(t_give(linear(&m->to_decoder, x)), t_use(x->tape, m->mask_token), 0);
-    x = t_gather_rows(t_give(x), m->restore, B * (PATCHES + 1));
+    x = t_concat(linear(&m->to_decoder, x), t_use(x->tape, m->mask_token), 0);
+    x = t_gather_rows(x, m->restore, B * (PATCHES + 1));
     Tensor *positions = t_input(x->tape, NULL, SHAPE(PATCHES + 1, CHANNELS));
     k_fill(CHANNELS, 0, positions->x);                              /* the class token has none */
     memcpy(positions->x + CHANNELS, m->positions, PATCHES * CHANNELS * sizeof(real));
-    x = t_add(t_reshape(t_give(x), SHAPE(B, PATCHES + 1, CHANNELS)), positions);
+    x = t_add(t_reshape(x, SHAPE(B, PATCHES + 1, CHANNELS)), positions);
     x = transformer(&m->decoder, x, (Attention){0});
-    x = linear(&m->to_pixels, t_brief(layer_norm(&m->decoder_norm, x)));
-    return t_reshape(t_slice(t_give(x), 1, 1, PATCHES), SHAPE(B * PATCHES, PIXELS));
+    x = linear(&m->to_pixels, layer_norm(&m->decoder_norm, x));
+    return t_reshape(t_slice(x, 1, 1, PATCHES), SHAPE(B * PATCHES, PIXELS));
 }
 
 static double step(Training *t) {

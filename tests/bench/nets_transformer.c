@@ -32,9 +32,9 @@ static double step(Training *t) {
     const Gpt *g = t->net;
     Tensor *x = embedding(&g->tokens, &t->tape, g->text, t->batch * LENGTH);
     x = t_reshape(x, SHAPE(t->batch, LENGTH, CHANNELS));
-    x = t_add(t_give(x), t_use(&t->tape, g->positions.table));
+    x = t_add(x, t_use(&t->tape, g->positions.table));
     x = transformer(&g->block, x, (Attention){.causal = true});
-    Tensor *logits = linear(&g->head, t_brief(layer_norm(&g->norm, x)));
+    Tensor *logits = linear(&g->head, layer_norm(&g->norm, x));
     return descend(t, 0, t_cross_entropy(logits, g->next), 3e-4);
 }
 

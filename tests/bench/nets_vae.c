@@ -31,10 +31,10 @@ static double step(Training *t) {
     const Vae *v = t->net;
     Tensor *x = t_input(&t->tape, v->images, SHAPE(t->batch, PIXELS));
     Tensor *eps = t_input(&t->tape, v->eps, SHAPE(t->batch, LATENT));
-    Tensor *h = t_relu(t_give(linear(&v->fc1, x)));
+    Tensor *h = t_relu(linear(&v->fc1, x));
     Tensor *mu = linear(&v->fc21, h), *logvar = linear(&v->fc22, h);
     Tensor *z = t_add(mu, t_mul(eps, t_exp(t_scale(logvar, 0.5))));
-    Tensor *logits = linear(&v->fc4, t_relu(t_give(linear(&v->fc3, z))));
+    Tensor *logits = linear(&v->fc4, t_relu(linear(&v->fc3, z)));
     Tensor *reconstruction = t_scale(t_bce_logits(logits, x), (double)x->len);
     return descend(t, 0, t_add(reconstruction, kl_divergence(mu, logvar)), 1e-3);
 }

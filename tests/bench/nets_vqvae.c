@@ -44,14 +44,14 @@ static void residual_stack_new(Residual r[2], Scope s) {
 }
 
 static Tensor *residual(const Residual *r, Tensor *h) {
-    h = t_relu(t_give(conv2d(&r->conv1, t_relu(h))));
+    h = t_relu(conv2d(&r->conv1, t_relu(h)));
     return conv2d(&r->conv2, h);
 }
 
 static Tensor *residual_stack(const Residual r[2], Tensor *h) {
     for (int i = 0; i < 2; i++)
-        h = t_add(t_give(h), t_give(residual(&r[i], h)));
-    return t_relu(t_give(h));
+        h = t_add(h, residual(&r[i], h));
+    return t_relu(h);
 }
 
 static Encoder encoder_new(Scope s) {
@@ -66,9 +66,9 @@ static Encoder encoder_new(Scope s) {
 
 /* (B,28,28,1) -> (B,7,7,64) */
 static Tensor *encoder(const Encoder *e, Tensor *x) {
-    Tensor *h = t_relu(t_give(conv2d(&e->conv1, x)));
-    h = t_relu(t_give(conv2d(&e->conv2, h)));
-    h = t_relu(t_give(conv2d(&e->conv3, h)));
+    Tensor *h = t_relu(conv2d(&e->conv1, x));
+    h = t_relu(conv2d(&e->conv2, h));
+    h = t_relu(conv2d(&e->conv3, h));
     return conv2d(&e->to_code, residual_stack(e->residual, h));
 }
 
@@ -83,27 +83,7 @@ static Decoder decoder_new(Scope s) {
 
 static Tensor *decoder(const Decoder *d, Tensor *z) {
     Tensor *h = residual_stack(d->residual, conv2d(&d->conv1, z));
-    return conv_transpose2d(&d->deconv2, t_relu(t_give(conv_transpose2d(&d->deconv1, h))));
-}
-
-/* The code nearest to each row of z (1,N,64): |z-e|^2 less |z|^2, which all codes share. */
-static int *nearest(Training *t, const Codebook *c, Tensor *z) {
-    int n = z->shape[1];
-    Tensor *e = t_reshape(t_use(&t->tape, c->embed), SHAPE(1, CODES, DIM));
-    Tensor *products = t_matmul(z, e, true);
-    const real *dot = products->x;
-    int *index = arena_get(&t->tape.arena, (size_t)n * sizeof *index);
-    real square[CODES];
-    for (int k = 0; k < CODES; k++)
-        square[k] = (real)k_sum_squares(DIM, c->embed->x + k * DIM);
-    for (int i = 0; i < n; i++, dot += CODES) {
-        int best = 0;
-        for (int k = 1; k < CODES; k++)
-            if (square[k] - 2 * dot[k] < square[best] - 2 * dot[best]) best = k;
-        index[i] = best;
-    }
-    t_drop(products);
-    return index;
+    return conv_transpose2d(&d->deconv2, t_relu(conv_transpose2d(&d->deconv1, h)));
 }
 
 /* N <- d N + (1-d) n,  m <- d m + (1-d) sum z,  both divided by 1-d^t;  e = m / N, where N is
@@ -143,7 +123,8 @@ static double step(Training *t) {
     Tensor *z = encoder(&v->encoder, x);
     t_keep(z);                                   /* for codebook_update */
     int n = (int)(z->len / DIM);
-    int *index = nearest(t, &v->codebook, t_reshape(t_detach(z), SHAPE(1, n, DIM)));
+    int *index = arena_get(&t->tape.arena, (size_t)n * sizeof *index);
+    k_nearest_rows(n, DIM, CODES, z->x, v->codebook.embed->x, index);
     Tensor *codes = t_gather_rows(t_use(&t->tape, v->codebook.embed), index, n);
     codes = t_reshape(codes, z->rank, z->shape);
     Tensor *y = decoder(&v->decoder, t_straight_through(codes, z));

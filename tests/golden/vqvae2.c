@@ -82,7 +82,7 @@ static void run_pixelsnail(Golden *g) {
     if (c.condition_blocks)
         on.top = golden_input_integers(g, "condition", B, H / 2, W / 2, c.codes);
     Tensor *condition = snail_condition(&net, &g->tape, B, on);
-    golden_output(g, "main", snail(&net, snail_one_hot(&net, &g->tape, B, z), condition, NULL));
+    golden_output(g, "main", snail(&net, snail_one_hot(&net, &g->tape, B, z), condition));
 }
 
 const GoldenModel golden_vqvae2[] = {
