@@ -200,7 +200,7 @@ Test(checkpoint, in_half_precision_rounds_and_loads) {
         const Tensor *x = a.params.list[i], *y = b.params.list[i];
         for (size_t k = 0; k < x->len; k++) {
             real half = (real)half_to_float(half_from_float((float)x->x[k]));
-            cr_assert_eq(y->x[k], strcmp(x->op, "buffer") ? half : x->x[k], "%s", x->name);
+            cr_assert_eq(y->x[k], x->is_buffer ? x->x[k] : half, "%s", x->name);
         }
     }
     size_t n;

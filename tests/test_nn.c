@@ -81,20 +81,45 @@ Test(nn, weights_start_within_one_over_the_root_of_fan_in) {
     params_free(&p);
 }
 
-/* Do the init_ functions draw from the distributions they are named after? */
+/* Do layers start with the distributions that their scope names, under any name below it? */
 Test(nn, starting_values_have_the_papers_spread) {
+    Params p = {.seed = 1};
+    LayerInit uniform = {WEIGHTS_UNIFORM, .scale = 0.3}, gains = {.gain_std = 0.1},
+              xavier = {WEIGHTS_XAVIER, .zero_bias = true}, kaiming = {.weights = WEIGHTS_KAIMING},
+              normal = {WEIGHTS_NORMAL, .scale = 0.02, .zero_bias = true};
+    Linear l = linear_new(sub(with_init(top(&p), uniform), "uniform"), 60, 40, true);
+    check_bound(l.w, 0.3);
+    cr_expect(largest(l.b) > 0.1 && largest(l.b) <= 1 / sqrt(60));
+    l = linear_new(sub(with_init(top(&p), xavier), "xavier"), 60, 40, true);
+    check_bound(l.w, sqrt(6.0 / 100));
+    cr_expect_eq(deviation(l.b), 0);
+    Conv2d c = conv2d_new(sub(with_init(top(&p), xavier), "conv"), 8, 16, 3, 1, 1, true);
+    check_bound(c.w, sqrt(6.0 / (9 * 24)));
+    Tensor *w = linear_new(sub(with_init(top(&p), normal), "normal"), 60, 40, false).w;
+    cr_expect(fabs(deviation(w) / 0.02 - 1) < 0.06, "normal: %g", deviation(w));
+    w = embedding_new(sub(with_init(top(&p), normal), "table"), 60, 40).table;
+    cr_expect(fabs(deviation(w) / 0.02 - 1) < 0.06, "table: %g", deviation(w));
+    w = conv2d_new(sub(with_init(top(&p), kaiming), "kaiming"), 8, 40, 3, 1, 1, true).w;
+    cr_expect(fabs(deviation(w) / sqrt(2.0 / 72) - 1) < 0.06, "kaiming: %g", deviation(w));
+    l = linear_new(zero_init(sub(with_init(top(&p), normal), "zero")), 60, 40, true);
+    cr_expect(deviation(l.w) == 0 && deviation(l.b) == 0);
+    w = group_norm_new(sub(with_init(top(&p), gains), "norm"), 2400, 1, 1e-5).gain;
+    double mean = k_sum(w->len, w->x) / 2400;
+    cr_expect(fabs(mean - 1) < 0.01, "gains: %g", mean);
+    cr_expect(fabs(k_sum_squares(w->len, w->x) / 2400 - mean * mean - 0.01) < 0.001);
+    params_free(&p);
+}
+
+/* and the functions for parameters outside of layers? */
+Test(nn, starting_values_can_be_written_over) {
     Params p = {.seed = 1};
     Tensor *w = param(top(&p), "w", INIT_CONSTANT, 0, SHAPE(60, 40));
     init_constant(w, 0.25);
     cr_expect(w->x[0] == (real)0.25 && w->x[2399] == (real)0.25);
     init_uniform(w, 0.3, 1);
     check_bound(w, 0.3);
-    init_xavier_uniform(w, 60, 40, 1);
-    check_bound(w, sqrt(6.0 / 100));
     init_normal(w, 0.02, 1);
     cr_expect(fabs(deviation(w) / 0.02 - 1) < 0.06, "normal: %g", deviation(w));
-    init_kaiming_normal(w, 60, 1);
-    cr_expect(fabs(deviation(w) / sqrt(2.0 / 60) - 1) < 0.06, "kaiming: %g", deviation(w));
     params_free(&p);
 }
 

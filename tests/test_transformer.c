@@ -60,10 +60,11 @@ static void expect_spread(const Linear *l, double std) {
 Test(transformer, starting_values_have_the_papers_spread) {
     Params p = {.seed = 1};
     TransformerConfig d = {.width = 40, .depth = 2, .heads = 4, .eps = 1e-5, .context = 30};
-    Transformer t = transformer_new(scope(&p, "h"), &d);
     for (int kind = 0; kind < 2; kind++) {
-        if (kind) transformer_init_xavier(&t, 1);
-        else transformer_init_normal(&t, (TransformerStd){1, 2, 3, 4}, 1);
+        Scope s = scope(&p, "%d", kind);
+        if (kind) s = with_init(s, (LayerInit){WEIGHTS_XAVIER, .zero_bias = true});
+        d.std = kind ? (TransformerStd){0} : (TransformerStd){1, 2, 3, 4};
+        Transformer t = transformer_new(s, &d);
         for (int i = 0; i < 2; i++) {
             const TransformerBlock *b = &t.blocks[i];
             const Linear *l[] = {&b->attn.qkv, &b->attn.out, &b->fc1, &b->fc2,

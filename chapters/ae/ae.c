@@ -16,23 +16,24 @@ Architecture architecture_named(const char *config) {
 /* Logistic units have slope 1/4 at 0, so weights four times Glorot & Bengio's keep the size of
  * signals and gradients through the eight layers. This is what the 2006 paper needed pretraining
  * for. */
-static void logistic_init(Linear *l, uint64_t seed) {
-    int in = l->w->shape[0], out = l->w->shape[1];
-    init_normal(l->w, 4 * sqrt(2.0 / (in + out)), seed);
-    init_constant(l->b, 0);
+static Linear logistic_new(Scope s, int in, int out) {
+    LayerInit init = {WEIGHTS_NORMAL, .scale = 4 * sqrt(2.0 / (in + out)), .zero_bias = true};
+    return linear_new(with_init(s, init), in, out, true);
 }
 
-static void dense_new(Autoencoder *a, Scope s, int layers, const int *sizes, uint64_t seed) {
-    a->layers = layers;
-    for (int i = 0; i < layers; i++) {
-        a->encoder[i] = linear_new(sub(s, "encoder.%d", i), sizes[i], sizes[i + 1], true);
-        a->decoder[i] =
-            linear_new(sub(s, "decoder.%d", i), sizes[layers - i], sizes[layers - i - 1], true);
-        if (a->architecture == HINTON_2006) {
-            logistic_init(&a->encoder[i], seed);
-            logistic_init(&a->decoder[i], seed);
-        }
+static void hinton2006_new(Autoencoder *a, Scope s) {
+    const int sizes[] = {PIXELS, 1000, 500, 250, a->code};
+    a->layers = 4;
+    for (int i = 0; i < 4; i++) {
+        a->encoder[i] = logistic_new(sub(s, "encoder.%d", i), sizes[i], sizes[i + 1]);
+        a->decoder[i] = logistic_new(sub(s, "decoder.%d", i), sizes[4 - i], sizes[3 - i]);
     }
+}
+
+static void linear_autoencoder_new(Autoencoder *a, Scope s) {
+    a->layers = 1;
+    a->encoder[0] = linear_new(sub(s, "encoder.0"), PIXELS, a->code, true);
+    a->decoder[0] = linear_new(sub(s, "decoder.0"), a->code, PIXELS, true);
 }
 
 /* 28x28x1 -> 14x14x32 -> 7x7x64 -> 256 -> code, and back. 4x4 kernels at stride 2 cover every pixel
@@ -55,8 +56,8 @@ Autoencoder autoencoder_new(Params *p, Architecture architecture, int code) {
     Scope s = scope(p, "%s", "");
     switch (architecture) {
     case CONVOLUTIONAL: convolutional_new(&a, s); break;
-    case HINTON_2006: dense_new(&a, s, 4, (int[]){PIXELS, 1000, 500, 250, code}, p->seed); break;
-    case LINEAR: dense_new(&a, s, 1, (int[]){PIXELS, code}, p->seed); break;
+    case HINTON_2006: hinton2006_new(&a, s); break;
+    case LINEAR: linear_autoencoder_new(&a, s); break;
     }
     return a;
 }

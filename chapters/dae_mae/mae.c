@@ -34,19 +34,13 @@ int patch_numbers(const MaeShape *s) {
     return s->patch * s->patch * s->channels;
 }
 
-/* linear layers as the authors start them; for qkv, fan_out is that of the three together */
-static Linear xavier_new(Scope s, int in, int out) {
-    Linear l = linear_new(s, in, out, true);
-    init_linear_xavier(&l, s.params->seed);
-    return l;
-}
+/* Linear layers as the authors start them; for qkv, fan_out is that of the three together. */
+static const LayerInit xavier = {WEIGHTS_XAVIER, .zero_bias = true};
 
 static Transformer blocks_new(Scope s, int depth, int width, int heads, const MaeShape *shape) {
     TransformerConfig d = {.width = width, .depth = depth, .heads = heads, .eps = shape->eps,
                            .hidden = (int)(width * shape->mlp_ratio), .activation = GELU};
-    Transformer t = transformer_new(s, &d);
-    transformer_init_xavier(&t, s.params->seed);
-    return t;
+    return transformer_new(with_init(s, xavier), &d);
 }
 
 static Tensor *positions_new(Scope s, const char *name, int grid, int width) {
@@ -68,12 +62,14 @@ Encoder encoder_new(Params *p, MaeShape shape) {
     Scope top = {.params = p};
     Encoder e = {.shape = shape};
     int k = shape.patch, width = shape.width;
+    /* Glorot's bound for the linear map of a patch that it is */
+    LayerInit linear_map = {WEIGHTS_UNIFORM, .scale = sqrt(6.0 / (patch_numbers(&shape) + width))};
     e.cls_token = param(top, "cls_token", INIT_NORMAL, 0.02, SHAPE(1, 1, width));
     e.pos_embed = positions_new(top, "pos_embed", grid_of(&shape), width);
     if (shape.mask_tokens_in_encoder)
         e.mask_token = param(top, "mask_token", INIT_NORMAL, 0.02, SHAPE(1, 1, width));
-    e.patch_embed = conv2d_new(scope(p, "patch_embed.proj"), shape.channels, width, k, k, 0, true);
-    init_xavier_uniform(e.patch_embed.w, patch_numbers(&shape), width, p->seed);
+    e.patch_embed = conv2d_new(with_init(scope(p, "patch_embed.proj"), linear_map), shape.channels,
+                               width, k, k, 0, true);
     e.blocks = blocks_new(scope(p, "blocks"), shape.depth, width, shape.heads, &shape);
     e.norm = layer_norm_new(scope(p, "norm"), width, shape.eps);
     return e;
@@ -83,14 +79,16 @@ Mae mae_new(Params *p, MaeShape shape) {
     Scope top = {.params = p};
     Mae a = {.shape = shape, .encoder = encoder_new(p, shape)};
     int width = shape.decoder_width;
-    a.decoder_embed = xavier_new(scope(p, "decoder_embed"), shape.width, width);
+    a.decoder_embed = linear_new(with_init(scope(p, "decoder_embed"), xavier), shape.width, width,
+                                 true);
     if (!shape.mask_tokens_in_encoder)
         a.mask_token = param(top, "mask_token", INIT_NORMAL, 0.02, SHAPE(1, 1, width));
     a.decoder_pos_embed = positions_new(top, "decoder_pos_embed", grid_of(&shape), width);
     a.decoder_blocks = blocks_new(scope(p, "decoder_blocks"), shape.decoder_depth, width,
                                   shape.decoder_heads, &shape);
     a.decoder_norm = layer_norm_new(scope(p, "decoder_norm"), width, shape.eps);
-    a.decoder_pred = xavier_new(scope(p, "decoder_pred"), width, patch_numbers(&shape));
+    a.decoder_pred = linear_new(with_init(scope(p, "decoder_pred"), xavier), width,
+                                patch_numbers(&shape), true);
     return a;
 }
 
@@ -296,8 +294,9 @@ ImageFeatures image_features(const Encoder *e, Tensor *images) {
 
 /* The head starts near zero, so that its first, random opinions do not shake the encoder. */
 MaeClassifier mae_classifier_new(Params *p, MaeShape shape, int classes) {
-    MaeClassifier c = {encoder_new(p, shape), xavier_new(scope(p, "head"), shape.width, classes)};
-    init_normal(c.head.w, 2e-5, p->seed);
+    MaeClassifier c = {.encoder = encoder_new(p, shape)};
+    LayerInit near_zero = {WEIGHTS_NORMAL, .scale = 2e-5, .zero_bias = true};
+    c.head = linear_new(with_init(scope(p, "head"), near_zero), shape.width, classes, true);
     return c;
 }
 

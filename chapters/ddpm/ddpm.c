@@ -30,8 +30,8 @@ int picture_side(const char *config) {
 }
 
 Model model_new(Params *p, UNetConfig c) {
-    Model m = {.time = time_embedding_new(scope(p, "time"), c.width, unet_emb(&c), true)};
-    for (int i = 0; i < 2 && c.style.glorot; i++) init_linear_xavier(&m.time.layer[i], p->seed);
+    Scope time = styled_scope(&c.style, scope(p, "time"));
+    Model m = {.time = time_embedding_new(time, c.width, unet_emb(&c), true)};
     m.unet = unet_new(p, c);
     return m;
 }

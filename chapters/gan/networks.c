@@ -31,28 +31,14 @@ static Tensor *norm_relu(const BatchNorm *n, Tensor *x, bool training) {
     return t_relu(batch_norm(n, x, training));
 }
 
-static bool ends_with(const Tensor *w, const char *last) {
-    size_t n = strlen(w->name), k = strlen(last);
-    return n >= k && !strcmp(w->name + n - k, last);
-}
-
-/* Radford et al. 2015: weights from N(0, 0.02^2), biases 0. gains: these too, from N(1, 0.02^2), for
- * which there is "no real rationale, just empirical success" (their author, pytorch/examples #516) */
-static void dcgan_init(Params *p, bool gains) {
-    for (int i = 0; i < p->count; i++) {
-        Tensor *w = p->list[i];
-        if (ends_with(w, ".w") || ends_with(w, ".wt")) init_normal(w, 0.02, p->seed);
-        if (ends_with(w, ".b")) init_constant(w, 0);
-        if (!gains || !ends_with(w, ".gain")) continue;
-        init_normal(w, 0.02, p->seed);
-        k_affine(w->len, w->x, 1, 1, w->x);
-    }
-}
-
-static void uniform_init(Params *p, double bound) {
-    for (int i = 0; i < p->count; i++)
-        if (ends_with(p->list[i], ".w")) init_uniform(p->list[i], bound, p->seed);
-        else init_constant(p->list[i], 0);
+/* Starting values: all weights from N(0, 0.02^2) (Radford et al. 2015), in DCGAN64 gains from
+ * N(1, 0.02^2) as well, which has "no real rationale, just empirical success" (their author,
+ * pytorch/examples #516); Goodfellow's uniform, within +-bound. Biases at 0. */
+static Scope top(Params *p, Architecture architecture, double bound) {
+    LayerInit init = {WEIGHTS_NORMAL, .scale = 0.02, .zero_bias = true};
+    if (architecture == DCGAN64) init.gain_std = 0.02;
+    if (architecture == GOODFELLOW) init.weights = WEIGHTS_UNIFORM, init.scale = bound;
+    return with_init(scope(p, "%s", ""), init);
 }
 
 /* x with the class as ten more features, or as ten more constant maps; x alone without a class */
@@ -78,7 +64,6 @@ static void goodfellow_generator_new(Generator *g, Scope s) {
     g->fc[0] = linear_new(sub(s, "fc.0"), g->design.code, hidden, true);
     g->fc[1] = linear_new(sub(s, "fc.1"), hidden, hidden, true);
     g->fc[2] = linear_new(sub(s, "fc.2"), hidden, PIXELS, true);
-    uniform_init(s.params, 0.05);
 }
 
 static Tensor *goodfellow_generator(const Generator *g, Tensor *z) {
@@ -98,7 +83,6 @@ static void goodfellow_discriminator_new(Discriminator *d, Scope s) {
     d->fc[0] = linear_new(sub(s, "fc.0"), PIXELS, MAXOUT_UNITS * PIECES, true);
     d->fc[1] = linear_new(sub(s, "fc.1"), MAXOUT_UNITS, MAXOUT_UNITS * PIECES, true);
     d->fc[2] = linear_new(sub(s, "fc.2"), MAXOUT_UNITS, 1, true);
-    uniform_init(s.params, 0.005);
 }
 
 /* Goodfellow et al. 2013: the largest of five linear functions; (B,in) -> (B,240) */
@@ -139,7 +123,6 @@ static void dcgan28_generator_new(Generator *g, Scope s) {
     g->norm[1] = plain_norm_new(sub(s, "norm.1"), map);
     g->norm[2] = plain_norm_new(sub(s, "norm.2"), C);
     g->norms = 3;
-    dcgan_init(s.params, false);
 }
 
 static Tensor *dcgan28_generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
@@ -161,7 +144,6 @@ static void dcgan28_discriminator_new(Discriminator *d, Scope s) {
     d->fc[1] = linear_new(sub(s, "fc.1"), UNITS + K, 1, false);
     d->norm[1] = plain_norm_new(sub(s, "norm.1"), 2 * C);
     d->norm[2] = plain_norm_new(sub(s, "norm.2"), UNITS);
-    dcgan_init(s.params, false);
 }
 
 static Tensor *dcgan28_discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool training) {
@@ -196,7 +178,6 @@ static void dcgan64_generator_new(Generator *g, Scope s) {
         if (!last) g->norm[i] = norm_new(sub(s, "norm.%d", i), out);
         in = out, out /= 2;
     }
-    dcgan_init(s.params, true);
 }
 
 static Tensor *dcgan64_generator(const Generator *g, Tensor *z, bool training) {
@@ -215,7 +196,6 @@ static void dcgan64_discriminator_new(Discriminator *d, Scope s) {
         in = out, out *= 2;
     }
     d->down[n] = conv2d_new(sub(s, "down.%d", n), in, 1, 4, 1, 0, false);
-    dcgan_init(s.params, true);
 }
 
 static Tensor *dcgan64_discriminator(const Discriminator *d, Tensor *x, bool training) {
@@ -239,7 +219,6 @@ static void default_generator_new(Generator *g, Scope s) {
     g->out = conv2d_new(sub(s, "out"), C, 1, 3, 1, 1, true);
     for (int i = 0; i < 3; i++) g->norm[i] = norm_new(sub(s, "norm.%d", i), (4 * C) >> i);
     g->norms = 3;
-    dcgan_init(s.params, false);
 }
 
 static Tensor *default_generator(const Generator *g, Tensor *z, Tensor *y, bool training) {
@@ -261,7 +240,6 @@ static void default_discriminator_new(Discriminator *d, Scope s) {
     d->fc[0] = linear_new(sub(s, "fc"), features, 1, true);
     if (d->design.classes)
         d->embed = linear_new(sub(s, "embed"), d->design.classes, features, false);
-    dcgan_init(s.params, false);
     if (!d->design.spectral) return;
     for (int i = 0; i < d->layers; i++)
         d->spectral[i] = spectral_norm_new(sub(s, "down.%d", i), d->down[i].w);
@@ -292,7 +270,7 @@ static Tensor *default_discriminator(const Discriminator *d, Tensor *x, Tensor *
 
 Generator generator_new(Params *p, Design design) {
     Generator g = {.design = design};
-    Scope s = scope(p, "%s", "");
+    Scope s = top(p, design.architecture, 0.05);
     switch (design.architecture) {
     case DEFAULT: default_generator_new(&g, s); break;
     case GOODFELLOW: goodfellow_generator_new(&g, s); break;
@@ -304,7 +282,7 @@ Generator generator_new(Params *p, Design design) {
 
 Discriminator discriminator_new(Params *p, Design design) {
     Discriminator d = {.design = design};
-    Scope s = scope(p, "%s", "");
+    Scope s = top(p, design.architecture, 0.005);
     switch (design.architecture) {
     case DEFAULT: default_discriminator_new(&d, s); break;
     case GOODFELLOW: goodfellow_discriminator_new(&d, s); break;

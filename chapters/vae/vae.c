@@ -16,18 +16,26 @@ Likelihood likelihood_named(const char *name) {
 }
 
 /* Kingma's own code starts from N(0, 1/fan_in). */
-static void dense_new(Vae *v, Scope s, int layers, int hidden, uint64_t seed) {
+static Scope start(const Vae *v, Scope s, int fan_in) {
+    if (v->architecture == PYTORCH_EXAMPLE) return s;
+    return with_init(s, (LayerInit){WEIGHTS_NORMAL, .scale = 1 / sqrt(fan_in)});
+}
+
+/* log sigma^2 of the posterior. sigma is 1 at first, as the prior's. */
+static Linear logvar_new(const Vae *v, Scope s, int features) {
+    if (v->architecture != PYTORCH_EXAMPLE) s = zero_init(s);
+    return linear_new(s, features, v->code, true);
+}
+
+static void dense_new(Vae *v, Scope s, int layers, int hidden) {
     v->layers = layers;
     for (int i = 0; i < layers; i++) {
         int x = i ? hidden : PIXELS + v->classes, z = i ? hidden : v->code + v->classes;
-        v->encoder[i] = linear_new(sub(s, "encoder.%d", i), x, hidden, true);
-        v->decoder[i] = linear_new(sub(s, "decoder.%d", i), z, hidden, true);
-        if (v->architecture == PYTORCH_EXAMPLE) continue;
-        init_normal(v->encoder[i].w, 1 / sqrt(x), seed);
-        init_normal(v->decoder[i].w, 1 / sqrt(z), seed);
+        v->encoder[i] = linear_new(start(v, sub(s, "encoder.%d", i), x), x, hidden, true);
+        v->decoder[i] = linear_new(start(v, sub(s, "decoder.%d", i), z), z, hidden, true);
     }
     v->mu = linear_new(sub(s, "encoder.mu"), hidden, v->code, true);
-    v->logvar = linear_new(sub(s, "encoder.logvar"), hidden, v->code, true);
+    v->logvar = logvar_new(v, sub(s, "encoder.logvar"), hidden);
     v->out = linear_new(sub(s, "decoder.out"), hidden, PIXELS, true);
 }
 
@@ -40,7 +48,7 @@ static void convolutional_new(Vae *v, Scope s) {
     v->down[1] = conv2d_new(sub(s, "encoder.down.1"), C1, C2, 4, 2, 1, true);
     v->features = linear_new(sub(s, "encoder.features"), MAP + v->classes, FEATURES, true);
     v->mu = linear_new(sub(s, "encoder.mu"), FEATURES, v->code, true);
-    v->logvar = linear_new(sub(s, "encoder.logvar"), FEATURES, v->code, true);
+    v->logvar = logvar_new(v, sub(s, "encoder.logvar"), FEATURES);
     v->from_code = linear_new(sub(s, "decoder.code"), v->code + v->classes, FEATURES, true);
     v->from_features = linear_new(sub(s, "decoder.features"), FEATURES, MAP, true);
     v->up[0] = conv_transpose2d_new(sub(s, "decoder.up.0"), C2, C1, 4, 2, 1, true);
@@ -54,12 +62,8 @@ Vae vae_new(Params *p, Architecture architecture, Likelihood likelihood, int cod
     Scope s = scope(p, "%s", "");
     switch (architecture) {
     case CONVOLUTIONAL: convolutional_new(&v, s); break;
-    case KINGMA_2014: dense_new(&v, s, 2, 500, p->seed); break;
-    case PYTORCH_EXAMPLE: dense_new(&v, s, 1, 400, p->seed); break;
-    }
-    if (architecture != PYTORCH_EXAMPLE) {      /* sigma is 1 at first, as the prior's */
-        init_constant(v.logvar.w, 0);
-        init_constant(v.logvar.b, 0);
+    case KINGMA_2014: dense_new(&v, s, 2, 500); break;
+    case PYTORCH_EXAMPLE: dense_new(&v, s, 1, 400); break;
     }
     if (likelihood == GAUSSIAN)
         v.log_sigma = param(s, "decoder.log_sigma", INIT_CONSTANT, -1, SHAPE(1));

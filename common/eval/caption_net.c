@@ -11,13 +11,12 @@ enum { AT_CLASS = 1, AT_COLOUR = AT_CLASS + WARDROBE_CLASSES,
 CaptionNet caption_net_new(Params *p) {
     static const int width[6] = {3, 24, 40, 64, 96, 96};
     Scope s = scope(p, "%s", "");
+    Scope before_relu = with_init(s, (LayerInit){WEIGHTS_KAIMING, .zero_bias = true});
     CaptionNet c;
     for (int i = 0; i < 5; i++) {
         int kernel = i ? 3 : 4, stride = i ? 1 : 2;
-        c.conv[i] = conv2d_new(sub(s, "conv.%d", i), width[i], width[i + 1], kernel, stride, 1,
-                               true);
-        init_kaiming_normal(c.conv[i].w, kernel * kernel * width[i], p->seed);
-        init_constant(c.conv[i].b, 0);
+        c.conv[i] = conv2d_new(sub(before_relu, "conv.%d", i), width[i], width[i + 1], kernel,
+                               stride, 1, true);
     }
     c.cells = conv2d_new(sub(s, "cells"), width[5], CELL_OUTPUTS, 1, 1, 0, true);
     c.features = linear_new(sub(s, "features"), 4 * 4 * width[5], CAPTION_FEATURES, true);

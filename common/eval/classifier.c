@@ -21,12 +21,12 @@ static int layers_of(const ClassifierConfig *c) {
 
 Classifier classifier_new(Params *p, const ClassifierConfig *config) {
     Scope s = scope(p, "%s", "");
+    Scope before_relu = with_init(s, (LayerInit){WEIGHTS_KAIMING, .zero_bias = true});
     Classifier c = {.config = *config};
     int channels = config->channels, layers = layers_of(config);
     for (int i = 0; i < layers; i++) {
-        c.conv[i] = conv2d_new(sub(s, "conv.%d", i), channels, config->filters[i], 3, 1, 1, true);
-        init_kaiming_normal(c.conv[i].w, 9 * channels, p->seed);
-        init_constant(c.conv[i].b, 0);
+        c.conv[i] = conv2d_new(sub(before_relu, "conv.%d", i), channels, config->filters[i], 3, 1,
+                               1, true);
         channels = config->filters[i];
     }
     int area = (config->height >> layers) * (config->width >> layers);

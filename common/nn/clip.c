@@ -37,32 +37,23 @@ ClipConfig clip_small(int side, int vocabulary) {
 
 static const double eps = 1e-5;          /* of all layer norms */
 
-static Transformer blocks_new(Scope s, int width, int depth, int heads) {
-    return transformer_new(sub(s, "block"), &(TransformerConfig){
-        .width = width, .depth = depth, .heads = heads, .activation = QUICK_GELU, .eps = eps});
-}
-
 /* N(0, std^2) */
 static Tensor *normal(Scope s, const char *name, double std, int rank, const int *shape) {
     return param(s, name, INIT_NORMAL, std, rank, shape);
 }
 
-/* Starting values as in the official code: there the vision transformer is left to PyTorch, whose
- * attention starts with Glorot's projection to q, k and v and without biases. */
-static void init_image_blocks(const Transformer *t, uint64_t seed) {
-    for (int i = 0; i < t->config.depth; i++) {
-        const SelfAttention *a = &t->blocks[i].attn;
-        init_xavier_uniform(a->qkv.w, t->config.width, 3 * t->config.width, seed);
-        init_constant(a->qkv.b, 0);
-        init_constant(a->out.b, 0);
-    }
+/* Starting values as in the official code: there the vision transformer is left to PyTorch. */
+static TransformerConfig image_config(const ClipImageConfig *c) {
+    return (TransformerConfig){.width = c->width, .depth = c->depth, .heads = c->heads,
+                               .activation = QUICK_GELU, .eps = eps, .pytorch_attention = true};
 }
 
-static void init_text_blocks(const Transformer *t, uint64_t seed) {
-    double w = t->config.width, residual = 1 / sqrt(w) / sqrt(2 * t->config.depth);
-    TransformerStd std = {.qkv = 1 / sqrt(w), .out = residual, .fc1 = 1 / sqrt(2 * w),
-                          .fc2 = residual};
-    transformer_init_normal(t, std, seed);
+static TransformerConfig text_config(const ClipTextConfig *c) {
+    double w = c->width, residual = 1 / sqrt(w) / sqrt(2 * c->depth);
+    return (TransformerConfig){.width = c->width, .depth = c->depth, .heads = c->heads,
+                               .activation = QUICK_GELU, .eps = eps,
+                               .std = {.qkv = 1 / sqrt(w), .out = residual,
+                                       .fc1 = 1 / sqrt(2 * w), .fc2 = residual}};
 }
 
 ClipImage clip_image_new(Scope s, ClipImageConfig c, int dim) {
@@ -70,12 +61,12 @@ ClipImage clip_image_new(Scope s, ClipImageConfig c, int dim) {
         die("clip: images of %d pixels in patches of %d", c.side, c.patch);
     int grid = c.side / c.patch, W = c.width;
     ClipImage e = {.config = c};
+    TransformerConfig blocks = image_config(&c);
     e.patch = conv2d_new(sub(s, "patch"), 3, W, c.patch, c.patch, 0, false);
     e.class_token = normal(s, "class_token", 1 / sqrt(W), SHAPE(W));
     e.positions = normal(s, "positions", 1 / sqrt(W), SHAPE(1 + grid * grid, W));
     e.norm_pre = layer_norm_new(sub(s, "norm_pre"), W, eps);
-    e.block = blocks_new(s, W, c.depth, c.heads);
-    init_image_blocks(&e.block, s.params->seed);
+    e.block = transformer_new(sub(s, "block"), &blocks);
     e.norm_post = layer_norm_new(sub(s, "norm_post"), W, eps);
     e.proj = normal(s, "proj", 1 / sqrt(W), SHAPE(W, dim));
     return e;
@@ -84,11 +75,11 @@ ClipImage clip_image_new(Scope s, ClipImageConfig c, int dim) {
 ClipText clip_text_new(Scope s, ClipTextConfig c, int dim) {
     int W = c.width;
     ClipText e = {.config = c};
-    e.tokens = embedding_new(sub(s, "tokens"), c.vocabulary, W);
-    init_normal(e.tokens.table, 0.02, s.params->seed);
+    TransformerConfig blocks = text_config(&c);
+    LayerInit tokens = {WEIGHTS_NORMAL, .scale = 0.02};
+    e.tokens = embedding_new(with_init(sub(s, "tokens"), tokens), c.vocabulary, W);
     e.positions = normal(s, "positions", 0.01, SHAPE(c.context, W));
-    e.block = blocks_new(s, W, c.depth, c.heads);
-    init_text_blocks(&e.block, s.params->seed);
+    e.block = transformer_new(sub(s, "block"), &blocks);
     e.norm = layer_norm_new(sub(s, "norm"), W, eps);
     if (dim) e.proj = normal(s, "proj", 1 / sqrt(W), SHAPE(W, dim));
     return e;

@@ -20,8 +20,7 @@ void ema_update(Ema *e, const Params *p) {
     for (int i = 0; i < p->count; i++) {
         const Tensor *w = p->list[i];
         Tensor *average = params_twin(&e->average, i, w);
-        bool is_buffer = !strcmp(w->op, "buffer");
-        k_lerp(w->len, is_buffer ? 1 : (real)(1 - d), w->x, average->x);
+        k_lerp(w->len, w->is_buffer ? 1 : (real)(1 - d), w->x, average->x);
     }
 }
 

@@ -3,16 +3,48 @@
 
 #include <math.h>
 
+/* ---- starting values --------------------------------------------------------------------------- */
+
 /* torch.nn.Linear.reset_parameters and its convolutional sisters: kaiming_uniform with a = sqrt(5)
  * comes to this bound, for weights and biases alike. */
-static double default_bound(int fan_in) {
+static double pytorch_bound(int fan_in) {
     return 1 / sqrt(fan_in);
 }
 
-Linear linear_new(Scope s, int in, int out, bool bias) {
-    double bound = default_bound(in);
-    Linear l = {.w = param(s, "w", INIT_UNIFORM, bound, SHAPE(in, out))};
-    if (bias) l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+/* fan_in and fan_out: values that enter and leave one unit; for a convolution kernel positions x
+ * channels */
+static Tensor *weight(Scope s, const char *name, int fan_in, int fan_out, int rank,
+                      const int *shape) {
+    Init how = INIT_UNIFORM;
+    double scale = s.init.scale;
+    switch (s.init.weights) {
+    case WEIGHTS_PYTORCH: scale = pytorch_bound(fan_in); break;
+    case WEIGHTS_XAVIER: scale = sqrt(6.0 / (fan_in + fan_out)); break;
+    case WEIGHTS_KAIMING: how = INIT_NORMAL, scale = sqrt(2.0 / fan_in); break;
+    case WEIGHTS_NORMAL: how = INIT_NORMAL; break;
+    case WEIGHTS_UNIFORM: break;
+    case WEIGHTS_ZERO: how = INIT_CONSTANT, scale = 0; break;
+    }
+    return param(s, name, how, scale, rank, shape);
+}
+
+static Tensor *bias(Scope s, int fan_in, int out) {
+    if (s.init.zero_bias) return param(s, "b", INIT_CONSTANT, 0, SHAPE(out));
+    return param(s, "b", INIT_UNIFORM, pytorch_bound(fan_in), SHAPE(out));
+}
+
+static Tensor *gain(Scope s, int channels) {
+    if (s.init.gain_std == 0) return param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    Tensor *w = param(s, "gain", INIT_NORMAL, s.init.gain_std, SHAPE(channels));
+    if (w->x) k_affine(w->len, w->x, 1, 1, w->x);
+    return w;
+}
+
+/* ---- linear ------------------------------------------------------------------------------------ */
+
+Linear linear_new(Scope s, int in, int out, bool with_bias) {
+    Linear l = {.w = weight(s, "w", in, out, SHAPE(in, out))};
+    if (with_bias) l.b = bias(s, in, out);
     return l;
 }
 
@@ -26,11 +58,11 @@ static ConvPad same_on_all_sides(int stride, int pad) {
     return (ConvPad){.stride = stride, .top = pad, .left = pad, .bottom = pad, .right = pad};
 }
 
-Conv2d conv2d_new(Scope s, int in, int out, int kernel, int stride, int pad, bool bias) {
-    double bound = default_bound(in * kernel * kernel);
-    Conv2d l = {.w = param(s, "w", INIT_UNIFORM, bound, SHAPE(kernel, kernel, in, out)),
+Conv2d conv2d_new(Scope s, int in, int out, int kernel, int stride, int pad, bool with_bias) {
+    int places = kernel * kernel;
+    Conv2d l = {.w = weight(s, "w", places * in, places * out, SHAPE(kernel, kernel, in, out)),
                 .pad = same_on_all_sides(stride, pad)};
-    if (bias) l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    if (with_bias) l.b = bias(s, places * in, out);
     return l;
 }
 
@@ -42,11 +74,12 @@ Tensor *conv2d(const Conv2d *l, Tensor *x) {
  * `out`. A weight's true fan-in is in * (kernel/stride)^2, but the networks of the papers were
  * trained from PyTorch's. */
 ConvTranspose2d conv_transpose2d_new(Scope s, int in, int out, int kernel, int stride, int pad,
-                                     bool bias) {
-    double bound = default_bound(out * kernel * kernel);
-    ConvTranspose2d l = {.w = param(s, "wt", INIT_UNIFORM, bound, SHAPE(kernel, kernel, out, in)),
+                                     bool with_bias) {
+    int places = kernel * kernel;
+    ConvTranspose2d l = {.w = weight(s, "wt", places * out, places * in,
+                                     SHAPE(kernel, kernel, out, in)),
                          .pad = same_on_all_sides(stride, pad)};
-    if (bias) l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    if (with_bias) l.b = bias(s, places * out, out);
     return l;
 }
 
@@ -58,7 +91,7 @@ Tensor *conv_transpose2d(const ConvTranspose2d *l, Tensor *x) {
 
 GroupNorm group_norm_new(Scope s, int channels, int groups, double eps) {
     GroupNorm l = {.groups = groups, .eps = eps};
-    l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    l.gain = gain(s, channels);
     l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
     return l;
 }
@@ -73,7 +106,7 @@ Tensor *group_norm_silu(const GroupNorm *l, Tensor *x) {
 
 LayerNorm layer_norm_new(Scope s, int channels, double eps) {
     LayerNorm l = {.eps = eps};
-    l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    l.gain = gain(s, channels);
     l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
     return l;
 }
@@ -95,7 +128,7 @@ BatchNorm batch_norm_plain_new(Scope s, int channels, double momentum, double ep
 
 BatchNorm batch_norm_new(Scope s, int channels, double momentum, double eps) {
     BatchNorm l = {.momentum = momentum, .eps = eps};
-    l.gain = param(s, "gain", INIT_CONSTANT, 1, SHAPE(channels));
+    l.gain = gain(s, channels);
     l.shift = param(s, "shift", INIT_CONSTANT, 0, SHAPE(channels));
     add_statistics(&l, s, channels);
     return l;
@@ -108,7 +141,8 @@ Tensor *batch_norm(const BatchNorm *l, Tensor *x, bool training) {
 /* ---- embedding ----------------------------------------------------------------------------- */
 
 Embedding embedding_new(Scope s, int count, int dim) {
-    return (Embedding){.table = param(s, "table", INIT_NORMAL, 1, SHAPE(count, dim))};
+    double std = s.init.weights == WEIGHTS_NORMAL ? s.init.scale : 1;
+    return (Embedding){.table = param(s, "table", INIT_NORMAL, std, SHAPE(count, dim))};
 }
 
 Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n) {

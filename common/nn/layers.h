@@ -8,12 +8,16 @@
  * and shift of normalisations, mean and var of batch normalisation, table of embeddings.
  *
  * Weights and biases start as PyTorch's do, uniform within +-1/sqrt(fan_in), gains at 1, shifts at
- * 0, tables from N(0,1), unless a chapter writes its own starting values over them with the init_
- * functions below. */
+ * 0, tables from N(0,1), unless the scope says otherwise: with_init. */
 #ifndef LAYERS_H
 #define LAYERS_H
 
 #include "tensor/tensor.h"
+
+/* The scope for layers that start so. What ends a residual branch often starts at 0, weights and
+ * biases, so that at first the branch adds nothing: zero_init. (init.c) */
+Scope with_init(Scope s, LayerInit init);
+Scope zero_init(Scope s);
 
 typedef struct { Tensor *w, *b; } Linear;                   /* w (in,out), b (out) or NULL */
 Linear  linear_new(Scope s, int in, int out, bool bias);
@@ -66,14 +70,9 @@ typedef struct { Linear q, k, v, out; int heads; } CrossAttention;
 CrossAttention cross_attention_new(Scope s, int channels, int context, int heads, bool qkv_bias);
 Tensor *cross_attention(const CrossAttention *l, Tensor *x, Tensor *context, Attention a);
 
-/* Starting values (init.c), for a parameter of any Params: the numbers depend on (seed, its name)
- * alone. fan_in and fan_out: values that enter and leave one unit; for a convolution
- * kernel positions x channels. */
+/* For parameters outside of layers, and for tests: values from (seed, its name) alone */
 void init_constant(Tensor *w, double value);
 void init_normal(Tensor *w, double std, uint64_t seed);
 void init_uniform(Tensor *w, double bound, uint64_t seed);
-void init_xavier_uniform(Tensor *w, int fan_in, int fan_out, uint64_t seed);  /* Glorot 2010 */
-void init_linear_xavier(Linear *l, uint64_t seed);         /* the same for a layer; biases: 0 */
-void init_kaiming_normal(Tensor *w, int fan_in, uint64_t seed);               /* He 2015 */
 
 #endif

@@ -21,14 +21,14 @@ static Conv2d kernel_new(Scope s, int height, int width, int in, int out) {
     return l;
 }
 
-static GatedLayer gated_layer_new(Scope s, int half, int C, int classes, uint64_t seed) {
+static GatedLayer gated_layer_new(Scope s, int half, int C, int classes) {
     GatedLayer l;
     l.vertical = kernel_new(sub(s, "vertical"), half + 1, 2 * half + 1, C, 2 * C);
     l.horizontal = kernel_new(sub(s, "horizontal"), 1, half + 1, C, 2 * C);
     l.across = linear_new(sub(s, "across"), 2 * C, 2 * C, true);
     l.out = linear_new(sub(s, "out"), C, C, true);
-    l.class = embedding_new(sub(s, "class"), classes, 2 * C);
-    init_normal(l.class.table, 0.1, seed);
+    LayerInit table = {WEIGHTS_NORMAL, .scale = 0.1};
+    l.class = embedding_new(with_init(sub(s, "class"), table), classes, 2 * C);
     l.vertical.pad.top = l.vertical.pad.left = l.vertical.pad.right = half;
     l.horizontal.pad.left = half;
     return l;
@@ -40,8 +40,7 @@ PixelCnn pixelcnn_new(Params *params, PixelCnnConfig c) {
     if (c.layers < 1 || c.layers > PIXELCNN_LAYERS_MOST) die("pixelcnn: %d layers", c.layers);
     p.code = embedding_new(sub(s, "code"), c.codes, c.width);
     for (int i = 0; i < c.layers; i++)
-        p.layer[i] = gated_layer_new(sub(s, "layer.%d", i), half_kernel(i), c.width, c.classes,
-                                     params->seed);
+        p.layer[i] = gated_layer_new(sub(s, "layer.%d", i), half_kernel(i), c.width, c.classes);
     p.head = linear_new(sub(s, "head"), c.width, c.head, true);
     p.logits = linear_new(sub(s, "logits"), c.head, c.codes, true);
     return p;

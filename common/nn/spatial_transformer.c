@@ -9,8 +9,7 @@ SpatialTransformer spatial_transformer_new(const BlockStyle *style, Scope s,
     t.norm = group_norm_new(sub(s, "norm"), c.channels, style->groups, 1e-6);
     t.proj_in = linear_new(sub(s, "proj_in"), c.channels, c.channels, true);
     t.blocks = transformer_new(sub(s, "block"), &d);
-    t.proj_out = linear_new(sub(s, "proj_out"), c.channels, c.channels, true);
-    start_at_zero(t.proj_out.w, t.proj_out.b);
+    t.proj_out = linear_new(zero_init(sub(s, "proj_out")), c.channels, c.channels, true);
     return t;
 }
 

@@ -9,18 +9,47 @@ static int hidden_of(const TransformerConfig *c) {
     return c->hidden ? c->hidden : 4 * c->width;
 }
 
+static Scope normal(Scope s, double std) {
+    if (std == 0) return s;
+    return with_init(s, (LayerInit){WEIGHTS_NORMAL, .scale = std, .zero_bias = true});
+}
+
+static SelfAttention self_new(Scope s, const TransformerConfig *c) {
+    Scope qkv = normal(sub(s, "qkv"), c->std.qkv), out = normal(sub(s, "out"), c->std.out);
+    if (c->pytorch_attention) {
+        qkv = with_init(qkv, (LayerInit){WEIGHTS_XAVIER, .zero_bias = true});
+        out = with_init(out, (LayerInit){WEIGHTS_PYTORCH, .zero_bias = true});
+    }
+    SelfAttention l = {.heads = c->heads};
+    l.qkv = linear_new(qkv, c->width, 3 * c->width, !c->no_qkv_bias);
+    l.out = linear_new(out, c->width, c->width, true);
+    return l;
+}
+
+static CrossAttention cross_new(Scope s, const TransformerConfig *c) {
+    Scope qkv = normal(s, c->std.qkv);
+    bool bias = !c->no_qkv_bias;
+    CrossAttention l = {.heads = c->heads};
+    l.q = linear_new(sub(qkv, "q"), c->width, c->width, bias);
+    l.k = linear_new(sub(qkv, "k"), c->context, c->width, bias);
+    l.v = linear_new(sub(qkv, "v"), c->context, c->width, bias);
+    l.out = linear_new(normal(sub(s, "out"), c->std.out), c->width, c->width, true);
+    return l;
+}
+
 TransformerBlock transformer_block_new(Scope s, const TransformerConfig *c) {
     int C = c->width, hidden = hidden_of(c);
     TransformerBlock b = {.activation = c->activation};
     b.norm1 = layer_norm_new(sub(s, "norm1"), C, c->eps);
-    b.attn = self_attention_new(sub(s, "attn"), C, c->heads, !c->no_qkv_bias);
+    b.attn = self_new(sub(s, "attn"), c);
     if (c->context) {
         b.norm_cross = layer_norm_new(sub(s, "norm_cross"), C, c->eps);
-        b.cross = cross_attention_new(sub(s, "cross"), C, c->context, c->heads, !c->no_qkv_bias);
+        b.cross = cross_new(sub(s, "cross"), c);
     }
     b.norm2 = layer_norm_new(sub(s, "norm2"), C, c->eps);
-    b.fc1 = linear_new(sub(s, "mlp.fc1"), C, c->activation == GEGLU ? 2 * hidden : hidden, true);
-    b.fc2 = linear_new(sub(s, "mlp.fc2"), hidden, C, true);
+    b.fc1 = linear_new(normal(sub(s, "mlp.fc1"), c->std.fc1), C,
+                       c->activation == GEGLU ? 2 * hidden : hidden, true);
+    b.fc2 = linear_new(normal(sub(s, "mlp.fc2"), c->std.fc2), hidden, C, true);
     return b;
 }
 
@@ -73,38 +102,4 @@ Tensor *transformer(const Transformer *t, Tensor *x, Attention a) {
     for (int i = 0; i < t->config.depth; i++)
         x = t_release(block, transformer_block(&t->blocks[i], x, a));
     return t_release(start, x);
-}
-
-/* ---- starting values ------------------------------------------------------------------------- */
-
-static void xavier(const Linear *l, uint64_t seed) {
-    init_xavier_uniform(l->w, l->w->shape[0], l->w->shape[1], seed);
-    if (l->b) init_constant(l->b, 0);
-}
-
-static void normal(const Linear *l, double std, uint64_t seed) {
-    init_normal(l->w, std, seed);
-    if (l->b) init_constant(l->b, 0);
-}
-
-void transformer_init_xavier(const Transformer *t, uint64_t seed) {
-    for (int i = 0; i < t->config.depth; i++) {
-        const TransformerBlock *b = &t->blocks[i];
-        xavier(&b->attn.qkv, seed), xavier(&b->attn.out, seed);
-        xavier(&b->fc1, seed), xavier(&b->fc2, seed);
-        if (!b->cross.heads) continue;
-        xavier(&b->cross.q, seed), xavier(&b->cross.k, seed), xavier(&b->cross.v, seed);
-        xavier(&b->cross.out, seed);
-    }
-}
-
-void transformer_init_normal(const Transformer *t, TransformerStd std, uint64_t seed) {
-    for (int i = 0; i < t->config.depth; i++) {
-        const TransformerBlock *b = &t->blocks[i];
-        normal(&b->attn.qkv, std.qkv, seed), normal(&b->attn.out, std.out, seed);
-        normal(&b->fc1, std.fc1, seed), normal(&b->fc2, std.fc2, seed);
-        if (!b->cross.heads) continue;
-        normal(&b->cross.q, std.qkv, seed), normal(&b->cross.k, std.qkv, seed);
-        normal(&b->cross.v, std.qkv, seed), normal(&b->cross.out, std.out, seed);
-    }
 }

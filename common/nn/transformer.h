@@ -24,6 +24,12 @@
 /* f of the MLP. GEGLU: fc1 gives twice the hidden units, a | g, and f = a gelu(g) */
 typedef enum { GELU, GELU_TANH, QUICK_GELU, GEGLU } Activation;
 
+/* Matrices start from N(0, std^2) by where they stand, with biases 0; 0: as the scope says. GPT-2: 0.02,
+ * and 0.02 / sqrt(2 depth) for what ends a residual branch: out and fc2. */
+typedef struct {
+    double qkv, out, fc1, fc2;
+} TransformerStd;
+
 typedef struct {
     int width, depth, heads;        /* channels; blocks; heads must divide width */
     int hidden;                     /* units of the MLP; 0: 4 width */
@@ -31,6 +37,9 @@ typedef struct {
     double eps;                     /* of the layer norms */
     bool no_qkv_bias;
     int context;                    /* channels of the context; 0: no cross-attention */
+    TransformerStd std;             /* starting values; none: those of the scope */
+    bool pytorch_attention;         /* attention starts as torch.nn.MultiheadAttention's: Glorot's
+                                       projection to q, k and v, which are one; biases 0 */
 } TransformerConfig;
 
 typedef struct {
@@ -59,17 +68,6 @@ typedef struct {
 
 Transformer transformer_new(Scope s, const TransformerConfig *c);
 Tensor *transformer(const Transformer *t, Tensor *x, Attention a);
-
-/* ---- starting values, written over those of the layers --------------------------------------- */
-
-/* Glorot's for all matrices, q, k and v being one; biases 0 (MAE, ViT) */
-void transformer_init_xavier(const Transformer *t, uint64_t seed);
-/* N(0, std^2) for all matrices by where they stand; biases 0. GPT-2: 0.02, and 0.02 / sqrt(2 depth)
- * for what ends a residual branch: out and fc2. */
-typedef struct {
-    double qkv, out, fc1, fc2;
-} TransformerStd;
-void transformer_init_normal(const Transformer *t, TransformerStd std, uint64_t seed);
 
 /* ---- sampling ----------------------------------------------------------------------------------
  * Token by token, each passed once: its keys and values stay for those that follow.

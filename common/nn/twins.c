@@ -11,7 +11,7 @@ void params_like(Params *p, const Params *like, double value) {
     for (int i = 0; i < like->count; i++) {
         const Tensor *w = like->list[i];
         if (params_find(p, w->name)) continue;
-        if (!strcmp(w->op, "buffer")) buffer(top, w->name, value, w->rank, w->shape);
+        if (w->is_buffer) buffer(top, w->name, value, w->rank, w->shape);
         else param(top, w->name, INIT_CONSTANT, value, w->rank, w->shape);
     }
 }

@@ -108,7 +108,8 @@ UNet unet_encoder_new(Params *p, UNetConfig c) {
     UNet u = {.config = c};
     check_config(&c);
     u.config.style.emb = unet_emb(&c);
-    u.in = styled_conv_new(&u.config.style, scope(p, "in"), c.in, first_channels(&c), 3);
+    u.in = conv2d_new(styled_scope(&c.style, scope(p, "in")), c.in, first_channels(&c), 3, 1, 1,
+                      true);
     down_new(&u, p);
     middle_new(&u, p);
     return u;
@@ -143,8 +144,7 @@ UNet unet_new(Params *p, UNetConfig c) {
     up_new(&u, p);
     int channels = channels_at(&c, 0);
     u.norm_out = group_norm_new(scope(p, "norm_out"), channels, style->groups, style->eps);
-    u.out = styled_conv_new(style, scope(p, "out"), channels, c.out, 3);
-    start_at_zero(u.out.w, u.out.b);
+    u.out = conv2d_new(zero_init(scope(p, "out")), channels, c.out, 3, 1, 1, true);
     return u;
 }
 

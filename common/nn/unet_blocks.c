@@ -2,48 +2,36 @@
 
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
-Conv2d styled_conv_new(const BlockStyle *style, Scope s, int in, int out, int kernel) {
-    Conv2d l = conv2d_new(s, in, out, kernel, 1, kernel / 2, true);
-    if (style->glorot) {
-        int positions = kernel * kernel;
-        init_xavier_uniform(l.w, positions * in, positions * out, s.params->seed);
-        init_constant(l.b, 0);
-    }
-    return l;
+Scope styled_scope(const BlockStyle *style, Scope s) {
+    return style->glorot ? with_init(s, (LayerInit){WEIGHTS_XAVIER, .zero_bias = true}) : s;
 }
 
-static Linear dense_new(const BlockStyle *style, Scope s, int in, int out) {
-    Linear l = linear_new(s, in, out, true);
-    if (style->glorot) init_linear_xavier(&l, s.params->seed);
-    return l;
+static Conv2d conv_new(Scope s, int in, int out, int kernel) {
+    return conv2d_new(s, in, out, kernel, 1, kernel / 2, true);
 }
 
 static GroupNorm norm_new(const BlockStyle *style, Scope s, int channels) {
     return group_norm_new(s, channels, style->groups, style->eps);
 }
 
-void start_at_zero(Tensor *w, Tensor *b) {
-    init_constant(w, 0);
-    init_constant(b, 0);
-}
-
 /* ---- residual block -------------------------------------------------------------------------- */
 
 ResBlock resblock_new(const BlockStyle *style, Scope s, int in, int out, BlockSize size) {
+    s = styled_scope(style, s);
     ResBlock r = {.size = size, .scale_shift = style->scale_shift, .dropout = style->dropout};
     r.norm1 = norm_new(style, sub(s, "norm1"), in);
-    r.conv1 = styled_conv_new(style, sub(s, "conv1"), in, out, 3);
+    r.conv1 = conv_new(sub(s, "conv1"), in, out, 3);
     if (style->emb)
-        r.emb_proj = dense_new(style, sub(s, "emb_proj"), style->emb,
-                               style->scale_shift ? 2 * out : out);
+        r.emb_proj = linear_new(sub(s, "emb_proj"), style->emb, style->scale_shift ? 2 * out : out,
+                                true);
     r.norm2 = norm_new(style, sub(s, "norm2"), out);
-    r.conv2 = styled_conv_new(style, sub(s, "conv2"), out, out, 3);
-    start_at_zero(r.conv2.w, r.conv2.b);
-    if (in != out) r.skip = styled_conv_new(style, sub(s, "skip"), in, out, 1);
+    r.conv2 = conv_new(zero_init(sub(s, "conv2")), out, out, 3);
+    if (in != out) r.skip = conv_new(sub(s, "skip"), in, out, 1);
     return r;
 }
 
@@ -81,14 +69,18 @@ Tensor *resblock(const ResBlock *r, Tensor *x, Tensor *emb) {
 
 AttentionBlock attention_block_new(const BlockStyle *style, Scope s, int channels, int heads,
                                    int context) {
-    AttentionBlock a = {.norm = norm_new(style, sub(s, "norm"), channels)};
-    a.attention = self_attention_new(s, channels, heads, true);
-    if (context) a.context_kv = dense_new(style, sub(s, "context_kv"), context, 2 * channels);
-    if (style->glorot) {              /* q, k and v are three layers side by side */
-        init_xavier_uniform(a.attention.qkv.w, channels, channels, s.params->seed);
-        init_constant(a.attention.qkv.b, 0);
+    AttentionBlock a = {.norm = norm_new(style, sub(s, "norm"), channels),
+                        .attention.heads = heads};
+    Scope qkv = sub(s, "qkv");        /* with Glorot's bound of one of the three side by side */
+    if (style->glorot) {
+        double bound = sqrt(6.0 / (channels + channels));
+        qkv = with_init(qkv, (LayerInit){WEIGHTS_UNIFORM, .scale = bound, .zero_bias = true});
     }
-    start_at_zero(a.attention.out.w, a.attention.out.b);
+    a.attention.qkv = linear_new(qkv, channels, 3 * channels, true);
+    a.attention.out = linear_new(zero_init(sub(s, "out")), channels, channels, true);
+    if (context)
+        a.context_kv = linear_new(styled_scope(style, sub(s, "context_kv")), context, 2 * channels,
+                                  true);
     return a;
 }
 
@@ -125,14 +117,14 @@ Tensor *attention_block(const AttentionBlock *a, Tensor *x, Context context) {
 /* ---- resampling ------------------------------------------------------------------------------ */
 
 Conv2d downsample_new(const BlockStyle *style, Scope s, int channels) {
-    Conv2d l = styled_conv_new(style, s, channels, channels, 3);
+    Conv2d l = conv_new(styled_scope(style, s), channels, channels, 3);
     l.pad = (ConvPad){.stride = 2, .top = 1, .left = 1, .bottom = 1, .right = 1};
     if (style->pad_far_sides) l.pad.top = l.pad.left = 0;
     return l;
 }
 
 Conv2d upsample_new(const BlockStyle *style, Scope s, int channels) {
-    return styled_conv_new(style, s, channels, channels, 3);
+    return conv_new(styled_scope(style, s), channels, channels, 3);
 }
 
 Tensor *downsample(const Conv2d *l, Tensor *x) {

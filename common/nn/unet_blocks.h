@@ -79,11 +79,9 @@ Conv2d upsample_new(const BlockStyle *style, Scope s, int channels);
 Tensor *downsample(const Conv2d *l, Tensor *x);
 Tensor *upsample(const Conv2d *l, Tensor *x);
 
-/* ---- layers with these starting values ------------------------------------------------------- */
+/* ---- starting values ------------------------------------------------------------------------- */
 
-/* a convolution that keeps the size */
-Conv2d styled_conv_new(const BlockStyle *style, Scope s, int in, int out, int kernel);
-/* A layer that ends a residual branch starts at 0, so that at first the branch adds nothing. */
-void start_at_zero(Tensor *w, Tensor *b);
+/* s for the layers of a network in this style, of the whole as of its blocks */
+Scope styled_scope(const BlockStyle *style, Scope s);
 
 #endif

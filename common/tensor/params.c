@@ -86,15 +86,12 @@ Tensor *param(Scope s, const char *name, Init init, double scale, int rank, cons
 
 Tensor *buffer(Scope s, const char *name, double value, int rank, const int *shape) {
     Tensor *w = new_parameter(s, "buffer", name, rank, shape);
+    w->is_buffer = true;
     if (w->x) k_fill(w->len, (real)value, w->x);
     return w;
 }
 
 /* ---- the whole list -------------------------------------------------------------------------- */
-
-static bool is_buffer(const Tensor *w) {
-    return !strcmp(w->op, "buffer");
-}
 
 Tensor *params_find(const Params *p, const char *name) {
     for (int i = 0; i < p->count; i++)
@@ -105,13 +102,13 @@ Tensor *params_find(const Params *p, const char *name) {
 size_t params_count(const Params *p) {
     size_t n = 0;
     for (int i = 0; i < p->count; i++)
-        if (!is_buffer(p->list[i])) n += p->list[i]->len;
+        if (!p->list[i]->is_buffer) n += p->list[i]->len;
     return n;
 }
 
 void params_freeze(Params *p, bool frozen) {
     for (int i = 0; i < p->count; i++)
-        p->list[i]->wants_grad = !frozen && !is_buffer(p->list[i]);
+        p->list[i]->wants_grad = !frozen && !p->list[i]->is_buffer;
 }
 
 void params_zero_grad(Params *p) {

@@ -61,6 +61,7 @@ typedef struct Tape Tape;
 struct Tensor {
     const char *op;         /* "conv2d"; "input", "variable" or "param" for a leaf */
     const char *name;       /* a parameter's dotted name; NULL otherwise */
+    bool is_buffer;         /* a parameter that is saved and never trained */
     int rank, shape[4];     /* axes beyond the rank are 1 */
     size_t len;
     real *x, *g;            /* value; gradient: NULL until the backward pass needs it */
@@ -163,10 +164,29 @@ typedef struct {
     bool shapes_only;          /* no values (x is NULL): to count what would not fit in memory */
 } Params;
 
+/* How the layers of a scope start (nn/layers.h) */
+typedef enum {
+    WEIGHTS_PYTORCH,           /* uniform within +-1/sqrt(fan_in) */
+    WEIGHTS_XAVIER,            /* uniform within +-sqrt(6 / (fan_in + fan_out)): Glorot & Bengio
+                                  2010, eq. 16 */
+    WEIGHTS_KAIMING,           /* N(0, 2 / fan_in), for layers before a relu: He et al. 2015, eq. 10 */
+    WEIGHTS_NORMAL,            /* N(0, scale^2), tables of embeddings as well */
+    WEIGHTS_UNIFORM,           /* within +-scale */
+    WEIGHTS_ZERO
+} WeightInit;
+
+typedef struct {
+    WeightInit weights;
+    double scale;
+    bool zero_bias;            /* biases at 0, not as WEIGHTS_PYTORCH */
+    double gain_std;           /* gains of normalisations from N(1, gain_std^2) */
+} LayerInit;
+
 /* Where a layer's parameters stand: a Params and a dotted prefix such as "down.1.res.0" */
 typedef struct {
     Params *params;
     char path[120];
+    LayerInit init;            /* handed on by sub */
 } Scope;
 
 Scope scope(Params *p, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -102,7 +102,7 @@ static StType full_precision(void) {
 /* Buffers (a batch normalisation's running statistics) keep full precision: they are few, and a
  * variance may be larger or smaller than half precision can hold. */
 static StType type_of(const Tensor *w, bool half) {
-    return half && strcmp(w->op, "buffer") != 0 ? ST_F16 : full_precision();
+    return half && !w->is_buffer ? ST_F16 : full_precision();
 }
 
 /* half: weights to pass on, without what concerns the run that made them */

@@ -24,9 +24,8 @@ typedef struct {
  * twin's as well, whatever it computed. */
 static Model model_of(Training *t) {
     Params *p = &t->params[0];
-    Model net = {.time = time_embedding_new(scope(p, "time"), config.width, unet_emb(&config),
-                                            true)};
-    for (int i = 0; i < 2; i++) init_linear_xavier(&net.time.layer[i], p->seed);
+    Scope time = styled_scope(&config.style, scope(p, "time"));
+    Model net = {.time = time_embedding_new(time, config.width, unet_emb(&config), true)};
     net.unet = unet_new(p, config);
     for (int i = 0; i < p->count; i++) {
         Tensor *w = p->list[i];

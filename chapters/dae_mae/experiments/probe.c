@@ -86,9 +86,7 @@ static double examine(const Linear *l, const Normalise *norm, Features f) {
 
 double probe_accuracy(Features train, Features test, uint64_t seed) {
     Params params = {.seed = seed};
-    Linear l = linear_new(scope(&params, "probe"), train.dimensions, CLASSES, true);
-    init_constant(l.w, 0);
-    init_constant(l.b, 0);
+    Linear l = linear_new(zero_init(scope(&params, "probe")), train.dimensions, CLASSES, true);
     Normalise norm = normalise_new(train);
     learn(&l, &params, &norm, train);
     double share = examine(&l, &norm, test);
