@@ -11,8 +11,7 @@ SelfAttention self_attention_new(Scope s, int channels, int heads, bool qkv_bias
 
 Tensor *self_attention(const SelfAttention *l, Tensor *x, Attention a) {
     a.heads = l->heads;
-    Tensor *y = t_self_attention(linear(&l->qkv, x), a);
-    return linear(&l->out, y);
+    return linear(&l->out, t_self_attention(linear(&l->qkv, x), a));
 }
 
 /* q, k and v apart: k and v of one projection would have to be copied out of each other's rows */

@@ -20,6 +20,5 @@ Tensor *spatial_transformer(const SpatialTransformer *t, Tensor *x, Context cont
     h = linear(&t->proj_in, h);
     for (int i = 0; i < t->blocks.config.depth; i++)
         h = transformer_block_cross(&t->blocks.blocks[i], h, (Attention){0}, context.tokens, cross);
-    h = linear(&t->proj_out, h);
-    return t_add(x, t_reshape(h, x->rank, x->shape));
+    return t_add(x, t_reshape(linear(&t->proj_out, h), x->rank, x->shape));
 }

@@ -64,8 +64,7 @@ static Tensor *activate(Activation f, Tensor *x) {
 }
 
 Tensor *transformer_mlp(const TransformerBlock *b, Tensor *x) {
-    Tensor *h = linear(&b->fc1, layer_norm(&b->norm2, x));
-    h = activate(b->activation, h);
+    Tensor *h = activate(b->activation, linear(&b->fc1, layer_norm(&b->norm2, x)));
     return t_add(x, linear(&b->fc2, h));
 }
 
@@ -82,8 +81,7 @@ Tensor *transformer_block_cross(const TransformerBlock *b, Tensor *x, Attention 
             t_describe(b->attn.qkv.w));
     x = t_add(x, self_attention(&b->attn, layer_norm(&b->norm1, x), a));
     Tensor *h = layer_norm(&b->norm_cross, x);
-    h = cross_attention(&b->cross, h, context, cross);
-    x = t_add(x, h);
+    x = t_add(x, cross_attention(&b->cross, h, context, cross));
     return transformer_mlp(b, x);
 }
 

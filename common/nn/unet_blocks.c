@@ -45,8 +45,7 @@ static Tensor *ada_group_norm_silu(const GroupNorm *norm, Tensor *h, Tensor *emb
     int C = h->shape[3];
     Tensor *scale = t_add_scalar(t_slice(emb, 1, 0, C), 1);
     Tensor *shift = t_slice(emb, 1, C, C);
-    h = t_mul_channel(group_norm(norm, h), scale);
-    return t_silu(t_add_channel(h, shift));
+    return t_silu(t_add_channel(t_mul_channel(group_norm(norm, h), scale), shift));
 }
 
 /* the second normalisation with its activation, and what the embedding does there */
@@ -103,8 +102,7 @@ static Tensor *attend_with_context(const AttentionBlock *a, Tensor *h, Context c
     Tensor *q = t_slice(qkv, 2, 0, C);
     Tensor *k = t_concat(t_slice(kv, 2, 0, C), t_slice(qkv, 2, C, C), 1);
     Tensor *v = t_concat(t_slice(kv, 2, C, C), t_slice(qkv, 2, 2 * C, C), 1);
-    h = t_attention(q, k, v, how);
-    return linear(&a->attention.out, h);
+    return linear(&a->attention.out, t_attention(q, k, v, how));
 }
 
 Tensor *attention_block(const AttentionBlock *a, Tensor *x, Context context) {
@@ -132,6 +130,6 @@ Tensor *downsample(const Conv2d *l, Tensor *x) {
 }
 
 Tensor *upsample(const Conv2d *l, Tensor *x) {
-    Tensor *large = t_upsample2(x);
-    return l->w ? conv2d(l, large) : large;
+    x = t_upsample2(x);
+    return l->w ? conv2d(l, x) : x;
 }

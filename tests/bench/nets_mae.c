@@ -65,11 +65,12 @@ static void shuffle(Training *t, Mae *m) {
 static void build(Training *t) {
     Mae *m = net_alloc(t, sizeof *m);
     Params *p = &t->params[0];
+    Scope top = {.params = p};
     t->adam[0] = (Adam){.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05,
                         .decay_matrices_only = true};
     m->embed = conv2d_new(scope(p, "embed"), 1, CHANNELS, PATCH, PATCH, 0, true);
-    m->class_token = param((Scope){p, ""}, "class_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
-    m->mask_token = param((Scope){p, ""}, "mask_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
+    m->class_token = param(top, "class_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
+    m->mask_token = param(top, "mask_token", INIT_NORMAL, .02, SHAPE(1, CHANNELS));
     m->encoder = transformer_new(scope(p, "encoder"), &(TransformerConfig){VIT, .depth = DEEP});
     m->encoder_norm = layer_norm_new(scope(p, "encoder_norm"), CHANNELS, 1e-6);
     m->to_decoder = linear_new(scope(p, "to_decoder"), CHANNELS, CHANNELS, true);
