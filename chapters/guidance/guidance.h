@@ -60,7 +60,7 @@ void class_is_right(const Tensor *logits, const int *label, double *right);
 /* log p(y|x_t) of each picture's own class: label (B) -> (B,1) */
 Tensor *class_log_probability(Tensor *logits, const int *label);
 
-/* ---- what steers (algorithms 1 and 2) --------------------------------------------------------- */
+/* ---- what steers (algorithms 1 and 2) -------------------------------------------------------- */
 
 /* A number of each picture, which drawing is to raise: xt (n,H,W,C), a variable on `tape` -> (n,1).
  * One of your own is a struct whose first member is a Guide. */
@@ -85,7 +85,7 @@ typedef struct {
 
 ClassGuide class_guide(const NoisyClassifier *net, const int *label, Tape *tape);
 
-/* ---- enlarging (section 4.4) ------------------------------------------------------------------ */
+/* ---- enlarging (section 4.4) ----------------------------------------------------------------- */
 
 /* A network that is given x_t and, beside it, a smaller picture brought to its size */
 typedef struct {

@@ -381,7 +381,7 @@ static int train(void) {
     return status;
 }
 
-/* ---- what sample and eval load ---------------------------------------------------------------- */
+/* ---- what sample and eval load --------------------------------------------------------------- */
 
 typedef struct {
     ModelConfig config;
@@ -417,8 +417,8 @@ static void load_classifier(Trained *t) {
     if (t->config.low_side) usage_error("--scale: %s is not guided; its input is", config);
     checkpoint_options(path, &remembered, false);
     if (strcmp(config, o.common.config) || classes != o.classes)
-        fail("%s: a classifier of %d classes for --config %s; the diffusion network is %s, %d", path,
-             o.classes, o.common.config, config, classes);
+        fail("%s: a classifier of %d classes for --config %s; the diffusion network is %s, %d",
+             path, o.classes, o.common.config, config, classes);
     UNetConfig c = chosen_classifier();
     t->classifier = noisy_classifier_new(&t->classifier_params, c, t->config.side);
     UNetOfficial names = {.config = c};
@@ -449,7 +449,8 @@ static void load_network(Trained *t) {
     weights_options(&cli);
     ModelConfig c = t->config = chosen_config();
     if (o.class >= wanted_classes())
-        usage_error("--class %d: %s is for %d classes", o.class, o.common.weights, wanted_classes());
+        usage_error("--class %d: %s is for %d classes", o.class, o.common.weights,
+                    wanted_classes());
     t->net = network_new(&t->params);
     UNetOfficial names = {.config = c.unet, .qkv_first = c.qkv_first};
     weights_load_any(&cli, &(OfficialMap){.rows = class_unet_official, .locate = unet_official,
@@ -502,7 +503,8 @@ static real *low_pictures(Trained *t, int *n) {
         if (o.low_res) usage_error("--low-res: --config %s enlarges nothing", o.common.config);
         return NULL;
     }
-    if (!o.low_res) usage_error("--config %s enlarges pictures: it needs --low-res", o.common.config);
+    if (!o.low_res)
+        usage_error("--config %s enlarges pictures: it needs --low-res", o.common.config);
     Npy a = npy_open(o.low_res);
     size_t size = (size_t)(side * side * 3);
     if (a.rank != 4 || a.shape[1] != (size_t)side || a.shape[2] != (size_t)side || a.shape[3] != 3)

@@ -239,13 +239,15 @@ Test(guidance, a_step_moves_by_the_finite_differences_of_log_p) {
             sample_step_with(&guided, t, 0, B_, z, b);
             double sigma = ddim_sigma(&p.few, t, 0.5), before = p.few.alpha_bar_before[t];
             double here = p.few.alpha_bar[t], largest = 0;
+            double keeps = sqrt(before), eps_keeps = sqrt(fmax(0, 1 - before - sigma * sigma));
+            double relative = sizeof(real) == 8 ? 1e-8 : 2e-3;
             for (int i = 0; i < B_ * SIZE; i++) {
                 double g = slope(&p, xt + i / SIZE * SIZE, p.few.step[t], label[i / SIZE],
                                  i % SIZE), moved;
                 double d_eps = -sqrt(1 - here) * scale * g, d_x0 = -sqrt(1 / here - 1) * d_eps;
                 if (method == ANCESTRAL) moved = scale * exp((double)q.log_variance[i]) * g;
-                else moved = sqrt(before) * d_x0 + sqrt(fmax(0, 1 - before - sigma * sigma)) * d_eps;
-                double tolerance = (sizeof(real) == 8 ? 1e-8 : 2e-3) * (1e-3 + fabs(moved) + fabs(g));
+                else moved = keeps * d_x0 + eps_keeps * d_eps;
+                double tolerance = relative * (1e-3 + fabs(moved) + fabs(g));
                 cr_assert_float_eq((double)(b[i] - a[i]), moved, tolerance, "%d, %d: %g, not %g", t,
                                    i, (double)(b[i] - a[i]), moved);
                 largest = fmax(largest, fabs(moved));
@@ -393,7 +395,7 @@ Test(guidance, a_guided_mixture_is_the_component_of_its_class) {
     tape_free(&tape);
 }
 
-/* ---- likeness to a picture -------------------------------------------------------------------- */
+/* ---- likeness to a picture ------------------------------------------------------------------- */
 
 /* Gram matrices against the sums they are, picture by picture: no picture sees another's. */
 Test(guidance, gram_matrices_are_each_pictures_own) {

@@ -113,8 +113,8 @@ static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifie
         double off[GARMENTS];
         for (int k = 0; k < GARMENTS; k++)
             off[k] = k_sum_squared_difference(PIXELS, x + i * PIXELS, h->x0 + k * PIXELS);
-        cr_expect(off[wanted[i]] < 0.3 * apart, "%d: picture %d, of class %d, is off by %g, %g; the "
-                  "garments by %g", method, i, wanted[i], off[0], off[1], apart);
+        cr_expect(off[wanted[i]] < 0.3 * apart, "%d: picture %d, to be garment %d, is %g and %g "
+                  "from them; they are %g apart", method, i, wanted[i], off[0], off[1], apart);
     }
     sampler_free(&m);
     schedule_free(&few);
