@@ -338,3 +338,27 @@ Test(unet, a_context_that_is_missing_is_refused, .signal = SIGABRT) {
     UNet net = unet_new(&p, cases[5].c);
     unet(&net, t_input(&t, NULL, SHAPE(1, 4, 6, 2)), t_input(&t, NULL, SHAPE(1, 16)), NULL);
 }
+
+/* Are the features of each level what its block has made, before it is halved? */
+Test(unet, levels_are_what_their_last_blocks_make) {
+    Params params = {.seed = 3};
+    Tape tape = {.no_grad = true};
+    UNetConfig c = cases[2].c;                   /* one block a level, no attention going down */
+    c.style.dropout = 0;
+    UNet u = unet_encoder_new(&params, c);
+    Tensor *x = t_input(&tape, NULL, SHAPE(BATCH, 4, 8, 1)), *level[UNET_LEVELS];
+    Tensor *emb = t_input(&tape, NULL, SHAPE(BATCH, unet_emb(&c)));
+    test_values("x", -1, 1, x->len, x->x), test_values("emb", -1, 1, emb->len, emb->x);
+    Tensor *end = unet_encoder_levels(&u, x, emb, level), *h = conv2d(&u.in, x);
+    for (int i = 0, l = 0; i < u.down.count; i++) {
+        const UNetBlock *b = &u.down.block[i];
+        h = b->kind == RES_BLOCK ? resblock(&b->res, h, t_silu(emb)) : downsample(&b->resample, h);
+        if (b->kind != RES_BLOCK) continue;
+        cr_assert(level[l]->len == h->len && level[l]->shape[3] == c.width * c.multiplier[l]);
+        cr_expect_arr_eq(level[l++]->x, h->x, h->len * sizeof *h->x);
+    }
+    Tensor *again = unet_encoder(&u, x, emb, NULL);
+    cr_expect_arr_eq(end->x, again->x, end->len * sizeof *end->x);
+    tape_free(&tape);
+    params_free(&params);
+}
