@@ -60,7 +60,7 @@ help:
 	@echo "make mutants          break the code in known ways; each must make a test fail (ONLY=word for some)"
 	@echo "make margins          how far every compared number is from its tolerance"
 	@echo "make torture          kill trainings at random system calls, resume, compare every file"
-	@echo "make docs-check       code quoted in the READMEs equals the source"
+	@echo "make docs-check       code and numbers quoted in the READMEs equal the source and the records"
 	@echo "make setup            install the packages that are missing (Debian, Ubuntu)"
 	@echo "make format, clean"
 	@echo
@@ -180,6 +180,7 @@ $(eval $(call test_rules,double))
 # LAPACK is the oracle of our eigenvalues; no program uses it
 $(BUILD)/tests/eval-float $(BUILD)/tests/eval-double: private LIBS += -llapacke
 $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
+$(BUILD)/tests/docs-float $(BUILD)/tests/docs-double: | $(BUILD)/docs_numbers
 $(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm)
 
 # the parsers' tests under the sanitizers: of the library only the folders that parse, the rest as it is
@@ -226,8 +227,14 @@ margins: $(TEST_PROGRAMS) build
 	@head -n 20 $(BUILD)/margins.tsv; tail -n 20 $(BUILD)/margins.tsv
 	@echo "tolerance / error, error, tolerance, comparisons, precision, test, place; all of them: $(BUILD)/margins.tsv"
 
-docs-check:
-	@sh tests/docs_check.sh README.md $(wildcard chapters/*/README.md notebooks-data/*/README.md)
+NUMBERED := 
+DOCS := README.md $(wildcard chapters/*/*.md notebooks-data/*/README.md) tests/README.md
+docs-check: $(BUILD)/docs_numbers
+	@sh tests/docs_check.sh $(DOCS)
+	@$< $(NUMBERED)
+
+$(BUILD)/docs_numbers: tests/docs_numbers.c $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # each for a while, whatever became of the one before; inputs that do harm stay in build/fuzz
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -1,12 +1,12 @@
-/* docs_numbers README.md... — every number in a text comes from a record, or is given.
+/* docs_numbers [--given] README.md... — every number in a text comes from a record, or is given.
  *
- * A text ends in a comment that lists its numbers. A line without indentation names a record, relative
- * to notebooks-data; the lines below it say which of its values are quoted, and how:
+ * A text ends in a comment that lists its numbers. A line without indentation names a record,
+ * relative to notebooks-data; the lines below it say which of its values are quoted, and how:
  *
  *     <!-- numbers
- *     given 28 64 10,000
+ *     given 28 x2 64 10,000
  *     gan/metrics.json
- *       scores.samples.frechet_distance = 1.05
+ *       scores.samples.frechet_distance = 1.05 x3
  *       scores.samples.recall * 100 = 61
  *     ddpm/steps.csv
  *       frechet_distance@50,small / gan/metrics.json:scores.samples.frechet_distance = 2.3
@@ -14,8 +14,9 @@
  *
  * A value of a JSON file is a path of keys; of a CSV file, column@cells, the cells being those that
  * the row begins with, or `last`; column.min and column.max are over all rows. + - * / stand between
- * spaces and are worked out from left to right. The value, rounded to the digits of the text, must be
- * the number of the text; after ~ instead of =, to its digits before trailing zeros.
+ * spaces and are worked out from left to right. The value, rounded to the digits of the text, must
+ * be the number of the text; after ~ instead of =, to its digits before trailing zeros. xN: the
+ * text shows the number N times. --given prints what `given` must say, for all that no record has.
  *
  * A table that follows
  *
@@ -25,7 +26,9 @@
  * choose the row (without any, rows are taken in their order), and - is left to the list.
  *
  * Reported: a number that is neither listed nor in a table, a listed one that the record does not
- * have or the text does not show. Code, formulas, links and comments are not looked at. */
+ * have or the text shows more or less often, and a text of more than 2,500 words (comments apart).
+ * Formulas and commands are text. Functions quoted from the source (docs_check.sh compares them),
+ * links, tags, comments and digits within names are not looked at. */
 #include "base/error.h"
 #include "base/file.h"
 
@@ -38,6 +41,7 @@
 
 static const char *doc;
 static int mistakes;
+static bool printing_given;
 
 #define mistake(line, ...) \
     (mistakes++, fprintf(stderr, "%s:%d: ", doc, line), fprintf(stderr, __VA_ARGS__), \
@@ -212,8 +216,8 @@ static bool expression(const char *text, const char *record, int row, double *va
 
 typedef struct {
     Number number;
-    int line;
-    bool seen;
+    int line, times, seen;       /* times: as often as the list has it, seen: as the text has it */
+    bool given;
 } Listed;
 
 static struct {
@@ -221,9 +225,30 @@ static struct {
     int count;
 } list;
 
-static void list_number(const char *s, int line) {
+static Listed *listed(Number n) {
+    for (int i = 0; i < list.count; i++) {
+        const Number *l = &list.item[i].number;
+        if (l->unit == n.unit && fabs(l->value - n.value) < n.unit / 4) return &list.item[i];
+    }
+    return NULL;
+}
+
+static Listed *list_add(Number n, int line) {
     list.item = realloc(list.item, (size_t)(list.count + 1) * sizeof *list.item);
-    list.item[list.count++] = (Listed){.number = number_at(s), .line = line};
+    list.item[list.count] = (Listed){.number = n, .line = line};
+    return &list.item[list.count++];
+}
+
+/* "64" or "64 x3" -> what follows */
+static const char *list_number(const char *s, int line, bool given) {
+    Number n = number_at(s);
+    Listed *l = listed(n);
+    int times = 1, length = 0;
+    if (sscanf(n.end, " x%d%n", &times, &length) == 1) n.end += length;
+    if (!l) l = list_add(n, line);
+    if (!given || !printing_given) l->times += times;
+    l->given |= given;
+    return n.end;
 }
 
 static void list_value(const char *line, const char *record, int at) {
@@ -240,13 +265,14 @@ static void list_value(const char *line, const char *record, int at) {
         mistake(at, "%s has no \"%s\"", *record ? record : "no record", value);
     else if (!equal(x, number_at(sign + 3), sign[1] == '~'))
         mistake(at, "%s: %s is %.6g, not %s", record, value, x, sign + 3);
-    list_number(sign + 3, at);
+    list_number(sign + 3, at, false);
     free(value);
 }
 
 static void read_list(const char *text) {
     const char *from = strstr(text, "\n<!-- numbers\n");
     list.count = 0;
+    if (!from && printing_given) return;
     if (!from) {
         mistake(line_of(text, text + strlen(text)), "has no list of its numbers");
         return;
@@ -257,28 +283,14 @@ static void read_list(const char *text) {
         snprintf(line, sizeof line, "%.*s", (int)strcspn(from, "\n"), from);
         from += strcspn(from, "\n"), from += *from == '\n';
         if (!strncmp(line, "given ", 6)) {
-            for (const char *s = line + 6; *s; s = *s ? s + 1 : s) {
-                if (!isdigit((unsigned char)*s)) continue;
-                list_number(s, at);
-                s = number_at(s).end;
-                if (!*s) break;
-            }
+            for (const char *s = line + 6; *s; )
+                s = isdigit((unsigned char)*s) ? list_number(s, at, true) : s + 1;
         } else if (*line == ' ') {
             list_value(line + strspn(line, " "), record, at);
         } else {
             snprintf(record, sizeof record, "%s", line);
         }
     }
-}
-
-static bool is_listed(Number n) {
-    bool found = false;
-    for (int i = 0; i < list.count; i++) {
-        const Number *l = &list.item[i].number;
-        if (l->unit == n.unit && fabs(l->value - n.value) < n.unit / 4)
-            list.item[i].seen = found = true;
-    }
-    return found;
 }
 
 /* ---- what is not text --------------------------------------------------------------------------- */
@@ -291,26 +303,14 @@ static char *blank_until(char *s, const char *end) {
     return to;
 }
 
-/* indented code, which an empty line begins */
-static void blank_indented(char *text) {
-    bool code = true;
-    for (char *s = text, *end; *s; s = *end ? end + 1 : end) {
-        end = s + strcspn(s, "\n");
-        code = end == s || (code && !strncmp(s, "    ", 4));
-        if (code) memset(s, ' ', (size_t)(end - s));
-    }
-}
-
-/* code, formulas, comments, tags and the targets of links become spaces */
+/* quoted functions, comments, tags and the targets of links become spaces */
 static void blank_the_rest(char *s) {
     while (*s) {
-        if (!strncmp(s, "```", 3)) memset(s, ' ', 3), s = blank_until(s, "```");
+        if (!strncmp(s, "```c file=", 10)) memset(s, ' ', 3), s = blank_until(s, "```");
         else if (!strncmp(s, "<!--", 4)) s = blank_until(s, "-->");
-        else if (!strncmp(s, "$$", 2)) memset(s, ' ', 2), s = blank_until(s, "$$");
-        else if (*s == '$') *s = ' ', s = blank_until(s, "$");
-        else if (*s == '`') *s = ' ', s = blank_until(s, "`");
         else if (!strncmp(s, "](", 2)) s = blank_until(s, ")");
-        else if (*s == '<' && (isalpha((unsigned char)s[1]) || s[1] == '/')) s = blank_until(s, ">");
+        else if (*s == '<' && (isalpha((unsigned char)s[1]) || s[1] == '/'))
+            s = blank_until(s, ">");
         else if (!strncmp(s, "http", 4)) while (*s && !isspace((unsigned char)*s)) *s++ = ' ';
         else s++;
     }
@@ -341,7 +341,8 @@ static void plain(char *s) {
 
 static bool same_cell(const char *csv, const char *text) {
     double x;
-    if (number_of(csv, &x) && isdigit((unsigned char)*text)) return equal(x, number_at(text), false);
+    if (number_of(csv, &x) && isdigit((unsigned char)*text))
+        return equal(x, number_at(text), false);
     return !strcmp(csv, text);
 }
 
@@ -408,38 +409,92 @@ static void check_table(const char *original, const char *at, char *text) {
 
 /* ---- a text ------------------------------------------------------------------------------------- */
 
-static void check_numbers(const char *text) {
+enum { WORDS = 2500 };
+
+static bool in_a_name(const char *text, const char *s) {
+    if (s == text) return false;
+    bool times = s[-1] == 'x' && s - 1 > text && isdigit((unsigned char)s[-2]);   /* 28x28 */
+    return !times && (isalpha((unsigned char)s[-1]) || s[-1] == '_');
+}
+
+static void count_numbers(const char *text) {
     for (const char *s = text; *s; s++) {
         if (!isdigit((unsigned char)*s)) continue;
         Number n = number_at(s);
-        bool in_a_name = s > text && (isalpha((unsigned char)s[-1]) || s[-1] == '_');
         bool of_a_list = (s == text || s[-1] == '\n') && !strncmp(n.end, ". ", 2);
-        if (!in_a_name && !of_a_list && !is_listed(n))
-            mistake(line_of(text, s), "%.*s is neither in the list of numbers nor in a table of "
-                    "records", (int)(n.end - s), s);
+        Listed *l = listed(n);
+        if (in_a_name(text, s) || of_a_list) ;
+        else if (l) l->seen++;
+        else if (printing_given) list_add(n, 0)->seen++;
+        else mistake(line_of(text, s), "%.*s is neither in the list of numbers nor in a table of "
+                     "records", (int)(n.end - s), s);
         s = n.end - 1;
     }
-    for (int i = 0; i < list.count; i++)
-        if (!list.item[i].seen)
-            mistake(list.item[i].line, "%g is listed, but not in the text",
-                    list.item[i].number.value);
+}
+
+static void check_counts(void) {
+    for (int i = 0; i < list.count; i++) {
+        const Listed *l = &list.item[i];
+        int digits = (int)lround(-log10(l->number.unit));
+        if (l->seen != l->times)
+            mistake(l->line, "%.*f stands %d times in the text and %d times in its list", digits,
+                    l->number.value, l->seen, l->times);
+    }
+}
+
+static void check_length(const char *original) {
+    char *text = text_format("%s", original);
+    for (char *s = text; (s = strstr(s, "<!--")); ) s = blank_until(s, "-->");
+    int words = 0;
+    for (char *s = text, *rest = text; (s = strsep(&rest, " \t\n")); ) words += *s != 0;
+    if (words > WORDS) mistake(1, "%d words, and %d is the most", words, WORDS);
+    free(text);
+}
+
+/* 10,000 */
+static void print_number(const Listed *l) {
+    int digits = (int)lround(-log10(l->number.unit)), from = l->number.value >= 1e4 ? 3 : 99;
+    char *s = text_format("%.*f", digits, l->number.value);
+    int whole = (int)strcspn(s, ".");
+    for (int i = 0; s[i]; i++)
+        printf("%s%c", i && i < whole && (whole - i) % from == 0 ? "," : "", s[i]);
+    free(s);
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = ((const Listed *)a)->number.value, y = ((const Listed *)b)->number.value;
+    return (x > y) - (x < y);
+}
+
+static void print_given(void) {
+    qsort(list.item, (size_t)list.count, sizeof *list.item, by_value);
+    for (int i = 0, k = 0; i < list.count; i++) {
+        const Listed *l = &list.item[i];
+        if (l->seen <= l->times) continue;
+        printf(k++ % 16 ? " " : k > 1 ? "\ngiven " : "given ");
+        print_number(l);
+        if (l->seen - l->times > 1) printf(" x%d", l->seen - l->times);
+    }
+    printf("\n");
 }
 
 static void check(const char *path) {
     doc = path;
     char *original = read_text(path), *text = text_format("%s", original);
     read_list(original);
-    blank_indented(text);
     blank_the_rest(text);
     for (const char *at = original; (at = strstr(at, "\n<!-- table ")); at++)
         check_table(original, at + 1, text);
-    check_numbers(text);
+    count_numbers(text);
+    if (printing_given) print_given();
+    else check_counts(), check_length(original);
     free(original), free(text);
 }
 
 int main(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) check(argv[i]);
+    printing_given = argc > 1 && !strcmp(argv[1], "--given");
+    for (int i = 1 + printing_given; i < argc; i++) check(argv[i]);
     if (mistakes) fprintf(stderr, "docs_numbers: %d mistakes\n", mistakes);
-    else printf("docs_numbers: every number comes from its record or is given\n");
+    else if (!printing_given) printf("docs_numbers: every number is its record's, or given\n");
     return mistakes != 0;
 }

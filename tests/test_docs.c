@@ -1,0 +1,119 @@
+/* test_docs.c — does build/docs_numbers notice a wrong number? On a small text and record of its
+ * own. */
+#include "base/file.h"
+#include "programs.h"
+
+#include <ctype.h>
+
+PROGRAM_SUITE(docs);
+
+static void write_text(const char *path, const char *text) {
+    FILE *f = fopen(path, "w");
+    cr_assert_not_null(f);
+    fputs(text, f);
+    cr_assert_eq(fclose(f), 0);
+}
+
+static char *read_text(const char *path) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    char *text = text_format("%.*s", (int)n, (const char *)bytes);
+    file_unmap(bytes, n);
+    return text;
+}
+
+/* exit status and message of docs_numbers for a text, run where `folder`/notebooks-data is */
+static int check(const char *text, char message[static 2000]) {
+    char path[120], command[600];
+    const char *build = getenv("BUILD");
+    snprintf(path, sizeof path, "%s/text.md", folder);
+    write_text(path, text);
+    snprintf(command, sizeof command, "p=$PWD; cd %s && $p/%s/docs_numbers text.md >said 2>&1",
+             folder, build ? build : "build");
+    int status = system(command);
+    snprintf(path, sizeof path, "%s/said", folder);
+    char *said = read_text(path);
+    snprintf(message, 2000, "%s", said);
+    free(said);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
+}
+
+static void make_records(void) {
+    char path[120];
+    snprintf(path, sizeof path, "%s/notebooks-data", folder);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    snprintf(path, sizeof path, "%s/notebooks-data/metrics.json", folder);
+    write_text(path, "{\"score\": {\"distance\": 1.053, \"recall\": [0.6079, 0.25]},"
+                     " \"n\": 10000}");
+    snprintf(path, sizeof path, "%s/notebooks-data/steps.csv", folder);
+    write_text(path, "steps,variance,distance\n10,small,9.05\n10,large,31.16\n50,small,2.87\n");
+}
+
+static const char good[] =
+    "# A text\n\n1. The distance is 1.05 with 10,000 samples of 28x28 pixels, $\\sigma^2 = 4$; "
+    "recall 607.9.\n"
+    "2. A third of 31.2 is 10.4, from 2.9 to 31; in 2014 it was 1.05, too.\n\n"
+    "    build/x eval --samples 500\n\n"
+    "<!-- table steps.csv: =steps | =variance | distance | - -->\n"
+    "| steps | variance | distance | |\n|---|---|---|---|\n"
+    "| 50 | small | **2.87** | a |\n| 10 | large | 31.2 | 7 |\n\n"
+    "<!-- numbers\ngiven 28 x2 2 4 2014 500 7\nmetrics.json\n  score.distance = 1.05 x2\n"
+    "  score.recall.0 * 1000 = 607.9\n  n = 10,000\nsteps.csv\n  distance@10,large = 31.2\n"
+    "  distance@10,large / 3 = 10.4\n  distance.min = 2.9\n  distance@10,large = 31\n-->\n";
+
+/* every digit of prose, formula, command, table and list, made another one */
+Test(docs, every_changed_digit_is_noticed) {
+    char message[2000], *text = text_format("%s", good);
+    make_records();
+    cr_assert_eq(check(text, message), 0, "%s", message);
+    int changed = 0;
+    for (char *s = text; *s; s++) {
+        bool of_a_list = (s == text || s[-1] == '\n') && s[1] == '.' && s[2] == ' ';
+        bool key = (s > text && s[-1] == '.' && s[1] == ' ' && s[2] == '*') ||
+                   (s > text && s[-1] == 'x' && s[-2] == ' ');
+        if (!isdigit((unsigned char)*s) || of_a_list || key) continue;
+        char digit = *s;
+        *s = digit == '9' ? '8' : digit + 1;
+        cr_expect_eq(check(text, message), 1, "%.30s...", s > text + 20 ? s - 20 : text);
+        *s = digit, changed++;
+    }
+    cr_assert(changed >= 80, "%d digits", changed);
+    free(text);
+}
+
+/* `good` with the first `from` replaced */
+static int check_with(const char *from, const char *to, char message[static 2000]) {
+    const char *at = strstr(good, from);
+    char *text = text_format("%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
+    int status = check(text, message);
+    free(text);
+    return status;
+}
+
+Test(docs, what_is_wrong_is_said) {
+    char message[2000];
+    make_records();
+    static const struct { const char *from, *to, *says; } wrong[] = {
+        {"recall 607.9", "recall 607.9 of 62", "text.md:3: 62 is neither in the list"},
+        {"  n = 10,000\n", "", "10,000 is neither in the list"},
+        {" x2\n  score.recall", "\n  score.recall", "1.05 stands 2 times in the text and 1 times"},
+        {"given 28", "given 3 28", "3 stands 0 times in the text"},
+        {"score.recall.0", "score.recal.0", "has no \"score.recal.0 * 1000\""},
+        {"distance.min", "distance@60", "has no \"distance@60\""},
+        {"| 50 | small", "| 60 | small", "has no such row"},
+        {"**2.87**", "2.8", "distance is 2.87, not 2.8"},
+        {"\n<!-- numbers", "\n<!-- figures", "has no list of its numbers"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_expect_eq(check_with(wrong[i].from, wrong[i].to, message), 1, "%s", wrong[i].says);
+        cr_expect_not_null(strstr(message, wrong[i].says), "\"%s\": %s", wrong[i].says, message);
+    }
+    char *many = text_format("%s", good);
+    for (int i = 0; i < 250; i++) {
+        char *more = text_format("%sa b c d e f g h i j\n", many);
+        free(many), many = more;
+    }
+    cr_expect_eq(check(many, message), 1);
+    cr_expect_not_null(strstr(message, "words, and 2500 is the most"), "%s", message);
+    free(many);
+}
