@@ -28,7 +28,7 @@ for n in ${SAMPLES:-2000 10000}; do
         [ "$chapter" = vae ] && cheap="--draws 1"
         for seed in $seeds; do
             run=$out/$chapter-$n-$seed
-            [ -s "$run/metrics.json" ] || nice -n 10 "$BUILD/$chapter" eval -q --seed "$seed" --samples "$n" $cheap \
+            [ -s "$run/metrics.json" ] || "$BUILD/$chapter" eval -q --seed "$seed" --samples "$n" $cheap \
                 --weights "notebooks-data/$chapter/weights.safetensors" --out "$run" >/dev/null || exit 1
             row "$chapter" "$n" "" "$seed" "$run/metrics.json"
         done

@@ -5,7 +5,7 @@ set datafile separator ","
 set border 3 linecolor rgb "#444444" linewidth 1
 set tics nomirror textcolor rgb "#222222"
 set grid linecolor rgb "#dddddd" linewidth 1
-set key outside below center horizontal Left reverse noautotitle
+set key outside below center horizontal Left reverse noautotitle height 1
 blue = "#0072b2"; orange = "#e69f00"; green = "#009e73"; red = "#d55e00"; purple = "#cc79a7"; sky = "#56b4e9"; grey = "#777777"
 set linetype 1 linecolor rgb blue linewidth 2 pointtype 7
 set linetype 2 linecolor rgb red linewidth 2 pointtype 5

@@ -406,6 +406,33 @@ Test(io, pictures_have_captions) {
     free(png);
 }
 
+/* Do labels stand beside their rows and above their columns, and images where they belong? */
+Test(io, rows_and_columns_have_labels) {
+    enum { SIDE = 40, LEFT = 96, TOP = LINE_HEIGHT + 2 };
+    static real x[4 * SIDE * SIDE];
+    Grid g = {.count = 4, .height = SIDE, .width = SIDE, .channels = 1, .columns = 2, .low = -1,
+              .high = 0, .row_labels = "real|", .column_labels = "|bag"};
+    size_t n;
+    uint8_t *png = picture_encode(x, g, NULL, &n);
+    int w, h, c, black[4] = {0}, left = LEFT + 1, top = TOP + 1;
+    uint8_t *p = stbi_load_from_memory(png, (int)n, &w, &h, &c, 0);
+    cr_assert(p && w == LEFT + 2 * SIDE + 3 && h == TOP + 2 * SIDE + 3, "%dx%d", w, h);
+    for (int y = 0; y < h; y++) {
+        if (y < TOP) black[0] += ink(p, w, y, left, left + SIDE);
+        if (y < TOP) black[1] += ink(p, w, y, left + SIDE + 1, w);
+        if (y >= TOP) black[y < top + SIDE ? 2 : 3] += ink(p, w, y, 0, LEFT);
+    }
+    cr_expect(!black[0] && black[1] && black[2] && !black[3], "%d %d %d %d", black[0], black[1],
+              black[2], black[3]);
+    for (int y = TOP; y < h; y++)
+        for (int i = 0; i < w - LEFT; i++) {
+            bool gap = i % (SIDE + 1) == 0 || (y - TOP) % (SIDE + 1) == 0;
+            cr_assert_eq(p[y * w + LEFT + i], gap ? 128 : 255, "at %d, %d", i, y);
+        }
+    stbi_image_free(p);
+    free(png);
+}
+
 /* Is the command line in the file, as a tEXt chunk with the right length and CRC, in Latin-1? All
  * chunks are walked. */
 Test(io, pictures_carry_the_command_line) {

@@ -6,6 +6,7 @@
 #include "train/program.h"
 #include "train/run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,11 +49,12 @@ static Autoencoder new_network(Params *p) {
     return autoencoder_new(p, architecture_named(o.common.config), o.code);
 }
 
-/* rows of COLUMNS images */
-static void save_rows(char *path, const real *images, int rows) {
+/* rows of COLUMNS images, labelled "first row|second row" */
+static void save_rows(char *path, const real *images, int rows, const char *labels) {
     save_grid(&cli, path, images,
               (Grid){.count = rows * COLUMNS, .height = IMAGE, .width = IMAGE, .channels = 1,
-                     .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1});
+                     .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1,
+                     .row_labels = labels});
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -76,7 +78,7 @@ static void save_samples(const Run *run, const Autoencoder *a, const real *x) {
     real pictures[2 * COLUMNS * PIXELS];
     memcpy(pictures, x, COLUMNS * PIXELS * sizeof *x);
     reconstruct_all(a, COLUMNS, x, pictures + COLUMNS * PIXELS);
-    save_rows(run_path(run, "samples.png"), pictures, 2);
+    save_rows(run_path(run, "samples.png"), pictures, 2, "images|reconstructions");
 }
 
 static int train(void) {
@@ -156,7 +158,8 @@ static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const
     memcpy(grid, x, COLUMNS * PIXELS * sizeof *x);
     reconstruct_all(a, COLUMNS, x, grid + COLUMNS * PIXELS);
     pca_reconstruct(pca, COLUMNS, x, grid + 2 * COLUMNS * PIXELS);
-    save_rows(output_path(&cli, "reconstructions.png"), grid, 3);
+    save_rows(output_path(&cli, "reconstructions.png"), grid, 3,
+              "test images|autoencoder|PCA");
 }
 
 /* each row: from one test image's code to the next one's in a straight line; COLUMNS = 2 ROWS images */
@@ -168,23 +171,39 @@ static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const r
         interpolate_codes(a->code, codes + 2 * i * a->code, codes + (2 * i + 1) * a->code, COLUMNS,
                           path + (size_t)i * row);
     decode_all(a, ROWS * COLUMNS, path, grid);
-    save_rows(output_path(&cli, "interpolation.png"), grid, ROWS);
+    save_rows(output_path(&cli, "interpolation.png"), grid, ROWS, NULL);
 }
 
-/* Decoding codes that no image was encoded to: three rows of N(0,I), three of a Gaussian with the
- * mean and deviation of real codes. An autoencoder knows nothing of how its codes are distributed. */
+/* codes of a Gaussian with the mean and the whole covariance of real ones, from their principal
+ * components: h = m + U sqrt(variance) N(0,1) */
+static void codes_of_fitted_gaussian(int n, int code, const real *codes, int count, Rng *rng,
+                                     real *random) {
+    Pca fit = pca_fit(n, code, codes, code);
+    Arena arena = {0};
+    real *z = arena_get(&arena, (size_t)count * (size_t)code * sizeof *z);
+    rng_normal(rng, (size_t)count * (size_t)code, z);
+    for (int i = 0; i < count * code; i++)
+        z[i] *= (real)sqrt(fmax(fit.variance[i % code], 0));
+    pca_decode(&fit, count, z, random);
+    arena_free(&arena), pca_free(&fit);
+}
+
+/* Decoding codes that no image was encoded to, two rows each: of N(0,I), of independent Gaussians
+ * with each number's mean and deviation over real codes, of a Gaussian with their covariance. */
 static void picture_of_random_codes(Arena *arena, const Autoencoder *a, int n, const real *codes) {
-    int code = a->code, half = ROWS / 2 * COLUMNS;
+    int code = a->code, third = ROWS / 3 * COLUMNS;
     real *mean = arena_get(arena, (size_t)code * sizeof *mean);
     real *deviation = arena_get(arena, (size_t)code * sizeof *deviation);
-    real *random = arena_get(arena, 2 * (size_t)half * (size_t)code * sizeof *random);
-    real *grid = new_images(arena, 2 * half);
+    real *random = arena_get(arena, 3 * (size_t)third * (size_t)code * sizeof *random);
+    real *grid = new_images(arena, 3 * third);
     Rng rng = rng_new(o.common.seed, "codes");
     code_statistics(n, code, codes, mean, deviation);
-    random_codes(half, code, NULL, NULL, &rng, random);
-    random_codes(half, code, mean, deviation, &rng, random + half * code);
-    decode_all(a, 2 * half, random, grid);
-    save_rows(output_path(&cli, "random_codes.png"), grid, ROWS);
+    random_codes(third, code, NULL, NULL, &rng, random);
+    random_codes(third, code, mean, deviation, &rng, random + third * code);
+    codes_of_fitted_gaussian(n, code, codes, third, &rng, random + 2 * third * code);
+    decode_all(a, 3 * third, random, grid);
+    save_rows(output_path(&cli, "random_codes.png"), grid, ROWS,
+              "N(0, I)||mean and deviation||mean and covariance|");
 }
 
 static int sample(void) {

@@ -18,7 +18,7 @@ if (there(record."/log.csv")) {
 
 if (there(record."/sweep.csv")) {
     set output out."/code_size.png"
-    set title "Test error against code size: what bending buys over PCA"
+    set title "Test error against code size: autoencoders and PCA"
     set xlabel "numbers in the code"
     set ylabel "squared error per test image"
     set logscale xy

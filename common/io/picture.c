@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -33,8 +34,29 @@ enum { BYTES_MAX = 2000000000 };
 
 /* the picture that a grid makes, in bytes */
 typedef struct {
-    int columns, image_height, cell_height, cell_width, gap, height, width;
+    int columns, rows, image_height, cell_height, cell_width, gap, height, width;
+    int left, top;               /* of the grid: what labels need */
 } Layout;
+
+enum { ROW_LABEL = 96, LABEL = 80 };      /* pixels; letters */
+
+/* The i-th of "a|b|c"; "" if there are fewer. */
+static const char *label_of(const char *labels, int i, char text[static LABEL]) {
+    for (; labels && i > 0; i--) labels = strchr(labels, '|') ? strchr(labels, '|') + 1 : NULL;
+    snprintf(text, LABEL, "%.*s", labels ? (int)strcspn(labels, "|") : 0, labels ? labels : "");
+    return text;
+}
+
+/* pixels above the columns, enough for the longest label */
+static int column_label_height(Grid g, int columns) {
+    int lines = 0;
+    char text[LABEL];
+    for (int j = 0; j < columns; j++) {
+        int n = lettering_lines(label_of(g.column_labels, j, text), g.width * g.enlarge);
+        if (n > lines) lines = n;
+    }
+    return lines ? lines * LINE_HEIGHT + 2 : 0;
+}
 
 /* pixels under each image, enough for the longest caption */
 static int caption_height(Grid g) {
@@ -50,11 +72,12 @@ static Layout layout(Grid g) {
     int columns = g.columns ? g.columns : (int)ceil(sqrt(g.count));
     if (columns > g.count) columns = g.count;
     int rows = (g.count + columns - 1) / columns, gap = g.count > 1 ? g.enlarge : 0;
-    Layout l = {.columns = columns, .gap = gap, .image_height = g.height * g.enlarge,
-                .cell_width = g.width * g.enlarge};
+    Layout l = {.columns = columns, .rows = rows, .gap = gap,
+                .image_height = g.height * g.enlarge, .cell_width = g.width * g.enlarge,
+                .left = g.row_labels ? ROW_LABEL : 0, .top = column_label_height(g, columns)};
     l.cell_height = l.image_height + caption_height(g);
-    int64_t height = (int64_t)rows * (l.cell_height + gap) + gap,
-            width = (int64_t)columns * (l.cell_width + gap) + gap;
+    int64_t height = (int64_t)rows * (l.cell_height + gap) + gap + l.top,
+            width = (int64_t)columns * (l.cell_width + gap) + gap + l.left;
     if (height > BYTES_MAX || width > BYTES_MAX || height * (width * g.channels + 1) > BYTES_MAX)
         fail("a picture of %d images would have %lldx%lld pixels, more than %d bytes; choose fewer",
              g.count, (long long)width, (long long)height, BYTES_MAX);
@@ -87,14 +110,37 @@ static void draw_caption(const char *text, Grid g, Layout l, uint8_t *corner) {
     lettering_draw(text, l.cell_width, g.channels, below, row);
 }
 
+/* black on white, to the left of the rows and above the columns */
+static void draw_labels(Grid g, Layout l, uint8_t *pixels) {
+    size_t row = (size_t)l.width * (size_t)g.channels;
+    char text[LABEL];
+    memset(pixels, 255, (size_t)l.top * row);
+    for (int y = l.top; y < l.height; y++)
+        memset(pixels + (size_t)y * row, 255, (size_t)l.left * (size_t)g.channels);
+    for (int j = 0; l.top && j < l.columns; j++) {
+        int left = l.left + l.gap + j * (l.cell_width + l.gap);
+        lettering_draw(label_of(g.column_labels, j, text), l.cell_width, g.channels,
+                       pixels + (size_t)(left * g.channels), (int)row);
+    }
+    for (int i = 0; l.left && i < l.rows; i++) {
+        label_of(g.row_labels, i, text);
+        int lines = lettering_lines(text, l.left);
+        int top = l.top + l.gap + i * (l.cell_height + l.gap) +
+                  (l.image_height - lines * LINE_HEIGHT) / 2;
+        if (lines && top >= 0)
+            lettering_draw(text, l.left, g.channels, pixels + (size_t)top * row, (int)row);
+    }
+}
+
 static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
     size_t bytes = (size_t)l.height * l.width * g.channels;
     uint8_t *pixels = malloc(bytes);
     if (!pixels) fail("out of memory: a picture of %dx%d pixels", l.width, l.height);
     memset(pixels, 128, bytes);     /* gaps and empty places: grey, unlike paper and unlike ink */
+    draw_labels(g, l, pixels);
     for (int i = 0; i < g.count; i++) {
-        size_t top = l.gap + (size_t)(i / l.columns) * (l.cell_height + l.gap);
-        size_t left = l.gap + (size_t)(i % l.columns) * (l.cell_width + l.gap);
+        size_t top = l.top + l.gap + (size_t)(i / l.columns) * (l.cell_height + l.gap);
+        size_t left = l.left + l.gap + (size_t)(i % l.columns) * (l.cell_width + l.gap);
         uint8_t *corner = pixels + (top * l.width + left) * g.channels;
         draw(images + (size_t)i * g.height * g.width * g.channels, g, l, corner);
         if (g.captions) draw_caption(g.captions[i], g, l, corner);

@@ -14,6 +14,8 @@ typedef struct {
     int enlarge;                          /* each pixel becomes so many squared; 0: 1 */
     double low, high;                     /* values shown as black and white; others are clamped */
     const char *const *captions;          /* a text under each image; NULL: none (lettering.h) */
+    /* "real|generated": a text to the left of each row, above each column; NULL: none */
+    const char *row_labels, *column_labels;
 } Grid;
 
 /* Atomic; fails with one line, also if the picture would have more than 2,000,000,000 bytes before it
