@@ -220,9 +220,9 @@ Tensor *unet_encoder(const UNet *u, Tensor *x, Tensor *emb, Tensor *context) {
 
 /* Each level going down leaves a skip of each block, and one of the resampling after it. */
 Tensor *unet_encoder_levels(const UNet *u, Tensor *x, Tensor *emb, Tensor **level) {
-    Tensor **skips = room_for_skips(u, x->tape);
+    Skip *skips = room_for_skips(u, x->tape);
     int n = 0, blocks = u->config.blocks;
     Tensor *h = encode(u, x, t_silu(emb), (Context){0}, skips, &n);
-    for (int l = 0; l < u->config.levels; l++) level[l] = skips[l * (blocks + 1) + blocks];
+    for (int l = 0; l < u->config.levels; l++) level[l] = skips[l * (blocks + 1) + blocks].x;
     return h;
 }
