@@ -157,7 +157,7 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
 # programs are built in float only
-TEST_PROGRAMS := $(filter-out %/programs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
+TEST_PROGRAMS := $(filter-out %/programs-double %/new_chapter-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
 NETS := $(wildcard tests/bench/nets_*.c)
@@ -181,6 +181,8 @@ $(eval $(call test_rules,double))
 $(BUILD)/tests/eval-float $(BUILD)/tests/eval-double: private LIBS += -llapacke
 $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
 $(BUILD)/tests/docs-float $(BUILD)/tests/docs-double: | $(BUILD)/docs_numbers
+# README's chapter is built beside what is here
+$(BUILD)/tests/new_chapter-float: | $(BUILD)/tests/programs-float $(BUILD)/libdouble.a $(BUILD)/double/tests/testing.o
 $(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm)
 
 # the parsers' tests under the sanitizers: of the library only the folders that parse, the rest as it is

@@ -171,6 +171,14 @@ static void few_images(void) {
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
+/* A chapter that is finished, which its text shows, has all four commands; one that is begun may
+ * do without eval and info. */
+static bool has_all_commands(const Row *r) {
+    char path[100];
+    snprintf(path, sizeof path, "chapters/%s/README.md", r->chapter);
+    return access(path, F_OK) == 0;
+}
+
 /* Does --help name the options and commands that every program has, and does the program know every
  * option and command that --help names? */
 EACH_CHAPTER(help_names_every_option) {
@@ -183,7 +191,8 @@ EACH_CHAPTER(help_names_every_option) {
     cr_assert_eq(wait_for(start(r->chapter, "--help")), 0, "%s", r->chapter);
     read_text("out", help);
     for (size_t i = 0; i < sizeof common / sizeof *common; i++)
-        cr_expect(strstr(help, common[i]), "%s --help does not name %s", r->chapter, common[i]);
+        cr_expect(strstr(help, common[i]) || (i > 13 && !has_all_commands(r)),
+                  "%s --help does not name %s", r->chapter, common[i]);
     for (const char *p = help; (p = strstr(p, "--")); p += 2) {
         bool begins = p - help > 6 && (!strncmp(p - 6, "      ", 6) || !strncmp(p - 2, ", ", 2));
         if (!begins) continue;
@@ -228,8 +237,8 @@ EACH_CHAPTER(what_makes_no_sense_is_refused) {
 EACH_CHAPTER(what_cannot_be_written_is_said) {
     char command[200], said[TEXT];
     const char *build = getenv("BUILD");
-    snprintf(command, sizeof command, "%s/%s info >/dev/full 2>%s/err", build ? build : "build",
-             r->chapter, folder);
+    snprintf(command, sizeof command, "%s/%s %s >/dev/full 2>%s/err", build ? build : "build",
+             r->chapter, has_all_commands(r) ? "info" : "--help", folder);
     int status = system(command);
     read_text("err", said);
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s: status %x", r->chapter, status);
@@ -279,7 +288,7 @@ EACH_CHAPTER(weights_of_others_are_refused) {
     const char *other = strcmp(r->chapter, "ae") ? "ae" : "vae";
     char arguments[300], says[40];
     snprintf(says, sizeof says, "was made by %s", other);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < (has_all_commands(r) ? 2 : 1); i++) {
         snprintf(arguments, sizeof arguments, "%s --weights notebooks-data/%s/weights.safetensors "
                  "--out %%s/x", commands[i], other);
         expect_refusal(r->chapter, arguments, 1, says);

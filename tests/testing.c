@@ -166,8 +166,8 @@ double gradient_error_of(Params *p, Tensor *(*loss)(Tape *, void *), void *conte
         bool zero = is_listed(w->name, c.zero);
         /* of a gradient that is zero by mathematics the rounding of differences is left, 1e-10 */
         double error = zero ? 100 * n.size : n.size > too_small ? n.difference / n.size : INFINITY;
-        if (!zero) record_margin("gradient_error", 0, error, 1e-6);
-        if (!(error < 1e-6))
+        if (!zero) record_margin("gradient_error", 0, error, GRADIENT_TOLERANCE);
+        if (!(error < GRADIENT_TOLERANCE))
             fprintf(stderr, "gradient of %s: error %g, norm %g%s\n", w->name, error, n.size,
                     zero || n.size > too_small ? "" : ": too small to be compared");
         if (!(error <= worst)) worst = error;
@@ -177,7 +177,8 @@ double gradient_error_of(Params *p, Tensor *(*loss)(Tape *, void *), void *conte
 }
 
 double gradient_error(Params *p, Tensor *(*loss)(Tape *, void *), void *context, int samples) {
-    return gradient_error_of(p, loss, context, (GradientCheck){.samples = samples, .h = 1e-4});
+    double h = sizeof(real) == sizeof(double) ? 1e-4 : 1.0 / 32;
+    return gradient_error_of(p, loss, context, (GradientCheck){.samples = samples, .h = h});
 }
 
 double gradient_error_within(Params *p, Tensor *(*loss)(Tape *, void *), void *context,

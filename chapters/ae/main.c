@@ -15,8 +15,7 @@ static struct {
     int code;
     const char *loss;
 } o = {
-    .common = {.seed = 1, .steps = 6000, .batch = 128, .lr = 1e-3, .config = "default",
-               .out = "build/runs/ae"},
+    .common = {COMMON_DEFAULTS("ae"), .steps = 6000, .batch = 128, .lr = 1e-3},
     .code = 32,
     .loss = "squared",
 };

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 8000, .batch = 128, .lr = 2e-3, .config = "default",
-               .out = "build/runs/dae_mae"},
+    .common = {COMMON_DEFAULTS("dae_mae"), .steps = 8000, .batch = 128, .lr = 2e-3},
     .corruption = "masking",
     .level = 0.5,
     .alpha = 1,

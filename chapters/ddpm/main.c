@@ -20,8 +20,7 @@ static struct {
     const char *predict, *variance;
     bool raw, no_time;
 } o = {
-    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
-               .out = "build/runs/ddpm"},
+    .common = {COMMON_DEFAULTS("ddpm"), .steps = 16000, .batch = 32, .lr = 5e-4},
     .warmup = 500,
     .preview = 50,
     .sampling_steps = 100,

@@ -17,8 +17,7 @@ static struct {
     const char *loss, *norm;
     bool conditional, unconditional;
 } o = {
-    .common = {.seed = 1, .steps = 10000, .batch = 64, .lr = 2e-4, .config = "default",
-               .out = "build/runs/gan"},
+    .common = {COMMON_DEFAULTS("gan"), .steps = 10000, .batch = 64, .lr = 2e-4},
     .lr_d = 4e-4,
     .d_steps = 1,
     .samples = 10000,

@@ -31,8 +31,7 @@ static struct {
     double scale, eta;
     int pictures, class, samples, reference;
 } o = {
-    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
-               .out = "build/runs/guidance"},
+    .common = {COMMON_DEFAULTS("guidance"), .steps = 16000, .batch = 32, .lr = 5e-4},
     .classes = 10,
     .stage = "all",
     .width = 32,

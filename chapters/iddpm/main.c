@@ -29,8 +29,7 @@ static struct {
     double eta;
     int pictures, class, samples, bound;
 } o = {
-    .common = {.seed = 1, .steps = 16000, .batch = 32, .lr = 5e-4, .config = "default",
-               .out = "build/runs/iddpm"},
+    .common = {COMMON_DEFAULTS("iddpm"), .steps = 16000, .batch = 32, .lr = 5e-4},
     .schedule = "cosine",
     .variance = "learned",
     .timesteps = 1000,

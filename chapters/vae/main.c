@@ -15,8 +15,7 @@ static struct {
     const char *likelihood;
     bool conditional;
 } o = {
-    .common = {.seed = 1, .steps = 15000, .batch = 128, .lr = 1e-3, .config = "default",
-               .out = "build/runs/vae"},
+    .common = {COMMON_DEFAULTS("vae"), .steps = 15000, .batch = 128, .lr = 1e-3},
     .code = 32,
     .draws = 500,
     .samples = 10000,

@@ -23,8 +23,7 @@ static struct {
     double decay, beta, revive, prior_lr, temperature;
     const char *stage, *codebook;
 } o = {
-    .common = {.seed = 1, .steps = 10000, .batch = 64, .lr = 1e-3, .config = "default",
-               .out = "build/runs/vqvae"},
+    .common = {COMMON_DEFAULTS("vqvae"), .steps = 10000, .batch = 64, .lr = 1e-3},
     .hidden = 64,
     .residual = 32,
     .codes = 512,

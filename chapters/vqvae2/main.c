@@ -19,8 +19,7 @@ static struct {
     int top_steps, bottom_steps, prior_batch, prior_channels, classes, samples;
     double prior_lr, temperature, keep;
 } o = {
-    .common = {.seed = 1, .steps = 8000, .batch = 64, .lr = 5e-4, .config = "default",
-               .out = "build/runs/vqvae2"},
+    .common = {COMMON_DEFAULTS("vqvae2"), .steps = 8000, .batch = 64, .lr = 5e-4},
     .levels = 2,
     .codes = 256,
     .width = 64,

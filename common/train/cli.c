@@ -223,7 +223,8 @@ static _Noreturn void print_help(const Cli *c) {
         if (p == c->presets) printf("\nwhat --config sets, unless given:\n");
         printf("  %-10s  %s\n", p->config, p->settings);
     }
-    exit(fflush(stdout) ? 1 : 0);
+    if (fflush(stdout) || ferror(stdout)) fail("standard output cannot be written");
+    exit(0);
 }
 
 /* ---- parsing --------------------------------------------------------------------------------- */

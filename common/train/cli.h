@@ -75,9 +75,11 @@ typedef struct {
 } Command;
 
 /* the commands of every chapter, with the functions train, sample, eval, info */
-#define STANDARD_COMMANDS                                                                          \
+#define TRAIN_AND_SAMPLE                                                                           \
     {"train", "train a network, write log, checkpoint and samples to --out", train},              \
-    {"sample", "draw pictures from trained weights", sample},                                     \
+    {"sample", "draw pictures from trained weights", sample}
+#define STANDARD_COMMANDS                                                                          \
+    TRAIN_AND_SAMPLE,                                                                              \
     {"eval", "score trained weights", eval},                                                      \
     {"info", "print the network and its number of parameters", info}
 
@@ -109,6 +111,9 @@ typedef struct CommonOptions {
     const char *config, *out, *weights, *data;    /* weights, data NULL: the chapter's own */
     bool resume, quiet;
 } CommonOptions;
+
+/* {COMMON_DEFAULTS("ae"), .steps = 8000, .batch = 64, .lr = 1e-3} */
+#define COMMON_DEFAULTS(chapter) .seed = 1, .config = "default", .out = "build/runs/" chapter
 
 #define COMMON_OPTIONS(c, config_names)                                                           \
     {"config", 'c', .s = &(c).config, .choices = config_names, .keep = KEEP_MODEL,                \

@@ -293,6 +293,13 @@ void run_fashion(Run *r, const Fashion *data) {
     for (int i = 0; i < 4; i++) run_data(r, fashion_files[i], data->file[i].sha256);
 }
 
+const Fashion *run_load_fashion(Run *r, int training, int testing) {
+    RunState *s = r->state;
+    s->fashion = fashion_load_least(s->cli->common->data, training, testing);
+    run_fashion(r, &s->fashion);
+    return &s->fashion;
+}
+
 void run_image_set(Run *r, const ImageSet *data) {
     if (data->is_fashion) run_fashion(r, &data->fashion);
     else run_data(r, "data", data->captioned.source);
@@ -520,7 +527,7 @@ int run_finish(Run *r) {
         adam_free(&s->optimizers[i].adam), sgd_free(&s->optimizers[i].sgd);
     for (int i = 0; i < s->params_count; i++) params_free(&s->params[i]);
     for (int i = 0; i < s->loader_count; i++) batches_free(&s->loaders[i].order);
-    ema_free(&s->ema);
+    ema_free(&s->ema), fashion_free(&s->fashion);
     cJSON_Delete(s->record);
     free(s->folder), free(s->checkpoint);
     tape_free(&r->tape), arena_free(&r->arena);

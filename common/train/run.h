@@ -35,7 +35,7 @@
 #include "data/batches.h"
 #include "data/image_set.h"
 #include "nn/optimizer.h"
-#include "train/checkpoint.h"
+#include "train/program.h"
 
 typedef struct {
     const char *columns;         /* of log.csv after step and seconds: "loss,validation" */
@@ -113,6 +113,8 @@ void run_weights(Run *r, Weights w);
  * is given anew. */
 void run_data(Run *r, const char *name, const char *checksum);
 void run_fashion(Run *r, const Fashion *data);
+/* --data, or the package's: at least so many images; recorded, and freed with the run */
+const Fashion *run_load_fashion(Run *r, int training, int testing);
 void run_image_set(Run *r, const ImageSet *data);
 void run_record(Run *r, const char *key, double value);       /* parameters, final scores */
 

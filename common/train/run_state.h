@@ -23,6 +23,7 @@ typedef struct RunState {
     int params_count, optimizer_count, stream_count, loader_count, file_count;
     Ema ema;
     Optimizer *averaged;             /* whose weights `ema` averages; NULL: none */
+    Fashion fashion;                 /* loaded by the run, or none */
     char *trained_on;                /* the sum of the weights this stage builds on; or NULL */
     Checkpoint saved;                /* all of it */
     int saved_params, saved_numbers, saved_texts;
