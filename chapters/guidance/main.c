@@ -3,13 +3,12 @@
  * diffusion, classifier. */
 #include "base/error.h"
 #include "diffusion/drawing.h"
-#include "diffusion/validation.h"
 #include "experiments/classifier_views.h"
 #include "image_guide.h"
 #include "io/npy.h"
 #include "train/draw_samples.h"
 #include "train/report.h"
-#include "train/run.h"
+#include "training.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,8 +130,6 @@ static Cli cli = {.program = "guidance",
 
 enum { COLUMNS = 8, ROWS = 4 };
 
-static const Parameterization learned = {PREDICT_NOISE, LEARNED_RANGE};
-
 /* ---- networks as the options describe them --------------------------------------------------- */
 
 static bool is_default(void) { return !strcmp(o.common.config, "default"); }
@@ -212,43 +209,6 @@ static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
 
 /* ---- train: the diffusion network ------------------------------------------------------------ */
 
-/* the columns quarter_1 ... quarter_4: means over the timesteps of each */
-static void log_by_quarter(Run *run, int B, const int *t, const double *value) {
-    static const char *const quarter[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
-    for (int b = 0; b < B; b++) run_value(run, quarter[t[b] * 4 / TIMESTEPS], value[b]);
-}
-
-static int *draw_timesteps(Arena *arena, Rng *rng, int B) {
-    int *t = arena_get(arena, (size_t)B * sizeof *t);
-    for (int b = 0; b < B; b++) t[b] = (int)rng_below(rng, TIMESTEPS);
-    return t;
-}
-
-static double *as_doubles(Arena *arena, const Tensor *x) {
-    double *y = arena_get(arena, x->len * sizeof *y);
-    for (size_t i = 0; i < x->len; i++) y[i] = (double)x->x[i];
-    return y;
-}
-
-static Losses losses_of(const ClassUNet *net, const NoisyImages *b, const int *label) {
-    return training_losses(b, HYBRID, learned, class_unet(net, b->xt, b->time, label));
-}
-
-/* mean squared error of eps over validation images, all timesteps alike */
-static double validation_error(const ClassUNet *net, const NoiseSchedule *s, const Images *set) {
-    enum { HELD_OUT = 256 };
-    int n = set->count < HELD_OUT ? set->count : HELD_OUT, t[HELD_OUT];
-    double sum = 0;
-    even_timesteps(TIMESTEPS, n, t);
-    Validation v = {.schedule = s, .images = set, .n = n, .t = t};
-    while (validation_next(&v)) {
-        Tensor *mse = losses_of(net, &v.batch, v.labels).mse;
-        sum += k_sum(mse->len, mse->x);
-    }
-    validation_free(&v);
-    return sum / n;
-}
-
 /* a few pictures in a few steps, without guidance, to see how far the training is */
 static void save_preview(const ClassUNet *net, const NoiseSchedule *all, char *path) {
     char sections[16];
@@ -289,13 +249,15 @@ static int train_diffusion(void) {
     while (run_next(run)) {
         Arena *arena = &run->tape.arena;
         Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
-        int *t = draw_timesteps(arena, times, loader->size);
+        int *t = uniform_timesteps(arena, times, loader->size);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
-        Losses loss = losses_of(&net, &batch, loader->labels);
+        Losses loss = diffusion_losses(&net, &batch, loader->labels);
         Tensor *mean = t_mean(loss.each);
         run_log(run, "loss", mean);
         run_value(run, "bits", TIMESTEPS * k_sum(loss.bits->len, loss.bits->x) / loader->size);
-        log_by_quarter(run, loader->size, t, as_doubles(arena, loss.mse));
+        double *error = arena_get(arena, (size_t)loader->size * sizeof *error);
+        for (int b = 0; b < loader->size; b++) error[b] = (double)loss.mse->x[b];
+        log_by_quarter(run, "quarter", loader->size, t, error);
         minimise(adam, mean, o.common.lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 250))
             run_value(run, "validation", validation_error(&net, &schedule, &data.validation));
@@ -308,26 +270,6 @@ static int train_diffusion(void) {
 }
 
 /* ---- train: the classifier ------------------------------------------------------------------- */
-
-/* how often it is right about validation images: over all timesteps, and in each quarter of them */
-static void log_accuracy(Run *run, const NoisyClassifier *net, const NoiseSchedule *s,
-                         const Images *set) {
-    enum { HELD_OUT = 512 };
-    static const char *const quarter[] = {"validation_1", "validation_2", "validation_3",
-                                          "validation_4"};
-    int n = set->count < HELD_OUT ? set->count : HELD_OUT, t[HELD_OUT];
-    double right[VALIDATION_BATCH];
-    even_timesteps(TIMESTEPS, n, t);
-    Validation v = {.schedule = s, .images = set, .n = n, .t = t};
-    while (validation_next(&v)) {
-        class_is_right(class_logits(net, v.batch.xt, v.batch.time), v.labels, right);
-        for (int b = 0; b < v.B; b++) {
-            run_value(run, "validation", right[b]);
-            run_value(run, quarter[t[v.first + b] * 4 / TIMESTEPS], right[b]);
-        }
-    }
-    validation_free(&v);
-}
 
 static int train_classifier(void) {
     Run *run = run_start(&cli, (RunSettings){
@@ -352,7 +294,7 @@ static int train_classifier(void) {
     while (run_next(run)) {
         Arena *arena = &run->tape.arena;
         Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
-        int *t = draw_timesteps(arena, times, loader->size);
+        int *t = uniform_timesteps(arena, times, loader->size);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Tensor *logits = class_logits(&net, batch.xt, batch.time);
         Tensor *loss = t_cross_entropy(logits, loader->labels);
@@ -360,9 +302,9 @@ static int train_classifier(void) {
         class_is_right(logits, loader->labels, right);
         run_log(run, "loss", loss);
         for (int b = 0; b < loader->size; b++) run_value(run, "accuracy", right[b]);
-        log_by_quarter(run, loader->size, t, right);
+        log_by_quarter(run, "quarter", loader->size, t, right);
         minimise(adam, loss, o.classifier_lr * lr_linear(run->step, 100, o.classifier_steps));
-        if (run_every(run, 250)) log_accuracy(run, &net, &schedule, &data.validation);
+        if (run_every(run, 250)) log_validation_accuracy(run, &net, &schedule, &data.validation);
     }
     schedule_free(&schedule);
     fashion_free(&data);

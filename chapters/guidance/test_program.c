@@ -91,7 +91,9 @@ static double learn_classifier(Heart *h, Params *p, NoisyClassifier *net) {
 }
 
 /* Pictures of either class, guided: is each that class's garment? DDIM does not begin at the last
- * step, where x0 moves by (1 - abar) / sqrt(abar) times the gradient: 20,000 times. */
+ * step, where x0 moves by (1 - abar) / sqrt(abar) times the gradient: 20,000 times. Without noise
+ * on the way, its pictures are decided earlier, where the classifier is least sure: they need more
+ * of its gradient, as in the paper. */
 static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifier *classifier,
                             SamplingMethod method) {
     enum { DRAWN = 4 };
@@ -103,7 +105,8 @@ static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifie
     NetworkDenoiser network = labelled_denoiser(&labelled, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     ClassGuide guide = class_guide(classifier, wanted, &tape);
-    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 2);
+    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide,
+                                          method == DDIM ? 6 : 2);
     Sampler m = {.denoiser = &guided.denoiser, .schedule = &few, .method = method, .height = 28,
                  .width = 28, .channels = 1, .seed = 1};
     start_noise(&m, 0, DRAWN, x);
