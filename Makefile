@@ -210,7 +210,7 @@ test-chapter: build
 test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(if $$(filter $$*,$(CHAPTERS)),$(BUILD)/$$* $(BUILD)/tests/programs-float) $$(if $$(filter eval,$$*),$(BUILD)/score) $$(if $$(filter clip_program,$$*),$(BUILD)/clip)
 	@CHAPTERS=$* $(RUN) some $(filter $(BUILD)/tests/%,$^)
 
-test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%)
+test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%)
 	@$(RUN) some $<
 
 .PHONY: check mutants fuzz docs-check

@@ -51,7 +51,7 @@ static int rows_of(const char *chapter, bool all, Row *to) {
         if (!strcmp(rows[i].chapter, chapter) && (all || !n)) to[n++] = rows[i];
     if (n) return n;
     *to = (Row){.fast = "--batch 3", .stages = "steps"};
-    snprintf(to->chapter, sizeof to->chapter, "%s", chapter);
+    snprintf(to->chapter, sizeof to->chapter, "%.23s", chapter);
     return 1;
 }
 
@@ -107,13 +107,30 @@ static void read_text(const char *name, char text[static TEXT]) {
     if (f) fclose(f);
 }
 
+/* the exit status of a command */
+static int shell(const char *format, ...) {
+    char command[5000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
+}
+
+static const char *program(const char *name) {
+    static char path[300];
+    const char *build = getenv("BUILD");
+    snprintf(path, sizeof path, "%s/%s", build ? build : "build", name);
+    return path;
+}
+
 /* starts `build/CHAPTER arguments` in a process of its own; what it says goes to out and err in the
  * test's folder */
 static pid_t start(const char *chapter, const char *arguments) {
-    const char *build = getenv("BUILD");
     char command[1400];
-    snprintf(command, sizeof command, "exec %s/%s %s >%s/out 2>%s/err", build ? build : "build",
-             chapter, arguments, folder, folder);
+    snprintf(command, sizeof command, "exec %s %s >%s/out 2>%s/err", program(chapter), arguments,
+             folder, folder);
     pid_t child = fork();
     cr_assert_geq(child, 0, "fork: %s", strerror(errno));    /* kill(-1) would end everything */
     if (child == 0) {
@@ -234,16 +251,42 @@ EACH_CHAPTER(what_makes_no_sense_is_refused) {
     cr_expect(!file_there("x"), "%s: a folder was made", r->chapter);
 }
 
+/* Does a program do the same wherever it is called, and whether the dynamic loader is named or not? */
+static void expect_same_anywhere(const char *name) {
+    static const char *const loaders[] = {"/lib64/ld-linux-x86-64.so.2",
+                                          "/lib/ld-linux-aarch64.so.1"};
+    char here[4096];
+    cr_assert(getcwd(here, sizeof here));
+    cr_assert_eq(shell("%s info >%s/here", program(name), folder), 0, "%s info", name);
+    cr_assert_eq(shell("cd / && %s/%s info >%s/elsewhere", here, program(name), folder), 0);
+    cr_expect(same_file("here", "elsewhere"), "%s info, from another folder", name);
+    for (int i = 0; i < 2; i++) {
+        if (access(loaders[i], X_OK)) continue;
+        cr_assert_eq(shell("cd / && %s %s/%s info >%s/loaded", loaders[i], here, program(name),
+                           folder), 0, "%s info, by %s", name, loaders[i]);
+        cr_expect(same_file("here", "loaded"), "%s info, by %s", name, loaders[i]);
+    }
+}
+
+EACH_CHAPTER(programs_run_from_anywhere) {
+    if (has_all_commands(r)) expect_same_anywhere(r->chapter);
+}
+
+Test(programs, tools_run_from_anywhere) {
+    static const char *const tools[] = {"classifier", "caption_evaluator", "clip", "tokenizer"};
+    for (int i = 0; i < 4 && is_wanted("tools"); i++) expect_same_anywhere(tools[i]);
+}
+
 EACH_CHAPTER(what_cannot_be_written_is_said) {
-    char command[200], said[TEXT];
-    const char *build = getenv("BUILD");
-    snprintf(command, sizeof command, "%s/%s %s >/dev/full 2>%s/err", build ? build : "build",
-             r->chapter, has_all_commands(r) ? "info" : "--help", folder);
-    int status = system(command);
-    read_text("err", said);
-    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s: status %x", r->chapter, status);
-    char *end = strchr(said, '\n');
-    cr_expect(end && !end[1] && strstr(said, "standard output"), "%s info: %s", r->chapter, said);
+    static const char *const printing[] = {"info >/dev/full", "info >&-", "--help >/dev/full"};
+    for (int i = has_all_commands(r) ? 0 : 2; i < 3; i++) {
+        char said[TEXT];
+        int status = shell("%s %s 2>%s/err", program(r->chapter), printing[i], folder);
+        read_text("err", said);
+        char *end = strchr(said, '\n');
+        cr_expect(status == 1 && end && !end[1] && strstr(said, "standard output"),
+                  "%s %s: status %d: %s", r->chapter, printing[i], status, said);
+    }
     few_images();
     refuse_training(r, "--data %s --out %s/stderr/x", 1, "stderr");
 }
@@ -405,9 +448,7 @@ static void wait_for_start(const char *in) {
 /* Interrupts a training of n steps in its course. Returns its status: 130, or 0 if it was over
  * already, or -SIGINT if it had not begun to listen. */
 static int interrupt(const Row *r, int n, int milliseconds) {
-    char command[200];
-    snprintf(command, sizeof command, "rm -rf %s/resumed", folder);
-    cr_assert_eq(system(command), 0);
+    cr_assert_eq(shell("rm -rf %s/resumed", folder), 0);
     pid_t child = start_training(r, n, "resumed", "--threads 1");
     wait_for_start("resumed");
     usleep(1000 * (unsigned)milliseconds);
@@ -469,12 +510,6 @@ EACH_CHAPTER(a_second_training_in_the_folder_is_refused) {
     train(r, 1, "run", "");                  /* the lock went with the process */
 }
 
-static void shell(const char *format, const char *name) {
-    char command[400];
-    snprintf(command, sizeof command, format, folder, name, folder);
-    cr_assert_eq(system(command), 0, "%s", command);
-}
-
 /* Does a start that fails change nothing? A new training in the same folder: are the earlier ones'
  * files kept, and named? */
 EACH_CHAPTER(an_earlier_run_is_kept) {
@@ -482,12 +517,12 @@ EACH_CHAPTER(an_earlier_run_is_kept) {
     Name names[MOST_FILES], log = "", old;
     few_images();
     train(r, 1, "run", "");
-    shell("cp -r %s/run%s %s/copy", "");
+    cr_assert_eq(shell("cp -r %s/run %s/copy", folder, folder), 0);
     cr_assert_eq(wait_for(start_training(r, 1, "run", "--data nothing")), 1);
     expect_same_training(r, "copy", "run");
     for (int n = files_of("run", names); n-- > 0;)
         if (ends_with(names[n], "log.csv")) strcpy(log, names[n]);
-    shell("cp %s/run/%s %s/first", log);
+    cr_assert_eq(shell("cp %s/run/%s %s/first", folder, log, folder), 0);
     for (int k = 1; k <= 2; k++) {
         train(r, 1, "run", "");
         read_text("err", said);

@@ -324,6 +324,20 @@ Test(run, ignored_signals_stay_ignored) {
     cr_assert_eq(train("train"), 0);
 }
 
+static void train_unheard(void *words) {
+    int ends[2];
+    if (pipe(ends) || close(ends[0]) || dup2(ends[1], STDERR_FILENO) < 0) abort();
+    exit(train(words));
+}
+
+/* Nobody reads what a training says any more (`train 2>&1 | head`): does it go on? */
+Test(run, goes_on_when_nobody_listens) {
+    char said[4096];
+    new_folder();
+    cr_assert_eq(stop_and_listen(train_unheard, "train", said), 0);
+    cr_assert(strstr(text_of("run.json"), "\"finished\""));
+}
+
 /* other data under the same name: refused, unless --data says so */
 Test(run, resumes_with_the_same_data_only) {
     new_folder();
@@ -332,7 +346,12 @@ Test(run, resumes_with_the_same_data_only) {
     plan.data = "fedcba98765432100";
     expect_stop(1, "was trained on other data, data was 0123456789abcdef...", train_it,
                 "train --resume --steps 8");
-    cr_assert_eq(train("train --resume --steps 8 --data elsewhere"), 0);
+    char said[2000];
+    cr_assert_eq(output_of("train --resume --steps 8 --data elsewhere", said, sizeof said), 0);
+    cr_expect(strstr(said, "was trained on other data, data was 0123456789abcdef...; it goes on"),
+              "%s", said);
+    cr_assert_eq(output_of("train --resume --steps 9 --data elsewhere", said, sizeof said), 0);
+    cr_expect(!strstr(said, "other data"), "%s", said);
 }
 
 /* A stage on other weights than it was trained on: does it say so and start anew? */

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE   /* vasprintf */
+#define _GNU_SOURCE   /* vasprintf, program_invocation_name */
 #include "base/file.h"
 
 #include "base/error.h"
@@ -108,23 +108,35 @@ void folder_create(const char *path) {
     free(part);
 }
 
+/* in the nearest folder above the file `place`; NULL if there is none */
+static char *file_above(const char *place, const char *name) {
+    char *folder = text_format("%s", place), *path = NULL;
+    for (char *slash; !path && (slash = strrchr(folder, '/')); ) {
+        *slash = 0;
+        path = text_format("%s/%s", folder, name);
+        if (access(path, R_OK)) free(path), path = NULL;
+    }
+    free(folder);
+    return path;
+}
+
+/* Started by way of the dynamic loader, /proc/self/exe is the loader: then the name that the program
+ * was called by tells where it is. */
 char *own_file(const char *name) {
-    char place[4096];
+    if (access(name, R_OK) == 0) return text_format("%s", name);
+    char place[4096], *called = realpath(program_invocation_name, NULL), *path;
     ssize_t n = readlink("/proc/self/exe", place, sizeof place - 1);
     place[n > 0 ? n : 0] = 0;
-    for (char *slash; access(name, R_OK) && (slash = strrchr(place, '/')); ) {
-        *slash = 0;
-        char *path = path_join(place, name);
-        if (access(path, R_OK) == 0) return path;
-        free(path);
-    }
-    return text_format("%s", name);
+    path = file_above(place, name);
+    if (!path && called) path = file_above(called, name);
+    free(called);
+    return path ? path : text_format("%s", name);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
 const uint8_t *file_map(const char *path, size_t *length) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* a pipe: do not wait for a writer */
     struct stat s;
     if (fd < 0 || fstat(fd, &s)) fail("%s: cannot be read: %s", path, strerror(errno));
     if (!S_ISREG(s.st_mode)) fail("%s: is not a plain file", path);

@@ -15,10 +15,11 @@
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
-/* Files that are opened later must not get the numbers of closed standard streams. */
+/* Files that are opened later must not get the numbers of closed standard streams. Results for a
+ * standard output that is closed cannot be written, and must not seem to be; messages are lost. */
 static void open_standard_streams(void) {
     for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) < 0) exit(1);
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) < 0) exit(1);
 }
 
 int program_main(Cli *cli, int argc, char **argv) {

@@ -103,6 +103,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     r->state = s;
     if (cli->common->threads) threads_set(cli->common->threads);
     signal(SIGXFSZ, SIG_IGN);     /* a file at its size limit: an error like a full disk */
+    signal(SIGPIPE, SIG_IGN);     /* nobody reads what is said any more: training goes on */
     s->folder = text_format("%s", cli->common->out);
     s->checkpoint = run_path(r, "checkpoint.safetensors");
     run_folder_open(s);
@@ -283,9 +284,12 @@ void run_data(Run *r, const char *name, const char *checksum) {
     save_text(s, key, arena_text(&r->arena, "%s", checksum));
     if (!r->resumed) return;
     char *before = checkpoint_text(s->checkpoint, key);
-    if (before && strcmp(before, checksum) && !cli_given(s->cli, "data"))
+    bool other = before && strcmp(before, checksum), wanted = cli_given(s->cli, "data");
+    if (other && !wanted)
         fail("%s: was trained on other data, %s was %.16s... and is %.16s...; --data DIR says where "
              "to go on with", s->checkpoint, name, before, checksum);
+    if (other) notice("note: %s: was trained on other data, %s was %.16s...; it goes on with "
+                      "those of --data", s->checkpoint, name, before);
     free(before);
 }
 

@@ -56,7 +56,8 @@ static Cli cli = {.program = "tokenizer",
                   .commands = commands};
 
 static Bpe load(void) {
-    return o.vocabulary ? bpe_load_gpt2(o.merges, o.vocabulary) : bpe_load(o.merges);
+    if (o.vocabulary) return bpe_load_gpt2(o.merges, o.vocabulary);
+    return bpe_load(cli_given(&cli, "merges") ? o.merges : NULL);    /* NULL: wherever it is called */
 }
 
 /* ---- encode, decode -------------------------------------------------------------------------- */
