@@ -72,6 +72,8 @@ void start_noise(const Sampler *m, int first, int n, real *x) {
     for (int i = 0; i < n; i++)
         sampling_noise(m->seed, first + i, m->start_key ? m->start_key : X_T, size,
                        x + (size_t)i * size);
+    double heat = m->start_temperature;
+    if (heat > 0) k_axpy((size_t)n * size, (real)heat, x, x, false);
 }
 
 static Step step_of(Sampler *m, int t, int first, int n) {

@@ -61,6 +61,7 @@ typedef struct {
     SamplingMethod method;
     double eta;                        /* of DDIM: noise of its steps */
     double temperature;                /* z is multiplied by it; 0 stands for 1 */
+    double start_temperature;          /* so is x_T */
     int height, width, channels;
     uint64_t seed;
     int start_key;                     /* x_T is sampling_noise of this step; 0: X_T */

@@ -2,6 +2,8 @@
 
 #include "nn/class_unet.h"
 
+#include <string.h>
+
 TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text) {
     int emb = unet_emb(&c);
     TextUNet m = {.time = unet_time_new(p, &c)};
@@ -23,6 +25,45 @@ TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const
 Tensor *text_unet(const TextUNet *m, Tensor *x, const double *time, TextFeatures text) {
     Tensor *emb = time_embedding(&m->time, x->tape, time, x->shape[0]);
     return unet(&m->unet, x, t_add(emb, text.emb), text.tokens);
+}
+
+/* ---- read once ------------------------------------------------------------------------------- */
+
+static size_t emb_len(const TextUNet *m) { return (size_t)m->text_proj.w->shape[1]; }
+
+static size_t tokens_len(const TextUNet *m) {
+    return (size_t)m->text.config.length * (size_t)m->text.config.width;
+}
+
+TextTable text_table_new(Arena *arena, const TextUNet *m, int n, const int *tokens,
+                         const uint8_t *mask) {
+    enum { AT_ONCE = 64 };
+    int N = m->text.config.length;
+    size_t E = emb_len(m), D = tokens_len(m);
+    TextTable table = {.n = n, .emb = arena_get(arena, (size_t)n * E * sizeof(real)),
+                       .tokens = arena_get(arena, (size_t)n * D * sizeof(real))};
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i += AT_ONCE, tape_reset(&t)) {
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        TextFeatures f = text_unet_read(m, &t, tokens + i * N, mask + i * N, B);
+        memcpy(table.emb + (size_t)i * E, f.emb->x, f.emb->len * sizeof(real));
+        memcpy(table.tokens + (size_t)i * D, f.tokens->x, f.tokens->len * sizeof(real));
+    }
+    tape_free(&t);
+    return table;
+}
+
+TextFeatures text_table_rows(const TextTable *table, const TextUNet *m, Tape *t, int B,
+                             const int *number) {
+    size_t E = emb_len(m), D = tokens_len(m);
+    TextFeatures f = {t_input(t, NULL, SHAPE(B, (int)E)),
+                      t_input(t, NULL, SHAPE(B, m->text.config.length, m->text.config.width))};
+    for (int i = 0; i < B; i++) {
+        size_t row = (size_t)number[i];
+        memcpy(f.emb->x + (size_t)i * E, table->emb + row * E, E * sizeof(real));
+        memcpy(f.tokens->x + (size_t)i * D, table->tokens + row * D, D * sizeof(real));
+    }
+    return f;
 }
 
 /* ---- official names -------------------------------------------------------------------------- */

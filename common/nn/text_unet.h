@@ -9,8 +9,8 @@
  *     TextFeatures text = text_unet_read(&net, &tape, tokens, mask, B);
  *     Tensor *output = text_unet(&net, x, time, text);
  *
- * When pictures are drawn, the features are the same at every step: read once, they can be given to
- * all of them as leaves. A chapter that knows more of the picture adds it: to text.emb, or to
+ * When pictures are drawn, a text's features are the same at every step: a TextTable holds them. A
+ * chapter that knows more of the picture adds it: to text.emb, or to
  * text.tokens (unCLIP has an image's embedding in both). */
 #ifndef TEXT_UNET_H
 #define TEXT_UNET_H
@@ -38,6 +38,20 @@ TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const
                             int B);
 /* x (B,H,W,in), time (B) -> (B,H,W,out) */
 Tensor *text_unet(const TextUNet *m, Tensor *x, const double *time, TextFeatures text);
+
+/* ---- read once for all steps of drawing ------------------------------------------------------ */
+
+/* what is read from n texts, in plain arrays: emb (n,E), tokens (n,N,D) */
+typedef struct {
+    int n;
+    real *emb, *tokens;
+} TextTable;
+
+TextTable text_table_new(Arena *arena, const TextUNet *m, int n, const int *tokens,
+                         const uint8_t *mask);
+/* the texts of these numbers, one a picture of a batch, as leaves */
+TextFeatures text_table_rows(const TextTable *table, const TextUNet *m, Tape *t, int B,
+                             const int *number);
 
 /* ---- the names of openai/glide-text2im ------------------------------------------------------- */
 

@@ -1,0 +1,107 @@
+#include "cfg.h"
+
+#include "base/error.h"
+#include "diffusion/guidance.h"
+#include "diffusion/losses.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- training -------------------------------------------------------------------------------- */
+
+void drop_labels(int n, int *label, int none, double p, Rng *rng) {
+    for (int i = 0; i < n; i++) {
+        real u;
+        rng_uniform(rng, 1, &u);
+        if ((double)u < p) label[i] = none;
+    }
+}
+
+/* ---- drawing --------------------------------------------------------------------------------- */
+
+double scale_of(double w) { return 1 + w; }
+double weight_of(double s) { return s - 1; }
+
+static Tensor *guided_output(const void *network, const Step *at, Tensor *xt) {
+    const GuidedClasses *g = network;
+    bool both = g->scale != 0 && g->scale != 1;        /* zero and one exactly, as the user said */
+    int n = at->n, B = both ? 2 * n : n;
+    int *label = arena_get(&at->tape->arena, (size_t)B * sizeof *label);
+    Step doubled = *at;
+    doubled.n = B;
+    for (int i = 0; i < B; i++)
+        label[i] = i < n && g->scale != 0 ? g->label[at->first + i] : g->none;
+    Tensor *output = class_unet(g->net, both ? twice(xt) : xt, step_times(&doubled), label);
+    return both ? mix_guided(output, g->scale, at->channels) : output;
+}
+
+NetworkDenoiser guided_classes(const GuidedClasses *g, Variance v) {
+    return network_denoiser(guided_output, g, (Parameterization){PREDICT_NOISE, v});
+}
+
+/* ---- continuous time ------------------------------------------------------------------------- */
+
+static const double most = 20;                          /* of |lambda| */
+
+static double first_angle(void) { return atan(exp(-most / 2)); }                 /* b */
+static double angle_range(void) { return atan(exp(most / 2)) - first_angle(); }  /* a */
+
+double log_snr(double u) { return -2 * log(tan(angle_range() * u + first_angle())); }
+
+double time_of_log_snr(double lambda) {
+    return (atan(exp(-lambda / 2)) - first_angle()) / angle_range();
+}
+
+double alpha_at(double lambda) { return sqrt(1 / (1 + exp(-lambda))); }
+double sigma_at(double lambda) { return sqrt(1 / (1 + exp(lambda))); }
+
+NoiseSchedule log_snr_schedule(int T) {
+    double *beta = calloc((size_t)T, sizeof *beta), before = 1;
+    if (!beta) fail("out of memory: a schedule of %d steps", T);
+    for (int t = 0; t < T; t++) {
+        double alpha = alpha_at(log_snr((t + 1.0) / T));
+        beta[t] = 1 - alpha * alpha / before;
+        before = alpha * alpha;
+    }
+    NoiseSchedule s = schedule_of_betas(T, beta);
+    for (int t = 0; t < T; t++) s.time[t] = 1000 * (t + 1.0) / T;
+    free(beta);
+    return s;
+}
+
+double interpolated_log_variance(const NoiseSchedule *s, int t, double v) {
+    return (1 - v) * s->posterior_log_variance[t] + v * s->log_beta[t];
+}
+
+static Prediction predict_interpolated(const Denoiser *self, const Step *at, real *xt) {
+    const InterpolatedVariance *d = (const InterpolatedVariance *)self;
+    Prediction p = denoise(d->of, at, xt);
+    p.fixed_log_variance = interpolated_log_variance(at->schedule, at->t, d->v);
+    return p;
+}
+
+InterpolatedVariance interpolated_variance(const Denoiser *of, double v) {
+    return (InterpolatedVariance){{predict_interpolated}, of, v};
+}
+
+ContinuousBatch continuous_batch(Tensor *x0, Rng *times, Rng *noise) {
+    Tape *t = x0->tape;
+    int B = x0->shape[0];
+    size_t bytes = (size_t)B * sizeof(double);
+    double *time = arena_get(&t->arena, bytes), *alpha = arena_get(&t->arena, bytes),
+           *sigma = arena_get(&t->arena, bytes);
+    int *each = arena_get(&t->arena, (size_t)B * sizeof *each);
+    real *u = arena_get(&t->arena, (size_t)B * sizeof *u);
+    rng_uniform(times, (size_t)B, u);
+    for (int b = 0; b < B; b++) {
+        double lambda = log_snr((double)u[b]);
+        time[b] = 1000 * (double)u[b];
+        alpha[b] = alpha_at(lambda), sigma[b] = sigma_at(lambda);
+        each[b] = b;
+    }
+    Tensor *eps = t_input(t, NULL, x0->rank, x0->shape);
+    rng_normal(noise, eps->len, eps->x);
+    Tensor *signal = t_mul(x0, extract(t, alpha, B, each));
+    Tensor *z = t_add(signal, t_mul(eps, extract(t, sigma, B, each)));
+    return (ContinuousBatch){time, eps, z};
+}

@@ -1,0 +1,183 @@
+#include "glide.h"
+
+#include "base/error.h"
+#include "diffusion/guidance.h"
+#include "nn/resize.h"
+#include "nn/unet_config.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- networks -------------------------------------------------------------------------------- */
+
+static GlideConfig published(const char *name) {
+    bool base = !strncmp(name, "glide-base", 10);
+    GlideConfig g = {.unet = adm_family(192, base ? 3 : 2), .side = base ? 64 : 256,
+                     .low = base ? 0 : 64, .inpaints = strstr(name, "inpaint") != NULL};
+    if (base) unet_levels(&g.unet, 1, 2, 3, 4);
+    else unet_levels(&g.unet, 1, 1, 2, 2, 4, 4);
+    unet_attend_at(&g.unet, g.side, 32, 8);
+    g.text = (TextTransformerConfig){.vocabulary = 50257, .length = 128, .width = 512,
+                                     .depth = 16, .heads = 8};
+    return g;
+}
+
+/* the same, small: one residual block a level, convolutions between them */
+static GlideConfig ours(const char *name, int vocabulary) {
+    bool up = !strcmp(name, "upsampler");
+    GlideConfig g = {.unet = adm_family(up ? 24 : 32, 1), .side = up ? 64 : 32, .low = up ? 32 : 0,
+                     .inpaints = !strcmp(name, "inpaint")};
+    if (up) unet_levels(&g.unet, 1, 2, 2);
+    else unet_levels(&g.unet, 1, 2, 3);
+    unet_attend_at(&g.unet, g.side, 16, 8);
+    g.unet.head_channels = up ? 24 : 32;
+    g.unet.resampling = RESAMPLE_CONV;
+    g.unet.style.groups = 8;
+    g.text = (TextTransformerConfig){.vocabulary = vocabulary, .length = 32,
+                                     .width = up ? 64 : 128, .depth = up ? 2 : 3,
+                                     .heads = up ? 2 : 4};
+    return g;
+}
+
+GlideConfig glide_config(const char *name, int vocabulary) {
+    GlideConfig g = strncmp(name, "glide-", 6) ? ours(name, vocabulary) : published(name);
+    g.unet.in = 3 + (g.low ? 3 : 0) + (g.inpaints ? 4 : 0);
+    g.unet.context = g.text.width;
+    return g;
+}
+
+Glide glide_new(Params *p, GlideConfig c) {
+    return (Glide){.config = c, .net = text_unet_new(p, c.unet, c.text)};
+}
+
+Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeatures text,
+                     GlideInput in) {
+    int side = m->config.side;
+    Tensor *x = xt;
+    if (m->config.inpaints)
+        x = t_concat(t_concat(x, t_mul(in.known, in.mask), 3), in.mask, 3);
+    if (m->config.low) x = t_concat(x, resize_bilinear(in.low, side, side), 3);
+    return text_unet(&m->net, x, time, text);
+}
+
+NoiseSchedule glide_schedule(const GlideConfig *c) {
+    return c->low ? schedule_linear(1000, 1e-4, 0.02) : schedule_cosine(1000);
+}
+
+/* ---- training -------------------------------------------------------------------------------- */
+
+Texts texts_new(Arena *arena, const Glide *m, const Bpe *bpe, int n, const char *const *captions) {
+    int N = m->config.text.length;
+    Texts t = {arena_get(arena, (size_t)(n * N) * sizeof *t.tokens),
+               arena_get(arena, (size_t)(n * N))};
+    for (int i = 0; i < n; i++)
+        bpe_tokenize_masked(bpe, captions[i], N, t.tokens + i * N, t.mask + i * N);
+    return t;
+}
+
+void drop_captions(int n, const char **captions, double p, Rng *rng) {
+    for (int i = 0; i < n; i++) {
+        real u;
+        rng_uniform(rng, 1, &u);
+        if ((double)u < p) captions[i] = "";
+    }
+}
+
+/* 0 in a rectangle of a mask (side,side), a quarter of the side at least */
+static void erase_rectangle(int side, real *mask, Rng *rng) {
+    int least = side / 4, more = side - least + 1;
+    int height = least + (int)rng_below(rng, (uint32_t)more);
+    int width = least + (int)rng_below(rng, (uint32_t)more);
+    int top = (int)rng_below(rng, (uint32_t)(side - height + 1));
+    int left = (int)rng_below(rng, (uint32_t)(side - width + 1));
+    for (int i = top; i < top + height; i++)
+        for (int j = left; j < left + width; j++) mask[i * side + j] = 0;
+}
+
+Tensor *erase(Tape *t, int B, int side, Rng *rng) {
+    enum { EVERYTHING_ONE_IN = 8 };
+    Tensor *mask = t_input(t, NULL, SHAPE(B, side, side, 1));
+    int pixels = side * side;
+    for (int i = 0; i < B; i++) {
+        real *of_one = mask->x + i * pixels;
+        bool everything = rng_below(rng, EVERYTHING_ONE_IN) == 0;
+        for (int p = 0; p < pixels; p++) of_one[p] = everything ? 0 : 1;
+        if (!everything) erase_rectangle(side, of_one, rng);
+    }
+    return mask;
+}
+
+/* Input channels are x_t, then the new ones, then those of a small picture. */
+static void widen(Tensor *to, const Tensor *from) {
+    enum { XT = 3 };
+    int rows = to->shape[0] * to->shape[1], in = from->shape[2], out = from->shape[3];
+    int added = to->shape[2] - in;
+    if (to->rank != 4 || added < 0 || to->shape[3] != out)
+        die("glide_widen: %s cannot become %s", t_describe(from), t_describe(to));
+    for (int r = 0; r < rows; r++) {
+        real *y = to->x + r * (in + added) * out;
+        const real *x = from->x + r * in * out;
+        memset(y, 0, (size_t)((in + added) * out) * sizeof *y);
+        memcpy(y, x, (size_t)(XT * out) * sizeof *y);
+        memcpy(y + (XT + added) * out, x + XT * out, (size_t)((in - XT) * out) * sizeof *y);
+    }
+}
+
+void glide_widen(Params *to, const Params *from) {
+    for (int i = 0; i < to->count; i++) {
+        Tensor *w = to->list[i];
+        const Tensor *v = params_find(from, w->name);
+        if (!v) die("glide_widen: there is no %s", w->name);
+        if (!strcmp(w->name, "in.w")) widen(w, v);
+        else if (v->len == w->len) memcpy(w->x, v->x, w->len * sizeof *w->x);
+        else die("glide_widen: %s cannot become %s", t_describe(v), t_describe(w));
+    }
+}
+
+/* ---- drawing --------------------------------------------------------------------------------- */
+
+/* B pictures (side,side,channels), those of the step, as often as they fit */
+static Tensor *rows_of(const Step *at, const real *all, int B, int side, int channels) {
+    if (!all) return NULL;
+    size_t len = (size_t)(side * side * channels);
+    Tensor *x = t_input(at->tape, NULL, SHAPE(B, side, side, channels));
+    for (int i = 0; i < B; i++)
+        memcpy(x->x + (size_t)i * len, all + (size_t)(at->first + i % at->n) * len,
+               len * sizeof *x->x);
+    return x;
+}
+
+static Tensor *guided_output(const void *network, const Step *at, Tensor *xt) {
+    const GuidedTexts *g = network;
+    bool both = g->scale != 0 && g->scale != 1;        /* zero and one exactly, as the user said */
+    int n = at->n, B = both ? 2 * n : n, side = g->net->config.side;
+    int *text = arena_get(&at->tape->arena, (size_t)B * sizeof *text);
+    Step doubled = *at;
+    doubled.n = B;
+    for (int i = 0; i < B; i++)
+        text[i] = i < n && g->scale != 0 ? at->first + i : g->text->n - 1;
+    GlideInput in = {rows_of(at, g->low, B, g->net->config.low, 3),
+                     rows_of(at, g->known, B, side, 3), rows_of(at, g->mask, B, side, 1)};
+    Tensor *output = glide_output(g->net, both ? twice(xt) : xt, step_times(&doubled),
+                                  text_table_rows(g->text, &g->net->net, at->tape, B, text), in);
+    return both ? mix_guided(output, g->scale, at->channels) : output;
+}
+
+NetworkDenoiser guided_texts(const GuidedTexts *g) {
+    return network_denoiser(guided_output, g, (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
+}
+
+void as_bytes(size_t n, real *x) {
+    for (size_t i = 0; i < n; i++) {
+        double byte = round(fmin(fmax((double)x[i], -1), 1) * 127.5 + 127.5);
+        x[i] = (real)(-1 + 2 * byte / 255);              /* as images_get has it */
+    }
+}
+
+/* ---- official names -------------------------------------------------------------------------- */
+
+OfficialMap glide_official(Arena *arena, const GlideConfig *c) {
+    TextUNetOfficial *design = arena_get(arena, sizeof *design);
+    *design = (TextUNetOfficial){{.config = c->unet}, c->text.heads};
+    return (OfficialMap){.rows = text_unet_names, .locate = text_unet_official, .design = design};
+}

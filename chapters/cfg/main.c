@@ -1,0 +1,174 @@
+/* cfg — guidance without a classifier. Four stages: GLIDE's base, which draws pictures of 32x32 from
+ * texts; its upsampler to 64x64; the base once more, for inpainting; and, with the same guidance,
+ * Fashion-MNIST by class. */
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/scores.h"
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Settings o = {
+    .common = {.seed = 1, .steps = 9000, .batch = 32, .lr = 5e-4, .config = "default",
+               .out = "build/runs/cfg"},
+    .stage = "all",
+    .upsampler_steps = 6000,
+    .inpaint_steps = 2000,
+    .classes_steps = 8000,
+    .warmup = 500,
+    .preview = 25,
+    .p_uncond = 0.15,
+    .emoji = 0.25,
+    .clip = 1,
+    .ema = 0.9999,
+    .pictures = 8,
+    .samples = 500,
+    .scale = 3,
+    .w = 2,
+    .sampler = "ddpm",
+    .respace = "50",
+    .upsampler_respace = "fast27",
+    .strength = 0.5,
+    .time = "discrete",
+    .class = -1,
+    .v = 0.3,
+};
+
+static Option options[] = {
+    COMMON_OPTIONS(o.common,
+                   "default|glide-base|glide-upsample|glide-base-inpaint|glide-upsample-inpaint"),
+    {"stage", 0, .s = &o.stage, .choices = "all|base|upsampler|inpaint|classes", .keep = KEEP_NOT,
+     .help = "train: this one alone; else classes, or what texts are drawn with"},
+    {"time", 0, .s = &o.time, .choices = "discrete|continuous", .keep = KEEP_MODEL,
+     .help = "of the classes: 1000 steps and a learned variance, or the paper's"},
+    {"upsampler-steps", 0, .i = &o.upsampler_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps; --steps are the base's"},
+    {"inpaint-steps", 0, .i = &o.inpaint_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps on from the base"},
+    {"classes-steps", 0, .i = &o.classes_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the network with classes"},
+    {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
+     .help = "share of captions, or classes, that are left out"},
+    {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
+     .help = "share of emoji in a batch; the others are scenes of the wardrobe"},
+    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which the learning rate rises"},
+    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
+     .help = "largest norm of a gradient; 0: any"},
+    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "decay of the averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
+     .help = "what to draw; may be given several times"},
+    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "how many to draw"},
+    {"scale", 's', .d = &o.scale, .min = -100, .max = 100, .meta = "S", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "of guidance, as GLIDE counts it: 1 none, 0 no text at all"},
+    {"w", 0, .d = &o.w, .min = -101, .max = 99, .meta = "W", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "the same as Ho & Salimans count it: --scale is 1 + W"},
+    {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "steps back: so many, \"50\"; of each section, \"10,15,20\"; every k-th, \"ddim50\""},
+    {"upsampler-respace", 0, .s = &o.upsampler_respace, .meta = "STEPS", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "the upsampler's, which are DDIM's"},
+    {"sampler", 0, .s = &o.sampler, .choices = "ddpm|ddim", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "of the base and of classes"},
+    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "noise of ddim's steps: 0 none, 1 as with beta~"},
+    {"image", 0, .s = &o.image, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "a picture, PNG or JPEG, of which --inpaint keeps a part"},
+    {"inpaint", 0, .s = &o.inpaint, .meta = "MASK", .keep = KEEP_NOT, .only = "sample",
+     .help = "draw what is black in this picture, keep what is white"},
+    {"edit", 0, .s = &o.edit, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "begin with this picture, a scribble or another, instead of noise"},
+    {"strength", 0, .d = &o.strength, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample", .help = "how much of --edit's picture may change: share of the steps"},
+    {"upsampler", 0, .s = &o.upsampler, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "its weights (default: beside the base's; without any, pictures stay small)"},
+    {"merges", 0, .s = &o.merges, .meta = "FILE", .only = "sample", .keep = KEEP_NOT,
+     .help = "vocab.bpe, for official weights"},
+    {"vocabulary", 0, .s = &o.vocabulary, .meta = "FILE", .only = "sample", .keep = KEEP_NOT,
+     .help = "encoder.json, for official weights"},
+    {"class", 0, .i = &o.class, .min = -1, .max = 9, .meta = "K", .keep = KEEP_NOT,
+     .only = "sample", .help = "--stage classes: draw this one alone; -1: all in turn"},
+    {"v", 0, .d = &o.v, .min = 0, .max = 1, .meta = "V", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "--time continuous: the steps' variance, 0 beta~ to 1 beta"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {0}};
+
+static int train(void), sample(void), eval(void), info(void);
+Cli cli = {.program = "cfg",
+           .about = "Classifier-free guidance, and GLIDE: pictures from texts.",
+           .common = &o.common,
+           .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+           .options = options};
+
+/* ---- what the commands share ----------------------------------------------------------------- */
+
+const char *const stage_names[STAGES] = {"base", "upsampler", "inpaint", "classes"};
+
+bool is_stage(Stage s) {
+    return !strcmp(o.stage, stage_names[s]) || (s == BASE && !strcmp(o.stage, "all"));
+}
+
+double chosen_scale(void) {
+    if (cli_given(&cli, "w") && cli_given(&cli, "scale"))
+        usage_error("--scale and --w say the same: --scale %g is --w %g", o.scale, o.scale - 1);
+    return cli_given(&cli, "w") ? 1 + o.w : o.scale;
+}
+
+NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections) {
+    NoiseSchedule s = schedule_respaced(all, sections);
+    if (!s.T)
+        usage_error("--%s %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are", option,
+                    sections, all->T);
+    return s;
+}
+
+char *stage_weights(Stage s) {
+    char *base = weights_path(&cli), *slash = strrchr(base, '/');
+    if (s == BASE) return base;
+    char *path = text_format("%.*s%s-weights.safetensors", slash ? (int)(slash + 1 - base) : 0,
+                             base, stage_names[s]);
+    free(base);
+    return path;
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static bool is_published(void) { return strcmp(o.common.config, "default") != 0; }
+
+static int train(void) {
+    if (is_published())
+        usage_error("--config %s: is not trained here; info counts it, sample draws with its "
+                    "official weights", o.common.config);
+    for (int s = 0; s < STAGES; s++) {
+        if (strcmp(o.stage, "all") && strcmp(o.stage, stage_names[s])) continue;
+        int status = s == CLASSES ? classes_train() : text_train((Stage)s);
+        if (status) return status;
+    }
+    return 0;
+}
+
+static int sample(void) {
+    return is_stage(CLASSES) ? classes_sample() : text_sample();
+}
+
+static int eval(void) {
+    if (is_published()) usage_error("--config %s: scenes are drawn and scored with the default",
+                                    o.common.config);
+    return is_stage(CLASSES) ? classes_eval() : text_eval();
+}
+
+static int info(void) {
+    bool all = !strcmp(o.stage, "all");
+    if (is_published() || !is_stage(CLASSES)) text_info();
+    if (!is_published() && (all || is_stage(CLASSES))) classes_info();
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    return program_main(&cli, argc, argv);
+}

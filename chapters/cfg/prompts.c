@@ -1,0 +1,182 @@
+/* prompts.c — the program's `sample` for texts: prompts, inpainting, editing; and info. */
+#include "base/error.h"
+#include "base/file.h"
+#include "data/picture_decode.h"
+#include "draw_text.h"
+#include "settings.h"
+#include "train/draw_samples.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* what is drawn if nobody says what */
+static const char *const examples[] = {
+    "an orange coat above a blue bag", "a red dress", "a green sneaker to the left of a pink bag",
+    "a pair of purple trousers", "a black ankle boot", "a turquoise shirt above a brown sandal",
+    "red apple", "smiling face"};
+enum { EXAMPLES = sizeof examples / sizeof *examples };
+
+/* one caption for each picture, prompts in turn */
+static const char **captions_of(Arena *arena, int n) {
+    const char **captions = arena_get(arena, (size_t)n * sizeof *captions);
+    for (int i = 0; i < n; i++)
+        captions[i] = o.prompt.count ? o.prompt.text[i % o.prompt.count] : examples[i % EXAMPLES];
+    return captions;
+}
+
+/* How many tokens each prompt is; what is too long is cut. */
+static void say_tokens(const TextModels *m) {
+    int N = m->base.config.text.length, *ids = malloc((size_t)N * sizeof *ids);
+    uint8_t *mask = malloc((size_t)N);
+    if (!ids || !mask) fail("out of memory");
+    for (int i = 0; i < o.prompt.count; i++) {
+        int n = bpe_tokenize_masked(&m->bpe, o.prompt.text[i], N, ids, mask);
+        if (n > N)
+            fprintf(stderr, "\"%s\": %d tokens, of which the network reads %d; the rest is cut\n",
+                    o.prompt.text[i], n, N);
+        else if (!o.common.quiet)
+            printf("\"%s\": %d token%s\n", o.prompt.text[i], n, n == 1 ? "" : "s");
+    }
+    free(ids), free(mask);
+}
+
+/* ---- a user's pictures ----------------------------------------------------------------------- */
+
+/* the file n times over, (n,side,side,3) in [-1,1] */
+static real *picture_from(Arena *arena, const char *path, int n, int side) {
+    char message[DECODE_MESSAGE];
+    size_t length, len = (size_t)(side * side * 3);
+    const uint8_t *bytes = file_map(path, &length);
+    uint8_t *pixels = arena_get(arena, len);
+    if (!picture_decode(bytes, length, side, pixels, message)) fail("%s: %s", path, message);
+    file_unmap(bytes, length);
+    real *x = arena_get(arena, (size_t)n * len * sizeof *x);
+    for (size_t i = 0; i < (size_t)n * len; i++) x[i] = (real)(-1 + 2.0 * pixels[i % len] / 255);
+    return x;
+}
+
+/* white is 1, known; what is not white enough is not */
+static real *mask_from(Arena *arena, const char *path, int n, int side) {
+    const real *x = picture_from(arena, path, n, side);
+    size_t pixels = (size_t)(n * side * side), known = 0;
+    real *mask = arena_get(arena, pixels * sizeof *mask);
+    for (size_t i = 0; i < pixels; i++) {
+        mask[i] = x[3 * i] + x[3 * i + 1] + x[3 * i + 2] > 0;
+        known += mask[i] > 0;
+    }
+    if (known == pixels) fail("%s: all of it is white, so nothing is to be drawn", path);
+    return mask;
+}
+
+/* ---- from prompts to pictures ---------------------------------------------------------------- */
+
+static void check_options(void) {
+    if (!o.inpaint != !o.image)
+        usage_error("--inpaint and --image belong together: a mask, and the picture it is for");
+    if (o.edit && o.inpaint) usage_error("--edit and --inpaint: one of them");
+    if (cli_given(&cli, "strength") && !o.edit) usage_error("--strength is for --edit");
+    if (strstr(o.common.config, "upsample"))
+        usage_error("--config %s: enlarges what --config glide-base draws: that, with --upsampler "
+                    "FILE", o.common.config);
+    if (strstr(o.common.config, "inpaint") && !o.inpaint)
+        usage_error("--config %s: needs --inpaint and --image", o.common.config);
+}
+
+/* so many steps of the base's chain that --strength is its share of them, one at least */
+static int edited_steps(const TextModels *m) {
+    NoiseSchedule all = glide_schedule(&m->base.config), s = respaced(&all, "respace", o.respace);
+    int steps = (int)fmax(1, round(o.strength * s.T));
+    schedule_free(&s), schedule_free(&all);
+    return steps;
+}
+
+/* The pictures' sizes at the end and, half as large, where the base draws */
+typedef struct {
+    int n, side, small;
+    const real *known, *mask;                    /* (n,side,...) or NULL */
+    real *low;                                   /* (n,small,small,3): what the base draws */
+} Sheet;
+
+static void draw_small(const TextModels *m, Arena *arena, Sheet *s, const char **captions) {
+    int n = s->n;
+    const real *known = s->known, *mask = s->mask;
+    s->low = arena_get(arena, (size_t)(n * s->small * s->small * 3) * sizeof *s->low);
+    BaseDrawing d = {.n = n, .captions = captions, .scale = chosen_scale(),
+                     .quiet = o.common.quiet};
+    for (int side = s->side; known && side > s->small; side /= 2) {
+        known = halve(arena, n, side, known);
+        mask = halve_mask(arena, n, side, mask);
+    }
+    d.known = known, d.mask = mask;
+    if (o.edit) {
+        const real *x = picture_from(arena, o.edit, n, s->side);
+        for (int side = s->side; side > s->small; side /= 2) x = halve(arena, n, side, x);
+        memcpy(s->low, x, (size_t)(n * s->small * s->small * 3) * sizeof *x);
+        d.last_steps = edited_steps(m);
+    }
+    draw_base(m, d, s->low);
+}
+
+static Grid grid_of_captions(int n, int side, const char **captions) {
+    return (Grid){.count = n, .height = side, .width = side, .channels = 3,
+                  .columns = n < 8 ? n : 8, .enlarge = side < 128 ? 128 / side : 1, .low = -1,
+                  .high = 1, .captions = captions};
+}
+
+static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const char **captions) {
+    TextTable text = captions_table(arena, &m->upsampler, &m->bpe, s->n, captions);
+    TextSampler up;
+    upsampler_open(m, &up, &text, s->low);
+    if (s->known) {
+        up.pasted = pasted_denoiser(&up.network.denoiser, s->known, s->mask);
+        up.clipped = clipped_denoiser(&up.pasted.denoiser);
+    }
+    draw_samples(&cli, &up.sampler, s->n, grid_of_captions(s->n, s->side, captions));
+    text_sampler_close(&up);
+}
+
+int text_sample(void) {
+    TextModels m;
+    Arena arena = {0};
+    check_options();
+    chosen_scale();
+    text_models_load(&m, o.inpaint != NULL);
+    say_tokens(&m);
+    int n = o.pictures;
+    const char **captions = captions_of(&arena, n);
+    Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
+    if (o.inpaint) {
+        s.known = picture_from(&arena, o.image, n, s.side);
+        s.mask = mask_from(&arena, o.inpaint, n, s.side);
+    }
+    draw_small(&m, &arena, &s, captions);
+    Grid g = grid_of_captions(n, s.small, captions);
+    if (m.enlarges) save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
+    else samples_save(&cli, s.low, g);
+    if (m.enlarges) enlarge(&m, &arena, &s, captions);
+    if (!o.common.quiet)
+        printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),
+               chosen_scale() - 1);
+    arena_free(&arena);
+    text_models_free(&m);
+    return 0;
+}
+
+/* ---- info ------------------------------------------------------------------------------------ */
+
+int text_info(void) {
+    bool ours = !strcmp(o.common.config, "default");
+    Bpe bpe = ours ? bpe_load(NULL) : (Bpe){0};
+    for (Stage s = BASE; s <= INPAINT; s++) {
+        bool wanted = !strcmp(o.stage, "all") || !strcmp(o.stage, stage_names[s]);
+        if (ours ? !wanted : s != BASE) continue;
+        Params params = {.shapes_only = true};
+        glide_new(&params, glide_config(ours ? stage_names[s] : o.common.config, bpe.size));
+        print_parameters(ours ? stage_names[s] : NULL, &params);
+        params_free(&params);
+    }
+    if (ours) bpe_free(&bpe);
+    return 0;
+}

@@ -1,0 +1,51 @@
+/* settings.h — what main.c gives to the commands of both halves: the options as they were given,
+ * and what the commands share. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "glide.h"
+#include "train/program.h"
+
+typedef struct {
+    CommonOptions common;
+    const char *stage;
+    /* training */
+    int upsampler_steps, inpaint_steps, classes_steps, warmup, preview;
+    double p_uncond, emoji, clip, ema;
+    /* drawing */
+    int pictures, samples;
+    double scale, w, eta;
+    const char *respace, *upsampler_respace, *sampler;
+    /* texts */
+    CliList prompt;
+    const char *image, *inpaint, *edit, *upsampler, *merges, *vocabulary;
+    double strength;
+    /* classes */
+    const char *time;
+    int class;
+    double v;
+} Settings;
+
+extern Settings o;
+extern Cli cli;
+
+/* Each is a run of its own in the folder; the base's files have no prefix. */
+typedef enum { BASE, UPSAMPLER, INPAINT, CLASSES, STAGES } Stage;
+extern const char *const stage_names[STAGES];
+bool is_stage(Stage s);                      /* --stage, "all" being the base */
+
+/* the guidance scale of --scale or --w */
+double chosen_scale(void);
+/* so many steps of a chain; ends the program with one line if it has no such steps */
+NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
+
+/* what the stage left in the folder of --weights, or of --out; the caller frees it */
+char *stage_weights(Stage s);
+
+int classes_train(void), classes_sample(void), classes_eval(void), classes_info(void);
+int text_train(Stage s);                                                   /* train_text.c */
+int text_sample(void);                                                     /* prompts.c */
+int text_eval(void);                                                       /* eval_text.c */
+int text_info(void);
+
+#endif

@@ -1,0 +1,178 @@
+/* train_text.c — the program's stages that draw from texts: the base, the upsampler, and the base
+ * once more for inpainting. */
+#include "base/error.h"
+#include "data/captioned_batch.h"
+#include "diffusion/losses.h"
+#include "draw_text.h"
+#include "settings.h"
+#include "train/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCENE_SIDE = 64, PREVIEWED = 16, HELD_OUT = 64 };
+
+/* What a stage trains, and on what */
+typedef struct {
+    Stage stage;
+    Glide net;
+    NoiseSchedule chain;
+    CaptionedData data;
+    Bpe bpe;
+    int emoji;                      /* of a batch */
+} Training;
+
+/* ---- one batch ------------------------------------------------------------------------------- */
+
+/* pictures (B,64,64,3) as the stage draws them, and what it is shown besides */
+static Tensor *pictures_of(const Training *m, Tensor *images, Rng *erased, GlideInput *in) {
+    Tensor *small = t_input(images->tape, NULL, SHAPE(images->shape[0], SCENE_SIDE / 2,
+                                                      SCENE_SIDE / 2, 3));
+    Tensor *halves = t_avg_pool2(images);
+    memcpy(small->x, halves->x, small->len * sizeof *small->x);
+    as_bytes(small->len, small->x);
+    *in = (GlideInput){0};
+    if (m->net.config.low) {
+        in->low = small;
+        return images;
+    }
+    if (m->net.config.inpaints) {
+        in->known = small;
+        in->mask = erase(images->tape, small->shape[0], small->shape[1], erased);
+    }
+    return small;
+}
+
+/* L_hybrid of pictures x0 with these captions, at times t */
+static Losses losses(const Training *m, Tensor *x0, const char *const *captions, const int *t,
+                     GlideInput in, Rng *noise) {
+    Tape *tape = x0->tape;
+    int B = x0->shape[0];
+    NoisyImages b = noisy_images(&m->chain, x0, t, noise);
+    Texts texts = texts_new(&tape->arena, &m->net, &m->bpe, B, captions);
+    TextFeatures text = text_unet_read(&m->net.net, tape, texts.tokens, texts.mask, B);
+    Tensor *output = glide_output(&m->net, b.xt, b.time, text, in);
+    return training_losses(&b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE}, output);
+}
+
+/* ---- what the log and the pictures are of ---------------------------------------------------- */
+
+/* Error of eps on scenes and emoji that are not trained on, with their captions or without; the same
+ * noise every time */
+static double validation(const Training *m, bool with) {
+    Tape t = {.no_grad = true};
+    Rng noise = rng_new(1, "validation noise"), erased = rng_new(1, "validation masks");
+    GlideInput in;
+    int step[HELD_OUT], n = HELD_OUT;
+    CaptionedBatch b = validation_batch(&m->data, &t, n, n / 4);
+    even_timesteps(m->chain.T, n, step);
+    for (int i = 0; i < n && !with; i++) b.captions[i] = "";
+    Tensor *x0 = pictures_of(m, b.images, &erased, &in);
+    Tensor *mse = losses(m, x0, b.captions, step, in, &noise).mse;
+    double mean = k_sum(mse->len, mse->x) / n;
+    tape_free(&t);
+    return mean;
+}
+
+/* What it draws for validation's captions, at a scale of 3 (the upsampler: 1, from real small
+ * pictures; below them, the small ones enlarged) */
+static void save_preview(const Training *m, char *path) {
+    Tape t = {.no_grad = true};
+    Rng erased = rng_new(1, "preview masks");
+    GlideInput in;
+    char steps[16];
+    int n = PREVIEWED;
+    CaptionedBatch b = validation_batch(&m->data, &t, n, n / 4);
+    pictures_of(m, b.images, &erased, &in);
+    snprintf(steps, sizeof steps, "%d", o.preview);
+    TextTable text = captions_table(&t.arena, &m->net, &m->bpe, n, b.captions);
+    TextSampler s;
+    text_sampler_open(&s, &m->net, (TextDrawing){
+        .text = &text, .scale = in.low ? 1 : 3, .option = "preview", .steps = steps,
+        .low = in.low ? in.low->x : NULL, .known = in.known ? in.known->x : NULL,
+        .mask = in.mask ? in.mask->x : NULL, .method = in.low ? DDIM : ANCESTRAL,
+        .seed = o.common.seed});
+    real *x = arena_get(&t.arena, (size_t)n * sampler_size(&s.sampler) * sizeof *x);
+    draw_images(&s.sampler, n, x, (Drawing){.at_once = n, .quiet = true});
+    int side = m->net.config.side;
+    save_grid(&cli, path, x, (Grid){.count = n, .height = side, .width = side, .channels = 3,
+                                    .columns = 8, .enlarge = 128 / side, .low = -1, .high = 1,
+                                    .captions = b.captions});
+    text_sampler_close(&s);
+    tape_free(&t);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static RunSettings settings_of(Stage s) {
+    static const int *const steps[] = {NULL, &o.upsampler_steps, &o.inpaint_steps};
+    return (RunSettings){.columns = "loss,mse,gradient,validation,without", .log_every = 10,
+                         .stage = s == BASE ? NULL : stage_names[s],
+                         .later = s == BASE ? "inpaint" : NULL, .steps = steps[s]};
+}
+
+/* The base's weights, to go on from: before the first step of inpainting */
+static void start_from_base(Run *run, Params *params, const GlideConfig *base, const char *path) {
+    if (run->resumed) return;
+    Params trained = {0};
+    glide_new(&trained, *base);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &trained, NULL}}});
+    glide_widen(params, &trained);
+    params_free(&trained);
+}
+
+static void training_close(Training *m) {
+    captioned_data_free(&m->data);
+    bpe_free(&m->bpe);
+    schedule_free(&m->chain);
+}
+
+int text_train(Stage stage) {
+    Run *run = run_start(&cli, settings_of(stage));
+    char *base = path_join(o.common.out, "weights.safetensors");
+    if (stage == INPAINT) run_trained_on(run, base);
+    Training m = {.stage = stage, .bpe = bpe_load(NULL), .emoji = (int)(o.emoji * o.common.batch)};
+    captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
+    run_fashion(run, &m.data.fashion);
+    run_data(run, "emoji", m.data.emoji.source);
+    Params *params = run_params(run, "");
+    m.net = glide_new(params, glide_config(stage_names[stage], m.bpe.size));
+    m.chain = glide_schedule(&m.net.config);
+    GlideConfig before = glide_config("base", m.bpe.size);
+    if (stage == INPAINT) start_from_base(run, params, &before, base);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.clip;
+    run_ema(run, adam, o.ema);
+    Loader *order = run_order(run, m.data.emoji.train.count, m.emoji ? m.emoji : 1);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop"),
+        *moved = run_rng(run, "emoji"), *erased = run_rng(run, "erased");
+    int B = o.common.batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        GlideInput in;
+        loader_next(order);
+        CaptionedBatch b = training_batch(&m.data, &run->tape, (BatchPlan){
+            .n = B, .emoji = m.emoji, .seed = o.common.seed,
+            .first = (uint64_t)run->step * (uint64_t)(B - m.emoji), .number = order->index,
+            .rng = moved});
+        drop_captions(B, b.captions, o.p_uncond, drop);
+        for (int i = 0; i < B; i++) t[i] = (int)rng_below(times, (uint32_t)m.chain.T);
+        Tensor *x0 = pictures_of(&m, b.images, erased, &in);
+        Losses l = losses(&m, x0, b.captions, t, in, noise);
+        Tensor *loss = t_mean(l.each);
+        run_log(run, "loss", loss), run_log(run, "mse", t_mean(t_detach(l.mse)));
+        backward(loss);
+        run_value(run, "gradient", grad_norm(params));
+        optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+        if (run_every(run, 250)) {
+            run_value(run, "validation", validation(&m, true));
+            run_value(run, "without", validation(&m, false));
+        }
+        if (run_saves(run) && o.preview) save_preview(&m, run_path(run, "samples.png"));
+    }
+    training_close(&m);
+    free(base);
+    return run_finish(run);
+}
