@@ -11,18 +11,6 @@ static bool is(const char *name, const char *other) {
 
 /* ---- what was built on openai/guided-diffusion ------------------------------------------------ */
 
-UNetConfig glide_config(const char *name) {
-    bool base = !strncmp(name, "base", 4);
-    UNetConfig c = adm_family(192, base ? 3 : 2);
-    if (base) unet_levels(&c, 1, 2, 3, 4);
-    else unet_levels(&c, 1, 1, 2, 2, 4, 4);
-    unet_attend_at(&c, base ? 64 : 256, 32, 8);
-    c.context = 512;
-    if (!base) c.in = 6;
-    if (strstr(name, "inpaint")) c.in += 4;
-    return c;
-}
-
 UNetConfig unclip_config(const char *name) {
     bool large = is(name, "256-1024");
     UNetConfig c = adm_family(large ? 192 : 320, large ? 2 : 3);

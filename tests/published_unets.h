@@ -5,8 +5,6 @@
 
 #include "nn/unet_classifier.h"
 
-/* openai/glide-text2im: "base", "upsample", and "base-inpaint", "upsample-inpaint" */
-UNetConfig glide_config(const char *name);
 /* kakaobrain/karlo: "decoder"; DALL-E 2's upsamplers without attention: "64-256", "256-1024" */
 UNetConfig unclip_config(const char *name);
 /* CompVis/latent-diffusion and stable-diffusion: "sd1", "sd1-inpaint", "text", "cin256-v2",

@@ -3,7 +3,6 @@
 #include "published_unets.h"
 #include "io/safetensors.h"
 #include "nn/class_unet.h"
-#include "nn/text_transformer.h"
 #include "nn/unet_official.h"
 #include "stops.h"
 #include "testing.h"
@@ -20,23 +19,6 @@ static size_t count(UNetConfig c) {
     cr_expect(p.arena.used < 1 << 20, "counting took %zu bytes", p.arena.used);
     params_free(&p);
     return n;
-}
-
-/* with the text's transformer and what brings it to the embedding */
-Test(published, glide) {
-    static const struct { const char *name; size_t parameters; } networks[] = {
-        {"base", 385030726}, {"upsample", 398361286}, {"base-inpaint", 385037638},
-        {"upsample-inpaint", 398368198}};
-    TextTransformerConfig text = {.vocabulary = 50257, .length = 128, .width = 512, .depth = 16,
-                                  .heads = 8};
-    Params p = {.shapes_only = true};
-    text_transformer_new(scope(&p, "text"), text);
-    linear_new(scope(&p, "text_proj"), 512, 768, true);
-    cr_expect_eq(params_count(&p), 76695808);
-    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        cr_expect_eq(count(glide_config(networks[i].name)) + params_count(&p),
-                     networks[i].parameters, "%s", networks[i].name);
-    params_free(&p);
 }
 
 Test(published, latent_diffusion) {

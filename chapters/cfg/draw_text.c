@@ -9,37 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- one network ----------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
-TextTable captions_table(Arena *arena, const Glide *m, const Bpe *bpe, int n,
-                         const char *const *captions) {
-    const char **all = arena_get(arena, (size_t)(n + 1) * sizeof *all);
-    memcpy(all, captions, (size_t)n * sizeof *all);
-    all[n] = "";
-    Texts t = texts_new(arena, m, bpe, n + 1, all);
-    return text_table_new(arena, &m->net, n + 1, t.tokens, t.mask);
-}
-
-void text_sampler_open(TextSampler *s, const Glide *net, TextDrawing how) {
-    int side = net->config.side;
-    s->guided = (GuidedTexts){net, how.text, how.scale, how.low, how.known, how.mask};
-    s->network = guided_texts(&s->guided);
-    s->pasted = pasted_denoiser(&s->network.denoiser, how.known, how.mask);
-    s->clipped = clipped_denoiser(how.known ? &s->pasted.denoiser : &s->network.denoiser);
-    NoiseSchedule all = glide_schedule(&net->config);
-    s->chain = respaced(&all, how.option, how.steps);
+/* so many steps of the network's chain */
+static NoiseSchedule chain_of(const Glide *m, const char *option, const char *steps) {
+    NoiseSchedule all = glide_schedule(&m->config), few = respaced(&all, option, steps);
     schedule_free(&all);
-    s->sampler = (Sampler){.denoiser = &s->clipped.denoiser, .schedule = &s->chain,
-                           .method = how.method, .eta = how.eta, .height = side, .width = side,
-                           .channels = 3, .seed = how.seed};
+    return few;
 }
-
-void text_sampler_close(TextSampler *s) {
-    sampler_free(&s->sampler);
-    schedule_free(&s->chain);
-}
-
-/* ---- both ------------------------------------------------------------------------------------ */
 
 static bool is_ours(void) { return !strcmp(o.common.config, "default"); }
 
@@ -105,36 +82,15 @@ int text_models_side(const TextModels *m) {
     return m->enlarges ? m->upsampler.config.side : m->base.config.side;
 }
 
-/* ---- pictures -------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
-real *halve(Arena *arena, int n, int side, const real *x) {
-    Tape t = {.no_grad = true};
-    Tensor *small = t_avg_pool2(t_input(&t, x, SHAPE(n, side, side, 3)));
-    real *y = arena_get(arena, small->len * sizeof *y);
-    memcpy(y, small->x, small->len * sizeof *y);
-    as_bytes(small->len, y);
-    tape_free(&t);
-    return y;
-}
-
-real *halve_mask(Arena *arena, int n, int side, const real *mask) {
-    int half = side / 2;
-    real *y = arena_get(arena, (size_t)(n * half * half) * sizeof *y);
-    for (int i = 0; i < n * half; i++)           /* row i of all small ones */
-        for (int j = 0; j < half; j++) {
-            const real *four = mask + (size_t)(2 * i) * (size_t)side + 2 * j;
-            y[i * half + j] = four[0] * four[1] * four[side] * four[side + 1];
-        }
-    return y;
-}
-
-/* known (N,...) zeros, nothing of which is known, for a network that inpaints and is not asked to */
 void draw_base(const TextModels *m, BaseDrawing d, real *x) {
     Arena arena = {0};
     TextTable text = captions_table(&arena, &m->base, &m->bpe, d.n, d.captions);
     TextSampler s;
     text_sampler_open(&s, &m->base, (TextDrawing){
-        .text = &text, .scale = d.scale, .eta = o.eta, .option = "respace", .steps = o.respace,
+        .text = &text, .scale = d.scale, .eta = o.eta,
+        .chain = chain_of(&m->base, "respace", o.respace),
         .method = strcmp(o.sampler, "ddim") ? ANCESTRAL : DDIM, .known = d.known, .mask = d.mask,
         .seed = o.common.seed});
     draw_images(&s.sampler, d.n, x, (Drawing){.at_once = drawn_at_once(&s.sampler, 16),
@@ -144,9 +100,11 @@ void draw_base(const TextModels *m, BaseDrawing d, real *x) {
     arena_free(&arena);
 }
 
-void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, const real *low) {
+void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, const real *low,
+                    const real *known, const real *mask) {
     text_sampler_open(s, &m->upsampler, (TextDrawing){
-        .text = text, .scale = 1, .method = DDIM, .option = "upsampler-respace",
-        .steps = o.upsampler_respace, .low = low, .seed = o.common.seed + 1});
+        .text = text, .scale = 1, .method = DDIM,
+        .chain = chain_of(&m->upsampler, "upsampler-respace", o.upsampler_respace), .low = low,
+        .known = known, .mask = mask, .seed = o.common.seed + 1});
     s->sampler.start_temperature = 0.997;
 }

@@ -36,7 +36,7 @@ static real *draw(const TextModels *m, Arena *arena, int n, const char **caption
                                .quiet = o.common.quiet}, low);
     TextTable text = captions_table(arena, &m->upsampler, &m->bpe, n, captions);
     TextSampler up;
-    upsampler_open(m, &up, &text, low);
+    upsampler_open(m, &up, &text, low, NULL, NULL);
     draw_images(&up.sampler, n, x, (Drawing){.at_once = drawn_at_once(&up.sampler, 16),
                                              .quiet = o.common.quiet});
     text_sampler_close(&up);

@@ -128,13 +128,15 @@ static Grid grid_of_captions(int n, int side, const char **captions) {
 static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const char **captions) {
     TextTable text = captions_table(arena, &m->upsampler, &m->bpe, s->n, captions);
     TextSampler up;
-    upsampler_open(m, &up, &text, s->low);
-    if (s->known) {
-        up.pasted = pasted_denoiser(&up.network.denoiser, s->known, s->mask);
-        up.clipped = clipped_denoiser(&up.pasted.denoiser);
-    }
+    upsampler_open(m, &up, &text, s->low, s->known, s->mask);
     draw_samples(&cli, &up.sampler, s->n, grid_of_captions(s->n, s->side, captions));
     text_sampler_close(&up);
+}
+
+/* without an upsampler the small pictures are all there is */
+static void save_small(const real *low, Grid g) {
+    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    samples_save(&cli, low, g);
 }
 
 int text_sample(void) {
@@ -154,7 +156,7 @@ int text_sample(void) {
     draw_small(&m, &arena, &s, captions);
     Grid g = grid_of_captions(n, s.small, captions);
     if (m.enlarges) save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
-    else samples_save(&cli, s.low, g);
+    else save_small(s.low, g);
     if (m.enlarges) enlarge(&m, &arena, &s, captions);
     if (!o.common.quiet)
         printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),

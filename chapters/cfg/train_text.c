@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "data/captioned_batch.h"
 #include "diffusion/losses.h"
-#include "draw_text.h"
 #include "settings.h"
+#include "text_sampler.h"
 #include "train/run.h"
 
 #include <stdio.h>
@@ -64,7 +64,7 @@ static double validation(const Training *m, bool with) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise"), erased = rng_new(1, "validation masks");
     GlideInput in;
-    int step[HELD_OUT], n = HELD_OUT;
+    int step[HELD_OUT], two = 2 * o.common.batch, n = two < HELD_OUT ? two : HELD_OUT;
     CaptionedBatch b = validation_batch(&m->data, &t, n, n / 4);
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";
@@ -89,7 +89,7 @@ static void save_preview(const Training *m, char *path) {
     TextTable text = captions_table(&t.arena, &m->net, &m->bpe, n, b.captions);
     TextSampler s;
     text_sampler_open(&s, &m->net, (TextDrawing){
-        .text = &text, .scale = in.low ? 1 : 3, .option = "preview", .steps = steps,
+        .text = &text, .scale = in.low ? 1 : 3, .chain = respaced(&m->chain, "preview", steps),
         .low = in.low ? in.low->x : NULL, .known = in.known ? in.known->x : NULL,
         .mask = in.mask ? in.mask->x : NULL, .method = in.low ? DDIM : ANCESTRAL,
         .seed = o.common.seed});

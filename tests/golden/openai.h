@@ -53,11 +53,16 @@ static inline OfficialMap openai_map(Golden *g, const OfficialName *rows, UNetOf
 
 enum { OPENAI_BATCH = 64 };
 
-/* in.timesteps of x's images, embedded */
-static inline Tensor *openai_time(Golden *g, const TimeEmbedding *e, int B) {
-    double time[OPENAI_BATCH];
+/* in.timesteps of x's images */
+static inline void openai_times(Golden *g, int B, double time[static OPENAI_BATCH]) {
     if (golden_numbers(g, "in.", "timesteps", OPENAI_BATCH, time) != B)
         fail("%s: in.timesteps are not one for each image", g->path);
+}
+
+/* the same, embedded */
+static inline Tensor *openai_time(Golden *g, const TimeEmbedding *e, int B) {
+    double time[OPENAI_BATCH];
+    openai_times(g, B, time);
     return time_embedding(e, &g->tape, time, B);
 }
 

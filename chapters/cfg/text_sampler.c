@@ -1,0 +1,54 @@
+#include "text_sampler.h"
+
+#include <string.h>
+
+/* ---- one network ----------------------------------------------------------------------------- */
+
+TextTable captions_table(Arena *arena, const Glide *m, const Bpe *bpe, int n,
+                         const char *const *captions) {
+    const char **all = arena_get(arena, (size_t)(n + 1) * sizeof *all);
+    memcpy(all, captions, (size_t)n * sizeof *all);
+    all[n] = "";
+    Texts t = texts_new(arena, m, bpe, n + 1, all);
+    return text_table_new(arena, &m->net, n + 1, t.tokens, t.mask);
+}
+
+void text_sampler_open(TextSampler *s, const Glide *net, TextDrawing how) {
+    int side = net->config.side;
+    s->guided = (GuidedTexts){net, how.text, how.scale, how.low, how.known, how.mask};
+    s->network = guided_texts(&s->guided);
+    s->pasted = pasted_denoiser(&s->network.denoiser, how.known, how.mask);
+    s->clipped = clipped_denoiser(how.known ? &s->pasted.denoiser : &s->network.denoiser);
+    s->chain = how.chain;
+    s->sampler = (Sampler){.denoiser = &s->clipped.denoiser, .schedule = &s->chain,
+                           .method = how.method, .eta = how.eta, .height = side, .width = side,
+                           .channels = 3, .seed = how.seed};
+}
+
+void text_sampler_close(TextSampler *s) {
+    sampler_free(&s->sampler);
+    schedule_free(&s->chain);
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+real *halve(Arena *arena, int n, int side, const real *x) {
+    Tape t = {.no_grad = true};
+    Tensor *small = t_avg_pool2(t_input(&t, x, SHAPE(n, side, side, 3)));
+    real *y = arena_get(arena, small->len * sizeof *y);
+    memcpy(y, small->x, small->len * sizeof *y);
+    as_bytes(small->len, y);
+    tape_free(&t);
+    return y;
+}
+
+real *halve_mask(Arena *arena, int n, int side, const real *mask) {
+    int half = side / 2;
+    real *y = arena_get(arena, (size_t)(n * half * half) * sizeof *y);
+    for (int i = 0; i < n * half; i++)           /* row i of all small ones */
+        for (int j = 0; j < half; j++) {
+            const real *four = mask + (size_t)(2 * i) * (size_t)side + 2 * j;
+            y[i * half + j] = four[0] * four[1] * four[side] * four[side + 1];
+        }
+    return y;
+}
