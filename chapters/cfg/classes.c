@@ -1,6 +1,7 @@
 /* classes.c — the program's half with classes: Fashion-MNIST, one network with and without the
  * class. */
 #include "base/error.h"
+#include "base/file.h"
 #include "cfg.h"
 #include "diffusion/drawing.h"
 #include "diffusion/losses.h"
@@ -181,7 +182,7 @@ int classes_train(void) {
 /* ---- sample, eval, info ---------------------------------------------------------------------- */
 
 static ClassUNet load(Params *params) {
-    char *path = o.common.weights ? weights_path(&cli) : stage_weights(CLASSES);
+    char *path = o.common.weights ? text_format("%s", o.common.weights) : stage_weights(CLASSES);
     checkpoint_options(path, &cli, false);
     ClassUNet net = network(params);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params, NULL}}});
@@ -207,7 +208,7 @@ int classes_eval(void) {
     Arena arena = {0};
     ClassUNet net = load(&params);
     Fashion data = fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
-    Judge judge = report_judge(&data);
+    Evaluator evaluator = report_evaluator(&data);
     cJSON *metrics = metrics_new(&cli);
     int n = score_count(&data, o.samples), *label = labels_of(&arena, n);
     real *x = arena_get(&arena, (size_t)(n * SIDE * SIDE) * sizeof *x);
@@ -219,10 +220,10 @@ int classes_eval(void) {
     json_number(metrics, "sampling_steps", d.chain.T);
     draw_images(&d.sampler, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
     k_affine((size_t)(n * SIDE * SIDE), x, (real)0.5, (real)0.5, x);
-    report_samples(&cli, &judge, (Samples){n, x, label, 10}, metrics);
+    report_samples(&cli, &evaluator, (Samples){n, x, label, 10}, metrics);
     metrics_save(&cli, metrics);
     drawn_close(&d);
-    judge_free(&judge), fashion_free(&data), arena_free(&arena), params_free(&params);
+    evaluator_free(&evaluator), fashion_free(&data), arena_free(&arena), params_free(&params);
     return 0;
 }
 

@@ -36,13 +36,23 @@ static Bpe tokenizer(void) {
     return bpe_load_gpt2(o.merges, o.vocabulary);
 }
 
-/* the base, or, for inpainting, the network that was trained for it: NULL if it is not there */
-static char *base_weights(bool inpaints) {
-    if (!inpaints || !is_ours() || o.common.weights) return weights_path(&cli);
+/* the base's file; or, for inpainting, that of the network which was trained for it, if there is
+ * one: *name is what it holds */
+static char *base_weights(bool inpaints, const char **name) {
+    if (!is_ours() && !o.common.weights)
+        usage_error("--config %s: where are its weights? --weights FILE (safetensors, under the "
+                    "official names)", o.common.config);
+    *name = is_ours() ? "base" : o.common.config;
+    if (!inpaints || !is_ours()) return stage_weights(BASE);
     char *path = stage_weights(INPAINT);
-    if (access(path, F_OK) == 0) return path;
+    if (access(path, F_OK) == 0) {
+        *name = "inpaint";
+        return path;
+    }
+    fprintf(stderr, "%s: not there (train --stage inpaint), so known pixels are pasted into what "
+                    "the base draws, which does not see them\n", path);
     free(path);
-    return NULL;
+    return stage_weights(BASE);
 }
 
 static void load_upsampler(TextModels *m) {
@@ -58,16 +68,8 @@ static void load_upsampler(TextModels *m) {
 
 void text_models_load(TextModels *m, bool inpaints) {
     *m = (TextModels){.bpe = tokenizer()};
-    const char *name = is_ours() ? "base" : o.common.config;
-    char *path = base_weights(inpaints);
-    if (inpaints && is_ours()) {
-        if (path) name = "inpaint";
-        else {
-            path = weights_path(&cli);
-            fprintf(stderr, "no network for inpainting (train --stage inpaint): known pixels are "
-                            "pasted into the base's pictures alone\n");
-        }
-    }
+    const char *name;
+    char *path = base_weights(inpaints, &name);
     load(path, &m->base, &m->base_params, glide_config(name, m->bpe.size));
     free(path);
     load_upsampler(m);

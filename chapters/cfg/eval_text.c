@@ -49,9 +49,9 @@ static void score(Arena *arena, const Wardrobe *w, int n, const real *x, const S
     char *path = own_file(CAPTION_WEIGHTS);
     CaptionEvaluator e = caption_evaluator_load(path);
     CaptionSheet captions = caption_sheet(&e, w, n, x, scenes);
-    Judge judge = judge_open(caption_evaluator_net(&e, SIDE),
+    Evaluator evaluator = evaluator_open(caption_evaluator_net(&e, SIDE),
                              wardrobe_reference(arena, w, SCENES));
-    ScoreSheet sheet = score_sheet(&judge, n, x, NULL, o.common.seed);
+    ScoreSheet sheet = score_sheet(&evaluator, n, x, NULL, o.common.seed);
     json_item(metrics, "captions", caption_sheet_json(&captions));
     json_item(metrics, "scores", score_sheet_json(&sheet));
     if (!o.common.quiet) {
@@ -59,7 +59,7 @@ static void score(Arena *arena, const Wardrobe *w, int n, const real *x, const S
         printf("\n");
         score_sheet_print(&sheet);
     }
-    judge_free(&judge), caption_evaluator_free(&e);
+    evaluator_free(&evaluator), caption_evaluator_free(&e);
     free(path);
 }
 

@@ -128,11 +128,12 @@ NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char 
 }
 
 char *stage_weights(Stage s) {
-    char *base = weights_path(&cli), *slash = strrchr(base, '/');
-    if (s == BASE) return base;
-    char *path = text_format("%.*s%s-weights.safetensors", slash ? (int)(slash + 1 - base) : 0,
-                             base, stage_names[s]);
-    free(base);
+    const char *given = o.common.weights, *slash = given ? strrchr(given, '/') : NULL;
+    if (s == BASE && given) return text_format("%s", given);
+    char *name = text_format("%s-weights.safetensors", stage_names[s]);
+    char *path = given ? text_format("%.*s%s", slash ? (int)(slash + 1 - given) : 0, given, name)
+                       : path_join(o.common.out, name);
+    free(name);
     return path;
 }
 

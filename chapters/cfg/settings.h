@@ -29,7 +29,7 @@ typedef struct {
 extern Settings o;
 extern Cli cli;
 
-/* Each is a run of its own in the folder; the base's files have no prefix. */
+/* Each is a run of its own in the folder. */
 typedef enum { BASE, UPSAMPLER, INPAINT, CLASSES, STAGES } Stage;
 extern const char *const stage_names[STAGES];
 bool is_stage(Stage s);                      /* --stage, "all" being the base */
@@ -39,7 +39,7 @@ double chosen_scale(void);
 /* so many steps of a chain; ends the program with one line if it has no such steps */
 NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
 
-/* what the stage left in the folder of --weights, or of --out; the caller frees it */
+/* --weights is the base's file; the others' stand beside it, or all in --out. The caller frees it. */
 char *stage_weights(Stage s);
 
 int classes_train(void), classes_sample(void), classes_eval(void), classes_info(void);

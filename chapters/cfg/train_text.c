@@ -108,7 +108,7 @@ static void save_preview(const Training *m, char *path) {
 static RunSettings settings_of(Stage s) {
     static const int *const steps[] = {NULL, &o.upsampler_steps, &o.inpaint_steps};
     return (RunSettings){.columns = "loss,mse,gradient,validation,without", .log_every = 10,
-                         .stage = s == BASE ? NULL : stage_names[s],
+                         .stage = stage_names[s],
                          .later = s == BASE ? "inpaint" : NULL, .steps = steps[s]};
 }
 
@@ -130,7 +130,7 @@ static void training_close(Training *m) {
 
 int text_train(Stage stage) {
     Run *run = run_start(&cli, settings_of(stage));
-    char *base = path_join(o.common.out, "weights.safetensors");
+    char *base = path_join(o.common.out, "base-weights.safetensors");
     if (stage == INPAINT) run_trained_on(run, base);
     Training m = {.stage = stage, .bpe = bpe_load(NULL), .emoji = (int)(o.emoji * o.common.batch)};
     captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
