@@ -41,6 +41,7 @@ static const Row rows[] = {
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4", "steps classifier-steps"},
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4 --conditional --dropout 0.3",
      "steps classifier-steps"},
+    {"cfg", "--preview 0 --batch 2", "steps upsampler-steps inpaint-steps classes-steps"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

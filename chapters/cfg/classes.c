@@ -5,7 +5,7 @@
 #include "cfg.h"
 #include "diffusion/drawing.h"
 #include "diffusion/losses.h"
-#include "diffusion/validation.h"
+#include "experiments/toy.h"
 #include "nn/unet_config.h"
 #include "settings.h"
 #include "train/draw_samples.h"
@@ -222,6 +222,7 @@ int classes_eval(void) {
     k_affine((size_t)(n * SIDE * SIDE), x, (real)0.5, (real)0.5, x);
     report_samples(&cli, &evaluator, (Samples){n, x, label, 10}, metrics);
     metrics_save(&cli, metrics);
+    toy_save(output_path(&cli, "toy.csv"), o.common.seed);
     drawn_close(&d);
     evaluator_free(&evaluator), fashion_free(&data), arena_free(&arena), params_free(&params);
     return 0;

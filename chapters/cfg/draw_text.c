@@ -21,6 +21,7 @@ static NoiseSchedule chain_of(const Glide *m, const char *option, const char *st
 static bool is_ours(void) { return !strcmp(o.common.config, "default"); }
 
 static void load(const char *path, Glide *net, Params *p, GlideConfig c) {
+    checkpoint_options(path, &cli, false);
     *net = glide_new(p, c);
     Arena arena = {0};
     OfficialMap names = glide_official(&arena, &c);

@@ -44,6 +44,19 @@ static real *draw(const TextModels *m, Arena *arena, int n, const char **caption
     return x;
 }
 
+/* what sweeps and texts quote, beside the whole sheets */
+static void add_headlines(cJSON *metrics, const CaptionSheet *c, const Scores *s) {
+    json_number(metrics, "caption_whole", c->samples.whole);
+    json_number(metrics, "caption_garment", c->samples.garment);
+    json_number(metrics, "caption_seen", c->kind[HELD_NOTHING].whole);
+    json_number(metrics, "caption_held_out_colours", c->kind[HELD_COLOUR].whole);
+    json_number(metrics, "caption_held_out_relations", c->kind[HELD_RELATION].whole);
+    json_number(metrics, "caption_ceiling_seen", c->real_kind[HELD_NOTHING].whole);
+    json_number(metrics, "frechet_distance", s->frechet);
+    json_number(metrics, "precision", s->regions.precision);
+    json_number(metrics, "recall", s->regions.recall);
+}
+
 static void score(Arena *arena, const Wardrobe *w, int n, const real *x, const Scene *scenes,
                   cJSON *metrics) {
     char *path = own_file(CAPTION_WEIGHTS);
@@ -52,6 +65,7 @@ static void score(Arena *arena, const Wardrobe *w, int n, const real *x, const S
     Evaluator evaluator = evaluator_open(caption_evaluator_net(&e, SIDE),
                              wardrobe_reference(arena, w, SCENES));
     ScoreSheet sheet = score_sheet(&evaluator, n, x, NULL, o.common.seed);
+    add_headlines(metrics, &captions, &sheet.samples);
     json_item(metrics, "captions", caption_sheet_json(&captions));
     json_item(metrics, "scores", score_sheet_json(&sheet));
     if (!o.common.quiet) {

@@ -164,6 +164,14 @@ Test(glide, captions_are_left_out_and_read) {
     }
     cr_expect(t.tokens[8] == t.tokens[0] && t.tokens[9] != bpe.end && t.tokens[10] == bpe.end);
     arena_free(&arena), bpe_free(&bpe);
+    static const char *const cases[] = {"Ab CD", "ab cd"};       /* GPT-2's rules keep the case */
+    Bpe gpt2 = bpe_train(BPE_GPT2, 1, cases, 0);
+    t = texts_new(&arena, &m, &gpt2, 2, cases);
+    cr_expect_eq(memcmp(t.tokens, t.tokens + 4, 4 * sizeof *t.tokens), 0);
+    int ids[4];
+    uint8_t there[4];
+    cr_expect_eq(bpe_tokenize_masked(&gpt2, cases[0], 4, ids, there), 5, "cut, and said so");
+    arena_free(&arena), bpe_free(&gpt2);
 }
 
 /* One rectangle, at least a quarter of the side; at times everything; never nothing. */
@@ -251,6 +259,40 @@ Test(glide, guidance_by_texts_is_both_answers_mixed) {
         }
         schedule_free(&s), tape_free(&t), params_free(&p);
     }
+}
+
+/* What is read from captions, and behind them from the empty one. */
+Test(glide, the_last_text_of_a_table_is_empty) {
+    static const char *const captions[] = {"red", "blue"}, *const empty[] = {""};
+    Arena arena = {0};
+    Params p = {.seed = 1};
+    Bpe bpe = bpe_train(BPE_CLIP, 2, captions, 0);
+    GlideConfig c = small_config("base");
+    c.text.vocabulary = bpe.size;
+    Glide net = glide_new(&p, c);
+    move_parameters(&p, 0.1);
+    TextTable two = captions_table(&arena, &net, &bpe, 2, captions);
+    TextTable none = captions_table(&arena, &net, &bpe, 0, empty);
+    size_t len = (size_t)(c.text.length * c.text.width);
+    cr_assert(two.n == 3 && none.n == 1);
+    for (size_t i = 0; i < len; i++)
+        cr_expect_float_eq(two.tokens[2 * len + i], none.tokens[i], 1e-5);
+    cr_expect_neq(memcmp(two.tokens, none.tokens, len * sizeof(real)), 0);
+    cr_expect_neq(memcmp(two.tokens, two.tokens + len, len * sizeof(real)), 0);
+    arena_free(&arena), bpe_free(&bpe), params_free(&p);
+}
+
+/* x_T is multiplied by its temperature, and nothing else is. */
+Test(glide, a_start_can_be_less_noisy) {
+    NoiseSchedule s = schedule_cosine(10);
+    Sampler m = {.schedule = &s, .height = 4, .width = 4, .channels = 3, .seed = 1};
+    real x[2 * 48], y[2 * 48];
+    start_noise(&m, 0, 2, x);
+    m.start_temperature = 0.997;
+    start_noise(&m, 0, 2, y);
+    for (int i = 0; i < 2 * 48; i++)
+        cr_expect_float_eq(y[i], 0.997 * (double)x[i], 1e-6 * fabs((double)x[i]) + 1e-9);
+    sampler_free(&m), schedule_free(&s);
 }
 
 static uint8_t byte_of(real x) { return (uint8_t)lround(((double)x + 1) * 127.5); }

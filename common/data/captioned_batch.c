@@ -3,8 +3,9 @@
 #include <string.h>
 
 void captioned_data_open(CaptionedData *d, const char *folder, int side) {
-    *d = (CaptionedData){.fashion = fashion_load(folder), .emoji = emoji_load(side, NULL),
-                         .side = side};
+    enum { TRAINING = 100, TESTING = 20 };       /* at least: every class must be in every part */
+    *d = (CaptionedData){.fashion = fashion_load_least(folder, TRAINING, TESTING), .side = side};
+    d->emoji = emoji_load(side, NULL);
     d->wardrobe = wardrobe_open(&d->fashion, side);
 }
 

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const Toy toy_figure = {.mean = {{-0.6, -0.4}, {0.6, -0.4}, {0, 0.6}},
                         .deviation = {0.35, 0.35, 0.35}};
@@ -111,7 +112,7 @@ void toy_first_order(const Toy *m, int class, int n, const real *x, double *move
 
 /* ---- the figure ------------------------------------------------------------------------------ */
 
-void toy_save(const char *path, uint64_t seed) {
+void toy_save(char *path, uint64_t seed) {
     enum { POINTS = 400, STEPS = 200 };
     static const double scale[] = {1, 2, 3, 5};
     real x[POINTS * TOY_DIM];
@@ -125,4 +126,5 @@ void toy_save(const char *path, uint64_t seed) {
                         (double)x[2 * i + 1]);
         }
     file_commit(&f);
+    free(path);
 }

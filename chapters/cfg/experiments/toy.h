@@ -41,7 +41,7 @@ void toy_draw(const Toy *m, int class, double scale, int T, int n, uint64_t seed
  * minus that of all). */
 void toy_first_order(const Toy *m, int class, int n, const real *x, double *move);
 
-/* toy.csv: points of all classes at scales 1, 2, 3, 5 */
-void toy_save(const char *path, uint64_t seed);
+/* a CSV file: points of all classes at scales 1, 2, 3, 5; frees `path` */
+void toy_save(char *path, uint64_t seed);
 
 #endif

@@ -1,0 +1,62 @@
+#!/bin/sh
+# sweep.sh [OUT] — what the guidance scale does. Writes
+#   OUT/classes.csv   scale,w,samples,accuracy,frechet_distance,precision,recall of Fashion-MNIST by class, at each of SCALES
+#   OUT/texts.csv     scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall
+#                     of scenes drawn from captions
+#   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
+# and draws or trains what is not there yet. From the environment:
+#   WEIGHTS   the folder of the reference run (build/runs/cfg)   SCALES   ("0 1 1.5 2 3 4 6 8")
+#   SAMPLES   images to score in each row (1000)                 STEPS    (2000)
+#   DROPPED   shares of classes left out ("0.1 0.2 0.5")         THREADS  of the program   BUILD   where it is (build)
+out=${1:-build/runs/cfg-sweep} samples=${SAMPLES:-1000} steps=${STEPS:-2000}
+from=${WEIGHTS:-build/runs/cfg} scales=${SCALES:-0 1 1.5 2 3 4 6 8}
+cfg=${BUILD:-build}/cfg threads=${THREADS:+--threads $THREADS}
+mkdir -p "$out" || exit 1
+. "$(dirname "$0")/../../../common/eval/metrics.sh"
+
+# scored DIR WEIGHTS OPTIONS...: DIR/metrics.json of these weights, unless it is there
+scored() {
+    dir=$1 weights=$2
+    shift 2
+    fresh "$dir/metrics.json" "$weights" ||
+        $cfg eval -q $threads --samples "$samples" --weights "$weights" --out "$dir" "$@" || exit 1
+}
+
+# ---- by class, and by caption ---------------------------------------------------------------------------
+
+echo "scale,w,samples,accuracy,frechet_distance,precision,recall" >"$out/classes.csv.tmp"
+echo "scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall" \
+    >"$out/texts.csv.tmp"
+for s in $scales; do
+    w=$(awk "BEGIN { print $s - 1 }")
+    if [ -s "$from/classes-weights.safetensors" ]; then
+        m=$out/classes-$s/metrics.json
+        scored "$out/classes-$s" "$from/classes-weights.safetensors" --stage classes --scale "$s"
+        echo "$s,$w,$samples,$(of samples accuracy "$m"),$(of samples frechet_distance "$m"),$(of samples precision "$m"),$(of samples recall "$m")" \
+            >>"$out/classes.csv.tmp"
+    fi
+    if [ -s "$from/base-weights.safetensors" ] && [ -s "$from/upsampler-weights.safetensors" ]; then
+        m=$out/texts-$s/metrics.json
+        scored "$out/texts-$s" "$from/base-weights.safetensors" --scale "$s"
+        numbers=$(for key in caption_whole caption_seen caption_held_out_colours caption_held_out_relations \
+            caption_garment frechet_distance precision recall; do printf ',%s' "$(outer $key "$m")"; done)
+        echo "$s,$w,$samples$numbers" >>"$out/texts.csv.tmp"
+    fi
+done
+for kind in classes texts; do mv "$out/$kind.csv.tmp" "$out/$kind.csv"; done
+
+# ---- how often the class is left out --------------------------------------------------------------------
+
+[ "$steps" = 0 ] && exit
+echo "p_uncond,scale,accuracy,frechet_distance" >"$out/dropped.csv.tmp"
+for p in ${DROPPED:-0.1 0.2 0.5}; do
+    dir=$out/dropped-$p
+    grep -q '"finished"' "$dir/classes-run.json" 2>/dev/null ||
+        $cfg train -q $threads --stage classes --classes-steps "$steps" --p-uncond "$p" --preview 0 --out "$dir" || exit 1
+    for s in 1 2 4; do
+        m=$dir/scale-$s/metrics.json
+        scored "$dir/scale-$s" "$dir/classes-weights.safetensors" --stage classes --scale "$s"
+        echo "$p,$s,$(of samples accuracy "$m"),$(of samples frechet_distance "$m")" >>"$out/dropped.csv.tmp"
+    done
+done
+mv "$out/dropped.csv.tmp" "$out/dropped.csv"
