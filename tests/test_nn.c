@@ -1,5 +1,6 @@
 /* test_nn.c — layers, starting values, optimisers, schedules and averages against what their
  * headers promise. What PyTorch computes is in test_golden.c. */
+#include "nn/interpolate.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
 #include "testing.h"
@@ -570,4 +571,14 @@ Test(nn, a_step_after_the_first_allocates_nothing) {
         cr_expect_eq(arenas[i]->peak, peak[i], "arena %d grew from %zu to %zu bytes", i, peak[i],
                      arenas[i]->peak);
     run_free(&r);
+}
+
+/* ---- codes ----------------------------------------------------------------------------------- */
+
+Test(nn, interpolation_starts_and_ends_at_the_given_codes) {
+    real a[3] = {1, 2, 3}, b[3] = {5, -2, 3}, path[5 * 3];
+    interpolate_codes(3, a, b, 5, path);
+    cr_assert_arr_eq(path, a, sizeof a);
+    cr_assert_arr_eq(path + 12, b, sizeof b);
+    cr_assert_float_eq(path[6], 3, 1e-6);
 }

@@ -172,10 +172,3 @@ void random_codes(int n, int code, const real *mean, const real *deviation, Rng 
     for (size_t i = 0; mean && i < len; i++)
         codes[i] = mean[i % (size_t)code] + deviation[i % (size_t)code] * codes[i];
 }
-
-void interpolate_codes(int code, const real *a, const real *b, int steps, real *codes) {
-    for (int k = 0; k < steps; k++) {
-        real t = steps > 1 ? (real)k / (real)(steps - 1) : 0;
-        for (int j = 0; j < code; j++) codes[k * code + j] = (1 - t) * a[j] + t * b[j];
-    }
-}

@@ -10,7 +10,7 @@
  *   - squared_error, cross_entropy   the two losses, per image
  *   - encode_all, decode_all, reconstruct_all, mean_squared_error_per_image   for many images,
  *     without gradients
- *   - code_statistics, random_codes, interpolate_codes   what is done with codes after training */
+ *   - code_statistics, random_codes          what is done with codes after training */
 #ifndef AE_H
 #define AE_H
 
@@ -54,7 +54,5 @@ double mean_squared_error_per_image(int n, const real *a, const real *b);
 void code_statistics(int n, int code, const real *codes, real *mean, real *deviation);
 /* h = mean + deviation * N(0,1), entry by entry; NULL: standard normal */
 void random_codes(int n, int code, const real *mean, const real *deviation, Rng *rng, real *codes);
-/* `steps` codes on the straight line from a to b, both included */
-void interpolate_codes(int code, const real *a, const real *b, int steps, real *codes);
 
 #endif

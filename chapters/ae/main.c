@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "io/csv.h"
 #include "eval/pca.h"
+#include "nn/interpolate.h"
 #include "train/program.h"
 #include "train/run.h"
 

@@ -239,14 +239,6 @@ Test(ae, eight_images_are_learned_by_heart) {
 
 /* ---- codes ----------------------------------------------------------------------------------- */
 
-Test(ae, interpolation_starts_and_ends_at_the_given_codes) {
-    real a[3] = {1, 2, 3}, b[3] = {5, -2, 3}, path[5 * 3];
-    interpolate_codes(3, a, b, 5, path);
-    cr_assert_arr_eq(path, a, sizeof a);
-    cr_assert_arr_eq(path + 12, b, sizeof b);
-    cr_assert_float_eq(path[6], 3, 1e-6);
-}
-
 Test(ae, random_codes_have_the_statistics_asked_for) {
     enum { N = 20000 };
     static real codes[N * 2];

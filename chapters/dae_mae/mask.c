@@ -1,5 +1,5 @@
 /* mask.c — part 2's commands: masked autoencoders are trained, sampled from, measured. */
-#include "augment.h"
+#include "data/augment.h"
 #include "base/error.h"
 #include "experiments/features.h"
 #include "mae.h"

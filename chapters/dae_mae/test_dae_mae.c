@@ -1,6 +1,6 @@
 /* test_dae_mae.c — the masked autoencoder: published sizes, gradients, masks, patches, positions,
  * targets; augmentation, probe, fine-tuning; the program. */
-#include "augment.h"
+#include "data/augment.h"
 #include "eval/classifier.h"
 #include "experiments/finetune.h"
 #include "experiments/probe.h"

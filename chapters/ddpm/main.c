@@ -4,6 +4,7 @@
 #include "diffusion/bound.h"
 #include "diffusion/drawing.h"
 #include "diffusion/validation.h"
+#include "train/diffusion_options.h"
 #include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
@@ -39,26 +40,14 @@ static Option options[] = {
      .help = "what the network predicts: eps, x0, or the posterior's mean"},
     {"no-time", 0, .b = &o.no_time, .keep = KEEP_MODEL,
      .help = "the network is not given t: what its embedding is worth"},
-    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps in which the learning rate rises"},
-    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
-     .help = "largest norm of a gradient; 0: any"},
-    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
-     .help = "share of the features that a block leaves out"},
-    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
-     .help = "decay of the averaged weights"},
-    {"preview", 0, .i = &o.preview, .min = 0, .max = TIMESTEPS, .meta = "N", .keep = KEEP_DEFAULT,
-     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    DIFFUSION_TRAINING(o, TIMESTEPS),
     {"steps", 0, .i = &o.sampling_steps, .min = 1, .max = TIMESTEPS, .meta = "N",
      .keep = KEEP_NOT, .only = "sample eval", .help = "of the 1000 steps back, so many"},
     {"variance", 'v', .s = &o.variance, .choices = "small|large", .keep = KEEP_NOT,
      .only = "sample eval", .help = "of a step back: beta~ or beta"},
     {"raw", 0, .b = &o.raw, .keep = KEEP_NOT, .only = "sample eval",
      .help = "a checkpoint's weights as trained, not their average"},
-    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
-     .only = "sample", .help = "how many to draw"},
-    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    DIFFUSION_SAMPLES(o),
     {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "eval", .help = "test images for the bound, at all 1000 steps"},
     {0}};

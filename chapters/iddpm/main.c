@@ -4,6 +4,7 @@
 #include "diffusion/drawing.h"
 #include "diffusion/validation.h"
 #include "iddpm.h"
+#include "train/diffusion_options.h"
 #include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
@@ -62,17 +63,7 @@ static Option options[] = {
      .help = "L_simple; with the bound for the variance; the bound alone"},
     {"times", 0, .s = &o.times, .choices = "auto|uniform|importance", .only = "train",
      .help = "how timesteps are drawn; auto: by importance for vlb, else uniformly"},
-    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps in which the learning rate rises"},
-    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
-     .help = "largest norm of a gradient; 0: any"},
-    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
-     .help = "share of the features that a block leaves out"},
-    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
-     .help = "decay of the averaged weights"},
-    {"preview", 0, .i = &o.preview, .min = 0, .max = MOST_TIMESTEPS, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    DIFFUSION_TRAINING(o, MOST_TIMESTEPS),
     {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
      .help = "steps back: so many, \"50\"; of each section, \"10,15,20\"; every k-th, \"ddim50\" "
              "(default: 100, or all)"},
@@ -83,10 +74,7 @@ static Option options[] = {
      .only = "sample eval", .help = "noise of ddim's steps: 0 none, 1 as with beta~"},
     {"class", 0, .i = &o.class, .min = -1, .max = 999, .meta = "K", .keep = KEEP_NOT,
      .only = "sample", .help = "draw this class alone; -1: all in turn"},
-    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
-     .only = "sample", .help = "how many to draw"},
-    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    DIFFUSION_SAMPLES(o),
     {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "eval", .help = "test images for the bound"},
     {"bound-respace", 0, .s = &o.bound_respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "eval",

@@ -1,5 +1,6 @@
 /* vae — train, sample from, evaluate variational autoencoders on Fashion-MNIST. */
 #include "io/csv.h"
+#include "nn/interpolate.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "vae.h"

@@ -248,14 +248,6 @@ Test(vae, manifold_covers_the_prior_evenly) {
     cr_assert_float_eq(z[2 * 4 + 1], 0, 1e-6);
 }
 
-Test(vae, interpolation_starts_and_ends_at_the_given_codes) {
-    real a[2] = {1, 2}, b[2] = {5, -2}, path[5 * 2];
-    interpolate_codes(2, a, b, 5, path);
-    cr_assert_arr_eq(path, a, sizeof a);
-    cr_assert_arr_eq(path + 8, b, sizeof b);
-    cr_assert_float_eq(path[4], 3, 1e-6);
-}
-
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE

@@ -288,13 +288,6 @@ int active_units(int code, const double *variance) {
     return active;
 }
 
-void interpolate_codes(int code, const real *a, const real *b, int steps, real *codes) {
-    for (int k = 0; k < steps; k++) {
-        real t = steps > 1 ? (real)k / (real)(steps - 1) : 0;
-        for (int j = 0; j < code; j++) codes[k * code + j] = (1 - t) * a[j] + t * b[j];
-    }
-}
-
 /* the z with P(N(0,1) < z) = p, by bisection: it is called a few dozen times */
 static double normal_quantile(double p) {
     double low = -10, high = 10;

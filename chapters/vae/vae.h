@@ -79,8 +79,6 @@ double importance_weighted(const Vae *v, int n, const real *x, const int *labels
 void code_use(int n, int code, const real *mu, const real *logvar, double *kl, double *variance);
 int active_units(int code, const double *variance);
 
-/* `steps` codes on the straight line from a to b, both included */
-void interpolate_codes(int code, const real *a, const real *b, int steps, real *codes);
 /* side x side codes of two dimensions at equal steps of the normal distribution's probability */
 void manifold_codes(int side, real *codes);
 

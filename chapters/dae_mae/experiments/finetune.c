@@ -1,7 +1,7 @@
 /* finetune.c — does a pretrained encoder need fewer labels than a random one? */
 #include "finetune.h"
 
-#include "../augment.h"
+#include "data/augment.h"
 #include "base/error.h"
 #include "data/batches.h"
 #include "data/fashion.h"

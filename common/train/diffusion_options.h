@@ -1,0 +1,29 @@
+/* diffusion_options.h — options that several diffusion chapters have, as rows of their tables (cli.h);
+ * `o` is the struct that holds the values, under the options' names. */
+#ifndef DIFFUSION_OPTIONS_H
+#define DIFFUSION_OPTIONS_H
+
+#include "eval/scores.h"
+#include "train/cli.h"
+
+/* warmup, clip, dropout, ema, preview; most: of the steps back */
+#define DIFFUSION_TRAINING(o, most)                                                                \
+    {"warmup", 0, .i = &(o).warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",           \
+     .help = "steps in which the learning rate rises"},                                            \
+    {"clip", 0, .d = &(o).clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",               \
+     .help = "largest norm of a gradient; 0: any"},                                                \
+    {"dropout", 0, .d = &(o).dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",        \
+     .help = "share of the features that a block leaves out"},                                     \
+    {"ema", 0, .d = &(o).ema, .min = 0, .max = 1, .meta = "X", .only = "train",                   \
+     .help = "decay of the averaged weights"},                                                     \
+    {"preview", 0, .i = &(o).preview, .min = 0, .max = most, .meta = "N", .keep = KEEP_DEFAULT,   \
+     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"}
+
+/* pictures, samples */
+#define DIFFUSION_SAMPLES(o)                                                                       \
+    {"pictures", 'n', .i = &(o).pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,  \
+     .only = "sample", .help = "how many to draw"},                                                \
+    {"samples", 0, .i = &(o).samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",            \
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"}
+
+#endif
