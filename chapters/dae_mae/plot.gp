@@ -18,7 +18,7 @@ if (there(record."/dae_denoising.csv")) {
     do for [k = 1:3] {
         kind = word(kinds, k)
         set title word(names, k)
-        set xlabel (k == 1 ? "standard deviation" : "share of pixels spoilt")
+        set xlabel (k == 1 ? "standard deviation" : "share of pixels corrupted")
         set ylabel (k == 1 ? "squared error per image" : "")
         here(column_name) = strcol("corruption") eq kind && column("level") > 0 ? column(column_name) : NaN
         plot record."/dae_denoising.csv" using "level":(here("untouched")) with lines linecolor rgb grey dashtype 2 title "untouched", \
@@ -149,7 +149,7 @@ if (there(record."/mask_ratio.csv")) {
 
 if (there(record."/labels.csv")) {
     set output out."/labels.png"
-    set title "Fine-tuned after pre-training, and trained from scratch: three lots of labels each"
+    set title "Fine-tuned after pre-training, and trained from scratch: three sets of labels each"
     set xlabel "labels"
     set ylabel "test accuracy, %"
     set logscale x

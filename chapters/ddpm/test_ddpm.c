@@ -58,7 +58,7 @@ Test(ddpm, a_strided_schedule_passes_through_the_same_noise) {
 }
 
 /* Shorter schedules take over what the network is given. */
-Test(ddpm, a_network_without_time_is_told_the_same_at_every_step) {
+Test(ddpm, a_network_without_time_gets_the_same_at_every_step) {
     NoiseSchedule all = ddpm_schedule(true), some = schedule_strided(&all, 7);
     for (int t = 0; t < all.T; t++) cr_assert_eq(all.time[t], 0, "step %d", t);
     for (int t = 0; t < some.T; t++) cr_assert_eq(some.time[t], 0, "step %d of a few", t);

@@ -144,7 +144,7 @@ Test(iddpm, early_timesteps_keep_the_mean) {
 }
 
 /* From gradients made of a known vector and known noise */
-Test(iddpm, gradient_noise_is_told_from_the_gradient) {
+Test(iddpm, gradient_noise_is_separated_from_the_gradient) {
     enum { N_ = 50, DRAWS = 4000, b = 3, B_ = 8 };
     Rng rng = rng_new(1, "gradient");
     double signal = 0, noise = 0;

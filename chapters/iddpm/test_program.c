@@ -106,7 +106,7 @@ static Losses losses_of(const ClassUNet *net, const NoisyImages *b, const int *l
 
 /* A loss is of what the network says of x_t, given the time on its own scale and the class; and so
  * is the bound of validation, which clips as sampling does. */
-Test(iddpm_network, the_loss_is_of_what_the_network_is_told) {
+Test(iddpm_network, the_loss_is_of_what_the_network_is_given) {
     static const int label = 2, t = 40;
     NoiseSchedule s = few_steps("100");
     Params params = {.seed = 1};
