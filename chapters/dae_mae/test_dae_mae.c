@@ -455,7 +455,7 @@ static MaeShape narrow(void) {
 }
 
 /* four images, each with eight masks at a time: are hidden parts soon told from visible ones? */
-Test(mae, a_few_garments_are_learned_by_heart) {
+Test(mae, a_few_images_are_learned_by_heart) {
     enum { IMAGES = 32, STEPS = 250 };
     Fashion data = fashion_load(NULL);
     static real x[IMAGES * 28 * 28];
@@ -484,7 +484,7 @@ Test(mae, a_few_garments_are_learned_by_heart) {
     fashion_free(&data);
 }
 
-Test(mae, a_classifier_learns_a_few_garments) {
+Test(mae, a_classifier_learns_a_few_images) {
     Fashion data = fashion_load(NULL);
     Images few = images_part(&data.train, 0, 20);
     int chosen[20];

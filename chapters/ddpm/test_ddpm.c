@@ -1,4 +1,4 @@
-/* test_ddpm.c — the published networks, strided schedules, the loss, interpolation, a garment by
+/* test_ddpm.c — the published networks, strided schedules, the loss, interpolation, an image by
  * heart, the program. The mathematics: tests/test_diffusion.c, tests/test_sampling.c. */
 #include "data/fashion.h"
 #include "ddpm.h"
@@ -200,8 +200,8 @@ Test(ddpm, interpolation_moves_with_lambda_alone) {
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-/* One garment by heart: what is drawn from noise afterwards must be that garment. */
-Test(ddpm, one_garment_is_learned_by_heart) {
+/* One image by heart: what is drawn from noise afterwards must be that image. */
+Test(ddpm, one_image_is_learned_by_heart) {
     enum { B = 4, STEPS = 250 };
     Fashion data = fashion_load(NULL);
     real x0[B * PIXELS], x[PIXELS];
@@ -234,7 +234,7 @@ Test(ddpm, one_garment_is_learned_by_heart) {
     sample_from(&m, few.T - 1, 0, 1, x);
     double mse = k_sum_squared_difference(PIXELS, x, x0) / PIXELS;
     double variance = k_sum_squares(PIXELS, x0) / PIXELS - pow(k_sum(PIXELS, x0) / PIXELS, 2);
-    cr_expect(mse < 0.25 * variance, "mean squared error %g, the garment's variance %g", mse,
+    cr_expect(mse < 0.25 * variance, "mean squared error %g, the image's variance %g", mse,
               variance);
     tape_free(&tape), sampler_free(&m);
     adam_free(&adam), params_free(&params);

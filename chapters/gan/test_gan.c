@@ -435,19 +435,19 @@ Test(gan, a_single_image_is_learned) {
     Rng rng = rng_new(1, "noise");
     Tape t = {0};
     enum { B = 16 };
-    real garment[PIXELS], made[PIXELS], first = 0, z[64];
-    images_get(&data.train, 1, NULL, 0, 1, garment, NULL);
+    real image[PIXELS], made[PIXELS], first = 0, z[64];
+    images_get(&data.train, 1, NULL, 0, 1, image, NULL);
     for (int step = 0; step < 150; step++) {
         tape_reset(&t);
         Tensor *x = t_input(&t, NULL, SHAPE(B, IMAGE, IMAGE, 1));
-        for (int i = 0; i < B; i++) scale_images(&design, 1, garment, x->x + i * PIXELS);
+        for (int i = 0; i < B; i++) scale_images(&design, 1, image, x->x + i * PIXELS);
         Tensor *noise = t_input(&t, NULL, SHAPE(B, design.code));
         draw_noise(&design, B, &rng, noise->x);
         Tensor *fake = generator(&g, noise, NULL, true);
         Tensor *on_fake = discriminator(&d, t_detach(fake), NULL, true);
         if (step == 0) {
             unscale_images(&design, 1, fake->x, made);
-            first = (real)k_sum_squared_difference(PIXELS, garment, made);
+            first = (real)k_sum_squared_difference(PIXELS, image, made);
         }
         params_zero_grad(&q);
         backward(discriminator_loss(HINGE, discriminator(&d, x, NULL, true), on_fake));
@@ -461,7 +461,7 @@ Test(gan, a_single_image_is_learned) {
     standing_statistics(&g, 1, 50, 1);
     draw_noise(&design, 1, &rng, z);
     generate(&g, 1, z, NULL, made);
-    double error = k_sum_squared_difference(PIXELS, garment, made);
+    double error = k_sum_squared_difference(PIXELS, image, made);
     cr_assert(error < 0.1 * (double)first, "squared error %g, at first %g", error, (double)first);
     tape_free(&t);
     adam_free(&adam_g), adam_free(&adam_d), params_free(&p), params_free(&q);
@@ -547,15 +547,15 @@ Test(gan, interpolation_stays_where_noise_is) {
 /* An image scaled for the network and back is the same image, in every design; and its
  * black and white are the design's */
 Test(gan, images_survive_being_scaled) {
-    real garment[PIXELS], back[PIXELS], *picture = malloc(3 * 64 * 64 * sizeof *picture);
-    test_values("garment", 0, 1, PIXELS, garment);
-    garment[0] = 0, garment[1] = 1;
+    real image[PIXELS], back[PIXELS], *picture = malloc(3 * 64 * 64 * sizeof *picture);
+    test_values("image", 0, 1, PIXELS, image);
+    image[0] = 0, image[1] = 1;
     for (int i = 0; i < NETWORKS; i++) {
         Design d = design_named(sizes[i].config, sizes[i].conditional, true);
         int pixels = d.side * d.side * d.channels;
-        scale_images(&d, 1, garment, picture);
+        scale_images(&d, 1, image, picture);
         unscale_images(&d, 1, picture, back);
-        for (int k = 0; k < PIXELS; k++) cr_assert_float_eq(back[k], garment[k], 1e-6);
+        for (int k = 0; k < PIXELS; k++) cr_assert_float_eq(back[k], image[k], 1e-6);
         double low = 1, high = -1;
         for (int k = 0; k < pixels; k++) {
             low = fmin(low, (double)picture[k]);

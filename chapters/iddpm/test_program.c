@@ -189,9 +189,9 @@ static double drawn_error(const ClassUNet *net, bool ddim, const real *x0) {
     return k_sum_squared_difference(PIXELS, x, x0) / PIXELS;
 }
 
-/* One garment by heart, by the hybrid loss: what is drawn from noise afterwards, with the learned
- * variance or none, must be that garment. */
-Test(iddpm_network, one_garment_is_learned_by_heart) {
+/* One image by heart, by the hybrid loss: what is drawn from noise afterwards, with the learned
+ * variance or none, must be that image. */
+Test(iddpm_network, one_image_is_learned_by_heart) {
     enum { B = 4, STEPS = 250 };
     Fashion data = fashion_load(NULL);
     real x0[B * PIXELS];
@@ -220,7 +220,7 @@ Test(iddpm_network, one_garment_is_learned_by_heart) {
     double variance = k_sum_squares(PIXELS, x0) / PIXELS - pow(k_sum(PIXELS, x0) / PIXELS, 2);
     for (int ddim = 0; ddim < 2; ddim++) {
         double error = drawn_error(&net, ddim, x0);
-        cr_expect(error < 0.25 * variance, "%s: mean squared error %g, the garment's variance %g",
+        cr_expect(error < 0.25 * variance, "%s: mean squared error %g, the image's variance %g",
                   ddim ? "ddim" : "ddpm", error, variance);
     }
     tape_free(&tape);
