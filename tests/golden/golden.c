@@ -349,9 +349,10 @@ const uint8_t *golden_mask(Golden *g, const char *name, int B, int N) {
 
 static void add_to_loss(Golden *g, Tensor *y, const StTensor *cotangent) {
     real *c = get_turned(g, cotangent);
+    double scale = sqrt(k_sum_squares(y->len, y->x) * k_sum_squares(y->len, c));
     Tensor *part = t_sum(t_mul(y, t_input(&g->tape, c, y->rank, y->shape)));
     g->loss = g->loss ? t_add(g->loss, part) : part;
-    g->loss_scale += sqrt(k_sum_squares(y->len, y->x) * k_sum_squares(y->len, c));
+    g->loss_scale += scale;
 }
 
 void golden_output(Golden *g, const char *name, Tensor *y) {
