@@ -297,9 +297,9 @@ static int train_classifier(void) {
         int *t = uniform_timesteps(arena, times, loader->size);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Tensor *logits = class_logits(&net, batch.xt, batch.time);
-        Tensor *loss = t_cross_entropy(logits, loader->labels);
         double *right = arena_get(arena, (size_t)loader->size * sizeof *right);
         class_is_right(logits, loader->labels, right);
+        Tensor *loss = t_cross_entropy(logits, loader->labels);
         run_log(run, "loss", loss);
         for (int b = 0; b < loader->size; b++) run_value(run, "accuracy", right[b]);
         log_by_quarter(run, "quarter", loader->size, t, right);
