@@ -24,8 +24,8 @@ void drop_labels(int n, int *label, int none, double p, Rng *rng);
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 /* eps~ = (1 + w) eps(with) - w eps(without) is the paper's (eq. 6); GLIDE, DALL-E 2 and Stable
- * Diffusion write eps~ = eps(without) + s (eps(with) - eps(without)). They are the same at s = 1 + w:
- * s = 1 is the condition alone, s = 0 no condition. Here the scale is s. */
+ * Diffusion write eps~ = eps(without) + s (eps(with) - eps(without)). They are the same at
+ * s = 1 + w: s = 1 is the condition alone, s = 0 no condition. Here the scale is s. */
 double scale_of(double w);
 double weight_of(double s);
 
@@ -41,7 +41,7 @@ typedef struct {
  * same x_t twice; n at scale 1 and 0, which need one of the two. *g must outlive it. */
 NetworkDenoiser guided_classes(const GuidedClasses *g, Variance v);
 
-/* ---- continuous time -----------------------------------------------------------------------------
+/* ---- continuous time ---------------------------------------------------------------------------
  * z = alpha x + sigma eps, alpha^2 = 1 / (1 + exp(-lambda)), sigma^2 = 1 - alpha^2: lambda is the
  * log of the signal's variance over the noise's. Training draws u uniformly from [0,1] and takes
  * lambda = -2 log tan(a u + b), which falls from 20 to -20 (section 3); the network is told

@@ -156,7 +156,8 @@ int classes_train(void) {
     adam->clip = o.clip;
     run_ema(run, adam, o.ema);
     Loader *loader = run_loader(run, &data.train);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Rng *drop = run_rng(run, "drop");
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {

@@ -1,5 +1,5 @@
-/* eval_text.c — the program's `eval` for texts: scenes of the wardrobe drawn from their captions, of
- * seen and held-out combinations, and what the caption evaluator finds in them. */
+/* eval_text.c — the program's `eval` for texts: scenes of the wardrobe drawn from their captions,
+ * of seen and held-out combinations, and what the caption evaluator finds in them. */
 #include "base/error.h"
 #include "base/file.h"
 #include "data/wardrobe.h"

@@ -39,7 +39,8 @@ double chosen_scale(void);
 /* so many steps of a chain; ends the program with one line if it has no such steps */
 NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
 
-/* --weights is the base's file; the others' stand beside it, or all in --out. The caller frees it. */
+/* --weights is the base's file; the others' stand beside it, or all in --out. The caller frees
+ * it. */
 char *stage_weights(Stage s);
 
 int classes_train(void), classes_sample(void), classes_eval(void), classes_info(void);

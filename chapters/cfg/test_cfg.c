@@ -114,7 +114,7 @@ Test(cfg, classes_are_left_out_one_by_one) {
     for (int i = 0; i < N; i++) cr_assert_eq(label[i], NONE);
 }
 
-/* ---- what is sampled from --------------------------------------------------------------------- */
+/* ---- what is sampled from -------------------------------------------------------------------- */
 
 /* The share of a batch that the mixture's score gives to each class is right, and the score is the
  * gradient of the log density. */
@@ -186,8 +186,8 @@ Test(cfg, guided_samples_are_not_those_of_the_sharpened_density) {
 
 /* ---- continuous time ------------------------------------------------------------------------- */
 
-/* lambda falls from 20 to -20, and u is found again; its density is that of the paper, the hyperbolic
- * secant of lambda / 2, over 2 a. */
+/* lambda falls from 20 to -20, and u is found again; its density is that of the paper, the
+ * hyperbolic secant of lambda / 2, over 4 a. */
 Test(cfg, the_log_of_signal_over_noise) {
     cr_expect_float_eq(log_snr(0), 20, 1e-9);
     cr_expect_float_eq(log_snr(1), -20, 1e-9);
@@ -203,7 +203,7 @@ Test(cfg, the_log_of_signal_over_noise) {
     }
 }
 
-/* The chain of T steps is q(z_lambda | z_lambda') of the paper's equations 3 and 4, and its variance goes
+/* The chain of T steps is q(z_lambda | z_lambda') of the paper (section 2), and its variance goes
  * from the one to the other. */
 Test(cfg, steps_of_continuous_time_and_their_variance) {
     enum { T = 16 };

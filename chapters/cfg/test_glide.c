@@ -1,5 +1,5 @@
-/* test_glide.c — GLIDE: the published networks, what goes into them, inpainting, guidance by texts,
- * gradients. */
+/* test_glide.c — GLIDE: the published networks, what goes into them, inpainting, guidance by
+ * texts, gradients. */
 #include "data/images.h"
 #include "diffusion/guidance.h"
 #include "diffusion/losses.h"
@@ -109,7 +109,7 @@ Test(glide, a_widened_network_begins_as_it_was) {
     Tensor *after = glide_output(&inpaint, x, time, f, inputs(&t, &inpaint.config));
     for (size_t i = 0; i < before->len; i++)
         cr_expect_float_eq(after->x[i], before->x[i], 1e-5);
-    Params r = {.seed = 1}, s = {.seed = 2};     /* an upsampler's small picture stays in its place */
+    Params r = {.seed = 1}, s = {.seed = 2};     /* an upsampler's small picture: in its place? */
     GlideConfig wide = small_config("upsampler");
     wide.inpaints = true, wide.unet.in += 4;
     Glide up = small(&r, "upsampler"), both = glide_new(&s, wide);
@@ -374,7 +374,8 @@ Test(glide, halves_of_pictures_and_masks) {
             double sum = 0;
             for (int k = 0; k < 4; k++)
                 sum += (double)x[((2 * y + k / 2) * 4 + 2 * u + k % 2) * 3];
-            double byte = (sum / 4 + 1) * 127.5, got = ((double)small_one[(y * 2 + u) * 3] + 1) * 127.5;
+            double byte = (sum / 4 + 1) * 127.5;
+            double got = ((double)small_one[(y * 2 + u) * 3] + 1) * 127.5;
             cr_expect(fabs(got - byte) < 0.5 + 1e-3 && fabs(got - round(got)) < 1e-3);
             cr_expect_eq(known[y * 2 + u], y || u);
         }

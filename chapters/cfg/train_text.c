@@ -145,8 +145,9 @@ int text_train(Stage stage) {
     adam->clip = o.clip;
     run_ema(run, adam, o.ema);
     Loader *order = run_order(run, m.data.emoji.train.count, m.emoji ? m.emoji : 1);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop"),
-        *moved = run_rng(run, "emoji"), *erased = run_rng(run, "erased");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Rng *drop = run_rng(run, "drop"), *moved = run_rng(run, "emoji");
+    Rng *erased = run_rng(run, "erased");
     int B = o.common.batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
     run_record(run, "parameters", (double)params_count(params));
 

@@ -1,0 +1,96 @@
+/* test_program.c — the program: what a user of prompts, masks and pictures can rely on. Training and
+ * the command line that all chapters share: tests/test_programs.c. */
+#ifndef REAL_DOUBLE
+#include "io/npy.h"
+#include "io/picture.h"
+#include "programs.h"
+
+#include <math.h>
+
+PROGRAM_SUITE(cfg_program);
+
+enum { SIDE = 64 };
+
+Test(cfg_program, options_that_do_not_fit_are_refused) {
+    static const char *const lines[][2] = {
+        {"sample --scale 3 --w 2", "say the same"},
+        {"sample --image %s/x.png", "belong together"},
+        {"sample --inpaint %s/x.png", "belong together"},
+        {"sample --inpaint a --image b --edit c", "one of them"},
+        {"sample --strength 0.5", "is for --edit"},
+        {"sample --config glide-upsample", "with --upsampler"},
+        {"sample --config glide-base-inpaint", "needs --inpaint"},
+        {"sample --config glide-base", "tokenizer"},
+        {"train --config glide-base", "not trained here"},
+        {"eval --config glide-base", "default"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        expect_refusal("cfg", lines[i][0], 2, lines[i][1]);
+}
+
+/* a picture of coloured stripes; a mask whose left half is white */
+static void write_pictures(real *image) {
+    real mask[SIDE * SIDE];
+    char path[200];
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        mask[i] = i % SIDE < SIDE / 2;
+        for (int c = 0; c < 3; c++) image[3 * i + c] = (real)((i / SIDE * 3 + 5 * c) % 256) / 255;
+    }
+    Grid g = {.count = 1, .height = SIDE, .width = SIDE, .channels = 3, .high = 1};
+    snprintf(path, sizeof path, "%s/image.png", folder);
+    picture_save(path, image, g, NULL);
+    g.channels = 1;
+    snprintf(path, sizeof path, "%s/mask.png", folder);
+    picture_save(path, mask, g, NULL);
+}
+
+static void train_a_step(void) {
+    few_garments(400, 120);
+    RUN("cfg", "train -q --stage base --steps 1 --batch 2 --preview 0 --data %s --out %s/run");
+    RUN("cfg", "train -q --stage upsampler --upsampler-steps 1 --batch 2 --preview 0 --data %s "
+               "--out %s/run");
+}
+
+/* Through both networks: kept pixels have the bytes that they had in the user's file, the others
+ * not, and a prompt that is too long is cut, which is said. */
+Test(cfg_program, a_prompt_is_painted_into_a_picture) {
+    real image[SIDE * SIDE * 3];
+    char said[2000], path[200];
+    train_a_step();
+    write_pictures(image);
+    char line[600];
+    snprintf(line, sizeof line, "sample -q -n 1 --respace 3 --upsampler-respace 3 --out %s/run "
+             "-p 'red red red red red red red red red red red red red red red red red red red red "
+             "red red red red red red red red red red red red red' --image %s/image.png "
+             "--inpaint %s/mask.png", folder, folder, folder);
+    int status = run_program("cfg", line, said);
+    cr_assert_eq(status, 0, "%s", said);
+    cr_expect(strstr(said, "33 tokens, of which the network reads 32"), "%s", said);
+    snprintf(path, sizeof path, "%s/run/samples.npy", folder);
+    Npy a = npy_open(path);
+    cr_assert_eq(a.len, SIDE * SIDE * 3);
+    int changed = 0;
+    for (int i = 0; i < SIDE * SIDE * 3; i++) {
+        bool kept = i / 3 % SIDE < SIDE / 2;
+        long got = lround(npy_number(&a, (size_t)i) * 255), was = lround((double)image[i] * 255);
+        if (kept) cr_expect_eq(got, was, "number %d: %ld, not %ld", i, got, was);
+        else changed += got != was;
+    }
+    cr_expect_gt(changed, SIDE * SIDE);
+    npy_close(&a);
+}
+
+/* Both ways to count the scale give the same picture; another scale another one. */
+Test(cfg_program, a_scale_can_be_said_in_two_ways) {
+    train_a_step();
+    static const char *const options[] = {"-p 'a red dress' --scale 2", "-p 'a red dress' --w 1",
+                                          "-p 'a red dress' --scale 4"};
+    for (int i = 0; i < 3; i++) {
+        char line[400];
+        snprintf(line, sizeof line, "sample -q -n 1 --respace 2 --upsampler-respace 2 %s --out "
+                 "%s/run && cp %s/run/samples.npy %s/%d", options[i], folder, folder, folder, i);
+        RUN("cfg", line);
+    }
+    cr_expect(same_file("0", "1"), "scale 2 is w 1");
+    cr_expect(!same_file("0", "2"), "scale 4 is another one");
+}
+#endif
