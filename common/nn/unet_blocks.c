@@ -11,6 +11,11 @@ Scope styled_scope(const BlockStyle *style, Scope s) {
     return style->glorot ? with_init(s, (LayerInit){WEIGHTS_XAVIER, .zero_bias = true}) : s;
 }
 
+/* what ends a residual branch */
+static Scope branch_end(const BlockStyle *style, Scope s) {
+    return style->plain_start ? s : zero_init(s);
+}
+
 static Conv2d conv_new(Scope s, int in, int out, int kernel) {
     return conv2d_new(s, in, out, kernel, 1, kernel / 2, true);
 }
@@ -30,7 +35,7 @@ ResBlock resblock_new(const BlockStyle *style, Scope s, int in, int out, BlockSi
         r.emb_proj = linear_new(sub(s, "emb_proj"), style->emb, style->scale_shift ? 2 * out : out,
                                 true);
     r.norm2 = norm_new(style, sub(s, "norm2"), out);
-    r.conv2 = conv_new(zero_init(sub(s, "conv2")), out, out, 3);
+    r.conv2 = conv_new(branch_end(style, sub(s, "conv2")), out, out, 3);
     if (in != out) r.skip = conv_new(sub(s, "skip"), in, out, 1);
     return r;
 }
@@ -76,7 +81,7 @@ AttentionBlock attention_block_new(const BlockStyle *style, Scope s, int channel
         qkv = with_init(qkv, (LayerInit){WEIGHTS_UNIFORM, .scale = bound, .zero_bias = true});
     }
     a.attention.qkv = linear_new(qkv, channels, 3 * channels, true);
-    a.attention.out = linear_new(zero_init(sub(s, "out")), channels, channels, true);
+    a.attention.out = linear_new(branch_end(style, sub(s, "out")), channels, channels, true);
     if (context)
         a.context_kv = linear_new(styled_scope(style, sub(s, "context_kv")), context, 2 * channels,
                                   true);

@@ -20,6 +20,7 @@ typedef struct {
                                  right, as TensorFlow's SAME (DDPM); not on all sides */
     bool glorot;              /* weights start as Glorot's uniform ones, biases at 0 (DDPM); not as
                                  PyTorch's. In both, what a block adds starts at 0. */
+    bool plain_start;         /* it does not: it starts as other layers (LDM's autoencoder) */
     double dropout;           /* before a residual block's second convolution */
 } BlockStyle;
 
