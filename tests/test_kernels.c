@@ -3,6 +3,7 @@
  * Convolutions: test_conv.c. */
 #include "arrays.h"
 #include "kernels/kernels.h"
+#include "kernels/widen.h"
 #include "testing.h"
 
 #include <criterion/criterion.h>
@@ -418,6 +419,23 @@ Test(kernels, functions_of_one_number_survive_extreme_values) {
                 unary[i].ref(N, x, (real)0.1, 1, want);
                 agree(N, y, want, tolerance, "%s of extreme values", names[j]);
             }
+}
+
+/* every number there is in half precision, and blocks that are not full */
+Test(kernels, halves_are_widened_exactly) {
+    enum { ALL = 1 << 16, SOME = 8192 + 13 };
+    uint16_t *h = malloc(ALL * sizeof *h);
+    real *x = malloc(ALL * sizeof *x), *want = malloc(ALL * sizeof *want);
+    for (int i = 0; i < ALL; i++) h[i] = (uint16_t)i;
+    k_widen(ALL, h, x), k_widen_ref(ALL, h, want);
+    for (int i = 0; i < ALL; i++)
+        cr_assert(isnan(want[i]) ? isnan(x[i]) : x[i] == want[i] && signbit(x[i]) == signbit(want[i]),
+                  "%04x: %g, not %g", i, (double)x[i], (double)want[i]);
+    memset(x, 0, ALL * sizeof *x);
+    k_widen(SOME, h + 0x3000, x);
+    for (int i = 0; i < SOME; i++) cr_assert(x[i] == want[0x3000 + i]);
+    cr_assert(x[SOME] == 0);
+    free(h), free(x), free(want);
 }
 
 Test(kernels, small_results_keep_their_relative_accuracy) {

@@ -1,6 +1,8 @@
 /* layers.c — parameters under a name, and the op that uses them. */
 #include "nn/layers.h"
 
+#include "tensor/half.h"
+
 #include <math.h>
 
 /* ---- starting values --------------------------------------------------------------------------- */
@@ -49,7 +51,9 @@ Linear linear_new(Scope s, int in, int out, bool with_bias) {
 }
 
 Tensor *linear(const Linear *l, Tensor *x) {
-    return t_linear(x, l->w, l->b);
+    if (!halves_of(l->w)) return t_linear(x, l->w, l->b);
+    Mark start = t_mark(x->tape);
+    return t_release(start, t_linear(x, t_widen(x->tape, l->w), l->b));
 }
 
 /* ---- convolutions -------------------------------------------------------------------------- */
@@ -67,7 +71,9 @@ Conv2d conv2d_new(Scope s, int in, int out, int kernel, int stride, int pad, boo
 }
 
 Tensor *conv2d(const Conv2d *l, Tensor *x) {
-    return t_conv2d(x, l->w, l->b, l->pad);
+    if (!halves_of(l->w)) return t_conv2d(x, l->w, l->b, l->pad);
+    Mark start = t_mark(x->tape);
+    return t_release(start, t_conv2d(x, t_widen(x->tape, l->w), l->b, l->pad));
 }
 
 /* PyTorch takes fan_in from the second axis of its (in,out,kh,kw) weights, which here is

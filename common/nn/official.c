@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "io/half.h"
+#include "tensor/half.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -142,9 +144,17 @@ typedef struct {
     Complaint missing, shape, surplus;
 } Reading;
 
+static void remove_dots(char *name) {
+    char *to = name;
+    for (; *name; name++)
+        if (*name != '.') *to++ = *name;
+    *to = 0;
+}
+
 /* the piece's tensor, or NULL and a complaint */
 static const StTensor *find(Reading *r, const OfficialPiece *p) {
     char *name = text_format("%s%s", r->prefix, p->entry.name);
+    if (r->map->without_dots) remove_dots(name + strlen(r->prefix));
     const StTensor *t = safetensors_find(&r->file, name);
     char theirs[ST_SHAPE], ours[ST_SHAPE];
     free(name);
@@ -160,23 +170,40 @@ static const StTensor *find(Reading *r, const OfficialPiece *p) {
     return NULL;
 }
 
+static void *get_memory(size_t bytes, const Tensor *w) {
+    void *memory = malloc(bytes);
+    if (!memory) fail("out of memory: %s", w->name);
+    return memory;
+}
+
+/* the numbers of a tensor that is kept in half precision */
+static void narrow(const Tensor *w, const real *x) {
+    for (size_t i = 0; i < w->len; i++) halves_of(w)[i] = half_from_float((float)x[i]);
+}
+
 /* fill: put the numbers into w; otherwise only look whether they are there */
 static void read_tensor(Reading *r, Tensor *w, bool fill) {
     OfficialPiece pieces[OFFICIAL_PIECES];
     int n = official_pieces(r->map, w, pieces);
+    real *all = fill && halves_of(w) ? get_memory(w->len * sizeof *all, w) : w->x;
     for (int i = 0; i < n; i++) {
         const StTensor *t = find(r, &pieces[i]);
-        real *x = fill && t ? malloc(t->len * sizeof *x) : NULL;
-        if (fill && !x) fail("out of memory: %s", w->name);
-        if (x) entry_get(&pieces[i].entry, t, x), official_scatter(&pieces[i], x, w->x);
+        real *x = fill && t ? get_memory(t->len * sizeof *x, w) : NULL;
+        if (x) entry_get(&pieces[i].entry, t, x), official_scatter(&pieces[i], x, all);
         free(x);
         free(pieces[i].entry.name);
     }
+    if (all == w->x) return;
+    narrow(w, all);
+    free(all);
 }
 
 static bool is_ignored(const OfficialMap *map, const char *name) {
-    for (const char *const *i = map->ignored; i && *i; i++)
-        if (!strcmp(*i, name)) return true;
+    for (const char *const *i = map->ignored; i && *i; i++) {
+        size_t n = strlen(*i);
+        bool begins = n && (*i)[n - 1] == '*';
+        if (begins ? !strncmp(*i, name, n - 1) : !strcmp(*i, name)) return true;
+    }
     return false;
 }
 

@@ -29,8 +29,11 @@ typedef struct {
     /* called before the rows: false for a layer that it has no name for; NULL: none */
     bool (*locate)(const void *design, const char *ours, OfficialPlace *at);
     const void *design;
-    /* names in files that hold no weights; NULL ends them; NULL: none */
+    /* names in files that hold no weights; one that ends in *: all that begin so. NULL ends them;
+     * NULL: none */
     const char *const *ignored;
+    bool without_dots;                   /* as LDM's averaged weights are called: a.b.weight is
+                                            abweight; what stands before them stays */
 } OfficialMap;
 
 #endif
