@@ -7,8 +7,5 @@
 
 /* kakaobrain/karlo: "decoder"; DALL-E 2's upsamplers without attention: "64-256", "256-1024" */
 UNetConfig unclip_config(const char *name);
-/* CompVis/latent-diffusion and stable-diffusion: "sd1", "sd1-inpaint", "text", "cin256-v2",
- * "cin256", "inpaint", "layout", "semantic", "celeba", "churches" */
-UNetConfig ldm_config(const char *name);
 
 #endif

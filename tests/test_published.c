@@ -21,17 +21,6 @@ static size_t count(UNetConfig c) {
     return n;
 }
 
-Test(published, latent_diffusion) {
-    static const struct { const char *name; size_t parameters; } networks[] = {
-        {"sd1", 859520964}, {"sd1-inpaint", 859535364}, {"text", 872300484},
-        {"cin256-v2", 400920579}, {"cin256", 394984196}, {"inpaint", 387245827},
-        {"layout", 246277379}, {"semantic", 215229315}, {"celeba", 274056163},
-        {"churches", 294966916}};
-    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        cr_expect_eq(count(ldm_config(networks[i].name)), networks[i].parameters, "%s",
-                     networks[i].name);
-}
-
 /* the decoder with what makes CLIP's embeddings (768) to its embedding (1280) and context (1536) */
 Test(published, unclip) {
     size_t to_emb = 2 * (768 * 1280 + 1280), to_tokens = 768 * 4 * 1536 + 4 * 1536;
@@ -64,17 +53,15 @@ static int official_names(const Params *p, const OfficialMap *map, char ***names
     return n;
 }
 
-/* Each once, in all of Stable Diffusion's file as many as there are, and these among them? */
+/* Each once, and these among them? */
 Test(published, tensors_have_their_official_names) {
     const struct {
         const char *what;
         UNetConfig c;
-        int tensors;
         const char *some;
     } cases[] = {
-        {"sd1", ldm_config("sd1"), 686,
-         "output_blocks.11.1.transformer_blocks.0.attn2.to_out.0.bias"},
-        {"celeba", ldm_config("celeba"), 0, "input_blocks.9.0.op.weight"}};
+        {"glide", glide_config("base"), "output_blocks.11.2.out_layers.3.weight"},
+        {"unclip", unclip_config("64-256"), "middle_block.1.out_layers.3.bias"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Params p = {.shapes_only = true};
         UNetOfficial design = {.config = cases[i].c};
@@ -82,7 +69,6 @@ Test(published, tensors_have_their_official_names) {
         char **names;
         class_unet_new(&p, cases[i].c, 0);
         int n = official_names(&p, &map, &names);
-        if (cases[i].tensors) cr_expect_eq(n, cases[i].tensors, "%s: %d", cases[i].what, n);
         bool found = false;
         for (int k = 0; k < n; k++) {
             if (k) cr_expect(strcmp(names[k - 1], names[k]), "%s twice", names[k]);

@@ -1,0 +1,146 @@
+#include "condition.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+const char *const condition_names[CONDITIONS] = {"none", "text", "layout", "semantic", "inpaint",
+                                                 "superres"};
+
+Condition condition_called(const char *name) {
+    for (int c = 0; c < CONDITIONS; c++)
+        if (!strcmp(name, condition_names[c])) return (Condition)c;
+    die("no condition is called %s", name);
+}
+
+bool is_attended(Condition c) {
+    return c == TEXT || c == LAYOUT;
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* a rectangle of a quarter to three quarters of each side, its corners on multiples of 8 */
+static void draw_hole(Rng *rng, uint8_t *hole) {
+    enum { STEP = 8, GRID = SCENE_SIDE / STEP };
+    int at[2], size[2];
+    for (int k = 0; k < 2; k++) {
+        size[k] = 2 + (int)rng_below(rng, GRID / 2 + 1);
+        at[k] = (int)rng_below(rng, (uint32_t)(GRID - size[k] + 1));
+    }
+    memset(hole, 0, SCENE_SIDE * SCENE_SIDE);
+    for (int i = at[0] * STEP; i < (at[0] + size[0]) * STEP; i++)
+        memset(hole + i * SCENE_SIDE + at[1] * STEP, 1, (size_t)(size[1] * STEP));
+}
+
+Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
+                    int n, Rng *holes) {
+    size_t pixels = (size_t)n * SCENE_SIDE * SCENE_SIDE;
+    Pictures p = {.n = n};
+    p.images = arena_get(arena, 3 * pixels * sizeof *p.images);
+    p.captions = arena_get(arena, (size_t)n * sizeof *p.captions);
+    p.scenes = arena_get(arena, (size_t)n * sizeof *p.scenes);
+    p.map = arena_get(arena, pixels), p.hole = arena_get(arena, pixels);
+    wardrobe_get(w, part, seed, first, n, &(SceneBatch){.images = p.images, .low = -1, .high = 1,
+                                                        .scenes = p.scenes, .map = p.map});
+    for (int i = 0; i < n; i++) {
+        p.captions[i] = scene_caption(&p.scenes[i], arena_get(arena, SCENE_CAPTION));
+        draw_hole(holes, p.hole + (size_t)i * SCENE_SIDE * SCENE_SIDE);
+    }
+    return p;
+}
+
+/* ---- tau_theta ------------------------------------------------------------------------------- */
+
+/* Tokens of a layout: what a garment is, then the cells of its box's corners; a scene has two */
+enum { TEXT_TOKENS = 24, BOX_TOKENS = 3, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
+       CELL = 4, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES * WARDROBE_COLOURS,
+       LAYOUT_VOCABULARY = KINDS + CELLS * CELLS, LABEL_CHANNELS = 3 };
+
+int condition_channels(Condition c, const LatentSpace *s) {
+    return c == SEMANTIC ? LABEL_CHANNELS : c == INPAINT ? s->channels + 1
+         : c == SUPER_RESOLUTION ? 3 : 0;
+}
+
+int condition_tokens(Condition c) {
+    return c == TEXT ? TEXT_TOKENS : c == LAYOUT ? LAYOUT_TOKENS : 0;
+}
+
+Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe) {
+    Conditioner c = {.kind = kind, .space = s, .bpe = bpe};
+    if (is_attended(kind))
+        c.tokens = text_transformer_new(scope(p, "tokens"), (TextTransformerConfig){
+            .vocabulary = kind == TEXT ? bpe->size : LAYOUT_VOCABULARY,
+            .length = condition_tokens(kind), .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
+    if (kind == SEMANTIC) c.labels = linear_new(scope(p, "labels"), SCENE_LABELS, LABEL_CHANNELS,
+                                                true);
+    return c;
+}
+
+static int cell(int y, int x) {
+    return KINDS + y / CELL * CELLS + x / CELL;
+}
+
+/* (6) of a scene, a missing garment's left out of the mask */
+static void layout_tokens(const Scene *s, int *ids, uint8_t *mask) {
+    for (int g = 0; g < SCENE_GARMENTS; g++, ids += BOX_TOKENS, mask += BOX_TOKENS) {
+        const Garment *m = &s->garment[g];
+        memset(mask, g < s->count, BOX_TOKENS);
+        memset(ids, 0, BOX_TOKENS * sizeof *ids);
+        if (g >= s->count) continue;
+        ids[0] = m->class * WARDROBE_COLOURS + m->colour;
+        ids[1] = cell(m->box.top, m->box.left);
+        ids[2] = cell(m->box.top + m->box.height - 1, m->box.left + m->box.width - 1);
+    }
+}
+
+static Tensor *attended(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped) {
+    size_t n = (size_t)p->n, M = (size_t)condition_tokens(c->kind);
+    int *ids = arena_get(&t->arena, n * M * sizeof *ids);
+    uint8_t *mask = arena_get(&t->arena, n * M);
+    for (size_t i = 0; i < n; i++) {
+        if (c->kind == TEXT)
+            bpe_tokenize_masked(c->bpe, p->captions[i], (int)M, ids + i * M, mask + i * M);
+        else layout_tokens(&p->scenes[i], ids + i * M, mask + i * M);
+        if (dropped && dropped[i]) memset(mask + i * M, 0, M);
+    }
+    return text_transformer(&c->tokens, t, ids, mask, p->n);
+}
+
+/* (n,64,64,labels), one where the label is, averaged to the latents' size, as channels */
+static Tensor *map_beside(const Conditioner *c, Tape *t, const Pictures *p) {
+    size_t pixels = (size_t)p->n * SCENE_SIDE * SCENE_SIDE;
+    Tensor *x = t_input(t, NULL, SHAPE(p->n, SCENE_SIDE, SCENE_SIDE, SCENE_LABELS));
+    k_fill(x->len, 0, x->x);
+    for (size_t i = 0; i < pixels; i++) x->x[i * SCENE_LABELS + p->map[i]] = 1;
+    for (int f = c->space->factor; f > 1; f /= 2) x = t_avg_pool2(x);
+    return linear(&c->labels, x);
+}
+
+/* the pictures, grey in their holes */
+static Tensor *hole_beside(const Conditioner *c, Tape *t, const Pictures *p) {
+    int f = c->space->factor, h = SCENE_SIDE / f;
+    Tensor *x = t_input(t, p->images, SHAPE(p->n, SCENE_SIDE, SCENE_SIDE, 3));
+    Tensor *hole = t_input(t, NULL, SHAPE(p->n, h, h, 1));
+    for (size_t i = 0; i < x->len; i++)
+        if (p->hole[i / 3]) x->x[i] = 0;
+    for (int i = 0; i < p->n * h; i++)           /* row i of all small ones */
+        for (int j = 0; j < h; j++)
+            hole->x[i * h + j] = p->hole[(size_t)i * (size_t)f * SCENE_SIDE + (size_t)(j * f)];
+    return t_concat(latents_of(c->space, t, p->n, SCENE_SIDE, x->x, NULL), hole, 3);
+}
+
+static Tensor *small_beside(const Conditioner *c, Tape *t, const Pictures *p) {
+    Tensor *x = t_input(t, p->images, SHAPE(p->n, SCENE_SIDE, SCENE_SIDE, 3));
+    for (int f = c->space->factor; f > 1; f /= 2) x = t_avg_pool2(x);
+    return x;
+}
+
+Conditioned condition(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped) {
+    switch (c->kind) {
+    case TEXT: case LAYOUT: return (Conditioned){.context = attended(c, t, p, dropped)};
+    case SEMANTIC: return (Conditioned){.beside = map_beside(c, t, p)};
+    case INPAINT: return (Conditioned){.beside = hole_beside(c, t, p)};
+    case SUPER_RESOLUTION: return (Conditioned){.beside = small_beside(c, t, p)};
+    default: return (Conditioned){0};
+    }
+}

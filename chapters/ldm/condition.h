@@ -1,0 +1,72 @@
+/* condition.h — what a latent diffusion model is conditioned on, and tau_theta, which makes of it
+ * what the U-Net reads (Rombach et al. 2022, section 3.3).
+ *
+ *     none       nothing
+ *     text       a caption's tokens through a transformer          attended to
+ *     layout     boxes: class and colour, two corners each, the same way    attended to
+ *     semantic   a map of classes, brought to the latents' size    beside the latents
+ *     inpaint    the latents of a picture with a hole, and the hole          beside
+ *     superres   a picture of the latents' size                    beside
+ *
+ * All are known of the wardrobe's scenes exactly. */
+#ifndef CONDITION_H
+#define CONDITION_H
+
+#include "data/captioned_batch.h"
+#include "latents.h"
+#include "nn/text_transformer.h"
+#include "text/bpe.h"
+
+typedef enum { NO_CONDITION, TEXT, LAYOUT, SEMANTIC, INPAINT, SUPER_RESOLUTION,
+               CONDITIONS } Condition;
+#define CONDITION_NAMES "none|text|layout|semantic|inpaint|superres"
+extern const char *const condition_names[CONDITIONS];
+Condition condition_called(const char *name);        /* dies if there is none */
+bool is_attended(Condition c);                       /* text, layout */
+
+/* ---- pictures with all that is known of them ------------------------------------------------- */
+
+typedef struct {
+    int n;
+    real *images;                        /* (n,64,64,3) in [-1,1] */
+    const char **captions;               /* (n) */
+    Scene *scenes;                       /* (n) */
+    uint8_t *map;                        /* (n,64,64), see wardrobe.h */
+    uint8_t *hole;                       /* (n,64,64): 1 where a picture is to be repainted */
+} Pictures;
+
+enum { SCENE_SIDE = 64 };
+
+/* Scenes first, first + 1, ... of a part and seed; holes are drawn from `holes`. In the arena. */
+Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
+                    int n, Rng *holes);
+
+/* ---- tau_theta ------------------------------------------------------------------------------- */
+
+typedef struct {
+    Condition kind;
+    const LatentSpace *space;
+    const Bpe *bpe;                      /* of texts */
+    TextTransformer tokens;              /* of texts and layouts */
+    Linear labels;                       /* of maps: each label's channels */
+} Conditioner;
+
+/* channels beside the latents; 0: none */
+int condition_channels(Condition c, const LatentSpace *s);
+/* tokens of a text or a layout, and the width of what tau_theta makes of them; 0: none */
+int condition_tokens(Condition c);
+enum { CONTEXT_WIDTH = 128 };
+
+Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe);
+
+/* What the network is given; NULL: not there */
+typedef struct {
+    Tensor *context;                     /* (n,M,D) */
+    Tensor *beside;                      /* (n,h,h,k) */
+} Conditioned;
+
+/* dropped (n): those whose condition is left out, for guidance; NULL: none. What stands beside the
+ * latents is never left out. */
+Conditioned condition(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped);
+
+#endif

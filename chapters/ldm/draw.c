@@ -1,0 +1,111 @@
+/* draw.c — drawing from what was trained here: latents, then pictures; the program's `sample`. */
+#include "settings.h"
+
+#include "base/error.h"
+#include "condition_picture.h"
+#include "diffusion/drawing.h"
+#include "diffusion/guidance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { AT_ONCE = 32 };
+
+SamplingMethod sampling_method(void) {
+    return !strcmp(o.sampler, "plms") ? PLMS : !strcmp(o.sampler, "ddim") ? DDIM : ANCESTRAL;
+}
+
+/* ---- conditions of all pictures, as plain arrays --------------------------------------------- */
+
+static Pictures some_of(const Pictures *p, int first, int n) {
+    size_t pixels = (size_t)first * SCENE_SIDE * SCENE_SIDE;
+    return (Pictures){.n = n, .images = p->images + 3 * pixels, .captions = p->captions + first,
+                      .scenes = p->scenes + first, .map = p->map + pixels,
+                      .hole = p->hole + pixels};
+}
+
+static void keep(Arena *arena, const Tensor *x, int first, int all, real **to) {
+    size_t one = x ? x->len / (size_t)x->shape[0] : 0;
+    if (!x) return;
+    if (!*to) *to = arena_get(arena, (size_t)all * one * sizeof **to);
+    memcpy(*to + (size_t)first * one, x->x, x->len * sizeof *x->x);
+}
+
+/* for p's pictures; with guidance, what stands for no condition */
+static LdmCondition conditions_of(Arena *arena, const Model *m, const Pictures *p, double scale) {
+    Tape t = {.no_grad = true};
+    real *context = NULL, *beside = NULL, *without = NULL;
+    bool dropped = true;
+    for (int i = 0; i < p->n; i += AT_ONCE) {
+        Pictures some = some_of(p, i, p->n - i < AT_ONCE ? p->n - i : AT_ONCE);
+        Conditioned c = condition(&m->conditioner, &t, &some, NULL);
+        keep(arena, c.context, i, p->n, &context), keep(arena, c.beside, i, p->n, &beside);
+        tape_reset(&t);
+    }
+    if (context && scale != 1) {
+        Pictures one = some_of(p, 0, 1);
+        keep(arena, condition(&m->conditioner, &t, &one, &dropped).context, 0, 1, &without);
+    }
+    tape_free(&t);
+    Condition kind = m->conditioner.kind;
+    return (LdmCondition){.net = &m->net, .context = context, .without = without, .beside = beside,
+                          .beside_channels = condition_channels(kind, &m->space), .scale = scale,
+                          .tokens = condition_tokens(kind), .width = CONTEXT_WIDTH};
+}
+
+/* ---- drawing --------------------------------------------------------------------------------- */
+
+void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool quiet, real *x) {
+    Arena arena = {0};
+    char sections[32];
+    int h = latent_side(m);
+    LdmCondition c = conditions_of(&arena, m, p, scale);
+    NetworkDenoiser network = network_denoiser(ldm_output, &c, (Parameterization){PREDICT_NOISE,
+                                                                                 FIXED_SMALL});
+    snprintf(sections, sizeof sections, "ldm%d", steps);
+    NoiseSchedule few = schedule_respaced(&m->schedule, sections);
+    Sampler s = {.denoiser = &network.denoiser, .schedule = &few, .method = sampling_method(),
+                 .eta = o.eta, .height = h, .width = h, .channels = m->space.channels,
+                 .seed = o.common.seed};
+    real *z = arena_get(&arena, (size_t)p->n * sampler_size(&s) * sizeof *z);
+    draw_images(&s, p->n, z, (Drawing){.at_once = drawn_at_once(&s, AT_ONCE), .quiet = quiet});
+    pictures_of(&m->space, p->n, h, z, x);
+    sampler_free(&s);
+    schedule_free(&few), arena_free(&arena);
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
+/* test scenes; with texts, prompts in turn instead of their captions */
+static Pictures pictures_to_draw(Arena *arena, const Wardrobe *w) {
+    Rng holes = rng_new(o.common.seed, "holes");
+    Pictures p = scenes_new(arena, w, PART_TEST, 1, 0, o.pictures, &holes);
+    if (o.prompt.count && strcmp(o.condition, "text"))
+        usage_error("--prompt: this model was trained with --condition %s", o.condition);
+    for (int i = 0; i < p.n && o.prompt.count; i++)
+        p.captions[i] = o.prompt.text[i % o.prompt.count];
+    return p;
+}
+
+int sample_trained(void) {
+    Model m = {0};
+    Arena arena = {0};
+    model_load(&m);
+    Fashion data = fashion_load(o.common.data);
+    Wardrobe w = wardrobe_open(&data, SCENE_SIDE);
+    Pictures p = pictures_to_draw(&arena, &w);
+    real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
+    draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
+    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    Grid g = {.count = p.n, .height = SCENE_SIDE, .width = SCENE_SIDE, .channels = 3,
+              .columns = p.n < 8 ? p.n : 8, .enlarge = 2, .low = -1, .high = 1};
+    if (m.conditioner.kind == TEXT) g.captions = p.captions;
+    samples_save(&cli, x, g);
+    if (m.conditioner.kind > TEXT)
+        save_conditions(&cli, output_path(&cli, "conditions.png"), m.conditioner.kind,
+                        m.space.factor, &p, x);
+    wardrobe_free(&w), fashion_free(&data), arena_free(&arena);
+    model_free(&m);
+    return 0;
+}

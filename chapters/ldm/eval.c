@@ -1,0 +1,146 @@
+/* eval.c — the program's `eval`: reconstructions, or pictures drawn for scenes of seen and held-out
+ * combinations, and what the caption evaluator finds in them. */
+#include "settings.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "eval/caption_sheet.h"
+#include "eval/references.h"
+#include "eval/scores.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REFERENCES = 10000, PICTURE = SCENE_SIDE * SCENE_SIDE * 3 };
+
+/* what scoring needs */
+typedef struct {
+    Fashion fashion;
+    Wardrobe wardrobe;
+    CaptionEvaluator evaluator;
+    Arena arena;
+} Scoring;
+
+static void scoring_open(Scoring *s) {
+    char *path = own_file(CAPTION_WEIGHTS);
+    *s = (Scoring){.evaluator = caption_evaluator_load(path)};
+    s->fashion = fashion_load(o.common.data);
+    s->wardrobe = wardrobe_open(&s->fashion, SCENE_SIDE);
+    free(path);
+}
+
+static void scoring_close(Scoring *s) {
+    wardrobe_free(&s->wardrobe), fashion_free(&s->fashion), arena_free(&s->arena);
+    caption_evaluator_free(&s->evaluator);
+}
+
+/* x (n,64,64,3) in [-1,1] becomes [0,1] */
+static void score(Scoring *s, int n, real *x, const Scene *scenes, cJSON *metrics) {
+    k_affine((size_t)n * PICTURE, x, (real)0.5, (real)0.5, x);
+    k_clamp((size_t)n * PICTURE, x, 0, 1, x);
+    CaptionSheet captions = caption_sheet(&s->evaluator, &s->wardrobe, n, x, scenes);
+    Evaluator e = evaluator_open(caption_evaluator_net(&s->evaluator, SCENE_SIDE),
+                                 wardrobe_reference(&s->arena, &s->wardrobe, REFERENCES));
+    ScoreSheet sheet = score_sheet(&e, n, x, NULL, o.common.seed);
+    json_number(metrics, "captions_whole", captions.samples.whole);
+    json_number(metrics, "frechet", sheet.samples.frechet);
+    json_item(metrics, "captions", caption_sheet_json(&captions));
+    json_item(metrics, "scores", score_sheet_json(&sheet));
+    if (!o.common.quiet) {
+        caption_sheet_print(&captions);
+        printf("\n");
+        score_sheet_print(&sheet);
+    }
+    evaluator_free(&e);
+}
+
+/* n test scenes; of held-out combinations every second one */
+static Pictures test_scenes(Scoring *s, int n) {
+    Rng holes = rng_new(1, "test holes");
+    Pictures all = scenes_new(&s->arena, &s->wardrobe, PART_TEST, 1, 0, n, &holes);
+    Pictures held = scenes_new(&s->arena, &s->wardrobe, PART_HELD_OUT, 1, 0, n, &holes);
+    size_t pixels = SCENE_SIDE * SCENE_SIDE;
+    for (int i = 1; i < n; i += 2) {
+        size_t at = (size_t)i;
+        all.captions[i] = held.captions[i], all.scenes[i] = held.scenes[i];
+        memcpy(all.images + at * PICTURE, held.images + at * PICTURE,
+               PICTURE * sizeof *all.images);
+        memcpy(all.map + at * pixels, held.map + at * pixels, pixels);
+        memcpy(all.hole + at * pixels, held.hole + at * pixels, pixels);
+    }
+    return all;
+}
+
+/* ---- the first stage ------------------------------------------------------------------------- */
+
+static void reconstruct(const LatentSpace *s, int n, const real *x, real *y) {
+    enum { AT_ONCE = 64 };
+    for (int i = 0; i < n; i += AT_ONCE) {
+        Tape t = {0};
+        int some = n - i < AT_ONCE ? n - i : AT_ONCE;
+        const Tensor *z = latents_of(s, &t, some, SCENE_SIDE, x + (size_t)i * PICTURE, NULL);
+        pictures_of(s, some, SCENE_SIDE / s->factor, z->x, y + (size_t)i * PICTURE);
+        tape_free(&t);
+    }
+}
+
+static void report_errors(int n, const real *x, const real *y, cJSON *metrics) {
+    double l1 = 0, psnr = 0;
+    for (int i = 0; i < n; i++) {
+        const real *a = x + (size_t)i * PICTURE, *b = y + (size_t)i * PICTURE;
+        for (int k = 0; k < PICTURE; k++) l1 += fabs((double)(a[k] - b[k]));
+        psnr += 10 * log10(4 * PICTURE / k_sum_squared_difference(PICTURE, a, b));
+    }
+    json_number(metrics, "l1", l1 / n / PICTURE);
+    json_number(metrics, "psnr", psnr / n);
+    if (!o.common.quiet)
+        printf("%d test scenes: mean |x - x'| %.4f of 2, PSNR %.2f dB\n\n", n, l1 / n / PICTURE,
+               psnr / n);
+}
+
+int eval_autoencoder(void) {
+    Scoring s;
+    Model m = {0};
+    Params scale = {0};
+    scoring_open(&s);
+    model_load_first_stage(&m, o.common.weights);
+    m.space.scale = buffer((Scope){.params = &scale}, "scale", 1, SHAPE(1));
+    cJSON *metrics = metrics_new(&cli);
+    Pictures p = test_scenes(&s, o.samples);
+    real *y = arena_get(&s.arena, (size_t)p.n * PICTURE * sizeof *y);
+    reconstruct(&m.space, p.n, p.images, y);
+    json_number(metrics, "parameters", (double)params_count(&m.first_params));
+    report_errors(p.n, p.images, y, metrics);
+    score(&s, p.n, y, p.scenes, metrics);
+    metrics_save(&cli, metrics);
+    model_free(&m), params_free(&scale), scoring_close(&s);
+    return 0;
+}
+
+/* ---- diffusion ------------------------------------------------------------------------------- */
+
+int eval_diffusion(void) {
+    Scoring s;
+    Model m = {0};
+    scoring_open(&s);
+    model_load(&m);
+    cJSON *metrics = metrics_new(&cli);
+    Pictures p = test_scenes(&s, o.samples);
+    real *x = arena_get(&s.arena, (size_t)p.n * PICTURE * sizeof *x);
+    double began = seconds_now();
+    draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
+    json_number(metrics, "seconds_a_picture", (seconds_now() - began) / p.n);
+    json_text(metrics, "condition", o.condition);
+    json_number(metrics, "scale", o.scale);
+    json_number(metrics, "sampling_steps", o.sampling_steps);
+    json_text(metrics, "sampler", o.sampler);
+    json_number(metrics, "parameters", (double)params_count(&m.params));
+    json_number(metrics, "latent_scale", (double)m.space.scale->x[0]);
+    score(&s, p.n, x, p.scenes, metrics);
+    metrics_save(&cli, metrics);
+    model_free(&m), scoring_close(&s);
+    return 0;
+}

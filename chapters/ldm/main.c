@@ -1,0 +1,272 @@
+/* ldm — latent diffusion: train a first stage and a conditional diffusion model of its latents on
+ * the wardrobe; draw from them, or from a released checkpoint of Stable Diffusion.
+ *
+ * Training has two stages, each a run of its own in the same folder: autoencoder, diffusion. */
+#include "base/error.h"
+#include "eval/scores.h"
+#include "settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Settings o = {
+    .common = {.seed = 1, .steps = 8000, .batch = 6, .lr = 2e-4, .config = "default",
+               .out = "build/runs/ldm"},
+    .factor = 4,
+    .fs_width = 32,
+    .kl = 1e-6,
+    .perceptual = 0.2,
+    .discriminator = 0.5,
+    .disc_start = 5000,
+    .stage = "all",
+    .condition = "text",
+    .width = 64,
+    .diffusion_steps = 12000,
+    .diffusion_batch = 16,
+    .diffusion_lr = 3e-4,
+    .warmup = 500,
+    .preview = 25,
+    .p_uncond = 0.1,
+    .emoji = 0.25,
+    .clip = 1,
+    .ema = 0.9999,
+    .pictures = 32,
+    .samples = 1000,
+    .sampling_steps = 50,
+    .scale = 3,
+    .sampler = "plms",
+    .size = "512x512",
+    .strength = 0.75,
+};
+
+/* The first stage's weights remember the options before "stage": several models may be trained on
+ * one. */
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|sd1|sd1-inpaint|ldm-text|cin256-v2|cin256|inpaint|layout|"
+                             "semantic|celeba|churches|kl-f4|kl-f8|kl-f16|kl-f32|vq-f4|vq-f8"),
+    {"factor", 'f', .i = &o.factor, .min = 1, .max = 8, .meta = "1|2|4|8", .keep = KEEP_MODEL,
+     .help = "how many times smaller latents are; 1: diffusion of pixels, without a first stage"},
+    {"codes", 0, .i = &o.codes, .min = 0, .max = 65536, .meta = "K", .keep = KEEP_MODEL,
+     .help = "codes of a VQ first stage; 0: KL"},
+    {"first-width", 0, .i = &o.fs_width, .min = 8, .max = 512, .meta = "N", .multiple = 8,
+     .keep = KEEP_MODEL, .help = "channels of the first stage at the pictures' size"},
+    {"kl", 0, .d = &o.kl, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of the latents' KL"},
+    {"perceptual", 0, .d = &o.perceptual, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of the perceptual distance, on our own features"},
+    {"discriminator", 0, .d = &o.discriminator, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "weight of the discriminator's gradient by the reconstruction's; 0: none"},
+    {"disc-start", 0, .i = &o.disc_start, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps before the discriminator begins"},
+    {"stage", 0, .s = &o.stage, .choices = "all|autoencoder|diffusion", .keep = KEEP_NOT,
+     .only = "train eval", .help = "this one alone (eval: all is diffusion)"},
+    {"autoencoder", 0, .s = &o.autoencoder, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
+     .help = "first stage to train diffusion on (default: the one in --out)"},
+    {"condition", 0, .s = &o.condition, .choices = CONDITION_NAMES, .keep = KEEP_MODEL,
+     .help = "what pictures are drawn for: by cross-attention or beside the latents"},
+    {"width", 0, .i = &o.width, .min = 32, .max = 512, .meta = "N", .multiple = 32,
+     .keep = KEEP_MODEL, .help = "channels of the U-Net"},
+    {"diffusion-steps", 0, .i = &o.diffusion_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of diffusion"},
+    {"diffusion-batch", 0, .i = &o.diffusion_batch, .min = 1, .max = 65536, .meta = "N",
+     .only = "train", .help = "pictures at a time there"},
+    {"diffusion-lr", 0, .d = &o.diffusion_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "learning rate there"},
+    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which it rises"},
+    {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
+     .help = "share of the texts and layouts that are left out, for guidance"},
+    {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "P", .only = "train",
+     .help = "share of emoji in the first stage's batches"},
+    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
+     .help = "largest norm of diffusion's gradient; 0: any"},
+    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "decay of diffusion's averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "Stable Diffusion: every so many steps preview.png; 0: none"},
+    {"steps", 'n', .i = &o.sampling_steps, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "of the 1000 steps back, so many"},
+    {"sampler", 0, .s = &o.sampler, .choices = "plms|ddim|ancestral", .keep = KEEP_NOT,
+     .help = "how pictures are drawn"},
+    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "noise of ddim's steps"},
+    {"scale", 0, .d = &o.scale, .min = 0, .max = 100, .meta = "S", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "guidance; 1: none"},
+    {"pictures", 'p', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample", .help = "how many to draw (Stable Diffusion: 1 unless given)"},
+    {"prompt", 0, .list = &o.prompt, .meta = "TEXT", .only = "sample", .help = "what to draw"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {"negative", 0, .s = &o.negative, .meta = "TEXT", .keep = KEEP_NOT, .only = "sample",
+     .help = "Stable Diffusion: what guidance leads away from"},
+    {"image", 0, .s = &o.image, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "Stable Diffusion: a picture to start from"},
+    {"strength", 0, .d = &o.strength, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample", .help = "share of the steps that an --image is drawn anew in"},
+    {"mask", 0, .s = &o.mask, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "white where the --image is to be repainted"},
+    {"size", 0, .s = &o.size, .meta = "WxH", .keep = KEEP_NOT, .only = "sample",
+     .help = "Stable Diffusion: of the picture, multiples of 64"},
+    {"vocab", 0, .s = &o.vocab, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "CLIP's bpe_simple_vocab_16e6.txt, gzipped or not"},
+    {"rows", 0, .i = &o.rows, .min = 0, .max = 65536, .meta = "N", .multiple = 2,
+     .keep = KEEP_NOT, .only = "sample", .help = "of a map that are decoded at a time; 0: as many "
+                                                 "as take little memory"},
+    {"full", 0, .b = &o.full, .keep = KEEP_NOT, .only = "sample",
+     .help = "Stable Diffusion: weights in full precision in memory, not in half"},
+    {"raw", 0, .b = &o.raw, .keep = KEEP_NOT, .only = "sample",
+     .help = "Stable Diffusion: not the averaged weights, if there are any"},
+    {0}};
+
+static int train(void), sample(void), eval(void), info(void), random_weights(void);
+Cli cli = {.program = "ldm",
+           .about = "Latent diffusion: noise in, latents out, pictures from a decoder.",
+           .common = &o.common,
+           .commands = (const Command[]){STANDARD_COMMANDS,
+                                         {"random", "write sd1's or sd1-inpaint's networks with "
+                                                    "random weights, in the official layout",
+                                          random_weights},
+                                         {0}},
+           .options = options};
+
+static bool is_ours(void) { return !strcmp(o.common.config, "default"); }
+
+static void need_ours(void) {
+    if (!is_ours())
+        usage_error("--config %s: is for info%s; what is trained here is the default",
+                    o.common.config, strncmp(o.common.config, "sd1", 3) ? "" : " and sample");
+}
+
+static void check_factor(void) {
+    if (o.factor & (o.factor - 1)) usage_error("--factor %d: 1, 2, 4 or 8", o.factor);
+    if (o.fs_width % (o.fs_width < 32 ? 4 : 8)) usage_error("--first-width %d", o.fs_width);
+}
+
+/* ---- train, eval ----------------------------------------------------------------------------- */
+
+static int train(void) {
+    bool all = !strcmp(o.stage, "all"), first = all || !strcmp(o.stage, "autoencoder");
+    need_ours(), check_factor();
+    if (o.autoencoder && first)
+        usage_error("--autoencoder: --stage %s trains one itself", o.stage);
+    if (o.factor == 1 && !strcmp(o.stage, "autoencoder"))
+        usage_error("--factor 1: latents are the pictures, without an autoencoder");
+    int status = first && o.factor > 1 ? train_autoencoder() : 0;
+    if (status || !strcmp(o.stage, "autoencoder")) return status;
+    return train_diffusion();
+}
+
+static int eval(void) {
+    need_ours();
+    return !strcmp(o.stage, "autoencoder") ? eval_autoencoder() : eval_diffusion();
+}
+
+/* ---- Stable Diffusion ------------------------------------------------------------------------ */
+
+static void read_size(TextToImage *t) {
+    char end;
+    if (sscanf(o.size, "%dx%d%c", &t->width, &t->height, &end) != 2 || t->width < 64 ||
+        t->height < 64 || t->width % 64 || t->height % 64 || t->width > 4096 || t->height > 4096)
+        usage_error("--size %s: WIDTHxHEIGHT, multiples of 64 up to 4096", o.size);
+}
+
+static int sample_official(void) {
+    TextToImage t = {.cli = &cli, .vocabulary = o.vocab, .negative = o.negative, .image = o.image,
+                     .mask = o.mask, .steps = o.sampling_steps, .rows = o.rows, .eta = o.eta,
+                     .scale = cli_given(&cli, "scale") ? o.scale : 7.5, .strength = o.strength,
+                     .pictures = cli_given(&cli, "pictures") ? o.pictures : 1,
+                     .preview = cli_given(&cli, "preview") ? o.preview : 0,
+                     .method = sampling_method()};
+    if (!o.common.weights) usage_error("--config %s: which --weights?", o.common.config);
+    if (o.prompt.count > 1) usage_error("one --prompt at a time");
+    t.checkpoint = (SdCheckpoint){o.common.weights, o.full, o.raw};
+    t.prompt = o.prompt.count ? o.prompt.text[0] : "";
+    read_size(&t);
+    published_ldm(o.common.config, &t.model);
+    return text_to_image(&t);
+}
+
+static int sample(void) {
+    if (!strncmp(o.common.config, "sd1", 3)) return sample_official();
+    need_ours();
+    return sample_trained();
+}
+
+static int random_weights(void) {
+    PublishedLdm m;
+    FirstStageConfig first;
+    if (strncmp(o.common.config, "sd1", 3)) usage_error("random: --config sd1 or sd1-inpaint");
+    published_ldm(o.common.config, &m);
+    first_stage_published(m.first_stage, &first);
+    char *path = output_path(&cli, "%s-random.safetensors", o.common.config);
+    sd_write_random(path, sd_text_config, m.unet, first, o.common.seed);
+    free(path);
+    return 0;
+}
+
+/* ---- info ------------------------------------------------------------------------------------ */
+
+static void info_first_stage(FirstStageConfig c) {
+    Params p = {.shapes_only = true};
+    first_stage_new(&p, c);
+    print_parameters("first stage", &p);
+    params_free(&p);
+}
+
+static void info_unet(UNetConfig c) {
+    Params p = {.shapes_only = true};
+    ldm_unet_new(&p, c);
+    print_parameters("U-Net", &p);
+    params_free(&p);
+}
+
+static void info_discriminator(PatchGanConfig c) {
+    Params p = {.shapes_only = true};
+    patchgan_new(&p, c);
+    print_parameters("discriminator", &p);
+    params_free(&p);
+}
+
+static void info_text_encoder(void) {
+    Params p = {.shapes_only = true};
+    clip_text_new(scope(&p, "text"), sd_text_config, 0);
+    print_parameters("text encoder", &p);
+    params_free(&p);
+}
+
+/* what is trained here */
+static int info_ours(void) {
+    Model m = {.first_params.shapes_only = true, .params.shapes_only = true};
+    check_factor();
+    model_new_first_stage(&m);
+    model_new_diffusion(&m);
+    if (o.factor > 1) print_parameters("first stage", &m.first_params);
+    print_parameters("diffusion", &m.params);
+    model_free(&m);
+    return 0;
+}
+
+static int info(void) {
+    PublishedLdm m;
+    FirstStageConfig first;
+    if (is_ours()) return info_ours();
+    bool autoencoder = first_stage_published(o.common.config, &first);
+    if (autoencoder) {
+        info_first_stage(first);
+        info_discriminator(patchgan_published);
+        return 0;
+    }
+    published_ldm(o.common.config, &m);
+    first_stage_published(m.first_stage, &first);
+    if (!strncmp(o.common.config, "sd1", 3)) info_text_encoder();
+    info_unet(m.unet);
+    info_first_stage(first);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    return program_main(&cli, argc, argv);
+}

@@ -1,0 +1,103 @@
+/* model.c — the networks that the options describe, new or from files. */
+#include "settings.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMESTEPS = 1000 };
+
+/* ---- configurations -------------------------------------------------------------------------- */
+
+FirstStageConfig first_stage_config(void) {
+    static const int multiplier[] = {1, 2, 4, 4};
+    FirstStageConfig c = {.channels = 3, .width = o.fs_width, .blocks = 1, .z = 3, .embed = 3,
+                          .codes = o.codes, .groups = o.fs_width < 32 ? 4 : 8};
+    for (int f = o.factor; f >= 1; f /= 2) c.multiplier[c.levels] = multiplier[c.levels], c.levels++;
+    if (o.factor == 8) c.z = c.embed = 4;
+    return c;
+}
+
+/* Levels until latents are 4x4, or four of them; attention where they are at most 16x16 */
+static UNetConfig unet_config(const LatentSpace *s, Condition condition) {
+    static const int multiplier[] = {1, 2, 2, 4};
+    int side = SCENE_SIDE / s->factor;
+    UNetConfig c = {.in = s->channels + condition_channels(condition, s), .out = s->channels,
+                    .width = o.width, .blocks = 2, .head_channels = 32,
+                    .style = {.groups = 32, .eps = 1e-5}};
+    for (int l = 0; l < 4 && side >> l >= 4; l++, c.levels++) {
+        c.multiplier[l] = multiplier[l];
+        c.attends[l] = side >> l <= 16;
+    }
+    if (is_attended(condition)) c.context = CONTEXT_WIDTH, c.transformer_depth = 1;
+    return c;
+}
+
+int latent_side(const Model *m) {
+    return SCENE_SIDE / m->space.factor;
+}
+
+/* ---- new ------------------------------------------------------------------------------------- */
+
+void model_new_first_stage(Model *m) {
+    m->space.factor = o.factor;
+    m->space.channels = 3;
+    m->first_params.seed = o.common.seed;
+    if (o.factor == 1) return;
+    m->space.net = first_stage_new(&m->first_params, first_stage_config());
+    m->space.channels = m->space.net.config.embed;
+}
+
+void model_new_diffusion(Model *m) {
+    Params *p = &m->params;
+    Condition kind = condition_called(o.condition);
+    p->seed = o.common.seed;
+    if (kind == TEXT) m->bpe = bpe_load(NULL);
+    m->space.scale = buffer((Scope){.params = p}, "latent_scale", 1, SHAPE(1));
+    m->conditioner = conditioner_new(p, kind, &m->space, &m->bpe);
+    m->net = ldm_unet_new(p, unet_config(&m->space, kind));
+    m->schedule = schedule_sqrt_linear(TIMESTEPS, 0.0015, 0.0195);
+}
+
+void model_free(Model *m) {
+    if (m->bpe.size) bpe_free(&m->bpe);
+    if (m->schedule.T) schedule_free(&m->schedule);
+    params_free(&m->first_params), params_free(&m->params);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+void model_list(Model *m, CheckpointParams list[static 3]) {
+    int n = 0;
+    if (o.factor > 1)
+        list[n++] = (CheckpointParams){"first_stage.", &m->first_params, NULL};
+    list[n++] = (CheckpointParams){"diffusion.", &m->params, NULL};
+    list[n] = (CheckpointParams){0};
+}
+
+void model_load(Model *m) {
+    CheckpointParams list[3];
+    weights_options(&cli);
+    model_new_first_stage(m);
+    model_new_diffusion(m);
+    model_list(m, list);
+    weights_load(&cli, list);
+    params_freeze(&m->first_params, true);
+}
+
+char *first_stage_weights(void) {
+    return path_join(o.common.out, "autoencoder-weights.safetensors");
+}
+
+void model_load_first_stage(Model *m, const char *path) {
+    char *left = first_stage_weights();
+    Cli remembered = cli_before(&cli, "stage");
+    if (!path) path = left;
+    checkpoint_options(path, &remembered, false);
+    model_new_first_stage(m);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->first_params, NULL}}});
+    params_freeze(&m->first_params, true);
+    free(left);
+}

@@ -1,0 +1,130 @@
+/* train_diffusion.c — the program's second stage: diffusion of latents. */
+#include "settings.h"
+
+#include "base/error.h"
+#include "condition_picture.h"
+#include "diffusion/losses.h"
+#include "train/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHOWN = 16, HELD_OUT = 64, MEASURED = 256 };
+
+typedef struct {
+    Model m;
+    Fashion fashion;
+    Wardrobe wardrobe;
+} Training;
+
+/* ---- one batch ------------------------------------------------------------------------------- */
+
+/* L_LDM of pictures at times t; noise of the diffusion, and of the first stage's latents */
+static Tensor *ldm_loss(const Model *m, Tape *tape, const Pictures *p, const bool *dropped,
+                        const int *t, Rng *noise) {
+    Tensor *z = latents_of(&m->space, tape, p->n, SCENE_SIDE, p->images, noise);
+    NoisyImages b = noisy_images(&m->schedule, z, t, noise);
+    Conditioned c = condition(&m->conditioner, tape, p, dropped);
+    Tensor *eps = ldm_unet(&m->net, b.xt, b.time, c.beside, (Context){.tokens = c.context});
+    return t_mse(eps, training_target(&b, PREDICT_NOISE));
+}
+
+static Pictures held_out(Arena *arena, const Training *r, int n) {
+    Rng holes = rng_new(1, "validation holes");
+    return scenes_new(arena, &r->wardrobe, PART_VALIDATION, 0, 0, n, &holes);
+}
+
+static double validation(const Training *r) {
+    Tape tape = {.no_grad = true};
+    Rng noise = rng_new(1, "validation noise");
+    int t[HELD_OUT], two = 2 * o.diffusion_batch, n = two < HELD_OUT ? two : HELD_OUT;
+    Pictures p = held_out(&tape.arena, r, n);
+    even_timesteps(r->m.schedule.T, n, t);
+    double loss = (double)ldm_loss(&r->m, &tape, &p, NULL, t, &noise)->x[0];
+    tape_free(&tape);
+    return loss;
+}
+
+static void save_preview(Training *r, char *path) {
+    Arena arena = {0};
+    Condition kind = r->m.conditioner.kind;
+    Pictures p = held_out(&arena, r, SHOWN);
+    real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
+    draw_pictures(&r->m, &p, o.preview, is_attended(kind) ? 3 : 1, true, x);
+    if (kind > TEXT) save_conditions(&cli, path, kind, r->m.space.factor, &p, x);
+    else save_grid(&cli, path, x, (Grid){.count = p.n, .height = SCENE_SIDE, .width = SCENE_SIDE,
+                                         .channels = 3, .columns = 8, .enlarge = 2, .low = -1,
+                                         .high = 1, .captions = kind == TEXT ? p.captions : NULL});
+    arena_free(&arena);
+}
+
+/* ---- before the first step ------------------------------------------------------------------- */
+
+/* the latents' scale, from scenes that training begins with */
+static void measure(Training *r) {
+    Arena arena = {0};
+    Rng holes = rng_new(1, "scale holes"), noise = rng_new(1, "scale noise");
+    Pictures p = scenes_new(&arena, &r->wardrobe, PART_TRAIN, o.common.seed, 0, MEASURED, &holes);
+    measure_scale(&r->m.space, p.n, SCENE_SIDE, p.images, &noise);
+    arena_free(&arena);
+}
+
+static void open_first_stage(Run *run, Model *m) {
+    char *path = o.autoencoder ? NULL : first_stage_weights();
+    const char *file = o.autoencoder ? o.autoencoder : path;
+    if (o.factor == 1) model_new_first_stage(m);
+    else run_trained_on(run, file), model_load_first_stage(m, file);
+    free(path);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+int train_diffusion(void) {
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,gradient,validation",
+                                             .log_every = 10, .stage = "diffusion",
+                                             .steps = &o.diffusion_steps});
+    Training r = {0};
+    Model *m = &r.m;
+    open_first_stage(run, m);
+    model_new_diffusion(m);
+    r.fashion = fashion_load(o.common.data);
+    r.wardrobe = wardrobe_open(&r.fashion, SCENE_SIDE);
+    run_fashion(run, &r.fashion);
+    run_state(run, "", &m->params);
+    Optimizer *adam = run_adam(run, "adam", &m->params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.clip;
+    run_ema(run, adam, o.ema);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"),
+        *drop = run_rng(run, "drop"), *holes = run_rng(run, "holes");
+    Weights all = {.file = "weights.safetensors"};
+    CheckpointParams list[3];
+    model_list(m, list);
+    memcpy(all.params, list, sizeof list);
+    run_weights(run, all);
+    run_record(run, "parameters", (double)params_count(&m->params));
+    int B = o.diffusion_batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    bool *dropped = arena_get(&run->arena, (size_t)B * sizeof *dropped);
+
+    while (run_next(run)) {
+        if (run->step == 0) measure(&r);
+        Pictures p = scenes_new(&run->tape.arena, &r.wardrobe, PART_TRAIN, o.common.seed,
+                                (uint64_t)run->step * (uint64_t)B, B, holes);
+        for (int i = 0; i < B; i++) {
+            real u;
+            rng_uniform(drop, 1, &u);
+            dropped[i] = (double)u < o.p_uncond;
+            t[i] = (int)rng_below(times, (uint32_t)m->schedule.T);
+        }
+        Tensor *loss = ldm_loss(m, &run->tape, &p, dropped, t, noise);
+        run_log(run, "loss", loss);
+        backward(loss);
+        run_value(run, "gradient", grad_norm(&m->params));
+        optimizer_step(adam, o.diffusion_lr * lr_warmup(run->step, o.warmup));
+        if (run_every(run, 250)) run_value(run, "validation", validation(&r));
+        if (run_saves(run) && o.preview) save_preview(&r, run_path(run, "samples.png"));
+    }
+    int status = run_finish(run);
+    wardrobe_free(&r.wardrobe), fashion_free(&r.fashion);
+    model_free(m);
+    return status;
+}
