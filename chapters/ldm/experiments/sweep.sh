@@ -1,0 +1,61 @@
+#!/bin/sh
+# sweep.sh [OUT] — what the size of latents, the kind of first stage, guidance and samplers are worth, on the wardrobe.
+# Writes
+#   OUT/factors.csv   factor,codes,seconds,seconds_a_picture,psnr,frechet,whole: text to image by networks of their own,
+#                     from pixels (1) to latents an eighth of the side, KL and, at 4, VQ; seconds of training diffusion
+#   OUT/steps.csv     sampler,steps,seconds_a_picture,frechet,whole: pictures of WEIGHTS
+#   OUT/scales.csv    scale,frechet,whole: the same, by guidance scale
+# frechet: distance in the caption evaluator's features; whole: share of the pictures that show what their captions
+# say. Trains and draws what is not there yet. From the environment:
+#   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors)
+#   SAMPLES   pictures to score in each row (1000)
+#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (4000, 6000)
+#   THREADS   of the program (all processors)     BUILD   where the program is (build)
+out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-1000}
+weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
+ldm=${BUILD:-build}/ldm threads=${THREADS:+--threads $THREADS}
+mkdir -p "$out" || exit 1
+. "$(dirname "$0")/../../../common/eval/metrics.sh"
+
+# score FOLDER WEIGHTS OPTIONS...: metrics.json in the folder
+score() {
+    dir=$1 of=$2
+    shift 2
+    fresh "$dir/metrics.json" "$of" || $ldm eval -q $threads --weights "$of" --samples "$samples" "$@" --out "$dir" || exit 1
+}
+
+echo "factor,codes,seconds,seconds_a_picture,psnr,frechet,whole" >"$out/factors.csv.tmp"
+for pair in 1:0 2:0 4:0 4:1024 8:0; do
+    factor=${pair%:*} codes=${pair#*:} run=$out/factor-$factor-$codes psnr=nan
+    [ -e "$run/diffusion-run.json" ] || $ldm train -q $threads --factor "$factor" --codes "$codes" --preview 0 \
+        --steps "${STEPS:-4000}" --disc-start $((${STEPS:-4000} / 2)) --diffusion-steps "${DIFFUSION_STEPS:-6000}" \
+        --out "$run" || exit 1
+    if [ "$factor" != 1 ]; then
+        score "$run/first" "$run/autoencoder-weights.safetensors" --stage autoencoder
+        psnr=$(outer psnr "$run/first/metrics.json")
+    fi
+    score "$run/pictures" "$run/weights.safetensors"
+    m=$run/pictures/metrics.json
+    echo "$factor,$codes,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet "$m"),$(outer captions_whole "$m")"
+done >>"$out/factors.csv.tmp"
+mv "$out/factors.csv.tmp" "$out/factors.csv"
+
+echo "sampler,steps,seconds_a_picture,frechet,whole" >"$out/steps.csv.tmp"
+for sampler in plms ddim ancestral; do
+    for n in 10 20 50 100; do
+        dir=$out/steps-$sampler-$n
+        score "$dir" "$weights" --sampler $sampler --steps $n
+        m=$dir/metrics.json
+        echo "$sampler,$n,$(outer seconds_a_picture "$m"),$(outer frechet "$m"),$(outer captions_whole "$m")"
+    done
+done >>"$out/steps.csv.tmp"
+mv "$out/steps.csv.tmp" "$out/steps.csv"
+
+echo "scale,frechet,whole" >"$out/scales.csv.tmp"
+for scale in 1 1.5 2 3 5 8; do
+    dir=$out/scale-$scale
+    score "$dir" "$weights" --scale $scale
+    m=$dir/metrics.json
+    echo "$scale,$(outer frechet "$m"),$(outer captions_whole "$m")"
+done >>"$out/scales.csv.tmp"
+mv "$out/scales.csv.tmp" "$out/scales.csv"

@@ -1,0 +1,69 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   autoencoder-log.csv -> autoencoder.png     diffusion-log.csv -> diffusion.png
+#   factors.csv -> factors.png                 steps.csv -> steps.png     scales.csv -> scales.png
+
+if (there(record."/autoencoder-log.csv")) {
+    set output out."/autoencoder.png"
+    eval wide
+    set multiplot layout 1,2 title "The first stage"
+    set xlabel "training step"
+    set format x "%.0s%c"
+    set key inside top right vertical samplen 2
+    set logscale y
+    set title "errors"
+    plot record."/autoencoder-log.csv" using "step":"l1" with lines linetype 1 title "mean |x - x'|", \
+         "" using "step":"perceptual" with lines linetype 2 title "perceptual distance"
+    unset logscale y
+    set key inside bottom right vertical samplen 2
+    set title "validation"
+    plot record."/autoencoder-log.csv" using "step":"validation_psnr" with linespoints linetype 1 pointsize 0.4 title "PSNR, dB"
+    eval plain
+}
+
+if (there(record."/diffusion-log.csv")) {
+    set output out."/diffusion.png"
+    set xlabel "training step"
+    set format x "%.0s%c"
+    set logscale y
+    set title "Mean squared error of the predicted noise of latents"
+    set key inside top right vertical samplen 2
+    plot record."/diffusion-log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
+         "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
+    eval plain
+}
+
+if (there(record."/factors.csv")) {
+    set output out."/factors.png"
+    eval wide
+    set multiplot layout 1,2 title "Downsampling of the first stage, after equal training"
+    set xlabel "seconds of training"
+    set logscale x
+    set title "Frechet distance"
+    plot record."/factors.csv" using "seconds":"frechet":"factor" with labels point pointtype 7 offset 1,0.5 notitle
+    set title "pictures that show what their captions say"
+    plot record."/factors.csv" using "seconds":"whole":"factor" with labels point pointtype 7 offset 1,0.5 notitle
+    eval plain
+}
+
+if (there(record."/steps.csv")) {
+    set output out."/steps.png"
+    set xlabel "steps back"
+    set logscale x
+    set title "Samplers"
+    set ylabel "Frechet distance"
+    set key inside top right vertical samplen 2
+    plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(strcol("sampler") eq s ? column("frechet") : NaN) with linespoints title s
+    eval plain
+}
+
+if (there(record."/scales.csv")) {
+    set output out."/scales.png"
+    eval wide
+    set multiplot layout 1,2 title "Guidance"
+    set xlabel "scale"
+    set title "Frechet distance"
+    plot record."/scales.csv" using "scale":"frechet" with linespoints notitle
+    set title "pictures that show what their captions say"
+    plot record."/scales.csv" using "scale":"whole" with linespoints notitle
+    eval plain
+}
