@@ -8,7 +8,7 @@ unset xlabel
 set ylabel "share of pictures (%)"
 set yrange [0:*]
 set xtics rotate by -30 nomirror
-plot record."/classes.csv" using (100 * column("samples")):xtic(2) linetype 1 title "made", \
+plot record."/classes.csv" using (100 * column("samples")):xtic(2) linetype 1 title "generated", \
      "" using (100 * column("test")) linetype 2 title "test images"
 set style data points
 set xtics norotate autofreq

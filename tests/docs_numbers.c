@@ -342,7 +342,7 @@ static void plain(char *s) {
 static bool same_cell(const char *csv, const char *text) {
     double x;
     if (number_of(csv, &x) && isdigit((unsigned char)*text))
-        return equal(x, number_at(text), false);
+        return fabs(fabs(x) - number_at(text).value) < 1e-6;
     return !strcmp(csv, text);
 }
 

@@ -1,11 +1,10 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   log.csv -> losses.png, probabilities.png      classes.csv -> classes.png
-#   log.csv + collapse.csv -> collapse.png
 #   toy_value.csv, toy_optimum.csv, toy_gradient.csv, toy_samples.csv -> the same names, .png
 
 if (there(record."/log.csv")) {
     set output out."/losses.png"
-    set title "Both losses: neither says how good the pictures are"
+    set title "Losses of discriminator and generator (hinge)"
     set xlabel "training step"
     set ylabel "loss"
     set samples 1000
@@ -13,25 +12,13 @@ if (there(record."/log.csv")) {
          "" using "step":"loss_g" with lines linetype 2 linewidth 1 title "generator"
 
     set output out."/probabilities.png"
-    set title "What the discriminator says of real and of made pictures"
+    set title "The discriminator's logits of real and generated images, through a sigmoid"
     set ylabel "mean of sigmoid(logit)"
     set yrange [0:1]
-    plot record."/log.csv" using "step":"d_real" with lines linetype 1 linewidth 1 title "D(x), real", \
-         "" using "step":"d_fake" with lines linetype 2 linewidth 1 title "D(G(z)), made", \
-         0.5 with lines linecolor rgb grey dashtype 2 title "theory: 0.5 once p_g = p"
-    set yrange [*:*]
-}
-
-if (there(record."/log.csv") && there(record."/collapse.csv")) {
-    set output out."/collapse.png"
-    set title "D(G(z)): a healthy run and a collapsed one"
-    set xlabel "training step"
-    set ylabel "mean of sigmoid(logit)"
-    set yrange [0:1]
-    set xrange [0:300]
-    plot record."/log.csv" using "step":"d_fake" with lines linetype 1 title "default", \
-         record."/collapse.csv" using "step":"d_fake" with lines linetype 2 title "--config collapse"
-    set xrange [*:*]
+    plot record."/log.csv" using "step":"d_real" with lines linetype 1 linewidth 1 title "real", \
+         "" using "step":"d_fake" with lines linetype 2 linewidth 1 title "generated", \
+         1 / (1 + exp(-1)) with lines linecolor rgb grey dashtype 2 title "logits of 1 and -1, between which the hinge loss acts", \
+         1 / (1 + exp(1)) with lines linecolor rgb grey dashtype 2 notitle
     set yrange [*:*]
 }
 
@@ -66,9 +53,9 @@ if (there(record."/toy_optimum.csv")) {
 
 if (there(record."/toy_gradient.csv")) {
     set output out."/toy_gradient.png"
-    set title "What reaches the generator as D becomes sure"
+    set title "The generator's gradient while D is trained and G is not"
     set xlabel "D(G(z))"
-    set ylabel "size of the gradient at G(z)"
+    set ylabel "norm of the gradient at G(z)"
     set logscale xy
     set xrange [1:5e-4]
     set format y "10^{%L}"
@@ -82,10 +69,10 @@ if (there(record."/toy_gradient.csv")) {
 if (there(record."/toy_samples.csv")) {
     set output out."/toy_samples.png"
     set terminal pngcairo size 760,760 font "DejaVu Sans,13" background rgb "#ffffff"
-    set title "Eight Gaussians on a ring: data, and what the generator makes"
+    set title "Eight Gaussians on a ring: data and generated points"
     set xlabel "x"
     set ylabel "y"
     set size ratio -1
     plot record."/toy_samples.csv" using "x":(column("made") == 0 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb sky title "data", \
-         "" using "x":(column("made") == 1 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb red title "made"
+         "" using "x":(column("made") == 1 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb red title "generated"
 }

@@ -1,8 +1,10 @@
 /* spectral_norm.h — a weight divided by its largest singular value (Miyato et al. 2018, alg. 1).
  *
- * A linear map stretches no vector by more than its largest singular value sigma, so a network of
- * layers W / sigma(W) and activations of slope at most 1 cannot change faster than its input does:
- * a discriminator that is 1-Lipschitz always has a slope for the generator to climb. */
+ * sigma is that of the weight as a matrix, a row for each output channel. For a linear layer it is
+ * the largest factor by which an input is stretched. A convolution of k x k kernels and stride s can
+ * still stretch by k / s: where kernels overlap, an input is used several times. So the slope of a
+ * discriminator of such layers is bounded, by the product of these factors, but not by 1.
+ */
 #ifndef SPECTRAL_NORM_H
 #define SPECTRAL_NORM_H
 

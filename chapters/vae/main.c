@@ -11,7 +11,7 @@
 
 static struct {
     CommonOptions common;
-    int code, draws, samples;
+    int code, draws, samples, warm_up;
     double beta;
     const char *likelihood;
     bool conditional;
@@ -25,28 +25,31 @@ static struct {
 };
 
 static Option options[] = {
-    COMMON_OPTIONS(o.common, "default|kingma|pytorch"),
+    COMMON_OPTIONS(o.common, "default|aevb|kingma|pytorch"),
     {"code", 0, .i = &o.code, .min = 1, .max = 512, .meta = "N", .keep = KEEP_MODEL,
      .help = "dimensions of z"},
     {"likelihood", 0, .s = &o.likelihood, .choices = "bernoulli|gaussian", .keep = KEEP_MODEL,
-     .help = "p(x|z): coins for binarised pixels, or normals with a learned sigma"},
+     .help = "p(x|z): of binarised pixels, or normal with a learned sigma"},
     {"conditional", 0, .b = &o.conditional, .keep = KEEP_MODEL,
-     .help = "tell both halves the class"},
+     .help = "condition encoder and decoder on the class"},
     {"beta", 0, .d = &o.beta, .min = 0, .max = 1000, .meta = "X", .only = "train",
      .help = "weight of the KL; 1 is the ELBO (Higgins et al. 2017)"},
+    {"warm-up", 0, .i = &o.warm_up, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which the KL's weight rises from 0 to beta, against posterior collapse"},
     {"draws", 0, .i = &o.draws, .min = 1, .max = 1e6, .meta = "K", .keep = KEEP_NOT, .only = "eval",
      .help = "samples of z an image in the importance-weighted bound"},
     {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
     {0}};
 
-static const Preset presets[] = {{"kingma", "code=50 lr=0.0003 batch=1000"},
+static const Preset presets[] = {{"aevb", "code=20 batch=100"},
+                                 {"kingma", "code=50 lr=0.0003 batch=1000"},
                                  {"pytorch", "code=20"},
                                  {0}};
 
 static int train(void), sample(void), eval(void), info(void);
 static Cli cli = {.program = "vae",
-                  .about = "Variational autoencoders: a code that can be drawn at random.",
+                  .about = "Variational autoencoders: a latent with a distribution to sample from.",
                   .common = &o.common,
                   .commands = (const Command[]){STANDARD_COMMANDS, {0}},
                   .options = options,
@@ -90,11 +93,14 @@ static Observed observe_first(Arena *arena, const Vae *v, const Images *set, int
     return d;
 }
 
-static void save_images(char *path, const real *images, int rows, int columns) {
+static void save_images(char *path, const real *images, int rows, int columns,
+                        const char *row_labels) {
+    bool classes = o.conditional && !row_labels && !o.common.data;
     save_grid(&cli, path, images,
               (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
                      .columns = columns, .enlarge = columns > COLUMNS ? 1 : 2, .low = 0,
-                     .high = 1});
+                     .high = 1, .row_labels = row_labels,
+                     .column_labels = classes ? FASHION_LABELS : NULL});
 }
 
 /* n pictures of z ~ N(0,I), classes in turn: a grid's columns are classes */
@@ -112,10 +118,15 @@ static void picture_of_samples(const Vae *v, char *path) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw_samples(v, o.common.seed, ROWS * COLUMNS, images, labels);
-    save_images(path, images, ROWS, COLUMNS);
+    save_images(path, images, ROWS, COLUMNS, NULL);
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
+
+/* beta, reached after --warm-up steps */
+static double kl_weight(int64_t step) {
+    return o.beta * (step < o.warm_up ? (double)step / o.warm_up : 1);
+}
 
 /* the bound on images that are not trained on, with the same noise each time */
 static double validation_elbo(const Vae *net, const Observed *d) {
@@ -147,7 +158,7 @@ static int train(void) {
         Tensor *kl = kl_divergence(q);
         Tensor *logits = decode(&net, reparameterize(q, noise), loader->labels);
         Tensor *log_px = log_likelihood(&net, logits, x);
-        Tensor *loss = t_sub(t_scale(kl, o.beta), log_px);
+        Tensor *loss = t_sub(t_scale(kl, kl_weight(run->step)), log_px);
         run_log(run, "loss", loss), run_log(run, "kl", kl);
         run_log(run, "log_likelihood", log_px);
         minimise(adam, loss, o.common.lr * lr_warmup(run->step, 100));
@@ -176,7 +187,8 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
     memcpy(grid + COLUMNS * PIXELS, d->x, COLUMNS * PIXELS * sizeof *grid);
     encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
     decode_all(v, COLUMNS, mu, d->labels, grid + 2 * COLUMNS * PIXELS);
-    save_images(output_path(&cli, "reconstructions.png"), grid, 3, COLUMNS);
+    save_images(output_path(&cli, "reconstructions.png"), grid, 3, COLUMNS,
+                "test images|binarised|reconstructions");
 }
 
 /* each row: from one test image's mean code to the next one's in a straight line */
@@ -192,7 +204,8 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
             labels[i * COLUMNS + j] = d->labels[2 * i + (2 * j >= COLUMNS)];
     }
     decode_all(v, ROWS * COLUMNS, path, labels, grid);
-    save_images(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS);
+    save_images(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS,
+                "between two test images|||||");
 }
 
 /* two dimensions: all of the latent space at once */
@@ -201,7 +214,7 @@ static void picture_of_manifold(Arena *arena, const Vae *v) {
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    save_images(output_path(&cli, "manifold.png"), grid, SIDE, SIDE);
+    save_images(output_path(&cli, "manifold.png"), grid, SIDE, SIDE, NULL);
 }
 
 static int sample(void) {

@@ -7,8 +7,8 @@ if (there(record."/log.csv")) {
     set terminal pngcairo size 1200,480 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,3 title "VAE on Fashion-MNIST: the evidence lower bound and its two parts, nats per image"
     set xlabel "training step"
-    set xtics rotate by -45
-    set key outside below center vertical
+    set xtics 5000
+    set key outside below center vertical height 1
     set title "ELBO"
     set yrange [-270:*]
     plot record."/log.csv" using "step":(-column("loss")) with lines linecolor rgb sky title "training batches", \
@@ -20,7 +20,7 @@ if (there(record."/log.csv")) {
     plot record."/log.csv" using "step":"kl" with lines linetype 4 title "training batches"
     unset multiplot
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
-    set xtics norotate
+    set xtics autofreq
     set yrange [*:*]
     set key outside below center horizontal
 }

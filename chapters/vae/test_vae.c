@@ -9,8 +9,9 @@
 
 SUITE(vae);
 
-static const Architecture architectures[] = {CONVOLUTIONAL, KINGMA_2014, PYTORCH_EXAMPLE};
-static const char *const names[] = {"default", "kingma", "pytorch"};
+static const Architecture architectures[] = {CONVOLUTIONAL, AEVB_2013, KINGMA_2014,
+                                             PYTORCH_EXAMPLE};
+static const char *const names[] = {"default", "aevb", "kingma", "pytorch"};
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
@@ -23,13 +24,15 @@ static size_t count(const Params *p, const char *prefix) {
 
 /* Are these the published networks, to the last weight? */
 Test(vae, published_networks_have_the_published_number_of_parameters) {
-    Params kingma = {0}, pytorch = {0};
+    Params aevb = {0}, kingma = {0}, pytorch = {0};
+    vae_new(&aevb, architecture_named("aevb"), BERNOULLI, 20, 0);
     vae_new(&kingma, architecture_named("kingma"), BERNOULLI, 50, 0);
     vae_new(&pytorch, architecture_named("pytorch"), BERNOULLI, 20, 0);
     cr_expect_eq(count(&kingma, "encoder."), 693100, "%zu", count(&kingma, "encoder."));
     cr_expect_eq(count(&kingma, "decoder."), 668784, "%zu", count(&kingma, "decoder."));
     cr_expect_eq(params_count(&pytorch), 652824, "%zu", params_count(&pytorch));
-    params_free(&kingma), params_free(&pytorch);
+    cr_expect_eq(params_count(&aevb), 815824, "%zu", params_count(&aevb));
+    params_free(&aevb), params_free(&kingma), params_free(&pytorch);
 }
 
 static const int some_labels[5] = {3, 0, 9, 3, 5};
@@ -128,6 +131,32 @@ Test(vae, kl_and_reparameterization_agree_with_monte_carlo) {
         cr_expect_float_eq(square[j] / exp((double)logvar[j]), 1, 0.02);
     }
     tape_free(&t);
+}
+
+/* The gradient of E[z^2] for z ~ N(1,1) with respect to the mean is 2. Both estimators have that
+ * mean; 2 z, through the reparameterised z, has the variance 4, the score function's z^2 (z - 1)
+ * the variance 34 - 4 = 30. */
+Test(vae, reparameterized_gradients_have_less_variance_than_the_score_functions) {
+    enum { N = 400000 };
+    static real zero[N];
+    Tape t = {0};
+    Params p = {0};
+    Tensor *mu = param(scope(&p, "%s", ""), "mu", INIT_CONSTANT, 1, SHAPE(N, 1));
+    Posterior q = {t_use(&t, mu), t_input(&t, zero, SHAPE(N, 1))};
+    Rng rng = rng_new(3, "gradient");
+    Tensor *z = reparameterize(q, &rng);
+    t_keep(z);
+    backward(t_sum(t_square(z)));
+    double mean[2] = {0}, square[2] = {0};
+    for (int i = 0; i < N; i++) {
+        double x = (double)z->x[i], g[2] = {(double)mu->g[i], x * x * (x - 1)};
+        for (int k = 0; k < 2; k++) mean[k] += g[k] / N, square[k] += g[k] * g[k] / N;
+    }
+    cr_expect_float_eq(mean[0], 2, 0.02);
+    cr_expect_float_eq(mean[1], 2, 0.1);
+    cr_expect_float_eq(square[0] - mean[0] * mean[0], 4, 0.1);
+    cr_expect_float_eq(square[1] - mean[1] * mean[1], 30, 3);
+    tape_free(&t), params_free(&p);
 }
 
 /* Are both terms sums over pixels and dimensions and means over images? */

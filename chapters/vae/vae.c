@@ -6,6 +6,7 @@
 /* ---- networks -------------------------------------------------------------------------------- */
 
 Architecture architecture_named(const char *config) {
+    if (!strcmp(config, "aevb")) return AEVB_2013;
     if (!strcmp(config, "kingma")) return KINGMA_2014;
     if (!strcmp(config, "pytorch")) return PYTORCH_EXAMPLE;
     return CONVOLUTIONAL;
@@ -15,10 +16,11 @@ Likelihood likelihood_named(const char *name) {
     return !strcmp(name, "gaussian") ? GAUSSIAN : BERNOULLI;
 }
 
-/* Kingma's own code starts from N(0, 1/fan_in). */
+/* The paper starts from N(0, 0.01), Kingma's later program from N(0, 1/fan_in). */
 static Scope start(const Vae *v, Scope s, int fan_in) {
     if (v->architecture == PYTORCH_EXAMPLE) return s;
-    return with_init(s, (LayerInit){WEIGHTS_NORMAL, .scale = 1 / sqrt(fan_in)});
+    double deviation = v->architecture == AEVB_2013 ? 0.1 : 1 / sqrt(fan_in);
+    return with_init(s, (LayerInit){WEIGHTS_NORMAL, .scale = deviation});
 }
 
 /* log sigma^2 of the posterior. sigma is 1 at first, as the prior's. */
@@ -62,6 +64,7 @@ Vae vae_new(Params *p, Architecture architecture, Likelihood likelihood, int cod
     Scope s = scope(p, "%s", "");
     switch (architecture) {
     case CONVOLUTIONAL: convolutional_new(&v, s); break;
+    case AEVB_2013: dense_new(&v, s, 1, 500); break;
     case KINGMA_2014: dense_new(&v, s, 2, 500); break;
     case PYTORCH_EXAMPLE: dense_new(&v, s, 1, 400); break;
     }
@@ -78,6 +81,7 @@ static Tensor *with_label(const Vae *v, Tensor *h, const int *labels) {
 
 static Tensor *activation(const Vae *v, Tensor *h) {
     switch (v->architecture) {
+    case AEVB_2013: return t_tanh(h);
     case KINGMA_2014: return t_softplus(h);
     case PYTORCH_EXAMPLE: return t_relu(h);
     default: return t_silu(h);

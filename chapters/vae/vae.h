@@ -17,9 +17,11 @@
 
 enum { IMAGE = 28, PIXELS = IMAGE * IMAGE, HIDDEN_LAYERS = 2 };
 
-typedef enum { CONVOLUTIONAL, KINGMA_2014, PYTORCH_EXAMPLE } Architecture;
+/* AEVB_2013: the paper's, one tanh layer of 500 in each half; KINGMA_2014: of its first author's
+ * later program (semi-supervised learning), two softplus layers of 500 */
+typedef enum { CONVOLUTIONAL, AEVB_2013, KINGMA_2014, PYTORCH_EXAMPLE } Architecture;
 
-/* What p(x|z) is. BERNOULLI: pixels are 0 or 1, each a coin whose logit the decoder gives. GAUSSIAN:
+/* What p(x|z) is. BERNOULLI: pixels are 0 or 1, with the logits that the decoder gives. GAUSSIAN:
  * pixels are real numbers in [0,1], normal around the decoder's mean with one learned sigma. */
 typedef enum { BERNOULLI, GAUSSIAN } Likelihood;
 
@@ -36,7 +38,7 @@ typedef struct {
     Tensor *log_sigma;                       /* (1), GAUSSIAN only */
 } Vae;
 
-Architecture architecture_named(const char *config);     /* "default", "kingma", "pytorch" */
+Architecture architecture_named(const char *config);     /* "default", "aevb", ... */
 Likelihood likelihood_named(const char *name);           /* "bernoulli", "gaussian" */
 Vae vae_new(Params *p, Architecture architecture, Likelihood likelihood, int code, int classes);
 
@@ -57,8 +59,8 @@ Tensor *mean_image(Tensor *logits);       /* E[x|z] in [0,1], for either likelih
 Tensor *log_likelihood(const Vae *v, Tensor *logits, Tensor *x);
 Tensor *kl_divergence(Posterior q);
 
-/* One observation of n grey images in [0,1]: BERNOULLI draws every pixel's coin (dynamic
- * binarisation), GAUSSIAN adds the fraction of 1/256 that rounding to bytes took away. */
+/* One observation of n grey images in [0,1]: BERNOULLI draws each pixel as 0 or 1 (dynamic
+ * binarisation), GAUSSIAN adds uniform noise of one grey level, 1/256 (dequantisation). */
 void observe(const Vae *v, size_t pixels, const real *grey, Rng *rng, real *x);
 
 /* ---- n images or codes in plain arrays ------------------------------------------------------- */

@@ -13,6 +13,10 @@
 
 #define FASHION_FOLDER "/usr/share/datasets/fashion-mnist"
 
+/* the published classes, as labels of a grid's columns (picture.h) */
+#define FASHION_LABELS \
+    "T-shirt|trouser|pullover|dress|coat|sandal|shirt|sneaker|bag|ankle boot"
+
 enum { FASHION_SIDE = 28, FASHION_PIXELS = FASHION_SIDE * FASHION_SIDE, FASHION_CLASSES = 10 };
 
 typedef struct {
