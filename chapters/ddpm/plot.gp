@@ -9,7 +9,7 @@ if (there(record."/log.csv")) {
     set xlabel "training step"
     set format x "%.0s%c"
     set logscale y
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set title "over all timesteps"
     plot record."/log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
@@ -26,7 +26,7 @@ if (there(record."/schedule.csv")) {
     eval wide
     set multiplot layout 1,2 title "The linear schedule"
     set xlabel "t"
-    set key inside center right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set title "what x_t is made of"
     plot record."/schedule.csv" using "t":"picture" with lines linetype 1 title "share of the picture, √ᾱ", \
          "" using "t":"noise" with lines linetype 2 title "standard deviation of the noise, √(1 − ᾱ)", \
@@ -34,7 +34,7 @@ if (there(record."/schedule.csv")) {
     set title "variance of a step: there, β; back, between β̃ and β"
     set logscale xy
     set format y "10^{%T}"
-    set key inside bottom right
+    set key outside below center vertical height 1 samplen 2
     plot record."/schedule.csv" using (column("t") + 1):"beta" with lines linetype 1 title "β", \
          "" using (column("t") + 1):(column("beta_tilde") > 0 ? column("beta_tilde") : NaN) with lines linetype 2 dashtype 2 title "β̃"
     eval plain
@@ -44,7 +44,7 @@ if (there(record."/bound.csv")) {
     set output out."/bound.png"
     set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,3 title "The bound on test images"
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set xlabel "t"
     set title "its terms with β̃, bits per dimension"
     set logscale xy
@@ -75,7 +75,7 @@ if (there(record."/steps.csv")) {
     set xlabel "steps of the way back"
     set ylabel "Fréchet distance of the samples (lower is better)"
     set logscale xy
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set xtics (10, 25, 50, 100, 250, 1000)
     set ytics (0.5, 1, 2, 5, 10, 20, 50)
     set xrange [9:1100]

@@ -11,7 +11,7 @@ if (there(record."/log.csv")) {
     set terminal pngcairo size 1500,540 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,3 title "Both parts of the loss while training (validation: averaged weights)"
     set xlabel "training step"
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set format x "%.0s%c"
     set logscale y
     set title "squared error of the noise, by quarter of the timesteps"
@@ -38,11 +38,11 @@ if (there(record."/schedule.csv")) {
     eval wide
     set multiplot layout 1,2 title "Two schedules"
     set xlabel "t / T"
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set title "ᾱ: what remains of the picture's variance"
     plot for [s in "linear cosine"] rows("schedule.csv", 1, s) using (column("T") == 1000 ? column("t") / 1000 : NaN):"alpha_bar" \
          with lines linetype (s eq "linear" ? 1 : 2) title s
-    set key inside bottom right
+    set key outside below center vertical height 1 samplen 2
     set title "β̃ / β: how far the two fixed variances are apart (cosine)"
     plot for [k=1:3] rows("schedule.csv", 1, "cosine") using \
          (column("T") == word("30 100 1000", k) + 0 ? column("t") / column("T") : NaN):"variance_ratio" \
@@ -54,7 +54,7 @@ if (there(record."/bound.csv")) {
     set output out."/bound.png"
     set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,3 title "The bound on test images"
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set xlabel "t"
     set logscale xy
     set format y "10^{%T}"
@@ -91,7 +91,7 @@ if (there(record."/steps.csv")) {
     set xlabel "steps of the way back"
     set ylabel "Fréchet distance of the samples (lower is better)"
     set logscale xy
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set xtics (10, 25, 50, 100, 250, 1000)
     set ytics (0.5, 1, 2, 5, 10, 20, 50)
     set xrange [9:1100]
@@ -116,7 +116,7 @@ if (there(record."/ablation.csv")) {
     set output out."/ablation.png"
     eval wide
     set multiplot layout 1,2 title "Schedules and objectives, runs of equal length"
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set xtics rotate by -45
     set rmargin 12
     set offsets 0.5, 0.5, graph 0.4, graph 0.05
@@ -141,7 +141,7 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     eval wide
     set multiplot layout 1,2 title "Objectives"
     set xlabel "training step"
-    set key inside top right vertical samplen 2
+    set key outside below center vertical height 1 samplen 2
     set title "the bound on validation images, bits per dimension"
     set offsets 0, 0, graph 0.5, 0
     runs = "linear-simple-uniform-32 cosine-simple-uniform-32 linear-hybrid-uniform-32 cosine-hybrid-uniform-32 cosine-vlb-uniform-32 cosine-vlb-importance-32 cosine-hybrid-uniform-64"

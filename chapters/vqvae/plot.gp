@@ -23,9 +23,9 @@ if (there(log)) {
     set ylabel "codes"
     set yrange [0:*]
     if (there(by_gradient)) {
-        plot log using "step":"codes_used" with linespoints linetype 1 title "averages: chosen at all", \
+        plot log using "step":"codes_used" with linespoints linetype 1 title "averages and revival: chosen at all", \
              "" using "step":"perplexity" with linespoints linetype 1 dashtype 2 title "perplexity", \
-             by_gradient using "step":"codes_used" with linespoints linetype 2 title "by gradient: chosen at all", \
+             by_gradient using "step":"codes_used" with linespoints linetype 2 title "gradient, no revival: chosen at all", \
              "" using "step":"perplexity" with linespoints linetype 2 dashtype 2 title "perplexity"
     } else {
         plot log using "step":"codes_used" with linespoints linetype 1 title "chosen at all", \
@@ -48,7 +48,7 @@ if (there(record."/codebook.csv")) {
 
 if (there(record."/prior-log.csv")) {
     set output out."/prior.png"
-    set title "What the prior pays for a code: 1,000 maps it learns from, 1,000 it does not"
+    set title "Negative log likelihood of the codes under the prior: 1,000 training and 1,000 validation maps"
     set xlabel "training step"
     set ylabel "nats per code"
     plot record."/prior-log.csv" using "step":"train_nats" with linespoints linetype 1 pointsize 0.4 title "training images", \
