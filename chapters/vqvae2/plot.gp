@@ -13,7 +13,7 @@ if (there(record."/autoencoder-log.csv")) {
     plot record."/autoencoder-log.csv" using "step":"error" with lines linecolor rgb sky title "training batches, black frame included", \
          "" using "step":"validation_error" with linespoints linetype 2 pointsize 0.4 title "validation, without it"
     unset logscale
-    set title "perplexity of the codes on validation pictures"
+    set title "perplexity of the codes on validation images"
     set yrange [0:*]
     plot record."/autoencoder-log.csv" using "step":"perplexity_top" with linespoints linetype 1 pointsize 0.4 title "top", \
          "" using "step":"perplexity_bottom" with linespoints linetype 4 pointsize 0.4 title "bottom"
@@ -25,12 +25,12 @@ if (there(record."/autoencoder-log.csv")) {
 
 if (there(record."/top-log.csv") && there(record."/bottom-log.csv")) {
     set output out."/priors.png"
-    set title "What a code costs"
+    set title "Negative log likelihood of a code under its prior"
     set xlabel "training step"
-    set ylabel "nats a code"
-    plot record."/top-log.csv" using "step":"training" with linespoints linecolor rgb sky pointtype 6 pointsize 0.4 title "top, training pictures", \
+    set ylabel "nats per code"
+    plot record."/top-log.csv" using "step":"training" with linespoints linecolor rgb sky pointtype 6 pointsize 0.4 title "top, training images", \
          "" using "step":"validation" with linespoints linetype 1 pointsize 0.4 title "top, validation", \
-         record."/bottom-log.csv" using "step":"training" with linespoints linecolor rgb orange pointtype 6 pointsize 0.4 title "bottom, training pictures", \
+         record."/bottom-log.csv" using "step":"training" with linespoints linecolor rgb orange pointtype 6 pointsize 0.4 title "bottom, training images", \
          "" using "step":"validation" with linespoints linecolor rgb red pointtype 7 pointsize 0.4 title "bottom, validation"
     unset ylabel
 }
@@ -39,24 +39,27 @@ set style fill solid 0.9 noborder
 set style histogram clustered gap 1
 if (there(record."/levels.csv")) {
     set output out."/levels.png"
-    set title "Rebuilt from what: squared error / variance"
+    set ylabel "squared error / variance"
+    set title "Reconstruction from both levels, the top, the bottom; from one level"
     set xtics noenhanced
     set style data histogram
     set logscale y
     set yrange [0.02:1]
     unset xlabel
-    plot record."/levels.csv" using "test":xticlabels(sprintf("%s, %s", strcol("levels"), strcol("shown"))) linecolor rgb blue title "test", \
+    plot record."/levels.csv" using "test":xticlabels(strcol("levels") eq "one" ? "one level" : strcol("shown") eq "both" ? "two levels" : strcol("shown") eq "top_only" ? "the top alone" : "the bottom alone") linecolor rgb blue title "test", \
          "" using "train" linecolor rgb sky title "train"
     unset logscale y
 }
 
 if (there(record."/priors.csv")) {
     set output out."/ablation.png"
-    set title "Bits a picture's codes cost: attention in no, the top, both priors; one level"
+    set title "Negative log likelihood of an image's codes under the priors"
     set style data histogram
     set yrange [0:*]
     unset xlabel
-    plot record."/priors.csv" using "train":xticlabels(1) linecolor rgb sky title "train", \
+    set ylabel "bits per image"
+    prior(name) = name eq "none" ? "two levels,\nno attention" : name eq "top" ? "two levels,\nattention at the top" : name eq "both" ? "two levels,\nattention in both" : "one level,\nattention"
+    plot record."/priors.csv" using "train":xticlabels(prior(strcol(1))) linecolor rgb sky title "train", \
          "" using "validation" linecolor rgb green title "validation", \
          "" using "test" linecolor rgb blue title "test"
 }
