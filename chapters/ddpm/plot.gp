@@ -27,11 +27,11 @@ if (there(record."/schedule.csv")) {
     set multiplot layout 1,2 title "The linear schedule"
     set xlabel "t"
     set key outside below center vertical height 1 samplen 2
-    set title "what x_t is made of"
-    plot record."/schedule.csv" using "t":"picture" with lines linetype 1 title "share of the picture, √ᾱ", \
+    set title "scale of image and noise in x_t"
+    plot record."/schedule.csv" using "t":"picture" with lines linetype 1 title "scale of the image, √ᾱ", \
          "" using "t":"noise" with lines linetype 2 title "standard deviation of the noise, √(1 − ᾱ)", \
-         "" using "t":"alpha_bar" with lines linetype 4 dashtype 2 title "ᾱ: what remains of the picture's variance"
-    set title "variance of a step: there, β; back, between β̃ and β"
+         "" using "t":"alpha_bar" with lines linetype 4 dashtype 2 title "share of the image in the variance, ᾱ"
+    set title "variances of a step: β (forward process), β̃ (posterior)"
     set logscale xy
     set format y "10^{%T}"
     set key outside below center vertical height 1 samplen 2
