@@ -229,7 +229,7 @@ margins: $(TEST_PROGRAMS) build
 	@head -n 20 $(BUILD)/margins.tsv; tail -n 20 $(BUILD)/margins.tsv
 	@echo "tolerance / error, error, tolerance, comparisons, precision, test, place; all of them: $(BUILD)/margins.tsv"
 
-NUMBERED := $(addprefix chapters/,$(addsuffix /README.md,ae gan vae vqvae vqvae2 ddpm iddpm)) notebooks-data/vqvae/README.md notebooks-data/ddpm/README.md
+NUMBERED := $(wildcard chapters/*/*.md notebooks-data/vqvae/README.md notebooks-data/ddpm/README.md)
 DOCS := README.md $(wildcard chapters/*/*.md notebooks-data/*/README.md) tests/README.md
 docs-check: $(BUILD)/docs_numbers
 	@sh tests/docs_check.sh $(DOCS)

@@ -9,10 +9,10 @@ if (there(record."/dae_denoising.csv")) {
     set output out."/dae_denoising.png"
     set terminal pngcairo size 1320,560 font "DejaVu Sans,13" background rgb "#ffffff"
     set bmargin 9.5
-    set multiplot layout 1,3 title "What is left of the error after repair, 2,000 test images"
+    set multiplot layout 1,3 title "Error of the reconstruction, 2,000 test images"
     set logscale y
     set yrange [1:1500]
-    set key outside below center vertical
+    set key outside below center vertical height 1
     kinds = "gaussian masking salt-pepper"
     names = "'Gaussian noise' 'masking' 'salt and pepper'"
     do for [k = 1:3] {
@@ -21,7 +21,7 @@ if (there(record."/dae_denoising.csv")) {
         set xlabel (k == 1 ? "standard deviation" : "share of pixels corrupted")
         set ylabel (k == 1 ? "squared error per image" : "")
         here(column_name) = strcol("corruption") eq kind && column("level") > 0 ? column(column_name) : NaN
-        plot record."/dae_denoising.csv" using "level":(here("untouched")) with lines linecolor rgb grey dashtype 2 title "untouched", \
+        plot record."/dae_denoising.csv" using "level":(here("untouched")) with lines linecolor rgb grey dashtype 2 title "corrupted image", \
              "" using "level":(here("plain")) with linespoints linetype 4 title "plain autoencoder", \
              "" using "level":(here("masking")) with linespoints linetype 1 title "trained on masking 0.5", \
              "" using "level":(here("gaussian")) with linespoints linetype 2 title "trained on Gaussian 0.5"
@@ -129,7 +129,7 @@ if (there(record."/mask_ratio.csv")) {
     set output out."/mask_ratio.png"
     set terminal pngcairo size 1100,480 font "DejaVu Sans,13" background rgb "#ffffff"
     set bmargin 6
-    set multiplot layout 1,2 title "How much to hide: 1,000 steps of pre-training each"
+    set multiplot layout 1,2 title "Masking ratio: 1,000 steps of pre-training each"
     unset title
     set xlabel "hidden, %"
     set xrange [0:100]
@@ -149,15 +149,25 @@ if (there(record."/mask_ratio.csv")) {
 
 if (there(record."/labels.csv")) {
     set output out."/labels.png"
-    set title "Fine-tuned after pre-training, and trained from scratch: three sets of labels each"
+    set title "Fine-tuned after pre-training, trained from scratch, and linear baselines"
     set xlabel "labels"
     set ylabel "test accuracy, %"
     set logscale x
     set xrange [60:200000]
     set yrange [50:100]
+    set yrange [50:90]
+    # baselines of the denoising half: accuracies of linear probes, all labels and 1,000
+    probe_of(file, block, key) = there(file) ? 100 * real(system(sprintf("tr -d ' \\t\\n' <'%s' | sed -n 's/.*\"%s\":{[^}]*\"%s\":\\([0-9.]*\\).*/\\1/p'", file, block, key))) : NaN
+    dae = record."/dae_metrics.json"; vincent = record."/dae_vincent_metrics.json"
+    set print $baselines
+    print sprintf("1000,%g,%g", probe_of(dae, "probe_pixels", "few_labels"), probe_of(vincent, "probe", "few_labels"))
+    print sprintf("55000,%g,%g", probe_of(dae, "probe_pixels", "all_labels"), probe_of(vincent, "probe", "all_labels"))
+    set print
     of(start, aside) = strcol("start") eq start ? column("labels") * aside : NaN
     plot record."/labels.csv" using (of("pretrained", 0.93)):(100 * column("accuracy")) with points linetype 1 pointsize 1.5 title "pretrained", \
-         "" using (of("scratch", 1.07)):(100 * column("accuracy")) with points linetype 2 pointsize 1.5 title "from scratch, at each learning rate tried"
+         "" using (of("scratch", 1.07)):(100 * column("accuracy")) with points linetype 2 pointsize 1.5 title "from scratch, at each learning rate tried", \
+         $baselines using 1:2 with points linetype 3 pointsize 1.5 title "linear, on pixels", \
+         $baselines using 1:3 with points linetype 4 pointsize 1.5 title "linear, on the denoising autoencoder of 2008"
     unset logscale
     set xrange [*:*]
     set yrange [*:*]

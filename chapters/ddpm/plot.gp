@@ -61,7 +61,7 @@ if (there(record."/bound.csv")) {
     paid = 0
     set title "rate and distortion, β̃"
     set xlabel "bits per dimension sent so far"
-    set ylabel "how far the predicted picture is, of 255 (RMS)"
+    set ylabel "error of the predicted image, RMS of 255"
     set xrange [1e-4:10]
     set format x "10^{%T}"
     plot record."/bound.csv" using (before = paid, paid = paid + column("small"), before):(127.5 * sqrt(column("start_mse"))) \
