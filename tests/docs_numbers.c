@@ -22,8 +22,9 @@
  *
  *     <!-- table ddpm/steps.csv: =steps | =variance | - | frechet_distance | precision * 100 -->
  *
- * is compared cell by cell: each column is an expression of the record's columns; those after =
- * choose the row (without any, rows are taken in their order), and - is left to the list.
+ * is compared cell by cell: each column is an expression of the record's columns, or two of them
+ * with ± between; those after = choose the row (without any, rows are taken in their order), and -
+ * is left to the list.
  *
  * Reported: a number that is neither listed nor in a table, a listed one that the record does not
  * have or the text shows more or less often, and a text of more than 2,500 words (comments apart).
@@ -361,7 +362,9 @@ static int table_row(const Record *r, char **want, char **have, int n, int in_or
     return keys ? -1 : in_order < r->rows ? in_order : -1;
 }
 
-static void check_cell(const char *want, char *have, const char *record, int row, int line) {
+/* what follows the number of a cell */
+static const char *check_number(const char *want, const char *have, const char *record, int row,
+                                int line) {
     const char *s = have;
     double x;
     while (*s && !isdigit((unsigned char)*s)) s++;
@@ -370,6 +373,18 @@ static void check_cell(const char *want, char *have, const char *record, int row
     } else if (!*s || !equal(x, number_at(s), false)) {
         mistake(line, "%s: %s is %.6g, not %s", record, want, x, have);
     }
+    return *s ? number_at(s).end : s;
+}
+
+/* one number, or two with +- between them, as in the column's expression */
+static void check_cell(const char *want, const char *have, const char *record, int row, int line) {
+    const char *both = strstr(want, " ± ");
+    char *first = text_format("%.*s", both ? (int)(both - want) : (int)strlen(want), want);
+    const char *rest = check_number(first, have, record, row, line);
+    if (both) rest = check_number(both + strlen(" ± "), rest, record, row, line);
+    if (strpbrk(rest, "0123456789"))
+        mistake(line, "\"%s\": nothing is said of \"%s\"", have, rest);
+    free(first);
 }
 
 /* `at`: the marker in the original text; the table's cells that it covers become spaces in `text` */
