@@ -229,11 +229,10 @@ margins: $(TEST_PROGRAMS) build
 	@head -n 20 $(BUILD)/margins.tsv; tail -n 20 $(BUILD)/margins.tsv
 	@echo "tolerance / error, error, tolerance, comparisons, precision, test, place; all of them: $(BUILD)/margins.tsv"
 
-NUMBERED := $(wildcard chapters/*/*.md notebooks-data/vqvae/README.md notebooks-data/ddpm/README.md)
-DOCS := README.md $(wildcard chapters/*/*.md notebooks-data/*/README.md) tests/README.md
+DOCS := README.md $(wildcard chapters/*.md chapters/*/*.md notebooks-data/*/README.md) tests/README.md
 docs-check: $(BUILD)/docs_numbers
 	@sh tests/docs_check.sh $(DOCS)
-	@$< $(NUMBERED)
+	@$< $(DOCS)
 
 $(BUILD)/docs_numbers: tests/docs_numbers.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
@@ -280,8 +279,12 @@ sweep-%: $(BUILD)/%
 plot-%:
 	@sh plots/plot.sh $* notebooks-data/$* plots/$*
 
-.PHONY: plots demo
-plots: $(addprefix plot-,$(filter $(notdir $(wildcard notebooks-data/*)),$(notdir $(patsubst %/plot.gp,%,$(wildcard chapters/*/plot.gp common/tools/*/plot.gp)))))
+.PHONY: plots demo story
+# a row of images from every chapter, from the pictures in plots/
+story:
+	@gnuplot -e "out='plots'" plots/style.gp plots/story.gp
+
+plots: story $(addprefix plot-,$(filter $(notdir $(wildcard notebooks-data/*)),$(notdir $(patsubst %/plot.gp,%,$(wildcard chapters/*/plot.gp common/tools/*/plot.gp)))))
 
 demo: setup
 	@$(MAKE) --no-print-directory -s -j2 $(BUILD)/ae

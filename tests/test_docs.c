@@ -1,9 +1,10 @@
 /* test_docs.c — does build/docs_numbers notice a wrong number? On a small text and record of its
- * own. */
+ * own, and on every text of the repository with a digit changed. */
 #include "base/file.h"
 #include "programs.h"
 
 #include <ctype.h>
+#include <glob.h>
 
 PROGRAM_SUITE(docs);
 
@@ -116,4 +117,46 @@ Test(docs, what_is_wrong_is_said) {
     cr_expect_eq(check(many, message), 1);
     cr_expect_not_null(strstr(message, "words, and 2500 is the most"), "%s", message);
     free(many);
+}
+
+/* digits of prose and tables that are neither in names, quotes, links nor comments */
+static size_t plain_digits(const char *text, const char **at, size_t most) {
+    size_t n = 0;
+    bool quoted = false, comment = false;
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (!strncmp(line, "```", 3)) quoted = !quoted;
+        comment |= !strncmp(line, "<!--", 4);
+        size_t length = strcspn(line, "\n");
+        for (size_t i = 2; i < length && !quoted && !comment; i++)
+            if (isdigit((unsigned char)line[i]) && line[i - 1] == ' ' && n < most)
+                at[n++] = line + i;
+        for (size_t i = 0; i + 3 <= length; i++) comment &= strncmp(line + i, "-->", 3) != 0;
+    }
+    return n;
+}
+
+Test(docs, ten_changed_digits_of_every_text_are_noticed) {
+    char message[2000], path[200];
+    static const char *const where[] = {"README.md", "tests/README.md", "chapters/*.md",
+                                        "chapters/*/*.md",
+                                        "notebooks-data/*/README.md"};
+    glob_t files;
+    for (int i = 0; i < 5; i++) glob(where[i], i ? GLOB_APPEND : 0, NULL, &files);
+    cr_assert(files.gl_pathc >= 10, "%zu texts", files.gl_pathc);
+    snprintf(path, sizeof path, "ln -s $PWD/notebooks-data %s/notebooks-data", folder);
+    cr_assert_eq(system(path), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        char *text = read_text(files.gl_pathv[i]);
+        const char *at[2000];
+        size_t n = plain_digits(text, at, 2000);
+        cr_expect_eq(check(text, message), 0, "%s: %s", files.gl_pathv[i], message);
+        for (size_t k = 0; k < 10 && k < n; k++) {
+            char *s = text + (at[k * n / (n < 10 ? n : 10)] - text), digit = *s;
+            *s = digit == '9' ? '8' : digit + 1;
+            cr_expect_eq(check(text, message), 1, "%s: %.40s", files.gl_pathv[i], s);
+            *s = digit;
+        }
+        free(text);
+    }
+    globfree(&files);
 }
