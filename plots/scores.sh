@@ -43,7 +43,7 @@ done
 { echo "chapter,samples,steps,seed,frechet_distance,precision,recall,coverage,sharpness"; cat "$out/rows"; } >"$out/scores.csv"
 awk -F, '
     { key = $1 "," $2 "," $3; if (!n[key]++) order[++keys] = key
-      for (i = 5; i <= 9; i++) sum[key, i] += $i, square[key, i] += $i * $i }
+      for (i = 5; i <= 9; i++) { sum[key, i] += $i; square[key, i] += $i * $i } }
     END {
         print "chapter,samples,steps,seeds,frechet_distance,frechet_deviation,precision,precision_deviation," \
               "recall,recall_deviation,coverage,coverage_deviation,sharpness,sharpness_deviation"

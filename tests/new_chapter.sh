@@ -1,11 +1,12 @@
 #!/bin/sh
-# new_chapter.sh BUILD FOLDER — the chapter that README.md shows, tried as a new user would: its files go from
+# new_chapter.sh BUILD FOLDER — the chapter that chapters/README.md shows, tried as a new user would: its files go from
 # the page into FOLDER, a copy of the repository without chapters, and are built, trained and tested there.
 # What is compiled of common/ in BUILD is used again. Ends with the first step that fails.
 set -e
 build=$1 tree=$2
-mkdir -p "$tree/$build/float" "$tree/$build/double" "$tree/$build/tests"
-cp -a Makefile README.md common tests "$tree"
+mkdir -p "$tree/chapters" "$tree/$build/float" "$tree/$build/double" "$tree/$build/tests"
+cp -a Makefile common tests "$tree"
+cp -a chapters/README.md "$tree/chapters"
 ln -s "$PWD/notebooks-data" "$tree/notebooks-data"
 for precision in float double; do
     cp -a "$build/$precision/common" "$build/$precision/tests" "$tree/$build/$precision"
@@ -17,7 +18,7 @@ cd "$tree"
 
 awk '/^```c new=/ { file = substr($2, 5); system("mkdir -p `dirname " file "`"); next }
      /^```/ { file = "" }
-     file { print > file }' README.md
+     file { print > file }' chapters/README.md
 lines=$(cat chapters/tiny/* | wc -l)
 [ "$lines" -gt 60 ] && [ "$lines" -lt 80 ] || { echo "README's chapter has $lines lines"; exit 1; }
 
