@@ -101,11 +101,11 @@ typedef struct {
 } Record;
 
 static const Record *record_of(const char *name) {
-    static Record record[64];
+    static Record record[256];
     static int count;
     for (int i = 0; i < count; i++)
         if (!strcmp(record[i].name, name)) return &record[i];
-    if (count == 64) die("docs_numbers: more than 64 records");
+    if (count == 256) die("docs_numbers: more than 256 records");
     Record *r = &record[count++];
     char *path = path_join("notebooks-data", name), *text = read_text(path), *rest = text;
     r->name = text_format("%s", name);
