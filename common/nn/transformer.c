@@ -95,9 +95,18 @@ Transformer transformer_new(Scope s, const TransformerConfig *c) {
     return t;
 }
 
-Tensor *transformer(const Transformer *t, Tensor *x, Attention a) {
+/* block i with a[i * step] */
+static Tensor *pass(const Transformer *t, Tensor *x, const Attention *a, int step) {
     Mark start = t_mark(x->tape), block = t_mark(x->tape);
     for (int i = 0; i < t->config.depth; i++)
-        x = t_release(block, transformer_block(&t->blocks[i], x, a));
+        x = t_release(block, transformer_block(&t->blocks[i], x, a[i * step]));
     return t_release(start, x);
+}
+
+Tensor *transformer(const Transformer *t, Tensor *x, Attention a) {
+    return pass(t, x, &a, 0);
+}
+
+Tensor *transformer_each(const Transformer *t, Tensor *x, const Attention *a) {
+    return pass(t, x, a, 1);
 }

@@ -68,6 +68,8 @@ typedef struct {
 
 Transformer transformer_new(Scope s, const TransformerConfig *c);
 Tensor *transformer(const Transformer *t, Tensor *x, Attention a);
+/* the same where blocks differ in what tokens see: a (depth) */
+Tensor *transformer_each(const Transformer *t, Tensor *x, const Attention *a);
 
 /* ---- sampling ----------------------------------------------------------------------------------
  * Token by token, each passed once: its keys and values stay for those that follow.
@@ -89,5 +91,8 @@ KeyValueCache cache_new(Arena *arena, const Transformer *t, int batch, int capac
  * passed again, up to rounding. `a` must be causal; its mask, if it has one, is that of the whole
  * pass, (capacity,capacity) or one per item. Without gradients and without cross-attention. */
 Tensor *transformer_next(const Transformer *t, Tensor *x, Attention a, KeyValueCache *cache);
+/* the same for transformer_each */
+Tensor *transformer_next_each(const Transformer *t, Tensor *x, const Attention *a,
+                              KeyValueCache *cache);
 
 #endif

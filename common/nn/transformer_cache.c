@@ -69,17 +69,28 @@ static Tensor *attend(const KeyValueCache *c, int i, const Tensor *qkv, Attentio
     return y;
 }
 
-Tensor *transformer_next(const Transformer *t, Tensor *x, Attention a, KeyValueCache *cache) {
+/* x + attention of block i, its keys and values kept */
+static Tensor *attention_next(const Transformer *t, int i, Tensor *x, Attention a,
+                              const KeyValueCache *cache) {
+    const TransformerBlock *b = &t->blocks[i];
     check_next(t, x, a, cache);
     a.mask = mask_rows(&x->tape->arena, a, cache, x->shape[1]);
-    for (int i = 0; i < t->config.depth; i++) {
-        const TransformerBlock *b = &t->blocks[i];
-        Tensor *qkv = linear(&b->attn.qkv, layer_norm(&b->norm1, x));
-        append(cache, i, qkv);
-        Tensor *y = attend(cache, i, qkv, a, t->config.heads);
-        x = t_add(x, linear(&b->attn.out, y));
-        x = transformer_mlp(b, x);
-    }
+    Tensor *qkv = linear(&b->attn.qkv, layer_norm(&b->norm1, x));
+    append(cache, i, qkv);
+    return t_add(x, linear(&b->attn.out, attend(cache, i, qkv, a, t->config.heads)));
+}
+
+Tensor *transformer_next_each(const Transformer *t, Tensor *x, const Attention *a,
+                              KeyValueCache *cache) {
+    for (int i = 0; i < t->config.depth; i++)
+        x = transformer_mlp(&t->blocks[i], attention_next(t, i, x, a[i], cache));
     cache->count += x->shape[1];
     return x;
+}
+
+Tensor *transformer_next(const Transformer *t, Tensor *x, Attention a, KeyValueCache *cache) {
+    size_t depth = (size_t)t->config.depth;
+    Attention *each = arena_get(&x->tape->arena, depth * sizeof *each);
+    for (size_t i = 0; i < depth; i++) each[i] = a;
+    return transformer_next_each(t, x, each, cache);
 }
