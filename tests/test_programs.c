@@ -15,7 +15,7 @@
 
 typedef struct {
     char chapter[24];
-    char fast[160];              /* options of train that make its steps fast */
+    char fast[200];              /* options of train that make its steps fast */
     char stages[64];             /* options that say how many steps, "steps prior-steps" */
 } Row;
 
@@ -34,6 +34,10 @@ static const Row rows[] = {
               "--revive 20", "steps prior-steps"},
     {"vqvae2", "--batch 3 --prior-batch 3 --width 8 --codes 16 --prior-channels 16",
      "steps top-steps bottom-steps"},
+    {"dalle", "--width 4 --codes 16 --batch 3 --prior-batch 3 --prior-width 16 --prior-depth 2 "
+              "--prior-heads 2", "steps prior-steps"},
+    {"dalle", "--width 4 --codes 16 --batch 3 --prior-batch 3 --prior-width 8 --prior-depth 1 "
+              "--prior-heads 2 --quantiser vq --grid 16", "steps prior-steps"},
     {"ddpm", "--preview 0 --batch 2", "steps"},
     {"ddpm", "--preview 0 --batch 2 --predict mean --dropout 0.1", "steps"},
     {"iddpm", "--preview 0 --batch 2 --classes 10 --timesteps 50 --dropout 0.3", "steps"},

@@ -1,0 +1,70 @@
+/* dalle.c — captions to pictures: the prior, the decoder, and CLIP that ranks. */
+#include "dalle.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const stage_names[STAGES] = {"dvae", "prior"};
+
+void dalle_free(Dalle *d) {
+    for (int s = 0; s < STAGES; s++) params_free(&d->params[s]);
+    bpe_free(&d->bpe);
+}
+
+int dalle_codes(const Dalle *d) {
+    int small = d->side / dvae_factor(&d->dvae.c);
+    return small * small;
+}
+
+/* (n,T) */
+static int *texts_of(const Dalle *d, Arena *arena, int n, const char *const *captions) {
+    int T = d->prior.c.text, *text = arena_get(arena, (size_t)(n * T) * sizeof *text);
+    for (int i = 0; i < n; i++) prior_text(&d->bpe, captions[i], NULL, T, text + i * T);
+    return text;
+}
+
+void dalle_draw(const Dalle *d, DalleDraw draw, Rng *rng) {
+    Arena arena = {0};
+    int *text = texts_of(d, &arena, draw.n, draw.captions);
+    prior_sample(&d->prior, (PriorDraw){draw.n, draw.known, text, draw.codes}, &draw.sampler, rng);
+    dvae_decode(&d->dvae, draw.n, d->side, draw.codes, draw.x);
+    arena_free(&arena);
+}
+
+/* largest first; of equal ones the first */
+static void sort_by(int n, const real *score, int *order) {
+    for (int i = 0; i < n; i++) {
+        int k = i;
+        for (; k > 0 && score[order[k - 1]] < score[i]; k--) order[k] = order[k - 1];
+        order[k] = i;
+    }
+}
+
+void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *x, int *order,
+                real *cosines) {
+    Arena arena = {0};
+    size_t D = (size_t)clip->net.config.dim;
+    real *images = arena_get(&arena, (size_t)n * D * sizeof *images);
+    real *text = arena_get(&arena, D * sizeof *text);
+    frozen_clip_images(clip, n, x, images);
+    frozen_clip_texts(clip, 1, &caption, text);
+    frozen_clip_cosines(clip, n, images, 1, text, cosines);
+    sort_by(n, cosines, order);
+    arena_free(&arena);
+}
+
+void caption_nats(const Dalle *d, const int *codes, int n, const char *const *captions,
+                  double *nats) {
+    Arena arena = {0};
+    int N = dalle_codes(d), *all = arena_get(&arena, (size_t)(n * N) * sizeof *all);
+    double *each = arena_get(&arena, (size_t)(n * N) * sizeof *each);
+    for (int i = 0; i < n; i++) memcpy(all + i * N, codes, (size_t)N * sizeof *all);
+    prior_nats(&d->prior, n, texts_of(d, &arena, n, captions), all, each);
+    for (int i = 0; i < n; i++) {
+        nats[i] = 0;
+        for (int k = 0; k < N; k++) nats[i] += each[i * N + k];
+    }
+    arena_free(&arena);
+}

@@ -1,0 +1,262 @@
+/* evaluate.c — what the chapter measures: what codes keep of a picture, what they cost the prior,
+ * how well a caption is known by its picture, and how many drawn pictures show their captions, of
+ * one and the best of many. */
+#include "settings.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "eval/caption_sheet.h"
+#include "eval/references.h"
+#include "nn/codebook.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCENES = 1000, COMPARED = 200, CHOICE = 10, REFERENCE = 10000, LEVELS = 4 };
+
+typedef struct {
+    Dalle m;
+    Data data;
+    CaptionEvaluator captions;
+    Evaluator evaluator;
+    Arena arena;
+} Evaluation;
+
+/* scenes of a part: pictures, captions, codes, tokens */
+typedef struct {
+    int n;
+    real *x;
+    Scene *scenes;
+    const char **captions;
+    int *codes, *text;
+} Examples;
+
+static Examples examples_of(Evaluation *e, Part part, int n) {
+    Arena *a = &e->arena;
+    int N = dalle_codes(&e->m), T = e->m.prior.c.text;
+    Examples s = {.n = n};
+    s.x = arena_get(a, (size_t)n * VALUES * sizeof *s.x);
+    s.scenes = arena_get(a, (size_t)n * sizeof *s.scenes);
+    s.captions = arena_get(a, (size_t)n * sizeof *s.captions);
+    s.codes = arena_get(a, (size_t)(n * N) * sizeof *s.codes);
+    s.text = arena_get(a, (size_t)(n * T) * sizeof *s.text);
+    wardrobe_get(&e->data.wardrobe, part, o.common.seed, 0, n,
+                 &(SceneBatch){.images = s.x, .high = 1, .scenes = s.scenes});
+    for (int i = 0; i < n; i++) {
+        s.captions[i] = scene_caption(&s.scenes[i], arena_get(a, SCENE_CAPTION));
+        prior_text(&e->m.bpe, s.captions[i], NULL, T, s.text + i * T);
+    }
+    dvae_encode(&e->m.dvae, n, SIDE, s.x, s.codes);
+    return s;
+}
+
+/* ---- the dVAE -------------------------------------------------------------------------------- */
+
+/* Rebuilt from hard codes: how much is lost, which codes are used, are class and colour there? */
+static void report_dvae(Evaluation *e, const Examples *test, cJSON *metrics) {
+    int N = dalle_codes(&e->m), K = e->m.dvae.c.codes, n = test->n;
+    cJSON *to = json_object();
+    real *y = arena_get(&e->arena, (size_t)n * VALUES * sizeof *y);
+    int *times = arena_get(&e->arena, (size_t)K * sizeof *times);
+    memset(times, 0, (size_t)K * sizeof *times);
+    dvae_decode(&e->m.dvae, n, SIDE, test->codes, y);
+    codebook_count(n * N, test->codes, times);
+    double lost = lost_variance((size_t)n * VALUES, test->x, y);
+    json_number(to, "pictures", n);
+    json_number(to, "lost_variance", lost);
+    json_number(to, "codes_used", codes_used(K, times));
+    json_number(to, "perplexity", codebook_perplexity(K, times));
+    CaptionSheet sheet = caption_sheet(&e->captions, &e->data.wardrobe, n, y, test->scenes);
+    if (!o.common.quiet) {
+        printf("from hard codes: %.2f %% of the variance is lost, %d of %d codes are used\n",
+               100 * lost, codes_used(K, times), K);
+        caption_sheet_print(&sheet);
+    }
+    json_item(to, "captions", caption_sheet_json(&sheet));
+    json_item(metrics, "reconstruction", to);
+}
+
+/* ---- the prior ------------------------------------------------------------------------------- */
+
+/* mean nats of a picture's codes, given its caption; those of each place are added to `place` (N)
+ * unless NULL */
+static double nats_of(Evaluation *e, const Examples *s, double *place) {
+    int N = dalle_codes(&e->m);
+    double *nats = arena_get(&e->arena, (size_t)(s->n * N) * sizeof *nats), sum = 0;
+    prior_nats(&e->m.prior, s->n, s->text, s->codes, nats);
+    for (int i = 0; i < s->n * N; i++) {
+        sum += nats[i];
+        if (place) place[i % N] += nats[i] / s->n;
+    }
+    return sum / s->n;
+}
+
+/* positions.csv: what the code of each place costs */
+static void save_positions(const Dalle *m, const double *place) {
+    char *path = output_path(&cli, "positions.csv");
+    AtomicFile f = file_create(path);
+    int columns = m->prior.c.columns;
+    fprintf(f.stream, "row,column,nats\n");
+    for (int i = 0; i < dalle_codes(m); i++)
+        fprintf(f.stream, "%d,%d,%.5g\n", i / columns, i % columns, place[i]);
+    file_commit(&f);
+    free(path);
+}
+
+/* The share of pictures whose own caption, of ten, makes their codes the likeliest */
+static double captioning(const Evaluation *e, const Examples *s) {
+    int N = dalle_codes(&e->m), n = s->n < COMPARED ? s->n : COMPARED, right = 0;
+    for (int i = 0; i < n; i++) {
+        const char *captions[CHOICE];
+        double nats[CHOICE];
+        int best = 0;
+        for (int k = 0; k < CHOICE; k++) captions[k] = s->captions[(i + k) % s->n];
+        caption_nats(&e->m, s->codes + i * N, CHOICE, captions, nats);
+        for (int k = 1; k < CHOICE; k++)
+            if (nats[k] < nats[best]) best = k;
+        right += best == 0;
+    }
+    return (double)right / n;
+}
+
+static void report_prior(Evaluation *e, const Examples *test, const Examples *held_out,
+                         cJSON *metrics) {
+    cJSON *to = json_object();
+    int N = dalle_codes(&e->m);
+    double *place = arena_get(&e->arena, (size_t)N * sizeof *place);
+    for (int i = 0; i < N; i++) place[i] = 0;
+    double seen = nats_of(e, test, place), unseen = nats_of(e, held_out, NULL);
+    double named = captioning(e, test), unseen_named = captioning(e, held_out);
+    save_positions(&e->m, place);
+    json_number(to, "nats_test", seen);
+    json_number(to, "nats_held_out", unseen);
+    json_number(to, "captioning_test", named);
+    json_number(to, "captioning_held_out", unseen_named);
+    json_item(metrics, "prior", to);
+    if (o.common.quiet) return;
+    printf("a picture's %d codes cost %.1f nats (test), %.1f (held-out combinations)\n", N, seen,
+           unseen);
+    printf("its own caption, of %d, is the likeliest for %.1f %% and %.1f %%\n", CHOICE,
+           100 * named, 100 * unseen_named);
+}
+
+/* ---- samples --------------------------------------------------------------------------------- */
+
+static const int level_of[LEVELS] = {1, 8, 64, 512};
+
+/* the best by CLIP of the first 1, 8, 64, 512 of x (n,...) go to picture i of each level */
+static void keep_best(const FrozenClip *clip, const char *caption, int n, const real *x, int i,
+                      real *level[LEVELS]) {
+    int order[512], best = 0;
+    real cosines[512];
+    if (n > 1) dalle_rank(clip, caption, n, x, order, cosines);
+    for (int l = 0, k = 1; l < LEVELS && level_of[l] <= n; l++) {
+        for (; k < level_of[l]; k++)
+            if (cosines[k] > cosines[best]) best = k;
+        memcpy(level[l] + (size_t)i * VALUES, x + (size_t)best * VALUES, VALUES * sizeof *x);
+    }
+}
+
+/* o.best_of pictures of each caption, by the same random numbers whatever else is drawn */
+static void draw_levels(Evaluation *e, const FrozenClip *clip, const Examples *s,
+                        real *level[LEVELS]) {
+    Arena arena = {0};
+    int n = o.best_of, N = dalle_codes(&e->m);
+    Rng rng = rng_new(o.common.seed, "evaluation");
+    const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
+    DalleDraw d = {.n = n, .captions = captions,
+                   .sampler = {.temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p}};
+    d.codes = arena_get(&arena, (size_t)(n * N) * sizeof *d.codes);
+    d.x = arena_get(&arena, (size_t)n * VALUES * sizeof *d.x);
+    Progress progress;
+    progress_start(&progress, "draw", 0, s->n, o.common.quiet);
+    for (int i = 0; i < s->n; i++) {
+        for (int k = 0; k < n; k++) captions[k] = s->captions[i];
+        dalle_draw(&e->m, d, &rng);
+        keep_best(clip, s->captions[i], n, d.x, i, level);
+        progress_update(&progress, i + 1, "");
+    }
+    progress_end(&progress, s->n, "");
+    arena_free(&arena);
+}
+
+/* caption accuracy of all, Frechet distance and diversity of the test captions' pictures */
+static cJSON *score_level(Evaluation *e, int best_of, const Examples *s, int test, const real *x) {
+    CaptionSheet sheet = caption_sheet(&e->captions, &e->data.wardrobe, s->n, x, s->scenes);
+    Scores scores = scores_of(&e->evaluator, test, x, NULL);
+    cJSON *to = json_object();
+    json_number(to, "best_of", best_of);
+    json_item(to, "captions", caption_sheet_json(&sheet));
+    json_item(to, "scores", scores_json(&scores));
+    if (o.common.quiet) return to;
+    printf("\nbest of %d: Frechet distance %.4f, recall %.1f %%\n", best_of, scores.frechet,
+           100 * scores.regions.recall);
+    caption_sheet_print(&sheet);
+    return to;
+}
+
+/* captions of test scenes, then half as many with held-out combinations */
+static void report_samples(Evaluation *e, cJSON *metrics) {
+    int test = o.captions, n = test + test / 2;
+    Examples seen = examples_of(e, PART_TEST, test);
+    Examples unseen = examples_of(e, PART_HELD_OUT, n - test);
+    Examples s = {.n = n, .scenes = arena_get(&e->arena, (size_t)n * sizeof *s.scenes),
+                  .captions = arena_get(&e->arena, (size_t)n * sizeof *s.captions)};
+    for (int i = 0; i < n; i++) {
+        s.scenes[i] = i < test ? seen.scenes[i] : unseen.scenes[i - test];
+        s.captions[i] = i < test ? seen.captions[i] : unseen.captions[i - test];
+    }
+    real *level[LEVELS] = {0};
+    for (int l = 0; l < LEVELS && level_of[l] <= o.best_of; l++)
+        level[l] = arena_get(&e->arena, (size_t)n * VALUES * sizeof(real));
+    FrozenClip clip = {0};
+    if (o.best_of > 1) clip = frozen_clip_load(o.clip);
+    double start = seconds_now();
+    draw_levels(e, &clip, &s, level);
+    double seconds = (seconds_now() - start) / n / o.best_of;
+    cJSON *to = cJSON_CreateArray();
+    for (int l = 0; l < LEVELS && level[l]; l++)
+        cJSON_AddItemToArray(to, score_level(e, level_of[l], &s, test, level[l]));
+    json_item(metrics, "samples", to);
+    json_number(metrics, "seconds_a_picture", seconds);
+    if (o.best_of > 1) json_text(metrics, "clip_sha256", clip.sha256), frozen_clip_free(&clip);
+}
+
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+static void evaluation_open(Evaluation *e) {
+    load_all(&e->m);
+    data_open(&e->data);
+    char *weights = own_file(CAPTION_WEIGHTS);
+    e->captions = caption_evaluator_load(weights);
+    free(weights);
+    e->evaluator = evaluator_open(caption_evaluator_net(&e->captions, SIDE),
+                                  wardrobe_reference(&e->arena, &e->data.wardrobe, REFERENCE));
+}
+
+static void evaluation_close(Evaluation *e) {
+    evaluator_free(&e->evaluator);
+    caption_evaluator_free(&e->captions);
+    dalle_free(&e->m), data_free(&e->data), arena_free(&e->arena);
+}
+
+int eval(void) {
+    if (is_published())
+        usage_error("--config %s: has no weights here to score; info counts it", o.common.config);
+    Evaluation e = {0};
+    evaluation_open(&e);
+    cJSON *metrics = metrics_new(&cli);
+    for (int s = 0; s < STAGES; s++)
+        json_number(metrics, s == STAGE_DVAE ? "parameters_dvae" : "parameters_prior",
+                    (double)params_count(&e.m.params[s]));
+    int n = o.captions < SCENES ? o.captions : SCENES;
+    Examples test = examples_of(&e, PART_TEST, n), held_out = examples_of(&e, PART_HELD_OUT, n);
+    report_dvae(&e, &test, metrics);
+    report_prior(&e, &test, &held_out, metrics);
+    report_samples(&e, metrics);
+    metrics_save(&cli, metrics);
+    evaluation_close(&e);
+    return 0;
+}

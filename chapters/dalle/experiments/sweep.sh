@@ -1,0 +1,61 @@
+#!/bin/sh
+# sweep.sh [OUT [STEPS]] — what the parts are worth. Writes
+#   OUT/dvae.csv      run,lost_variance,codes_used,perplexity,whole: the KL's weight, the temperature's end, VQ
+#   OUT/prior.csv     attention,nats_test,captioning_test,whole,frechet_distance: the masks, on one dVAE's codes
+#   OUT/trade.csv     temperature,top_k,whole,frechet_distance,recall of WEIGHTS (the reference run's, say)
+# and trains or draws what is not there yet: STEPS steps of each stage. From the environment:
+#   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
+out=${1:-build/runs/dalle-sweep} steps=${2:-2000} captions=${CAPTIONS:-300}
+dalle=${BUILD:-build}/dalle threads=${THREADS:+--threads $THREADS}
+mkdir -p "$out" || exit 1
+. "$(dirname "$0")/../../../common/eval/metrics.sh"
+
+trained() {   # DIR STAGE OPTIONS...: trains a stage unless it is there
+    dir=$1 stage=$2
+    shift 2
+    grep -q '"finished"' "$dir/$stage-run.json" 2>/dev/null && return
+    $dalle train -q $threads --stage "$stage" "$@" --out "$dir" || exit 1
+}
+
+# first PATTERN FILE: the first number after a key, wherever it stands
+first() { tr -d '\n\t ' <"$2" | grep -o "\"$1\":[-0-9.e+]*" | head -n 1 | sed 's/.*://'; }
+# after KEY PATTERN FILE: the first number of this key behind another key
+after() { tr -d '\n\t ' <"$3" | sed "s/.*\"$1\"://" | grep -o "\"$2\":[-0-9.e+]*" | head -n 1 | sed 's/.*://'; }
+
+scored() {    # DIR WEIGHTS OPTIONS...: DIR/metrics.json, unless it is there and newer
+    dir=$1 weights=$2
+    shift 2
+    fresh "$dir/metrics.json" "$weights" ||
+        $dalle eval -q $threads --captions "$captions" --weights "$weights" --out "$dir" "$@" || exit 1
+}
+
+half=$((steps * 2 / 3))
+echo "run,lost_variance,codes_used,perplexity,whole" >"$out/dvae.csv.tmp"
+for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $half" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
+    name=${run%% *}
+    trained "$out/$name" dvae --steps "$steps" --tau-steps "$half" ${run#* }
+    trained "$out/$name" prior --prior-steps 20 ${run#* }
+    scored "$out/$name" "$out/$name/weights.safetensors"
+    m=$out/$name/metrics.json
+    echo "$name,$(first lost_variance "$m"),$(first codes_used "$m"),$(first perplexity "$m"),$(first whole "$m")"
+done >>"$out/dvae.csv.tmp"
+mv "$out/dvae.csv.tmp" "$out/dvae.csv"
+
+echo "attention,nats_test,captioning_test,whole,frechet_distance" >"$out/prior.csv.tmp"
+for kind in full paper row column convolution; do
+    trained "$out/$kind" prior --prior-steps "$steps" --attention $kind --dvae "$out/beta-6.6/dvae-weights.safetensors"
+    scored "$out/$kind" "$out/$kind/weights.safetensors"
+    m=$out/$kind/metrics.json
+    echo "$kind,$(first nats_test "$m"),$(first captioning_test "$m"),$(after best_of whole "$m"),$(first frechet_distance "$m")"
+done >>"$out/prior.csv.tmp"
+mv "$out/prior.csv.tmp" "$out/prior.csv"
+
+weights=${WEIGHTS:-$out/full/weights.safetensors}
+echo "temperature,top_k,whole,frechet_distance,recall" >"$out/trade.csv.tmp"
+for setting in 0.5:0 0.7:0 0.85:0 1:0 1.2:0 1:16 1:64 1:256; do
+    t=${setting%:*} k=${setting#*:}
+    scored "$out/trade-$t-$k" "$weights" --temperature "$t" --top-k "$k"
+    m=$out/trade-$t-$k/metrics.json
+    echo "$t,$k,$(after best_of whole "$m"),$(first frechet_distance "$m"),$(first recall "$m")"
+done >>"$out/trade.csv.tmp"
+mv "$out/trade.csv.tmp" "$out/trade.csv"

@@ -1,0 +1,220 @@
+/* dalle — trains a discrete autoencoder and a transformer over its codes, draws pictures of
+ * captions, ranks them by CLIP, measures them. Training has two stages, each a run of its own in
+ * the same folder: dvae, prior. */
+#include "settings.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Settings o = {
+    .common = {.seed = 1, .steps = 5000, .batch = 32, .lr = 1e-3, .config = "default",
+               .out = "build/runs/dalle"},
+    .stage = "all",
+    .quantiser = "gumbel",
+    .grid = "8",
+    .codes = 1024,
+    .width = 32,
+    .tau = 0.0625,
+    .tau_steps = 3500,
+    .beta = 6.6,
+    .beta_steps = 50,
+    .attention = "full",
+    .prior_steps = 6000,
+    .prior_batch = 32,
+    .prior_lr = 1e-3,
+    .prior_width = 192,
+    .prior_depth = 5,
+    .prior_heads = 6,
+    .bpe_dropout = 0.1,
+    .pictures = 8,
+    .best_of = 1,
+    .captions = 1000,
+    .temperature = 1,
+    .top_p = 1,
+};
+
+/* The dVAE's weights remember the options before "stage": several priors may be trained for one. */
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|openai|dalle-12b|mindalle"),
+    {"quantiser", 0, .s = &o.quantiser, .choices = "gumbel|vq", .keep = KEEP_MODEL,
+     .help = "how codes are learned: by Gumbel-softmax, or as a VQ-VAE's"},
+    {"grid", 0, .s = &o.grid, .choices = "8|16", .keep = KEEP_MODEL,
+     .help = "codes of a picture are so many squared"},
+    {"codes", 0, .i = &o.codes, .min = 2, .max = 65536, .meta = "K", .keep = KEEP_MODEL,
+     .help = "different codes"},
+    {"width", 0, .i = &o.width, .min = 4, .max = 1024, .multiple = 4, .meta = "N",
+     .keep = KEEP_MODEL, .help = "channels of the dVAE at full size"},
+    {"tau", 0, .d = &o.tau, .min = 0.01, .max = 1, .meta = "X", .only = "train",
+     .help = "temperature of the Gumbel-softmax falls from 1 to this"},
+    {"tau-steps", 0, .i = &o.tau_steps, .min = 1, .max = 1e9, .meta = "N", .only = "train",
+     .help = "in so many steps"},
+    {"beta", 0, .d = &o.beta, .min = 0, .max = 1e6, .meta = "X", .only = "train",
+     .help = "weight of the KL divergence rises from 0 to this"},
+    {"beta-steps", 0, .i = &o.beta_steps, .min = 1, .max = 1e9, .meta = "N", .only = "train",
+     .help = "in so many steps"},
+    {"stage", 0, .s = &o.stage, .choices = "all|dvae|prior", .keep = KEEP_NOT, .only = "train",
+     .help = "this one alone"},
+    {"dvae", 0, .s = &o.dvae, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
+     .help = "weights that the prior is trained for (default: the ones in --out)"},
+    {"attention", 0, .s = &o.attention, .choices = "full|row|column|convolution|paper",
+     .keep = KEEP_MODEL, .help = "what a code sees of the others; paper: row, column, convolution"},
+    {"prior-width", 0, .i = &o.prior_width, .min = 8, .max = 4096, .meta = "N",
+     .keep = KEEP_MODEL, .help = "channels of the transformer"},
+    {"prior-depth", 0, .i = &o.prior_depth, .min = 1, .max = 64, .meta = "N", .keep = KEEP_MODEL,
+     .help = "its blocks"},
+    {"prior-heads", 0, .i = &o.prior_heads, .min = 1, .max = 64, .meta = "N", .keep = KEEP_MODEL,
+     .help = "its heads"},
+    {"prior-steps", 0, .i = &o.prior_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the prior; --steps are the "
+     "dVAE's"},
+    {"prior-batch", 0, .i = &o.prior_batch, .min = 1, .max = 65536, .meta = "N", .only = "train",
+     .help = "pictures of codes at a time"},
+    {"prior-lr", 0, .d = &o.prior_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
+     .help = "learning rate of the prior"},
+    {"bpe-dropout", 0, .d = &o.bpe_dropout, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "share of merges that the tokenizer leaves out, so that words come in many spellings"},
+    {"prompt", 'p', .list = &o.prompts, .meta = "TEXT", .only = "sample", .keep = KEEP_NOT,
+     .help = "a caption; may be given several times (default: captions of test scenes)"},
+    {"image", 0, .list = &o.images, .meta = "FILE", .only = "sample", .keep = KEEP_NOT,
+     .help = "a picture, PNG or JPEG: to codes and back, and its lower half anew"},
+    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 64, .meta = "N", .only = "sample",
+     .keep = KEEP_NOT, .help = "how many are shown of each caption, the best first"},
+    {"best-of", 0, .i = &o.best_of, .min = 1, .max = 512, .meta = "N", .only = "sample eval",
+     .keep = KEEP_NOT, .help = "of so many that are drawn, CLIP chooses"},
+    {"clip", 0, .s = &o.clip, .meta = "FILE", .only = "sample eval", .keep = KEEP_NOT,
+     .help = "weights of CLIP, which ranks (default: the committed ones)"},
+    {"temperature", 'T', .d = &o.temperature, .min = 0, .max = 100, .meta = "X",
+     .only = "sample eval", .keep = KEEP_NOT, .help = "divides logits: below 1 likelier codes"},
+    {"top-k", 0, .i = &o.top_k, .min = 0, .max = 65536, .meta = "N", .only = "sample eval",
+     .keep = KEEP_NOT, .help = "only the likeliest codes; 0: all"},
+    {"top-p", 0, .d = &o.top_p, .min = 0, .max = 1, .meta = "X", .only = "sample eval",
+     .keep = KEEP_NOT, .help = "only the likeliest that sum to this probability"},
+    {"captions", 0, .i = &o.captions, .min = 20, .max = 10000, .meta = "N", .only = "eval",
+     .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored"},
+    {0}};
+
+/* the paper's schedules; steps are for its data and processors */
+static const Preset presets[] = {
+    {"openai", "lr=0.0001 batch=512 tau-steps=150000 beta=6.6 beta-steps=5000 steps=3000000"},
+    {"dalle-12b", "prior-batch=1024 prior-steps=430000 attention=paper prior-lr=0.00045"},
+    {"mindalle", "prior-batch=512"},
+    {0}};
+
+Cli cli = {.program = "dalle",
+           .about = "DALL-E: a caption, then a picture as codes, written one after the other.",
+           .common = &o.common,
+           .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+           .options = options,
+           .presets = presets};
+
+/* ---- data and networks as the options describe them ------------------------------------------ */
+
+void data_open(Data *d) {
+    d->fashion = fashion_load(o.common.data);
+    d->wardrobe = wardrobe_open(&d->fashion, SIDE);
+}
+
+void data_free(Data *d) {
+    wardrobe_free(&d->wardrobe);
+    fashion_free(&d->fashion);
+}
+
+bool is_published(void) { return strcmp(o.common.config, "default"); }
+
+DvaeConfig chosen_dvae(void) {
+    if (is_published()) return dvae_config("openai");
+    DvaeConfig c = dvae_config("default");
+    c.groups = atoi(o.grid) == 8 ? 4 : 3;
+    c.codes = o.codes;
+    c.width = o.width;
+    c.dim = strcmp(o.quantiser, "vq") ? 0 : 64;
+    return c;
+}
+
+static AttentionPattern chosen_attention(void) {
+    static const char *const names[] = {"full", "row", "column", "convolution", "paper"};
+    int p = 0;
+    while (strcmp(names[p], o.attention)) p++;
+    return (AttentionPattern)p;
+}
+
+PriorConfig chosen_prior(int vocabulary) {
+    if (is_published()) return prior_config(o.common.config);
+    PriorConfig c = prior_config("default");
+    c.vocabulary = vocabulary;
+    c.rows = c.columns = atoi(o.grid);
+    c.codes = o.codes;
+    c.width = o.prior_width, c.depth = o.prior_depth, c.heads = o.prior_heads;
+    c.attention = chosen_attention();
+    if (c.width % c.heads)
+        usage_error("--prior-width %d: does not split into %d heads", c.width, c.heads);
+    return c;
+}
+
+void build(Dalle *d, int stage) {
+    Params *p = &d->params[stage];
+    p->seed = o.common.seed;
+    d->side = SIDE;
+    if (stage == STAGE_DVAE) {
+        d->dvae = dvae_new(p, chosen_dvae());
+        return;
+    }
+    if (!d->bpe.size) d->bpe = bpe_load(NULL);
+    d->prior = prior_new(p, chosen_prior(d->bpe.size));
+}
+
+void load_all(Dalle *d) {
+    weights_options(&cli);
+    for (int s = 0; s < STAGES; s++) build(d, s);
+    weights_load(&cli, (CheckpointParams[]){{"dvae.", &d->params[STAGE_DVAE], NULL},
+                                            {"prior.", &d->params[STAGE_PRIOR], NULL}, {0}});
+}
+
+void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions) {
+    save_grid(&cli, path, x, (Grid){.count = n, .height = SIDE, .width = SIDE, .channels = 3,
+                                    .columns = columns, .enlarge = captions ? 2 : 1, .low = 0,
+                                    .high = 1, .captions = captions});
+}
+
+/* ---- info ------------------------------------------------------------------------------------ */
+
+/* of those whose names begin so */
+static size_t count_of(const Params *p, const char *prefix) {
+    size_t n = 0;
+    for (int i = 0; i < p->count; i++)
+        if (!strncmp(p->list[i]->name, prefix, strlen(prefix)) && !strcmp(p->list[i]->op, "param"))
+            n += p->list[i]->len;
+    return n;
+}
+
+static void info_dvae(void) {
+    Params p = {.shapes_only = true};
+    dvae_new(&p, chosen_dvae());
+    print_parameters("dvae", &p);
+    printf("encoder: %zu, decoder: %zu\n", count_of(&p, "encoder."), count_of(&p, "decoder."));
+    params_free(&p);
+}
+
+static void info_prior(void) {
+    Params p = {.shapes_only = true};
+    Bpe bpe = bpe_load(NULL);
+    prior_new(&p, chosen_prior(bpe.size));
+    print_parameters("prior", &p);
+    printf("transformer blocks: %zu\n", count_of(&p, "h."));
+    bpe_free(&bpe);
+    params_free(&p);
+}
+
+/* openai published a dVAE alone; minDALL-E's codes are another autoencoder's */
+int info(void) {
+    if (strcmp(o.common.config, "mindalle")) info_dvae();
+    if (strcmp(o.common.config, "openai")) info_prior();
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    return program_main(&cli, argc, argv);
+}

@@ -1,0 +1,77 @@
+# From the files in `record`, as far as they are there, to pictures in `out`:
+#   dvae-log.csv -> dvae.png   prior-log.csv -> prior.png   positions.csv -> positions.png
+#   dvae.csv -> kl.png   prior.csv -> masks.png   trade.csv -> trade.png
+
+if (there(record."/dvae-log.csv")) {
+    set output out."/dvae.png"
+    set terminal pngcairo size 1100,460 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,2 title "The discrete autoencoder"
+    set xlabel "training step"
+    set key vertical
+    set title "share of the variance that is lost, validation"
+    set logscale y
+    plot record."/dvae-log.csv" using "step":"hard_error" with linespoints linetype 1 pointsize 0.4 title "hard codes", \
+         "" using "step":"soft_error" with linespoints linetype 2 pointsize 0.4 title "relaxed codes"
+    unset logscale
+    set title "codes"
+    set yrange [0:*]
+    plot record."/dvae-log.csv" using "step":"codes_used" with linespoints linetype 1 pointsize 0.4 title "in use", \
+         "" using "step":"perplexity" with linespoints linetype 4 pointsize 0.4 title "perplexity"
+    unset multiplot
+    set key horizontal
+    set yrange [*:*]
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+}
+
+if (there(record."/prior-log.csv")) {
+    set output out."/prior.png"
+    set title "What a picture's token costs"
+    set xlabel "training step"
+    set ylabel "nats"
+    plot record."/prior-log.csv" using "step":"text" with lines linecolor rgb sky title "a token of the caption", \
+         "" using "step":"image" with lines linecolor rgb orange title "a code"
+    unset ylabel
+}
+
+if (there(record."/positions.csv")) {
+    set output out."/positions.png"
+    set terminal pngcairo size 640,600 font "DejaVu Sans,13" background rgb "#ffffff"
+    set title "nats of the code at each place"
+    set size ratio -1
+    unset key
+    unset xlabel
+    set yrange [*:*] reverse
+    plot record."/positions.csv" using "column":"row":"nats" with image
+    set key
+    set size noratio
+    set yrange [*:*] noreverse
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+}
+
+set style fill solid 0.9 noborder
+set style data histogram
+if (there(record."/dvae.csv")) {
+    set output out."/kl.png"
+    set title "Codes in use (perplexity) by how the dVAE was trained"
+    set xtics noenhanced
+    unset xlabel
+    set yrange [0:*]
+    plot record."/dvae.csv" using "perplexity":xticlabels(1) linecolor rgb blue title "perplexity on test scenes"
+}
+
+if (there(record."/prior.csv")) {
+    set output out."/masks.png"
+    set title "What a test picture's codes cost, by what a code sees"
+    unset xlabel
+    set yrange [0:*]
+    plot record."/prior.csv" using "nats_test":xticlabels(1) linecolor rgb blue title "nats"
+}
+
+if (there(record."/trade.csv")) {
+    set output out."/trade.png"
+    set title "Sampling: pictures that show their captions, and variety"
+    set xlabel "recall"
+    set ylabel "share that shows its caption"
+    set yrange [*:*]
+    plot record."/trade.csv" using "recall":"whole":(sprintf("%s, %s", strcol("temperature"), strcol("top_k"))) with labels point pointtype 7 offset 1,1 notitle
+}

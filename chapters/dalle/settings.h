@@ -1,0 +1,51 @@
+/* settings.h — what main.c gives to the other files of the program: the options as they were given,
+ * data and networks as they describe them. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "dalle.h"
+#include "data/wardrobe.h"
+#include "train/program.h"
+
+enum { SIDE = 64, VALUES = SIDE * SIDE * 3 };        /* of the wardrobe's scenes */
+
+typedef struct {
+    CommonOptions common;
+    const char *stage, *dvae, *quantiser, *grid, *attention, *clip;
+    /* dVAE */
+    int codes, width, tau_steps, beta_steps;
+    double tau, beta;
+    /* prior */
+    int prior_steps, prior_batch, prior_width, prior_depth, prior_heads;
+    double prior_lr, bpe_dropout;
+    /* sample, eval */
+    CliList prompts, images;
+    int pictures, best_of, top_k, captions;
+    double temperature, top_p;
+} Settings;
+
+extern Settings o;
+extern Cli cli;
+
+typedef struct {
+    Fashion fashion;
+    Wardrobe wardrobe;
+} Data;
+/* `d` must not move: the wardrobe points into it */
+void data_open(Data *d);
+void data_free(Data *d);
+
+bool is_published(void);                /* a network that is counted, and not trained here */
+DvaeConfig chosen_dvae(void);
+/* for a vocabulary of so many tokens */
+PriorConfig chosen_prior(int vocabulary);
+void build(Dalle *d, int stage);
+/* both stages' networks, from --weights or the file in --out */
+void load_all(Dalle *d);
+
+/* pictures in rows of `columns`, with a caption under each unless NULL; frees `path` */
+void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions);
+
+int train(void), sample(void), eval(void), info(void);   /* train.c, sample.c, evaluate.c, main.c */
+
+#endif

@@ -1,0 +1,134 @@
+/* test_dalle.c — the stages together: ranking, what a caption says of codes, pictures from codes;
+ * and the program. */
+#include "dalle.h"
+#include "programs.h"
+
+#include <math.h>
+
+SUITE(dalle);
+PROGRAM_SUITE(dalle_program);
+
+enum { SIDE = 16, VALUES = SIDE * SIDE * 3, N = 16, K = 11 };
+
+static Dalle small_dalle(void) {
+    Dalle d = {.side = SIDE, .bpe = bpe_load(NULL)};
+    d.params[STAGE_DVAE].seed = d.params[STAGE_PRIOR].seed = 1;
+    d.dvae = dvae_new(&d.params[STAGE_DVAE], (DvaeConfig){
+        .channels = 3, .groups = 3, .blocks = 1, .width = 4, .init = 6, .codes = K});
+    d.prior = prior_new(&d.params[STAGE_PRIOR], (PriorConfig){
+        .text = 12, .vocabulary = d.bpe.size, .rows = 4, .columns = 4, .codes = K, .width = 16,
+        .depth = 2, .heads = 2, .kernel = 3});
+    for (int i = 0; i < d.params[STAGE_PRIOR].count; i++) {  /* so that captions matter */
+        Tensor *w = d.params[STAGE_PRIOR].list[i];
+        k_axpy(w->len, 8, w->x, w->x, false);
+    }
+    return d;
+}
+
+/* ---- ranking --------------------------------------------------------------------------------- */
+
+/* The picture with the largest cosine first; is it CLIP's of this picture and this caption? */
+Test(dalle, pictures_are_ranked_by_their_cosine_with_the_caption) {
+    enum { PICTURES = 9, LARGE = 64, LEN = LARGE * LARGE * 3 };
+    FrozenClip clip = {.bpe = bpe_load(NULL)};
+    clip.params.seed = 3;
+    clip.net = clip_new(&clip.params, clip_small(LARGE, clip.bpe.size));
+    static real x[PICTURES * LEN];
+    real cosines[PICTURES], image[512], text[512];
+    int order[PICTURES], D = clip.net.config.dim;
+    const char *caption = "a red bag";
+    test_values("pictures", 0, 1, PICTURES * LEN, x);
+    for (int i = 0; i < PICTURES; i++)
+        k_axpy(LEN, (real)(i * 5 % 9) / 9, x + i * LEN, x + i * LEN, false);
+    dalle_rank(&clip, caption, PICTURES, x, order, cosines);
+    bool there[PICTURES] = {0};
+    for (int i = 0; i < PICTURES; i++) {
+        there[order[i]] = true;
+        if (i) cr_expect(cosines[order[i]] <= cosines[order[i - 1]]);
+    }
+    for (int i = 0; i < PICTURES; i++) cr_expect(there[i]);
+    cr_expect(order[0] != 0 || order[1] != 1, "the order is that of the pictures");
+    cr_assert_leq(D, 512);
+    frozen_clip_texts(&clip, 1, &caption, text);
+    frozen_clip_images(&clip, 1, x + 4 * LEN, image);
+    double dot = 0;
+    for (int i = 0; i < D; i++) dot += (double)image[i] * (double)text[i];
+    cr_assert_float_eq(cosines[4], dot, 1e-4);
+    frozen_clip_free(&clip);
+}
+
+/* ---- captions and codes ---------------------------------------------------------------------- */
+
+Test(dalle, a_caption_costs_what_the_prior_says) {
+    Dalle d = small_dalle();
+    const char *captions[3] = {"a red bag", "a blue coat above a red bag", "a green dress"};
+    int codes[N], text[12];
+    double nats[3], each[N], sum = 0;
+    for (int i = 0; i < N; i++) codes[i] = i * 7 % K;
+    caption_nats(&d, codes, 3, captions, nats);
+    prior_text(&d.bpe, captions[1], NULL, 12, text);
+    prior_nats(&d.prior, 1, text, codes, each);
+    for (int i = 0; i < N; i++) sum += each[i];
+    cr_assert_float_eq(nats[1], sum, 1e-4 * sum);
+    cr_expect(fabs(nats[0] - nats[2]) > 1e-4, "the caption does not matter");
+    dalle_free(&d);
+}
+
+/* Are the pictures those of the codes that come back, the given ones left as they are? */
+Test(dalle, drawn_pictures_are_those_of_their_codes) {
+    enum { PICTURES = 3 };
+    Dalle d = small_dalle();
+    const char *captions[PICTURES] = {"a red bag", "a red bag", "a blue coat"};
+    int codes[PICTURES * N];
+    static real x[PICTURES * VALUES], y[PICTURES * VALUES];
+    for (int i = 0; i < PICTURES * N; i++) codes[i] = i % 5;
+    Rng rng = rng_new(1, "draws");
+    dalle_draw(&d, (DalleDraw){.n = PICTURES, .captions = captions, .known = N / 2,
+                               .sampler = {TOKEN_SAMPLER_DEFAULTS}, .codes = codes, .x = x}, &rng);
+    for (int i = 0; i < PICTURES; i++)
+        for (int k = 0; k < N / 2; k++) cr_expect_eq(codes[i * N + k], (i * N + k) % 5);
+    cr_expect(memcmp(codes + N / 2, codes + N + N / 2, N / 2 * sizeof *codes),
+              "two pictures of a caption are the same");
+    dvae_decode(&d.dvae, PICTURES, SIDE, codes, y);
+    cr_expect_arr_eq(x, y, sizeof x);
+    dalle_free(&d);
+}
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+#define SMALL "--width 4 --codes 16 --batch 4 --prior-batch 4 --prior-width 16 --prior-depth 1 "  \
+              "--prior-heads 2 -q --data %s --out %s/run "
+
+/* Trained, then what it draws of prompts, of test scenes; official weights are another matter. */
+Test(dalle_program, draws_prompts_and_completes_pictures) {
+    few_garments(400, 120);
+    RUN("dalle", "train --steps 2 --prior-steps 2 --attention paper --quantiser vq " SMALL);
+    RUN("dalle", "sample -q --data %s --out %s/run -n 2 --prompt 'a red bag' "
+                 "--prompt 'a blue coat'");
+    cr_expect(file_there("run/samples.png") && file_there("run/samples.npy"));
+    char path[100], text[200] = "";
+    snprintf(path, sizeof path, "%s/run/captions.txt", folder);
+    FILE *f = fopen(path, "r");
+    cr_assert_not_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    cr_expect_str_eq(text, "a red bag\na red bag\na blue coat\na blue coat\n");
+    cr_expect(!file_there("run/completions.png"));
+    RUN("dalle", "sample -q --data %s --out %s/run -n 1");
+    cr_expect(file_there("run/completions.png"));
+    RUN("dalle", "sample -q --image %s/run/samples.png --out %s/run --prompt 'a red bag'");
+}
+
+Test(dalle_program, what_does_not_fit_together_is_refused) {
+    few_garments(400, 120);
+    expect_refusal("dalle", "sample --best-of 2 -n 4 --out %s/run", 2, "--best-of 2");
+    expect_refusal("dalle", "sample --image x.png --out %s/run", 2, "--prompt");
+    expect_refusal("dalle", "sample --config dalle-12b --out %s/run", 2, "dalle-12b");
+    expect_refusal("dalle", "sample --config openai --out %s/run", 2, "--weights");
+    expect_refusal("dalle", "train --config mindalle --out %s/run", 2, "mindalle");
+    expect_refusal("dalle", "train --prior-width 10 --prior-heads 3 --out %s/run", 2, "3 heads");
+    expect_refusal("dalle", "train --dvae x --out %s/run", 2, "--dvae");
+    expect_refusal("dalle", "train --stage prior --data %s --out %s/run", 1, "dvae-weights");
+}
+#endif
