@@ -11,8 +11,10 @@ SUITE(stages);
 
 static CommonOptions common;
 static int second_steps;
+static const char *stage;
 static Option options[] = {
     COMMON_OPTIONS(common, "default"),
+    {"stage", 0, .s = &stage, .choices = "all|first|second", .keep = KEEP_NOT},
     {"second-steps", 0, .i = &second_steps, .min = 0, .max = 100, .keep = KEEP_DEFAULT},
     {0}};
 static Cli cli = {.program = "toy", .common = &common, .options = options};
@@ -23,7 +25,7 @@ static void parse(const char *words) {
     int argc = 1;
     common = (CommonOptions){.seed = 3, .steps = 4, .batch = 2, .lr = 0.1, .config = "default",
                              .out = folder, .quiet = true};
-    second_steps = 4;
+    second_steps = 4, stage = "all";
     cli.commands = (const Command[]){{"train", "", NULL}, {0}};
     strcpy(copy, words);
     argv[0] = "toy";
@@ -73,6 +75,10 @@ static int64_t second(const char *words) {
     return begun;
 }
 
+static void second_of(void *words) {
+    second(words);
+}
+
 static bool there(const char *name) {
     char *path = path_join(folder, name);
     bool yes = access(path, F_OK) == 0;
@@ -106,6 +112,18 @@ Test(stages, a_first_stage_that_goes_on_sets_the_later_one_aside) {
     first("train --resume --steps 6");
     cr_expect(!there("second-checkpoint.safetensors"), "it is another now");
     cr_expect(there("second-checkpoint.safetensors.old") && !there("first-log.csv.old"));
+}
+
+/* --resume of all stages begins those it had not come to; of one that --stage names, and that has
+ * nothing to go on from, it is refused as in any run: its options would be defaults. */
+Test(stages, a_stage_that_was_not_begun_is_not_resumed_by_name) {
+    new_folder();
+    first("train");
+    expect_stop(1, "second-checkpoint.safetensors: not found, so there is nothing to go on from",
+                second_of, "train --resume --stage second");
+    cr_expect(!there("second-log.csv"));
+    cr_expect_eq(second("train --resume"), 0);
+    cr_expect_eq(second("train --resume --stage second --second-steps 6"), 4);
 }
 
 /* other weights in the first stage's place, as a copied file would be */
