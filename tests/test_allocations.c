@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "io/safetensors.h"
 #include "stops.h"
-#include "tensor/sanitize.h"
+#include "base/sanitize.h"
 #include "testing.h"
 
 #include <errno.h>

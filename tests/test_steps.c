@@ -1,7 +1,7 @@
 /* test_steps.c — the memory of the steps that are timed against PyTorch (bench/nets.h). */
 #include "testing.h"
 #include "bench/nets.h"
-#include "tensor/sanitize.h"
+#include "base/sanitize.h"
 
 #include <stdlib.h>
 

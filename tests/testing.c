@@ -1,5 +1,5 @@
 #include "testing.h"
-#include "tensor/sanitize.h"
+#include "base/sanitize.h"
 
 #include <math.h>
 #include <stdio.h>

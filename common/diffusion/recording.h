@@ -12,8 +12,9 @@
 #ifndef RECORDING_H
 #define RECORDING_H
 
+#include "base/arena.h"
 #include "io/picture.h"
-#include "tensor/tensor.h"
+#include "kernels/kernels.h"
 
 typedef struct {
     int steps, frames, taken;   /* of the whole way; kept of them; so far */

@@ -5,7 +5,8 @@
 #ifndef PCA_H
 #define PCA_H
 
-#include "tensor/tensor.h"
+#include "base/arena.h"
+#include "kernels/kernels.h"
 
 typedef struct {
     int dimension, components;

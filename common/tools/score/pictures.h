@@ -2,7 +2,8 @@
 #ifndef SCORE_PICTURES_H
 #define SCORE_PICTURES_H
 
-#include "tensor/tensor.h"
+#include "base/arena.h"
+#include "kernels/kernels.h"
 
 typedef struct {
     int height, width, channels;

@@ -1,9 +1,9 @@
 /* arena.c — memory in chunks, given out in order, taken back all at once. Pieces that come back
  * earlier are given out again: from the smallest free block that holds what is asked for, cut to
  * size. Neighbouring free blocks are joined, so that small pieces make room for large ones. */
+#include "base/arena.h"
 #include "base/error.h"
-#include "tensor/sanitize.h"
-#include "tensor/tensor.h"
+#include "base/sanitize.h"
 
 #include <stdarg.h>
 #include <stdio.h>
