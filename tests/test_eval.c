@@ -61,7 +61,7 @@ static real *mixed(Arena *arena, const char *name, int n, int d, int rank) {
     for (int i = 0; i < d; i++) {
         for (int j = 0; j < d; j++) w[i * d + j] *= (real)(i < rank ? 1.0 / (1 + i) : 0);
     }
-    gemm(false, false, n, d, d, z, d, w, d, NULL, x, d, false);
+    gemm(&(GemmShape){.m = n, .n = d, .k = d}, z, w, NULL, x, false);
     return x;
 }
 

@@ -42,8 +42,9 @@ static void check_gemm(int form, int m, int n, int k, bool with_bias, bool add) 
          *b = random_array((size_t)(tb ? n : k) * ldb);
     real *bias = with_bias ? random_array(n) : NULL, *c = random_array((size_t)m * ldc);
     real *want = copy_of((size_t)m * ldc, c);
-    gemm_ref(ta, tb, m, n, k, a, lda, b, ldb, bias, want, ldc, add);
-    gemm(ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add);
+    GemmShape s = {ta, tb, m, n, k, lda, ldb, ldc};
+    gemm_ref(&s, a, b, bias, want, add);
+    gemm(&s, a, b, bias, c, add);
     agree((size_t)m * ldc, c, want, tolerance * sqrt(k + 1),
           "gemm ta %d tb %d m %d n %d k %d bias %d add %d", ta, tb, m, n, k, with_bias, add);
     free_arrays();
@@ -74,12 +75,13 @@ Test(kernels, gemm_of_few_rows_gives_the_bits_of_many) {
             for (int j = 0; j < 5; j++) {
                 int k = ks[i], n = ns[j], rows = 20, few = 1 + (i + j) % 4;
                 bool ta = form & 1, add = form & 2;
-                int lda = ta ? rows : k;
                 real *a = random_array((size_t)rows * k), *b = random_array((size_t)k * n);
                 real *bias = form & 4 ? random_array(n) : NULL, *c = random_array((size_t)rows * n);
                 real *part = copy_of((size_t)few * n, c);
-                gemm(ta, false, rows, n, k, a, lda, b, n, bias, c, n, add);
-                gemm(ta, false, few, n, k, a, lda, b, n, bias, part, n, add);
+                GemmShape s = {.ta = ta, .m = rows, .n = n, .k = k, .lda = ta ? rows : k};
+                gemm(&s, a, b, bias, c, add);
+                s.m = few;
+                gemm(&s, a, b, bias, part, add);
                 cr_assert_arr_eq(part, c, (size_t)few * n * sizeof(real), "form %d k %d n %d rows %d",
                                  form, k, n, few);
                 free_arrays();
@@ -104,11 +106,10 @@ Test(kernels, gemm_batched_equals_single_products) {
                 int m = sizes[i], n = sizes[(i + 3) % SIZES], k = sizes[(i + 5) % SIZES], batch = 5;
                 real *a = random_array(batch * m * k), *b = random_array(n * k);
                 real *c = random_array(batch * m * n), *want = copy_of(batch * m * n, c);
-                int lda = ta ? m : k, ldb = tb ? k : n;
+                GemmShape one = {.ta = ta, .tb = tb, .m = m, .n = n, .k = k};
                 for (int l = 0; l < batch; l++)
-                    gemm_ref(ta, tb, m, n, k, a + l * m * k, lda, b, ldb, NULL, want + l * m * n, n,
-                             add);
-                gemm_batched(batch, ta, tb, m, n, k, a, lda, m * k, b, ldb, 0, c, n, m * n, add);
+                    gemm_ref(&one, a + l * m * k, b, NULL, want + l * m * n, add);
+                gemm_batched(&(GemmBatch){one, batch, m * k, 0, m * n}, a, b, c, add);
                 agree(batch * m * n, c, want, tolerance * sqrt(k), "form %d m %d n %d k %d", form,
                       m, n, k);
                 free_arrays();
@@ -119,12 +120,11 @@ Test(kernels, gemm_gives_the_same_bits_for_any_number_of_threads) {
     int m = 150, n = 130, k = 600;
     real *a = random_array(m * k), *b = random_array(n * k), *c = array(m * n);
     for (int form = 0; form < 4; form++) {
-        bool ta = form & 1, tb = form & 2;
-        SAME_BITS_FOR_ANY_THREADS(
-            m * n, c, gemm(ta, tb, m, n, k, a, ta ? m : k, b, tb ? k : n, NULL, c, n, false));
-        SAME_BITS_FOR_ANY_THREADS(m * n, c,
-                                  gemm_batched(6, ta, tb, 25, n, 100, a, ta ? 25 : 100, 2500, b,
-                                               tb ? 100 : n, 0, c, n, 25 * n, false));
+        GemmShape s = {.ta = form & 1, .tb = form & 2, .m = m, .n = n, .k = k};
+        SAME_BITS_FOR_ANY_THREADS(m * n, c, gemm(&s, a, b, NULL, c, false));
+        GemmBatch g = {s, .batch = 6, .stride_a = 2500, .stride_c = 25 * n};
+        g.one.m = 25, g.one.k = 100;
+        SAME_BITS_FOR_ANY_THREADS(m * n, c, gemm_batched(&g, a, b, c, false));
     }
 }
 
@@ -171,8 +171,10 @@ static void check_group_norm(int b, int hw, int c, int groups, bool scaled, bool
     real *gain = scaled ? random_array(c) : NULL, *shift = scaled ? random_array(c) : NULL;
     real *mean = array(b * groups), *rstd = array(b * groups), *m2 = array(b * groups),
          *r2 = array(b * groups);
-    group_norm_forward(b, hw, c, groups, (real)1e-5, x, gain, shift, silu, y, mean, rstd);
-    group_norm_forward_ref(b, hw, c, groups, (real)1e-5, x, gain, shift, silu, want, m2, r2);
+    GroupNormShape s = {b, hw, c, groups, (real)1e-5, silu};
+    NormArrays a = {x, gain, shift, mean, rstd};
+    group_norm_forward(&s, &a, y);
+    group_norm_forward_ref(&s, &(NormArrays){x, gain, shift, m2, r2}, want);
     agree(n, y, want, tolerance, "y, %s", t);
     agree(b * groups, mean, m2, tolerance, "mean, %s", t);
     agree(b * groups, rstd, r2, tolerance, "rstd, %s", t);
@@ -185,8 +187,8 @@ static void check_group_norm(int b, int hw, int c, int groups, bool scaled, bool
                 memset(want_s, 0, c * sizeof(real));
         group_norm_gradients(b, hw, c, c / groups, silu, x, gain, shift, mean, rstd, dy, want_x,
                              want_g, want_s);
-        group_norm_backward(b, hw, c, groups, x, gain, shift, silu, mean, rstd, dy, dx, add,
-                            scaled ? dg : NULL, add, scaled ? ds : NULL, add);
+        NormGradients d = {{dx, add}, {scaled ? dg : NULL, add}, {scaled ? ds : NULL, add}};
+        group_norm_backward(&s, &a, dy, &d);
         agree(n, dx, want_x, 10 * tolerance, "dx, add %d, %s", add, t);
         if (scaled) agree(c, dg, want_g, 10 * tolerance, "dgain, add %d, %s", add, t);
         if (scaled) agree(c, ds, want_s, 10 * tolerance, "dshift, add %d, %s", add, t);
@@ -212,8 +214,10 @@ Test(kernels, layer_norm_agrees_for_every_row_length) {
                  *want = array(n);
             real *gain = scaled ? random_array(c) : NULL, *shift = scaled ? random_array(c) : NULL;
             real *mean = array(rows), *rstd = array(rows), *m2 = array(rows), *r2 = array(rows);
-            layer_norm_forward(rows, c, (real)1e-5, x, gain, shift, y, mean, rstd);
-            layer_norm_forward_ref(rows, c, (real)1e-5, x, gain, shift, want, m2, r2);
+            LayerNormShape s = {rows, c, (real)1e-5};
+            NormArrays a = {x, gain, shift, mean, rstd};
+            layer_norm_forward(&s, &a, y);
+            layer_norm_forward_ref(&s, &(NormArrays){x, gain, shift, m2, r2}, want);
             agree(n, y, want, tolerance, "y, rows %d c %d", rows, c);
             agree(rows, mean, m2, tolerance, "mean, rows %d c %d", rows, c);
             agree(rows, rstd, r2, 5 * tolerance, "rstd, rows %d c %d", rows, c);
@@ -221,7 +225,8 @@ Test(kernels, layer_norm_agrees_for_every_row_length) {
             real *want_x = copy_of(n, dx), *want_g = copy_of(c, dg), *want_s = copy_of(c, ds);
             group_norm_gradients(rows, 1, c, c, false, x, gain, shift, mean, rstd, dy, want_x,
                                  want_g, want_s);
-            layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, true, dg, true, ds, true);
+            NormGradients d = {{dx, true}, {dg, true}, {ds, true}};
+            layer_norm_backward(&s, &a, dy, &d);
             agree(n, dx, want_x, 10 * tolerance, "dx, rows %d c %d", rows, c);
             agree(c, dg, want_g, 10 * tolerance, "dgain, rows %d c %d", rows, c);
             agree(c, ds, want_s, 10 * tolerance, "dshift, rows %d c %d", rows, c);
@@ -242,12 +247,15 @@ Test(kernels, batch_norm_agrees_for_every_number_of_rows_and_columns) {
             real *gain = random_array(c), *shift = random_array(c), *mean = array(c),
                  *var = array(c);
             real *m2 = array(c), *rstd = array(c);
+            BatchNormShape s = {rows, c, eps, .batch_statistics = true};
+            BatchNormArrays a = {x, gain, shift, mean, var};
             batch_norm_statistics(rows, c, x, mean, var);
-            batch_norm_apply(rows, c, eps, x, mean, var, gain, shift, y);
-            group_norm_forward_ref(1, rows, c, c, eps, x, gain, shift, false, want, m2, rstd);
+            batch_norm_apply(&s, &a, y);
+            group_norm_forward_ref(&(GroupNormShape){1, rows, c, c, eps, false},
+                                   &(NormArrays){x, gain, shift, m2, rstd}, want);
             agree(c, mean, m2, tolerance, "mean, rows %d c %d", rows, c);
             agree(n, y, want, tolerance, "y, rows %d c %d", rows, c);
-            batch_norm_apply_ref(rows, c, eps, x, mean, var, gain, shift, want);
+            batch_norm_apply_ref(&s, &a, want);
             agree(n, y, want, tolerance, "apply, rows %d c %d", rows, c);
             real *dx = random_array(n), *dg = random_array(c), *ds = random_array(c);
             real *want_x = copy_of(n, dx), *want_g = copy_of(c, dg), *want_s = copy_of(c, ds);
@@ -256,13 +264,13 @@ Test(kernels, batch_norm_agrees_for_every_number_of_rows_and_columns) {
                     memset(want_s, 0, c * sizeof(real));
             group_norm_gradients(1, rows, c, 1, false, x, gain, shift, mean, rstd, dy, want_x,
                                  want_g, want_s);
-            batch_norm_backward(rows, c, eps, x, mean, var, gain, true, dy, dx, add, dg, add, ds,
-                                add);
+            NormGradients d = {{dx, add}, {dg, add}, {ds, add}};
+            batch_norm_backward(&s, &a, dy, &d);
             agree(n, dx, want_x, 20 * tolerance, "dx, rows %d c %d add %d", rows, c, add);
             agree(c, dg, want_g, 20 * tolerance, "dgain, rows %d c %d add %d", rows, c, add);
             agree(c, ds, want_s, 20 * tolerance, "dshift, rows %d c %d add %d", rows, c, add);
-            batch_norm_backward(rows, c, eps, x, mean, var, gain, false, dy, dx, false, NULL, false,
-                                NULL, false);
+            s.batch_statistics = false;
+            batch_norm_backward(&s, &a, dy, &(NormGradients){.x = {dx, false}});
             for (size_t l = 0; l < n; l++)
                 want[l] = dy[l] * gain[l % c] / (real)sqrt((double)var[l % c] + eps);
             agree(n, dx, want, tolerance, "dx of constants, rows %d c %d", rows, c);
@@ -275,14 +283,18 @@ Test(kernels, norms_of_numbers_near_1000_keep_their_digits) {
     int rows = 300, c = 48, n = rows * c;
     real *x = random_range(n, 999, 1001), *y = array(n), *want = array(n);
     real *mean = array(rows), *rstd = array(rows), *var = array(c);
-    group_norm_forward(1, rows, c, 4, 0, x, NULL, NULL, false, y, mean, rstd);
-    group_norm_forward_ref(1, rows, c, 4, 0, x, NULL, NULL, false, want, mean, rstd);
+    GroupNormShape group = {1, rows, c, .groups = 4};
+    LayerNormShape layer = {.rows = rows, .c = c};
+    NormArrays a = {x, .mean = mean, .rstd = rstd};
+    group_norm_forward(&group, &a, y);
+    group_norm_forward_ref(&group, &a, want);
     agree(n, y, want, large_mean_error, "group norm");
-    layer_norm_forward(rows, c, 0, x, NULL, NULL, y, mean, rstd);
-    layer_norm_forward_ref(rows, c, 0, x, NULL, NULL, want, mean, rstd);
+    layer_norm_forward(&layer, &a, y);
+    layer_norm_forward_ref(&layer, &a, want);
     agree(n, y, want, large_mean_error, "layer norm");
     batch_norm_statistics(rows, c, x, mean, var);
-    group_norm_forward_ref(1, rows, c, c, 0, x, NULL, NULL, false, want, rstd, rstd + c);
+    group.groups = c;
+    group_norm_forward_ref(&group, &(NormArrays){x, .mean = rstd, .rstd = rstd + c}, want);
     for (int j = 0; j < c; j++) var[j] = (real)(1 / sqrt((double)var[j]));
     agree(c, var, rstd + c, large_mean_error, "batch norm spread");
     agree(c, mean, rstd, large_mean_error, "batch norm mean");
@@ -294,31 +306,24 @@ Test(kernels, norms_give_the_same_bits_for_any_number_of_threads) {
          *rstd = array(rows);
     real *gain = random_array(c), *shift = random_array(c), *dx = array(n), *dg = array(2 * c),
          *ds = dg + c;
+    NormArrays a = {x, gain, shift, mean, rstd};
+    NormGradients d = {{dx, false}, {dg, false}, {ds, false}};
     for (int silu = 0; silu < 2; silu++) {
-        SAME_BITS_FOR_ANY_THREADS(
-            n, y, group_norm_forward(b, hw, c, 8, 1, x, gain, shift, silu, y, mean, rstd));
-        SAME_BITS_FOR_ANY_THREADS(n, dx,
-                                  group_norm_backward(b, hw, c, 8, x, gain, shift, silu, mean, rstd,
-                                                      dy, dx, false, dg, false, ds, false));
-        SAME_BITS_FOR_ANY_THREADS(2 * c, dg,
-                                  group_norm_backward(b, hw, c, 8, x, gain, shift, silu, mean, rstd,
-                                                      dy, dx, false, dg, false, ds, false));
+        GroupNormShape s = {b, hw, c, 8, 1, silu};
+        SAME_BITS_FOR_ANY_THREADS(n, y, group_norm_forward(&s, &a, y));
+        SAME_BITS_FOR_ANY_THREADS(n, dx, group_norm_backward(&s, &a, dy, &d));
+        SAME_BITS_FOR_ANY_THREADS(2 * c, dg, group_norm_backward(&s, &a, dy, &d));
     }
-    SAME_BITS_FOR_ANY_THREADS(n, y, layer_norm_forward(rows, c, 1, x, gain, shift, y, mean, rstd));
-    SAME_BITS_FOR_ANY_THREADS(
-        n, dx,
-        layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, false, dg, false, ds, false));
-    SAME_BITS_FOR_ANY_THREADS(
-        2 * c, dg,
-        layer_norm_backward(rows, c, x, gain, mean, rstd, dy, dx, false, dg, false, ds, false));
+    LayerNormShape layer = {rows, c, 1};
+    SAME_BITS_FOR_ANY_THREADS(n, y, layer_norm_forward(&layer, &a, y));
+    SAME_BITS_FOR_ANY_THREADS(n, dx, layer_norm_backward(&layer, &a, dy, &d));
+    SAME_BITS_FOR_ANY_THREADS(2 * c, dg, layer_norm_backward(&layer, &a, dy, &d));
+    BatchNormShape batch = {rows, c, 1, .batch_statistics = true};
+    BatchNormArrays of_batch = {x, gain, shift, mean, rstd};
     SAME_BITS_FOR_ANY_THREADS(c, mean, batch_norm_statistics(rows, c, x, mean, rstd));
-    SAME_BITS_FOR_ANY_THREADS(n, y, batch_norm_apply(rows, c, 1, x, mean, rstd, gain, shift, y));
-    SAME_BITS_FOR_ANY_THREADS(n, dx,
-                              batch_norm_backward(rows, c, 1, x, mean, rstd, gain, true, dy, dx,
-                                                  false, dg, false, ds, false));
-    SAME_BITS_FOR_ANY_THREADS(2 * c, dg,
-                              batch_norm_backward(rows, c, 1, x, mean, rstd, gain, true, dy, dx,
-                                                  false, dg, false, ds, false));
+    SAME_BITS_FOR_ANY_THREADS(n, y, batch_norm_apply(&batch, &of_batch, y));
+    SAME_BITS_FOR_ANY_THREADS(n, dx, batch_norm_backward(&batch, &of_batch, dy, &d));
+    SAME_BITS_FOR_ANY_THREADS(2 * c, dg, batch_norm_backward(&batch, &of_batch, dy, &d));
 }
 
 /* ---- functions of one number ----------------------------------------------------------------- */
@@ -1204,9 +1209,10 @@ static void check_attention(int b, int heads, int nq, int nk, int dk, int dv, Ma
     for (int add = 0; add < 2; add++) {
         real *dq = random_array(q_n), *dkey = random_array(k_n), *dval = random_array(v_n);
         real *want_q = copy_of(q_n, dq), *want_k = copy_of(k_n, dkey), *want_v = copy_of(v_n, dval);
-        attention_backward(&s, q, k, v, y, lse, dy, dq, add, dkey, add, dval, add);
-        attention_backward_ref(&s, q, k, v, want_y, want_lse, dy, want_q, add, want_k, add, want_v,
-                               add);
+        AttentionArrays a = {q, k, v, y, lse, dy}, want = {q, k, v, want_y, want_lse, dy};
+        attention_backward(&s, &a, &(AttentionGradients){{dq, add}, {dkey, add}, {dval, add}});
+        attention_backward_ref(&s, &want,
+                               &(AttentionGradients){{want_q, add}, {want_k, add}, {want_v, add}});
         agree(q_n, dq, want_q, 10 * tolerance, "dq, add %d, %s", add, t);
         agree(k_n, dkey, want_k, 10 * tolerance, "dk, add %d, %s", add, t);
         agree(v_n, dval, want_v, 10 * tolerance, "dv, add %d, %s", add, t);
@@ -1281,12 +1287,11 @@ Test(kernels, attention_gives_the_same_bits_for_any_number_of_threads) {
         size_t few_n = (size_t)b * 2 * 32;
         SAME_BITS_FOR_ANY_THREADS(few_n, y, attention_forward(&few, q, k, v, y, lse));
         attention_forward(&s, q, k, v, y, lse);
-        SAME_BITS_FOR_ANY_THREADS(
-            q_n, dq, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
-        SAME_BITS_FOR_ANY_THREADS(
-            k_n, dk, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
-        SAME_BITS_FOR_ANY_THREADS(
-            v_n, dv, attention_backward(&s, q, k, v, y, lse, dy, dq, false, dk, false, dv, false));
+        AttentionArrays a = {q, k, v, y, lse, dy};
+        AttentionGradients d = {{dq, false}, {dk, false}, {dv, false}};
+        SAME_BITS_FOR_ANY_THREADS(q_n, dq, attention_backward(&s, &a, &d));
+        SAME_BITS_FOR_ANY_THREADS(k_n, dk, attention_backward(&s, &a, &d));
+        SAME_BITS_FOR_ANY_THREADS(v_n, dv, attention_backward(&s, &a, &d));
         free_arrays();
     }
 }

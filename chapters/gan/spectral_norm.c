@@ -19,14 +19,14 @@ SpectralNorm spectral_norm_new(Scope s, Tensor *w) {
 /* v (rest) = W u / |W u|, the weight seen as a matrix (rest,out): the paper's W transposed */
 static void right_vector(const SpectralNorm *n, real *v) {
     int out = (int)n->u->len, rest = (int)(n->w->len / n->u->len);
-    gemm(false, false, rest, 1, out, n->w->x, out, n->u->x, 1, NULL, v, 1, false);
+    gemm(&(GemmShape){.m = rest, .n = 1, .k = out}, n->w->x, n->u->x, NULL, v, false);
     normalise((size_t)rest, v);
 }
 
 /* u = W^T v / |W^T v| */
 static void left_vector(const SpectralNorm *n, const real *v, real *u) {
     int out = (int)n->u->len, rest = (int)(n->w->len / n->u->len);
-    gemm(false, false, 1, out, rest, v, rest, n->w->x, out, NULL, u, out, false);
+    gemm(&(GemmShape){.m = 1, .n = out, .k = rest}, v, n->w->x, NULL, u, false);
     normalise((size_t)out, u);
 }
 

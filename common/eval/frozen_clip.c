@@ -104,7 +104,7 @@ void frozen_clip_texts(const FrozenClip *f, int n, const char *const *texts, rea
 void frozen_clip_cosines(const FrozenClip *f, int n, const real *images, int m, const real *texts,
                          real *cosines) {
     int D = f->net.config.dim;
-    gemm(false, true, n, m, D, images, D, texts, D, NULL, cosines, m, false);
+    gemm(&(GemmShape){.tb = true, .m = n, .n = m, .k = D}, images, texts, NULL, cosines, false);
 }
 
 double frozen_clip_scale(const FrozenClip *f) {

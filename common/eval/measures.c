@@ -1,5 +1,6 @@
 #include "eval/measures.h"
 
+#include "base/arena.h"
 #include "base/error.h"
 
 #include <math.h>
@@ -22,7 +23,8 @@ static double kernel_sum(int d, int n, const real *x, int m, const real *y, bool
     double sum = 0;
     for (int i = 0; i < n; i += ROWS) {
         int rows = n - i < ROWS ? n - i : ROWS;
-        gemm(false, true, rows, m, d, x + (size_t)i * (size_t)d, d, y, d, NULL, block, m, false);
+        gemm(&(GemmShape){.tb = true, .m = rows, .n = m, .k = d}, x + (size_t)i * (size_t)d, y,
+             NULL, block, false);
         for (int r = 0; r < rows; r++) {
             for (int j = 0; j < m; j++) {
                 double k = (double)block[(size_t)r * (size_t)m + (size_t)j] / d + 1;

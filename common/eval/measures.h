@@ -8,7 +8,7 @@
 #ifndef MEASURES_H
 #define MEASURES_H
 
-#include "tensor/tensor.h"
+#include "kernels/kernels.h"
 
 /* mean over several subsets, and the standard deviation from one subset to another */
 typedef struct {

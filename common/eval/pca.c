@@ -35,7 +35,7 @@ static void covariance(int n, int d, const real *x, const real *mean, real *cov)
     for (int i = 0; i < n; i += ROWS) {
         int m = n - i < ROWS ? n - i : ROWS;
         centre(m, d, x + (size_t)i * (size_t)d, mean, rows);
-        gemm(true, false, d, d, m, rows, d, rows, d, NULL, cov, d, i > 0);
+        gemm(&(GemmShape){.ta = true, .m = d, .n = d, .k = m}, rows, rows, NULL, cov, i > 0);
     }
     k_axpy((size_t)d * (size_t)d, 1 / (real)n, cov, cov, false);
     arena_free(&scratch);
@@ -71,7 +71,7 @@ static void rayleigh_ritz(int k, int d, const real *cov, real *q, real *next, do
     Arena scratch = {0};
     double *small = numbers(&scratch, (size_t)k * (size_t)k, sizeof *small);
     double *v = numbers(&scratch, (size_t)k * (size_t)k, sizeof *v);
-    gemm(false, false, k, d, d, q, d, cov, d, NULL, next, d, false);
+    gemm(&(GemmShape){.m = k, .n = d, .k = d}, q, cov, NULL, next, false);
     for (int i = 0; i < k; i++)
         for (int j = 0; j < k; j++)
             small[i * k + j] = dot(d, q + (size_t)i * (size_t)d, next + (size_t)j * (size_t)d);
@@ -107,7 +107,7 @@ Pca pca_fit(int n, int d, const real *x, int components) {
     rng_normal(&rng, (size_t)k * (size_t)d, p.basis);
     orthonormalise(k, d, p.basis);
     for (int i = 0; i < 60 && k < d; i++) {
-        gemm(false, false, k, d, d, p.basis, d, cov, d, NULL, next, d, false);
+        gemm(&(GemmShape){.m = k, .n = d, .k = d}, p.basis, cov, NULL, next, false);
         memcpy(p.basis, next, (size_t)k * (size_t)d * sizeof *next);
         orthonormalise(k, d, p.basis);
     }
@@ -126,13 +126,13 @@ void pca_encode(const Pca *p, int n, const real *x, real *codes) {
     Arena scratch = {0};
     real *centred = arena_get(&scratch, (size_t)n * (size_t)d * sizeof *centred);
     centre(n, d, x, p->mean, centred);
-    gemm(false, true, n, k, d, centred, d, p->basis, d, NULL, codes, k, false);
+    gemm(&(GemmShape){.tb = true, .m = n, .n = k, .k = d}, centred, p->basis, NULL, codes, false);
     arena_free(&scratch);
 }
 
 void pca_decode(const Pca *p, int n, const real *codes, real *x) {
     int d = p->dimension, k = p->components;
-    gemm(false, false, n, d, k, codes, k, p->basis, d, p->mean, x, d, false);
+    gemm(&(GemmShape){.m = n, .n = d, .k = k}, codes, p->basis, p->mean, x, false);
 }
 
 void pca_reconstruct(const Pca *p, int n, const real *x, real *y) {

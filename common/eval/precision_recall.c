@@ -19,7 +19,7 @@ static real *squares(Arena *arena, int n, int d, const real *x) {
 /* out (m,n) = |y_j - x_i|^2 = |y_j|^2 + |x_i|^2 - 2 y_j x_i */
 static void distances(int d, int m, const real *y, const real *y2, int n, const real *x,
                       const real *x2, real *out) {
-    gemm(false, true, m, n, d, y, d, x, d, NULL, out, n, false);
+    gemm(&(GemmShape){.tb = true, .m = m, .n = n, .k = d}, y, x, NULL, out, false);
     for (int j = 0; j < m; j++) {
         real *row = out + (size_t)j * (size_t)n;
         for (int i = 0; i < n; i++) row[i] = y2[j] + x2[i] - 2 * row[i];

@@ -76,29 +76,28 @@ static void clear(int items, int tokens, int room, int cols, real *x, int ld) {
             x[((size_t)(i / tokens) * room + i % tokens) * ld + j] = 0;
 }
 
-void attention_backward_ref(const AttentionShape *s, const real *q, const real *k, const real *v,
-                            const real *y, const real *lse, const real *dy, real *dq, bool add_q,
-                            real *dk, bool add_k, real *dv, bool add_v)
-{
+void attention_backward_ref(const AttentionShape *s, const AttentionArrays *a,
+                            const AttentionGradients *d) {
     int room = room_of(s);
-    if (!add_q) clear(s->b, s->nq, s->nq, s->heads * s->dk, dq, s->ldq);
-    if (!add_k) clear(s->b, s->nk, room, s->heads * s->dk, dk, s->ldk);
-    if (!add_v) clear(s->b, s->nk, room, s->heads * s->dv, dv, s->ldv);
+    real *dq = d->q.to, *dk = d->k.to, *dv = d->v.to;
+    if (!d->q.add) clear(s->b, s->nq, s->nq, s->heads * s->dk, dq, s->ldq);
+    if (!d->k.add) clear(s->b, s->nk, room, s->heads * s->dk, dk, s->ldk);
+    if (!d->v.add) clear(s->b, s->nk, room, s->heads * s->dv, dv, s->ldv);
     for (int row = 0; row < s->b * s->heads * s->nq; row++) {
         int i = row % s->nq, h = row / s->nq % s->heads, n = row / s->nq / s->heads;
         size_t q_i = token(n, s->nq, i, s->ldq, h, s->dk);
         size_t y_i = token(n, s->nq, i, s->heads * s->dv, h, s->dv);
-        double d_i = dot(s->dv, y + y_i, dy + y_i);
+        double d_i = dot(s->dv, a->y + y_i, a->dy + y_i);
         for (int j = 0; j < s->nk; j++) {
             if (!sees(s, n, i, j)) continue;
             size_t k_j = token(n, room, j, s->ldk, h, s->dk);
             size_t v_j = token(n, room, j, s->ldv, h, s->dv);
-            double p = exp(s->scale * dot(s->dk, q + q_i, k + k_j) - lse[row]);
-            double ds = p * (dot(s->dv, dy + y_i, v + v_j) - d_i) * s->scale;
-            for (int e = 0; e < s->dv; e++) dv[v_j + e] += (real)(p * dy[y_i + e]);
+            double p = exp(s->scale * dot(s->dk, a->q + q_i, a->k + k_j) - a->lse[row]);
+            double ds = p * (dot(s->dv, a->dy + y_i, a->v + v_j) - d_i) * s->scale;
+            for (int e = 0; e < s->dv; e++) dv[v_j + e] += (real)(p * a->dy[y_i + e]);
             for (int e = 0; e < s->dk; e++) {
-                dq[q_i + e] += (real)(ds * k[k_j + e]);
-                dk[k_j + e] += (real)(ds * q[q_i + e]);
+                dq[q_i + e] += (real)(ds * a->k[k_j + e]);
+                dk[k_j + e] += (real)(ds * a->q[q_i + e]);
             }
         }
     }
@@ -366,9 +365,8 @@ static BackwardRoom backward_room(const AttentionShape *s, real *memory, size_t 
 /* One head: pointers to its first token, and where its gradients go, in the same layouts. */
 typedef struct {
     int item;
-    const real *q, *k, *v, *y, *dy, *lse;
-    real *dq, *dk, *dv;
-    bool add_q, add_k, add_v;
+    AttentionArrays at;
+    AttentionGradients d;
 } Head;
 
 static real row_dot(int n, const real *a, const real *b) {
@@ -384,9 +382,9 @@ static void slopes(const AttentionShape *s, const BackwardRoom *r, const Head *h
                    int width)
 {
     real *p = r->p + (size_t)l * r->block, *ds = r->ds + (size_t)l * r->block;
-    real lse = h->lse[i] == -INFINITY ? 0 : h->lse[i];    /* sees nothing: p is 0 */
-    size_t at = (size_t)i * s->heads * s->dv;
-    vec d = vset(row_dot(s->dv, h->y + at, h->dy + at));
+    real lse = h->at.lse[i] == -INFINITY ? 0 : h->at.lse[i];    /* sees nothing: p is 0 */
+    size_t y_i = (size_t)i * s->heads * s->dv;
+    vec d = vset(row_dot(s->dv, h->at.y + y_i, h->at.dy + y_i));
     for (int c = 0; c < width; c += VEC) {
         vec p_c = vexp(vload(p + c) - vset(lse));
         vstore(p + c, p_c);
@@ -403,8 +401,8 @@ static void probabilities(const AttentionShape *s, const BackwardRoom *r, const 
         const real *q[TILE_ROWS], *dy[TILE_ROWS];
         int filled = seen_keys(s, i + l + 2 * TILE_ROWS, j, cols);
         int width = round_up(filled, TILE_COLS);
-        row_pointers(h->q, s->ldq, i + l, s->nq, q);
-        row_pointers(h->dy, (size_t)s->heads * s->dv, i + l, s->nq, dy);
+        row_pointers(h->at.q, s->ldq, i + l, s->nq, q);
+        row_pointers(h->at.dy, (size_t)s->heads * s->dv, i + l, s->nq, dy);
         multiply(q, s->dk, r->keys_t + (size_t)j * s->dk, filled, r->p + (size_t)l * r->block,
                  r->block);
         multiply(dy, s->dv, r->values_t + (size_t)j * s->dv, filled, r->ds + (size_t)l * r->block,
@@ -449,38 +447,37 @@ static void add_queries(const AttentionShape *s, const BackwardRoom *r, const He
             Tile t = {0};
             row_pointers(r->ds, r->block, l, rows, ds);
             for (int n = 0; n < TILE_ROWS; n++)
-                to[n] = h->dq + least(i + l + n, s->nq - 1) * (size_t)s->ldq + e;
+                to[n] = h->d.q.to + least(i + l + n, s->nq - 1) * (size_t)s->ldq + e;
             tile_rows(1, seen_keys(s, i + l + TILE_ROWS, j, cols), ds, 0,
                       r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS, TILE_COLS, &t);
             tile_store(&t, NULL, to, least(TILE_ROWS, rows - l), least(TILE_COLS, s->dk - e),
-                       h->add_q || j > 0);
+                       h->d.q.add || j > 0);
         }
 }
 
 static void backward_head(const AttentionShape *s, const BackwardRoom *r, const Head *h) {
-    pack_transposed(s->nk, s->dk, h->k, s->ldk, s->scale, r->keys_t);
-    pack_transposed(s->nk, s->dv, h->v, s->ldv, 1, r->values_t);
-    pack(s->nk, s->dk, h->k, s->ldk, r->keys);
-    pack(s->nq, s->dk, h->q, s->ldq, r->queries);
-    pack(s->nq, s->dv, h->dy, (size_t)s->heads * s->dv, r->dys);
+    const AttentionArrays *at = &h->at;
+    pack_transposed(s->nk, s->dk, at->k, s->ldk, s->scale, r->keys_t);
+    pack_transposed(s->nk, s->dv, at->v, s->ldv, 1, r->values_t);
+    pack(s->nk, s->dk, at->k, s->ldk, r->keys);
+    pack(s->nq, s->dk, at->q, s->ldq, r->queries);
+    pack(s->nq, s->dv, at->dy, (size_t)s->heads * s->dv, r->dys);
     for (int j = 0; j < s->nk; j += r->block)
         for (int i = 0; i < s->nq; i += r->query_block) {
             int rows = least(r->query_block, s->nq - i), cols = least(r->block, s->nk - j);
             probabilities(s, r, h, i, rows, j, cols);
-            add_transposed(s, i, rows, j, cols, r->p, r->block, r->dys, s->dv, h->dv, s->ldv,
-                           h->add_v || i > 0);
-            add_transposed(s, i, rows, j, cols, r->ds, r->block, r->queries, s->dk, h->dk, s->ldk,
-                           h->add_k || i > 0);
+            add_transposed(s, i, rows, j, cols, r->p, r->block, r->dys, s->dv, h->d.v.to, s->ldv,
+                           h->d.v.add || i > 0);
+            add_transposed(s, i, rows, j, cols, r->ds, r->block, r->queries, s->dk, h->d.k.to,
+                           s->ldk, h->d.k.add || i > 0);
             add_queries(s, r, h, i, rows, j, cols);
         }
 }
 
-void attention_backward(const AttentionShape *s, const real *q, const real *k, const real *v,
-                        const real *y, const real *lse, const real *dy, real *dq, bool add_q,
-                        real *dk, bool add_k, real *dv, bool add_v)
-{
+void attention_backward(const AttentionShape *s, const AttentionArrays *a,
+                        const AttentionGradients *d) {
     if (!s->nk || !s->nq) {
-        attention_backward_ref(s, q, k, v, y, lse, dy, dq, add_q, dk, add_k, dv, add_v);
+        attention_backward_ref(s, a, d);
         return;
     }
     size_t count;
@@ -494,8 +491,11 @@ void attention_backward(const AttentionShape *s, const real *q, const real *k, c
         size_t v_0 = token(item, room_of(s), 0, s->ldv, h, s->dv);
         size_t y_0 = token(item, s->nq, 0, s->heads * s->dv, h, s->dv);
         BackwardRoom r = backward_room(s, rooms + thread_index() * count, &(size_t){0});
-        Head one = {item, q + q_0, k + k_0, v + v_0, y + y_0, dy + y_0, lse + (size_t)head * s->nq,
-                    dq + q_0, dk + k_0, dv + v_0, add_q, add_k, add_v};
+        Head one = {.item = item,
+                    .at = {.q = a->q + q_0, .k = a->k + k_0, .v = a->v + v_0, .y = a->y + y_0,
+                           .lse = a->lse + (size_t)head * s->nq, .dy = a->dy + y_0},
+                    .d = {.q = {d->q.to + q_0, d->q.add}, .k = {d->k.to + k_0, d->k.add},
+                          .v = {d->v.to + v_0, d->v.add}}};
         backward_head(s, &r, &one);
     }
 }

@@ -10,14 +10,12 @@ enum { ROW_BLOCK = 256 };
 
 static int block_count(int rows) { return (rows + ROW_BLOCK - 1) / ROW_BLOCK; }
 
-void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *mean,
-                          const real *var, const real *gain, const real *shift, real *y)
-{
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < c; j++) {
-            size_t at = (size_t)i * c + j;
-            double v = (x[at] - (double)mean[j]) / sqrt((double)var[j] + eps);
-            y[at] = (real)(v * (gain ? gain[j] : 1) + (shift ? shift[j] : 0));
+void batch_norm_apply_ref(const BatchNormShape *s, const BatchNormArrays *n, real *y) {
+    for (int i = 0; i < s->rows; i++)
+        for (int j = 0; j < s->c; j++) {
+            size_t at = (size_t)i * s->c + j;
+            double v = (n->x[at] - (double)n->mean[j]) / sqrt((double)n->var[j] + s->eps);
+            y[at] = (real)(v * (n->gain ? n->gain[j] : 1) + (n->shift ? n->shift[j] : 0));
         }
 }
 
@@ -40,62 +38,62 @@ void batch_norm_statistics(int rows, int c, const real *x, real *mean, real *var
 }
 
 /* Six numbers per column, in scratch memory. */
-static ColumnMap column_map(int c, real eps, const real *mean, const real *var, const real *gain,
-                            const real *shift)
-{
+static ColumnMap column_map(int c, real eps, const BatchNormArrays *n) {
     real *room = scratch(SCRATCH_A, (size_t)6 * c);
     ColumnMap m = {room, room + c, room + 2 * c, room + 3 * c, room + 4 * c, room + 5 * c};
     for (int j = 0; j < c; j++) {
-        m.center[j] = mean[j];
-        m.scale[j] = (real)((gain ? gain[j] : 1) / sqrt((double)var[j] + eps));
-        m.offset[j] = shift ? shift[j] : 0;
+        m.center[j] = n->mean[j];
+        m.scale[j] = (real)((n->gain ? n->gain[j] : 1) / sqrt((double)n->var[j] + eps));
+        m.offset[j] = n->shift ? n->shift[j] : 0;
     }
     return m;
 }
 
-void batch_norm_apply(int rows, int c, real eps, const real *x, const real *mean, const real *var,
-                      const real *gain, const real *shift, real *y)
-{
-    ColumnMap m = column_map(c, eps, mean, var, gain, shift);
+void batch_norm_apply(const BatchNormShape *s, const BatchNormArrays *n, real *y) {
+    int rows = s->rows, c = s->c;
+    ColumnMap m = column_map(c, s->eps, n);
     PARALLEL_FOR((double)rows * c * COST_COPY)
     for (int first = 0; first < rows; first += ROW_BLOCK)
-        map_columns(least(ROW_BLOCK, rows - first), c, c, x + (size_t)first * c, &m, false,
+        map_columns(least(ROW_BLOCK, rows - first), c, c, n->x + (size_t)first * c, &m, false,
                     y + (size_t)first * c);
+}
+
+static void put(Gradient d, int j, double value) {
+    if (d.to) d.to[j] = (real)(d.add ? d.to[j] + value : value);
 }
 
 /* With xhat = (x - mean) rstd:  dgain = sum dy xhat,  dshift = sum dy,  and for a batch's own
  * statistics
  *     dx = gain rstd (dy - E[dy] - xhat E[dy xhat]);   for constants only the first term. */
-void batch_norm_backward(int rows, int c, real eps, const real *x, const real *mean,
-                         const real *var, const real *gain, bool batch_statistics, const real *dy,
-                         real *dx, bool add_x, real *dgain, bool add_gain, real *dshift,
-                         bool add_shift) {
-    int blocks = block_count(rows);
-    ColumnMap m = column_map(c, eps, mean, var, gain, NULL);
+void batch_norm_backward(const BatchNormShape *s, const BatchNormArrays *n, const real *dy,
+                         const NormGradients *d) {
+    int rows = s->rows, c = s->c, blocks = block_count(rows);
+    ColumnMap m = column_map(c, s->eps, n);
     double *sums = (double *)scratch(SCRATCH_PARTIAL, (size_t)(blocks + 1) * 4 * c);
     memset(sums, 0, (size_t)(blocks + 1) * 2 * c * sizeof *sums);
     PARALLEL_FOR((double)rows * c * 2 * COST_COPY)
     for (int i = 0; i < blocks; i++) {
         size_t at = (size_t)i * ROW_BLOCK * c;
         double *sum = sums + (size_t)(i + 1) * 2 * c;
-        back_column_sums(least(ROW_BLOCK, rows - i * ROW_BLOCK), c, c, x + at, dy + at, &m, false,
-                         NULL, sum, sum + c);
+        back_column_sums(least(ROW_BLOCK, rows - i * ROW_BLOCK), c, c, n->x + at, dy + at, &m,
+                         false, NULL, sum, sum + c);
     }
     for (int i = 1; i <= blocks; i++)    /* the first pair of rows is the total */
         for (int j = 0; j < 2 * c; j++) sums[j] += sums[(size_t)i * 2 * c + j];
     for (int j = 0; j < c; j++) {
-        double rstd = 1 / sqrt((double)var[j] + eps), sum = sums[j], sum_xhat = sums[c + j] * rstd;
+        double rstd = 1 / sqrt((double)n->var[j] + s->eps);
+        double sum = sums[j], sum_xhat = sums[c + j] * rstd;
         m.p[j] = m.scale[j];
-        m.q[j] = batch_statistics ? (real)(m.scale[j] * rstd * sum_xhat / rows) : 0;
-        m.r[j] = batch_statistics ? (real)(m.scale[j] * sum / rows) : 0;
-        if (dgain) dgain[j] = (real)(add_gain ? dgain[j] + sum_xhat : sum_xhat);
-        if (dshift) dshift[j] = (real)(add_shift ? dshift[j] + sum : sum);
+        m.q[j] = s->batch_statistics ? (real)(m.scale[j] * rstd * sum_xhat / rows) : 0;
+        m.r[j] = s->batch_statistics ? (real)(m.scale[j] * sum / rows) : 0;
+        put(d->gain, j, sum_xhat);
+        put(d->shift, j, sum);
     }
-    if (!dx) return;
+    if (!d->x.to) return;
     PARALLEL_FOR((double)rows * c * COST_COPY)
     for (int i = 0; i < blocks; i++) {
         size_t at = (size_t)i * ROW_BLOCK * c;
-        back_columns(least(ROW_BLOCK, rows - i * ROW_BLOCK), c, c, x + at, dy + at, c, &m, dx + at,
-                     add_x);
+        back_columns(least(ROW_BLOCK, rows - i * ROW_BLOCK), c, c, n->x + at, dy + at, c, &m,
+                     d->x.to + at, d->x.add);
     }
 }

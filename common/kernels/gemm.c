@@ -40,18 +40,26 @@ typedef struct {
     int l0, depth;
 } Slice;
 
-void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
-              const real *bias, real *c, int ldc, bool add)
-{
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) {
+static Product product(const GemmShape *s, const real *a, const real *b, const real *bias, real *c,
+                       bool add) {
+    return (Product){.ta = s->ta, .tb = s->tb, .m = s->m, .n = s->n, .k = s->k,
+                     .a = a, .lda = s->lda ? s->lda : s->ta ? s->m : s->k,
+                     .b = b, .ldb = s->ldb ? s->ldb : s->tb ? s->k : s->n,
+                     .bias = bias, .c = c, .ldc = s->ldc ? s->ldc : s->n, .add = add};
+}
+
+void gemm_ref(const GemmShape *s, const real *a, const real *b, const real *bias, real *c,
+              bool add) {
+    Product p = product(s, a, b, bias, c, add);
+    for (int i = 0; i < s->m; i++)
+        for (int j = 0; j < s->n; j++) {
             double sum = bias ? bias[j] : 0;
-            for (int l = 0; l < k; l++) {
-                double a_il = ta ? a[(size_t)l * lda + i] : a[(size_t)i * lda + l];
-                double b_lj = tb ? b[(size_t)j * ldb + l] : b[(size_t)l * ldb + j];
+            for (int l = 0; l < s->k; l++) {
+                double a_il = s->ta ? a[l * p.lda + i] : a[i * p.lda + l];
+                double b_lj = s->tb ? b[j * p.ldb + l] : b[l * p.ldb + j];
                 sum += a_il * b_lj;
             }
-            real *c_ij = c + (size_t)i * ldc + j;
+            real *c_ij = c + i * p.ldc + j;
             *c_ij = (real)(add ? *c_ij + sum : sum);
         }
 }
@@ -226,13 +234,13 @@ static void multiply(const Product *p) {
     }
 }
 
-void gemm(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
-          const real *bias, real *c, int ldc, bool add)
-{
-    if (m == 0 || n == 0) return;
-    if (m <= FEW_ROWS && !tb && k > 0)
-        gemm_few(&(FewRows){ta, m, n, k, block_depth(k), a, lda, b, ldb, bias, c, ldc, add});
-    else multiply(&(Product){ta, tb, m, n, k, a, lda, b, ldb, bias, c, ldc, add});
+void gemm(const GemmShape *s, const real *a, const real *b, const real *bias, real *c, bool add) {
+    Product p = product(s, a, b, bias, c, add);
+    if (p.m == 0 || p.n == 0) return;
+    if (p.m <= FEW_ROWS && !p.tb && p.k > 0)
+        gemm_few(&(FewRows){p.ta, p.m, p.n, p.k, block_depth(p.k), a, p.lda, b, p.ldb, bias, c,
+                            p.ldc, add});
+    else multiply(&p);
 }
 
 /* One product on one thread, with scratch of its own. */
@@ -247,18 +255,16 @@ static void multiply_alone(const Product *p, real *panels, real *packed) {
     if (p->k == 0) store_bias(p);
 }
 
-void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *a, int lda,
-                  size_t stride_a, const real *b, int ldb, size_t stride_b, real *c, int ldc,
-                  size_t stride_c, bool add)
-{
-    if (m == 0 || n == 0) return;
-    size_t b_count = (size_t)round_up(n, TILE_COLS) * block_depth(k);
-    size_t count = b_count + packed_count(block_depth(k));
+void gemm_batched(const GemmBatch *g, const real *a, const real *b, real *c, bool add) {
+    const GemmShape *s = &g->one;
+    if (s->m == 0 || s->n == 0) return;
+    size_t b_count = (size_t)round_up(s->n, TILE_COLS) * block_depth(s->k);
+    size_t count = b_count + packed_count(block_depth(s->k));
     real *room = scratch(SCRATCH_B, threads_get() * count);
-    PARALLEL_FOR((double)batch * m * n * k * COST_MULTIPLY_ADD)
-    for (int i = 0; i < batch; i++) {
-        Product p = {ta, tb, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb, NULL,
-                     c + i * stride_c, ldc, add};
+    PARALLEL_FOR((double)g->batch * s->m * s->n * s->k * COST_MULTIPLY_ADD)
+    for (int i = 0; i < g->batch; i++) {
+        Product p = product(s, a + i * g->stride_a, b + i * g->stride_b, NULL, c + i * g->stride_c,
+                            add);
         real *mine = room + thread_index() * count;
         multiply_alone(&p, mine, mine + b_count);
     }

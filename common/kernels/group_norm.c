@@ -9,14 +9,12 @@
 
 static double sigmoid(double x) { return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
 
-void group_norm_forward_ref(int b, int hw, int c, int groups, real eps, const real *x,
-                            const real *gain, const real *shift, bool silu, real *y, real *mean,
-                            real *rstd)
-{
-    int width = c / groups;
+void group_norm_forward_ref(const GroupNormShape *s, const NormArrays *n, real *y) {
+    int hw = s->hw, c = s->c, width = c / s->groups;
     double count = (double)hw * width;
-    for (int i = 0; i < b * groups; i++) {
-        size_t start = (size_t)(i / groups) * hw * c + (size_t)(i % groups) * width;
+    const real *x = n->x, *gain = n->gain, *shift = n->shift;
+    for (int i = 0; i < s->b * s->groups; i++) {
+        size_t start = (size_t)(i / s->groups) * hw * c + (size_t)(i % s->groups) * width;
         double sum = 0, squares = 0;
         for (int p = 0; p < hw; p++)
             for (int j = 0; j < width; j++) sum += x[start + (size_t)p * c + j];
@@ -26,15 +24,15 @@ void group_norm_forward_ref(int b, int hw, int c, int groups, real eps, const re
                 double d = x[start + (size_t)p * c + j] - mu;
                 squares += d * d;
             }
-        double r = 1 / sqrt(squares / count + eps);
-        mean[i] = (real)mu;
-        rstd[i] = (real)r;
+        double r = 1 / sqrt(squares / count + s->eps);
+        n->mean[i] = (real)mu;
+        n->rstd[i] = (real)r;
         for (int p = 0; p < hw; p++)
             for (int j = 0; j < width; j++) {
-                int ch = i % groups * width + j;
+                int ch = i % s->groups * width + j;
                 double v = (x[start + (size_t)p * c + j] - mu) * r;
                 v = v * (gain ? gain[ch] : 1) + (shift ? shift[ch] : 0);
-                y[start + (size_t)p * c + j] = (real)(silu ? v * sigmoid(v) : v);
+                y[start + (size_t)p * c + j] = (real)(s->silu ? v * sigmoid(v) : v);
             }
     }
 }
@@ -51,10 +49,11 @@ typedef struct {
 enum { COLUMN_ARRAYS = 6 };
 
 /* `extra`: more scratch per channel of a piece. Moments are doubles and fill the end of a room. */
-static GroupNorm plan(int b, int hw, int c, int groups, size_t extra) {
-    GroupNorm g = {.b = b, .hw = hw, .c = c, .groups = groups, .width = c / groups, .pieces = 1};
-    while (b * g.pieces < threads_get() && g.pieces * 2 <= groups) g.pieces *= 2;
-    g.piece_groups = (groups + g.pieces - 1) / g.pieces;
+static GroupNorm plan(const GroupNormShape *s, size_t extra) {
+    GroupNorm g = {.b = s->b, .hw = s->hw, .c = s->c, .groups = s->groups,
+                   .width = s->c / s->groups, .pieces = 1};
+    while (s->b * g.pieces < threads_get() && g.pieces * 2 <= s->groups) g.pieces *= 2;
+    g.piece_groups = (s->groups + g.pieces - 1) / g.pieces;
     size_t per_channel = COLUMN_ARRAYS + 2 * sizeof(Moments) / sizeof(real) + extra;
     g.room = ((size_t)g.piece_groups * g.width * per_channel + 15) / 16 * 16;
     g.rooms = scratch(SCRATCH_A, threads_get() * g.room);
@@ -101,31 +100,27 @@ static void fill_map(const GroupNorm *g, const Piece *p, int group, real mean, r
 
 /* ---- forward --------------------------------------------------------------------------------- */
 
-static void forward_piece(const GroupNorm *g, const Piece *p, real eps, const real *x,
-                          const real *gain, const real *shift, bool silu, real *y, real *mean,
-                          real *rstd)
-{
-    column_moments(g->hw, p->cols, x + p->at, g->c, p->moments);
+static void forward_piece(const GroupNorm *g, const Piece *p, real eps, const NormArrays *n,
+                          bool silu, real *y) {
+    column_moments(g->hw, p->cols, n->x + p->at, g->c, p->moments);
     for (int i = 0; i < p->group_count; i++) {
         Moments all = {0};
         for (int j = 0; j < g->width; j++) all = moments_join(all, p->moments[i * g->width + j]);
         size_t at = (size_t)p->n * g->groups + p->first_group + i;
-        mean[at] = (real)all.mean;
-        rstd[at] = (real)(1 / sqrt(all.m2 / all.count + eps));
-        fill_map(g, p, i, mean[at], rstd[at], all.mean - mean[at], gain, shift);
+        n->mean[at] = (real)all.mean;
+        n->rstd[at] = (real)(1 / sqrt(all.m2 / all.count + eps));
+        fill_map(g, p, i, n->mean[at], n->rstd[at], all.mean - n->mean[at], n->gain, n->shift);
     }
-    map_columns(g->hw, p->cols, g->c, x + p->at, &p->map, silu, y + p->at);
+    map_columns(g->hw, p->cols, g->c, n->x + p->at, &p->map, silu, y + p->at);
 }
 
-void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *x, const real *gain,
-                        const real *shift, bool silu, real *y, real *mean, real *rstd)
-{
-    if (!b || !hw || !c) return;
-    GroupNorm g = plan(b, hw, c, groups, 0);
-    PARALLEL_FOR((double)b * hw * c * 2 * COST_COPY)
-    for (int i = 0; i < b * g.pieces; i++) {
+void group_norm_forward(const GroupNormShape *s, const NormArrays *n, real *y) {
+    if (!s->b || !s->hw || !s->c) return;
+    GroupNorm g = plan(s, 0);
+    PARALLEL_FOR((double)s->b * s->hw * s->c * 2 * COST_COPY)
+    for (int i = 0; i < s->b * g.pieces; i++) {
         Piece p = piece_of(&g, i);
-        forward_piece(&g, &p, eps, x, gain, shift, silu, y, mean, rstd);
+        forward_piece(&g, &p, s->eps, n, s->silu, y);
     }
 }
 
@@ -135,15 +130,13 @@ void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *
  * group,
  *     dx = rstd (d gain - E[d gain] - xhat E[d gain xhat]),  dgain = sum d xhat,  dshift = sum d.
  * sums (b, 2, c) receives sum d and sum d xhat of each image. */
-static void backward_piece(const GroupNorm *g, const Piece *p, const real *x, const real *gain,
-                           const real *shift, bool silu, const real *mean, const real *rstd,
-                           const real *dy, real *dx, bool add, double *sums)
-{
+static void backward_piece(const GroupNorm *g, const Piece *p, const NormArrays *n, bool silu,
+                           const real *dy, Gradient dx, double *sums) {
     double *sum = sums + (size_t)p->n * 2 * g->c + p->ch, *sum_x = sum + g->c;
+    size_t first = (size_t)p->n * g->groups + p->first_group;
+    const real *x = n->x, *gain = n->gain, *mean = n->mean + first, *rstd = n->rstd + first;
     real *d = silu ? p->rest : NULL;
-    mean += (size_t)p->n * g->groups + p->first_group;
-    rstd += (size_t)p->n * g->groups + p->first_group;
-    for (int i = 0; i < p->group_count; i++) fill_map(g, p, i, mean[i], rstd[i], 0, gain, shift);
+    for (int i = 0; i < p->group_count; i++) fill_map(g, p, i, mean[i], rstd[i], 0, gain, n->shift);
     for (int j = 0; j < p->cols; j++) sum[j] = sum_x[j] = 0;
     back_column_sums(g->hw, p->cols, g->c, x + p->at, dy + p->at, &p->map, silu, d, sum, sum_x);
     for (int i = 0; i < p->group_count; i++) {
@@ -159,32 +152,29 @@ static void backward_piece(const GroupNorm *g, const Piece *p, const real *x, co
             p->map.r[j] = (real)(rstd[i] * e);
         }
     }
-    if (dx)
+    if (dx.to)
         back_columns(g->hw, p->cols, g->c, x + p->at, silu ? d : dy + p->at,
-                     silu ? (size_t)p->cols : (size_t)g->c, &p->map, dx + p->at, add);
+                     silu ? (size_t)p->cols : (size_t)g->c, &p->map, dx.to + p->at, dx.add);
 }
 
 /* out[j] (+)= sum over images of sums[n][which][j], in order */
-static void add_images(int b, int c, const double *sums, int which, real *out, bool add) {
-    for (int j = 0; out && j < c; j++) {
-        double total = add ? out[j] : 0;
+static void add_images(int b, int c, const double *sums, int which, Gradient out) {
+    for (int j = 0; out.to && j < c; j++) {
+        double total = out.add ? out.to[j] : 0;
         for (int n = 0; n < b; n++) total += sums[((size_t)n * 2 + which) * c + j];
-        out[j] = (real)total;
+        out.to[j] = (real)total;
     }
 }
 
-void group_norm_backward(int b, int hw, int c, int groups, const real *x, const real *gain,
-                         const real *shift, bool silu, const real *mean, const real *rstd,
-                         const real *dy, real *dx, bool add_x, real *dgain, bool add_gain,
-                         real *dshift, bool add_shift)
-{
-    GroupNorm g = plan(b, hw, c, groups, silu ? hw : 0);
-    double *sums = (double *)scratch(SCRATCH_PARTIAL, (size_t)b * 4 * c);
-    PARALLEL_FOR((double)b * hw * c * 4 * COST_COPY)
-    for (int i = 0; i < b * g.pieces; i++) {
+void group_norm_backward(const GroupNormShape *s, const NormArrays *n, const real *dy,
+                         const NormGradients *d) {
+    GroupNorm g = plan(s, s->silu ? s->hw : 0);
+    double *sums = (double *)scratch(SCRATCH_PARTIAL, (size_t)s->b * 4 * s->c);
+    PARALLEL_FOR((double)s->b * s->hw * s->c * 4 * COST_COPY)
+    for (int i = 0; i < s->b * g.pieces; i++) {
         Piece p = piece_of(&g, i);
-        backward_piece(&g, &p, x, gain, shift, silu, mean, rstd, dy, dx, add_x, sums);
+        backward_piece(&g, &p, n, s->silu, dy, d->x, sums);
     }
-    add_images(b, c, sums, 0, dshift, add_shift);
-    add_images(b, c, sums, 1, dgain, add_gain);
+    add_images(s->b, s->c, sums, 0, d->shift);
+    add_images(s->b, s->c, sums, 1, d->gain);
 }

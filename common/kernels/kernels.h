@@ -37,17 +37,25 @@ void parallel_items(int n, double nanoseconds, void (*item)(int i, void *context
 
 /* c (m,n) = op(a) op(b) [+ bias (n), NULL for none] [+ c when add]
  * op(a) is (m,k), op(b) is (k,n); ta: a is stored (k,m); tb: b is stored (n,k).
- * lda, ldb, ldc: numbers from one stored row to the next. */
-void gemm(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
-          const real *bias, real *c, int ldc, bool add);
-void gemm_ref(bool ta, bool tb, int m, int n, int k, const real *a, int lda, const real *b, int ldb,
-              const real *bias, real *c, int ldc, bool add);
+ * lda, ldb, ldc: numbers from one stored row to the next; 0: no gap between them. */
+typedef struct {
+    bool ta, tb;
+    int m, n, k, lda, ldb, ldc;
+} GemmShape;
 
-/* `batch` products; stride_x: numbers from one matrix x to the next (0: the same one each time,
- * for a and b only). */
-void gemm_batched(int batch, bool ta, bool tb, int m, int n, int k, const real *a, int lda,
-                  size_t stride_a, const real *b, int ldb, size_t stride_b, real *c, int ldc,
-                  size_t stride_c, bool add);
+void gemm(const GemmShape *s, const real *a, const real *b, const real *bias, real *c, bool add);
+void gemm_ref(const GemmShape *s, const real *a, const real *b, const real *bias, real *c,
+              bool add);
+
+/* `batch` products of one shape, without bias; numbers from one matrix a, b, c to the next (0: the
+ * same one each time, for a and b only) */
+typedef struct {
+    GemmShape one;
+    int batch;
+    size_t stride_a, stride_b, stride_c;
+} GemmBatch;
+
+void gemm_batched(const GemmBatch *g, const real *a, const real *b, real *c, bool add);
 
 /* ---- conv.c, conv_weight.c, winograd.c: convolutions ----------------------------------------- */
 
@@ -74,44 +82,67 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
 void conv2d_backward_weight_ref(const ConvShape *s, const real *x, const real *dy, real *dw,
                                 bool add);
 
-/* ---- group_norm.c, layer_norm.c, batch_norm.c: normalisations --------------------------------------------------------------------
- * gain and shift may be NULL (1 and 0); then their gradients are NULL too. Sums in double. */
+/* ---- group_norm.c, layer_norm.c, batch_norm.c: normalisations ---------------------------------
+ * y = (x - mean) rstd gain + shift, rstd = 1/sqrt(variance + eps). Sums in double. */
 
-/* x (b,hw,c), statistics over hw and the c/groups channels of a group; gain, shift (c);
- * mean, rstd (b,groups) are saved for the backward pass. y = norm(x)*gain + shift, and with
- * `silu` true y = silu of that (the pre-activation is recomputed in the backward pass). Gradients
- * nobody wants are NULL. */
-void group_norm_forward(int b, int hw, int c, int groups, real eps, const real *x, const real *gain,
-                        const real *shift, bool silu, real *y, real *mean, real *rstd);
-void group_norm_backward(int b, int hw, int c, int groups, const real *x, const real *gain,
-                         const real *shift, bool silu, const real *mean, const real *rstd,
-                         const real *dy, real *dx, bool add_x, real *dgain, bool add_gain,
-                         real *dshift, bool add_shift);
-void group_norm_forward_ref(int b, int hw, int c, int groups, real eps, const real *x,
-                            const real *gain, const real *shift, bool silu, real *y, real *mean,
-                            real *rstd);
+/* where a gradient is written, or added; `to` NULL: nobody wants it */
+typedef struct {
+    real *to;
+    bool add;
+} Gradient;
+
+typedef struct {
+    const real *x, *gain, *shift;    /* gain and shift (c) may be NULL: 1 and 0 */
+    real *mean, *rstd;               /* the forward pass fills them for the backward pass */
+} NormArrays;
+
+typedef struct {
+    Gradient x, gain, shift;         /* no gradient of a gain or shift that is NULL */
+} NormGradients;
+
+/* x (b,hw,c), statistics over hw and the c/groups channels of a group; mean, rstd (b,groups). silu:
+ * y = silu(norm(x)), and what goes into it is computed again in the backward pass. */
+typedef struct {
+    int b, hw, c, groups;
+    real eps;
+    bool silu;
+} GroupNormShape;
+
+void group_norm_forward(const GroupNormShape *s, const NormArrays *n, real *y);
+void group_norm_forward_ref(const GroupNormShape *s, const NormArrays *n, real *y);
+void group_norm_backward(const GroupNormShape *s, const NormArrays *n, const real *dy,
+                         const NormGradients *d);
 
 /* x (rows,c), statistics of each row; mean, rstd (rows) */
-void layer_norm_forward(int rows, int c, real eps, const real *x, const real *gain,
-                        const real *shift, real *y, real *mean, real *rstd);
-void layer_norm_backward(int rows, int c, const real *x, const real *gain, const real *mean,
-                         const real *rstd, const real *dy, real *dx, bool add_x, real *dgain,
-                         bool add_gain, real *dshift, bool add_shift);
-void layer_norm_forward_ref(int rows, int c, real eps, const real *x, const real *gain,
-                            const real *shift, real *y, real *mean, real *rstd);
+typedef struct {
+    int rows, c;
+    real eps;
+} LayerNormShape;
+
+void layer_norm_forward(const LayerNormShape *s, const NormArrays *n, real *y);
+void layer_norm_forward_ref(const LayerNormShape *s, const NormArrays *n, real *y);
+void layer_norm_backward(const LayerNormShape *s, const NormArrays *n, const real *dy,
+                         const NormGradients *d);
 
 /* x (rows,c), statistics of each column. batch_norm_statistics fills mean and the biased variance
  * (c); batch_norm_apply uses any statistics (this batch's, or the running ones); the backward pass
  * is that of a batch's own statistics when `batch_statistics`, else of constants. */
+typedef struct {
+    int rows, c;
+    real eps;
+    bool batch_statistics;
+} BatchNormShape;
+
+typedef struct {
+    const real *x, *gain, *shift;    /* as in NormArrays */
+    const real *mean, *var;
+} BatchNormArrays;
+
 void batch_norm_statistics(int rows, int c, const real *x, real *mean, real *var);
-void batch_norm_apply(int rows, int c, real eps, const real *x, const real *mean, const real *var,
-                      const real *gain, const real *shift, real *y);
-void batch_norm_backward(int rows, int c, real eps, const real *x, const real *mean,
-                         const real *var, const real *gain, bool batch_statistics, const real *dy,
-                         real *dx, bool add_x, real *dgain, bool add_gain, real *dshift,
-                         bool add_shift);
-void batch_norm_apply_ref(int rows, int c, real eps, const real *x, const real *mean,
-                          const real *var, const real *gain, const real *shift, real *y);
+void batch_norm_apply(const BatchNormShape *s, const BatchNormArrays *n, real *y);
+void batch_norm_apply_ref(const BatchNormShape *s, const BatchNormArrays *n, real *y);
+void batch_norm_backward(const BatchNormShape *s, const BatchNormArrays *n, const real *dy,
+                         const NormGradients *d);
 
 /* ---- attention.c -------------------------------------------------------------------------------
  * y = softmax(scale q k^T + mask) v, per batch item and head; heads lie side by side in a row:
@@ -137,13 +168,20 @@ void attention_forward(const AttentionShape *s, const real *q, const real *k, co
                        real *y, real *lse);
 void attention_forward_ref(const AttentionShape *s, const real *q, const real *k, const real *v,
                            real *y, real *lse);
-/* dq, dk, dv have the row lengths ldq, ldk, ldv; each is written or added to by its own flag */
-void attention_backward(const AttentionShape *s, const real *q, const real *k, const real *v,
-                        const real *y, const real *lse, const real *dy, real *dq, bool add_q,
-                        real *dk, bool add_k, real *dv, bool add_v);
-void attention_backward_ref(const AttentionShape *s, const real *q, const real *k, const real *v,
-                            const real *y, const real *lse, const real *dy, real *dq, bool add_q,
-                            real *dk, bool add_k, real *dv, bool add_v);
+
+/* what the forward pass read and wrote, and y's gradient */
+typedef struct {
+    const real *q, *k, *v, *y, *lse, *dy;
+} AttentionArrays;
+
+typedef struct {
+    Gradient q, k, v;        /* all three wanted; rows of ldq, ldk and ldv numbers */
+} AttentionGradients;
+
+void attention_backward(const AttentionShape *s, const AttentionArrays *a,
+                        const AttentionGradients *d);
+void attention_backward_ref(const AttentionShape *s, const AttentionArrays *a,
+                            const AttentionGradients *d);
 
 /* ---- elementwise.c ------------------------------------------------------------------------------
  * One pair per function: y = f(x; p, q) and dx (+)= dy f'(x). The gradient of

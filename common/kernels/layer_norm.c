@@ -8,17 +8,17 @@
 
 enum { ROW_BLOCK = 32 };
 
-void layer_norm_forward_ref(int rows, int c, real eps, const real *x, const real *gain,
-                            const real *shift, real *y, real *mean, real *rstd)
-{
-    for (int i = 0; i < rows; i++, x += c, y += c) {
+void layer_norm_forward_ref(const LayerNormShape *s, const NormArrays *n, real *y) {
+    int c = s->c;
+    const real *x = n->x, *gain = n->gain, *shift = n->shift;
+    for (int i = 0; i < s->rows; i++, x += c, y += c) {
         double sum = 0, squares = 0;
         for (int j = 0; j < c; j++) sum += x[j];
         double mu = sum / c;
         for (int j = 0; j < c; j++) squares += (x[j] - mu) * (x[j] - mu);
-        double r = 1 / sqrt(squares / c + eps);
-        mean[i] = (real)mu;
-        rstd[i] = (real)r;
+        double r = 1 / sqrt(squares / c + s->eps);
+        n->mean[i] = (real)mu;
+        n->rstd[i] = (real)r;
         for (int j = 0; j < c; j++)
             y[j] = (real)((x[j] - mu) * r * (gain ? gain[j] : 1) + (shift ? shift[j] : 0));
     }
@@ -57,15 +57,14 @@ static void forward_row(int c, real eps, const real *x, const real *gain, const 
     }
 }
 
-void layer_norm_forward(int rows, int c, real eps, const real *x, const real *gain,
-                        const real *shift, real *y, real *mean, real *rstd)
-{
+void layer_norm_forward(const LayerNormShape *s, const NormArrays *n, real *y) {
+    int rows = s->rows, c = s->c;
     if (!c) return;
     PARALLEL_FOR((double)rows * c * 2 * COST_COPY)
     for (int first = 0; first < rows; first += ROW_BLOCK)
         for (int i = first; i < least(rows, first + ROW_BLOCK); i++)
-            forward_row(c, eps, x + (size_t)i * c, gain, shift, y + (size_t)i * c, mean + i,
-                        rstd + i);
+            forward_row(c, s->eps, n->x + (size_t)i * c, n->gain, n->shift, y + (size_t)i * c,
+                        n->mean + i, n->rstd + i);
 }
 
 /* ---- backward -------------------------------------------------------------------------------- */
@@ -105,18 +104,17 @@ static void backward_row(int c, const real *x, const real *gain, real mean, real
 }
 
 /* out[j] (+)= sum over blocks of sums[block][j], in order */
-static void add_blocks(int blocks, int c, const real *sums, double *total, real *out, bool add) {
+static void add_blocks(int blocks, int c, const real *sums, double *total, Gradient out) {
     memset(total, 0, c * sizeof *total);
     add_column_sums(blocks, c, sums, (size_t)2 * c, total);
-    for (int j = 0; j < c; j++) out[j] = (real)(add ? out[j] + total[j] : total[j]);
+    for (int j = 0; j < c; j++) out.to[j] = (real)(out.add ? out.to[j] + total[j] : total[j]);
 }
 
-void layer_norm_backward(int rows, int c, const real *x, const real *gain, const real *mean,
-                         const real *rstd, const real *dy, real *dx, bool add_x, real *dgain,
-                         bool add_gain, real *dshift, bool add_shift)
-{
-    int blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
-    bool sums_wanted = dgain || dshift;
+void layer_norm_backward(const LayerNormShape *s, const NormArrays *n, const real *dy,
+                         const NormGradients *d) {
+    int rows = s->rows, c = s->c, blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
+    real *dx = d->x.to;
+    bool sums_wanted = d->gain.to || d->shift.to;
     double *total = (double *)scratch(SCRATCH_A, (size_t)2 * c);
     real *sums = scratch(SCRATCH_PARTIAL, sums_wanted ? (size_t)blocks * 2 * c : 0);
     PARALLEL_FOR((double)rows * c * 4 * COST_COPY)
@@ -126,9 +124,9 @@ void layer_norm_backward(int rows, int c, const real *x, const real *gain, const
         real *mine = sums_wanted ? sums + (size_t)block * 2 * c : NULL;
         for (int j = 0; mine && j < 2 * c; j++) mine[j] = 0;
         for (int i = first; i < end; i++, at += c)
-            backward_row(c, x + at, gain, mean[i], rstd[i], dy + at, dx ? dx + at : NULL, add_x,
-                         mine);
+            backward_row(c, n->x + at, n->gain, n->mean[i], n->rstd[i], dy + at,
+                         dx ? dx + at : NULL, d->x.add, mine);
     }
-    if (dshift) add_blocks(blocks, c, sums, total, dshift, add_shift);
-    if (dgain) add_blocks(blocks, c, sums + c, total, dgain, add_gain);
+    if (d->shift.to) add_blocks(blocks, c, sums, total, d->shift);
+    if (d->gain.to) add_blocks(blocks, c, sums + c, total, d->gain);
 }

@@ -47,8 +47,8 @@ void k_nearest_rows(int n, int d, int rows, const real *x, const real *table, in
     }
     for (int start = 0; start < n; start += ROWS) {
         int m = least(ROWS, n - start);
-        gemm(false, true, m, rows, d, x + (size_t)start * d, d, table, d, bias, scores, rows,
-             false);
+        gemm(&(GemmShape){.tb = true, .m = m, .n = rows, .k = d}, x + (size_t)start * d, table, bias,
+             scores, false);
         PARALLEL_FOR((double)m * rows * COST_COPY)
         for (int i = 0; i < m; i++)
             index[start + i] = first_largest(rows, scores + (size_t)i * rows);

@@ -43,23 +43,26 @@ static void check_heads(const char *op, const Tensor *x, int channels, int heads
 /* ---- attention ------------------------------------------------------------------------------- */
 
 /* The kernel computes all three gradients; one that nobody wants goes to memory that nobody reads. */
-static real *wanted_or_spare(Tensor *y, int i, bool *add) {
-    real *g = t_grad(y, i, add);
-    return g ? g : arena_get(&y->tape->values, y->in[i]->len * sizeof *g);
+static Gradient wanted_or_spare(Tensor *y, int i) {
+    Gradient d = {0};
+    d.to = t_grad(y, i, &d.add);
+    if (!d.to) d.to = arena_get(&y->tape->values, y->in[i]->len * sizeof *d.to);
+    return d;
+}
+
+static void give_back_spare(Tensor *y, int i, Gradient d) {
+    if (d.to == y->in[i]->g) return;
+    arena_give_back(&y->tape->values, d.to, y->in[i]->len * sizeof *d.to);
 }
 
 static void attention_back(Tensor *y) {
     AttentionShape s = attention_shape(y);
-    Tensor *q = y->in[0], *k = y->in[1], *v = y->in[2];
-    bool add_q = false, add_k = false, add_v = false;
-    real *dq = wanted_or_spare(y, 0, &add_q);
-    real *dk = wanted_or_spare(y, 1, &add_k);
-    real *dv = wanted_or_spare(y, 2, &add_v);
-    attention_backward(&s, q->x, k->x, v->x, y->x, y->saved, y->g, dq, add_q, dk, add_k, dv, add_v);
-    real *gradient[3] = {dq, dk, dv};
-    for (int i = 0; i < 3; i++)
-        if (gradient[i] != y->in[i]->g)
-            arena_give_back(&y->tape->values, gradient[i], y->in[i]->len * sizeof(real));
+    AttentionArrays a = {y->in[0]->x, y->in[1]->x, y->in[2]->x, y->x, y->saved, y->g};
+    AttentionGradients d = {wanted_or_spare(y, 0), wanted_or_spare(y, 1), wanted_or_spare(y, 2)};
+    attention_backward(&s, &a, &d);
+    give_back_spare(y, 0, d.q);
+    give_back_spare(y, 1, d.k);
+    give_back_spare(y, 2, d.v);
 }
 
 static void attention_forward_of(Tensor *y) {
@@ -99,8 +102,9 @@ static void self_attention_back(Tensor *y) {
     const real *x = y->in[0]->x;
     bool add = false;
     real *dx = t_grad(y, 0, &add);
-    attention_backward(&s, x, x + C, x + 2 * C, y->x, y->saved, y->g, dx, add, dx + C, add,
-                       dx + 2 * C, add);
+    AttentionArrays a = {x, x + C, x + 2 * C, y->x, y->saved, y->g};
+    AttentionGradients d = {{dx, add}, {dx + C, add}, {dx + 2 * C, add}};
+    attention_backward(&s, &a, &d);
 }
 
 static void self_attention_forward(Tensor *y) {

@@ -11,10 +11,10 @@ static void linear_back(Tensor *y) {
     int in = w->shape[0], out = w->shape[1], rows = (int)(x->len / (size_t)in);
     bool add;
     real *dw = t_grad(y, 1, &add);
-    if (dw) gemm(true, false, in, out, rows, x->x, in, y->g, out, NULL, dw, out, add);
+    if (dw) gemm(&(GemmShape){.ta = true, .m = in, .n = out, .k = rows}, x->x, y->g, NULL, dw, add);
     t_has_read(y, 0);
     real *dx = t_grad(y, 0, &add);
-    if (dx) gemm(false, true, rows, in, out, y->g, out, w->x, out, NULL, dx, in, add);
+    if (dx) gemm(&(GemmShape){.tb = true, .m = rows, .n = in, .k = out}, y->g, w->x, NULL, dx, add);
     real *db = b ? t_grad(y, 2, &add) : NULL;
     if (db) k_sum_axis(1, rows, out, y->g, db, add);
 }
@@ -22,7 +22,7 @@ static void linear_back(Tensor *y) {
 static void linear_forward(Tensor *y) {
     const Tensor *x = y->in[0], *w = y->in[1], *b = y->in[2];
     int in = w->shape[0], out = w->shape[1], rows = (int)(x->len / (size_t)in);
-    gemm(false, false, rows, out, in, x->x, in, w->x, out, b ? b->x : NULL, y->x, out, false);
+    gemm(&(GemmShape){.m = rows, .n = out, .k = in}, x->x, w->x, b ? b->x : NULL, y->x, false);
 }
 
 Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b) {
@@ -45,30 +45,32 @@ Tensor *t_linear(Tensor *x, Tensor *w, Tensor *b) {
  *   y = a b      a (M,K), b (K,N)      da += dy b^T   db += a^T dy
  *   y = a b^T    a (M,K), b (N,K)      da += dy b     db += dy^T a */
 
+/* one product for each of B items, whose matrices lie one after the other */
+static GemmBatch each_of(int B, GemmShape s) {
+    size_t m = (size_t)s.m, n = (size_t)s.n, k = (size_t)s.k;
+    return (GemmBatch){s, B, .stride_a = m * k, .stride_b = k * n, .stride_c = m * n};
+}
+
 static void matmul_back(Tensor *y) {
     Tensor *a = y->in[0], *b = y->in[1];
-    int batch = y->shape[0], m = y->shape[1], n = y->shape[2], k = a->shape[2];
+    int B = y->shape[0], m = y->shape[1], n = y->shape[2], k = a->shape[2];
     bool transposed = y->iarg[0], add;
-    size_t mk = (size_t)m * k, kn = (size_t)k * n, mn = (size_t)m * n;
-    int ldb = transposed ? k : n;
     real *da = t_grad(y, 0, &add);
-    if (da)
-        gemm_batched(batch, false, !transposed, m, k, n, y->g, n, mn, b->x, ldb, kn, da, k, mk,
-                     add);
+    GemmBatch to_a = each_of(B, (GemmShape){.tb = !transposed, .m = m, .n = k, .k = n});
+    if (da) gemm_batched(&to_a, y->g, b->x, da, add);
     real *db = t_grad(y, 1, &add);
     if (!db) return;
-    if (transposed)
-        gemm_batched(batch, true, false, n, k, m, y->g, n, mn, a->x, k, mk, db, k, kn, add);
-    else
-        gemm_batched(batch, true, false, k, n, m, a->x, k, mk, y->g, n, mn, db, n, kn, add);
+    int rows = transposed ? n : k, cols = transposed ? k : n;
+    GemmBatch to_b = each_of(B, (GemmShape){.ta = true, .m = rows, .n = cols, .k = m});
+    if (transposed) gemm_batched(&to_b, y->g, a->x, db, add);
+    else gemm_batched(&to_b, a->x, y->g, db, add);
 }
 
 static void matmul_forward(Tensor *y) {
     const Tensor *a = y->in[0], *b = y->in[1];
-    int batch = y->shape[0], m = y->shape[1], n = y->shape[2], k = a->shape[2];
-    bool transpose_b = y->iarg[0];
-    gemm_batched(batch, false, transpose_b, m, n, k, a->x, k, (size_t)m * k, b->x,
-                 transpose_b ? k : n, (size_t)k * n, y->x, n, (size_t)m * n, false);
+    int B = y->shape[0], m = y->shape[1], n = y->shape[2], k = a->shape[2];
+    GemmBatch g = each_of(B, (GemmShape){.tb = y->iarg[0], .m = m, .n = n, .k = k});
+    gemm_batched(&g, a->x, b->x, y->x, false);
 }
 
 Tensor *t_matmul(Tensor *a, Tensor *b, bool transpose_b) {

@@ -26,25 +26,39 @@ static const real *values(const Tensor *x) {
 
 enum { READS_ALL = READS(0) | READS(1) | READS(2) };
 
+/* mean and rstd, `count` numbers each, are what y has saved */
+static NormArrays arrays(const Tensor *y, int count) {
+    return (NormArrays){.x = y->in[0]->x, .gain = values(y->in[1]), .shift = values(y->in[2]),
+                        .mean = y->saved, .rstd = y->saved + count};
+}
+
+static NormGradients gradients(Tensor *y) {
+    NormGradients d = {0};
+    d.x.to = t_grad(y, 0, &d.x.add);
+    d.gain.to = t_grad(y, 1, &d.gain.add);
+    d.shift.to = t_grad(y, 2, &d.shift.add);
+    return d;
+}
+
 /* ---- group_norm: (Wu & He 2018) statistics of one image and one group of channels ------------ */
 
+static GroupNormShape group_norm_shape(const Tensor *y) {
+    int B = y->shape[0], C = y->shape[y->rank - 1];
+    return (GroupNormShape){.b = B, .hw = (int)(y->len / (size_t)B / (size_t)C), .c = C,
+                            .groups = y->iarg[0], .eps = y->arg[0], .silu = y->iarg[1]};
+}
+
 static void group_norm_back(Tensor *y) {
-    Tensor *x = y->in[0];
-    int B = x->shape[0], C = x->shape[x->rank - 1], groups = y->iarg[0];
-    int hw = (int)(x->len / (size_t)B / (size_t)C);
-    bool add_x = false, add_gain = false, add_shift = false;
-    real *dx = t_grad(y, 0, &add_x);
-    real *dgain = t_grad(y, 1, &add_gain), *dshift = t_grad(y, 2, &add_shift);
-    group_norm_backward(B, hw, C, groups, x->x, values(y->in[1]), values(y->in[2]), y->iarg[1],
-                        y->saved, y->saved + B * groups, y->g, dx, add_x, dgain, add_gain, dshift,
-                        add_shift);
+    GroupNormShape s = group_norm_shape(y);
+    NormArrays n = arrays(y, s.b * s.groups);
+    NormGradients d = gradients(y);
+    group_norm_backward(&s, &n, y->g, &d);
 }
 
 static void group_norm_forward_of(Tensor *y) {
-    int B = y->shape[0], C = y->shape[y->rank - 1], hw = (int)(y->len / (size_t)B / (size_t)C);
-    real *mean = y->saved, *rstd = mean + B * y->iarg[0];
-    group_norm_forward(B, hw, C, y->iarg[0], y->arg[0], y->in[0]->x, values(y->in[1]),
-                       values(y->in[2]), y->iarg[1], y->x, mean, rstd);
+    GroupNormShape s = group_norm_shape(y);
+    NormArrays n = arrays(y, s.b * s.groups);
+    group_norm_forward(&s, &n, y->x);
 }
 
 static Tensor *group_norm_op(const char *op, Tensor *x, Tensor *gain, Tensor *shift, int groups,
@@ -73,20 +87,22 @@ Tensor *t_group_norm_silu(Tensor *x, Tensor *gain, Tensor *shift, int groups, do
 
 /* ---- layer_norm: (Ba et al. 2016) statistics of one row -------------------------------------- */
 
+static LayerNormShape layer_norm_shape(const Tensor *y) {
+    int C = y->shape[y->rank - 1];
+    return (LayerNormShape){.rows = (int)(y->len / (size_t)C), .c = C, .eps = y->arg[0]};
+}
+
 static void layer_norm_back(Tensor *y) {
-    Tensor *x = y->in[0];
-    int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
-    bool add_x = false, add_gain = false, add_shift = false;
-    real *dx = t_grad(y, 0, &add_x);
-    real *dgain = t_grad(y, 1, &add_gain), *dshift = t_grad(y, 2, &add_shift);
-    layer_norm_backward(rows, C, x->x, values(y->in[1]), y->saved, y->saved + rows, y->g, dx, add_x,
-                        dgain, add_gain, dshift, add_shift);
+    LayerNormShape s = layer_norm_shape(y);
+    NormArrays n = arrays(y, s.rows);
+    NormGradients d = gradients(y);
+    layer_norm_backward(&s, &n, y->g, &d);
 }
 
 static void layer_norm_forward_of(Tensor *y) {
-    int C = y->shape[y->rank - 1], rows = (int)(y->len / (size_t)C);
-    layer_norm_forward(rows, C, y->arg[0], y->in[0]->x, values(y->in[1]), values(y->in[2]), y->x,
-                       y->saved, y->saved + rows);
+    LayerNormShape s = layer_norm_shape(y);
+    NormArrays n = arrays(y, s.rows);
+    layer_norm_forward(&s, &n, y->x);
 }
 
 Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps) {
@@ -102,14 +118,22 @@ Tensor *t_layer_norm(Tensor *x, Tensor *gain, Tensor *shift, double eps) {
 /* ---- batch_norm: (Ioffe & Szegedy 2015) statistics of one channel over the batch ----------------
  * With running statistics m and s are constants: dx += dy gain / s. */
 
+static BatchNormShape batch_norm_shape(const Tensor *y) {
+    int C = y->shape[y->rank - 1];
+    return (BatchNormShape){.rows = (int)(y->len / (size_t)C), .c = C, .eps = y->arg[0],
+                            .batch_statistics = y->iarg[0]};
+}
+
+static BatchNormArrays batch_norm_arrays(const Tensor *y) {
+    return (BatchNormArrays){.x = y->in[0]->x, .gain = values(y->in[1]), .shift = values(y->in[2]),
+                             .mean = y->saved, .var = y->saved + y->shape[y->rank - 1]};
+}
+
 static void batch_norm_back(Tensor *y) {
-    Tensor *x = y->in[0];
-    int C = x->shape[x->rank - 1], rows = (int)(x->len / (size_t)C);
-    bool add_x = false, add_gain = false, add_shift = false;
-    real *dx = t_grad(y, 0, &add_x);
-    real *dgain = t_grad(y, 1, &add_gain), *dshift = t_grad(y, 2, &add_shift);
-    batch_norm_backward(rows, C, y->arg[0], x->x, y->saved, y->saved + C, values(y->in[1]),
-                        y->iarg[0], y->g, dx, add_x, dgain, add_gain, dshift, add_shift);
+    BatchNormShape s = batch_norm_shape(y);
+    BatchNormArrays n = batch_norm_arrays(y);
+    NormGradients d = gradients(y);
+    batch_norm_backward(&s, &n, y->g, &d);
 }
 
 /* running += momentum (batch - running); the running variance is the unbiased one, n/(n-1) times
@@ -123,9 +147,9 @@ static void move_running(Tensor *mean, Tensor *var, const real *m, const real *v
 }
 
 static void batch_norm_forward_of(Tensor *y) {
-    int C = y->shape[y->rank - 1], rows = (int)(y->len / (size_t)C);
-    batch_norm_apply(rows, C, y->arg[0], y->in[0]->x, y->saved, y->saved + C, values(y->in[1]),
-                     values(y->in[2]), y->x);
+    BatchNormShape s = batch_norm_shape(y);
+    BatchNormArrays n = batch_norm_arrays(y);
+    batch_norm_apply(&s, &n, y->x);
 }
 
 Tensor *t_batch_norm(Tensor *x, Tensor *gain, Tensor *shift, Tensor *mean, Tensor *var,

@@ -166,8 +166,8 @@ typedef struct {
 
 static void gemm_ours(void *context) {
     GemmCase *g = context;
-    gemm(g->ta, g->tb, g->m, g->n, g->k, g->a, g->ta ? g->m : g->k, g->b, g->tb ? g->k : g->n, NULL,
-         g->c, g->n, false);
+    GemmShape s = {.ta = g->ta, .tb = g->tb, .m = g->m, .n = g->n, .k = g->k};
+    gemm(&s, g->a, g->b, NULL, g->c, false);
 }
 
 #if defined WITH_OPENBLAS && !defined REAL_DOUBLE
@@ -343,8 +343,8 @@ static void attention_ours(void *context) {
 
 static void attention_back_ours(void *context) {
     AttentionCase *c = context;
-    attention_backward(&c->s, c->q, c->k, c->v, c->y, c->lse, c->y, c->dq, false, c->dk, false,
-                       c->dv, false);
+    AttentionArrays a = {c->q, c->k, c->v, c->y, c->lse, c->y};
+    attention_backward(&c->s, &a, &(AttentionGradients){{c->dq, false}, {c->dk, false}, {c->dv, false}});
 }
 
 static void bench_attention(int b, int heads, int n, int d, bool causal) {
@@ -384,34 +384,51 @@ enum { GROUP_IMAGES = 256, GROUPS = 8 };
 static const AdamStep adam = {(real)1e-3, (real)0.9, (real)0.999, (real)1e-8,
                               1,          0,         (real)0.1,   (real)0.001};
 
+static NormArrays norm_arrays(const ArrayCase *a) {
+    return (NormArrays){a->x, a->gain, a->shift, a->mean, a->rstd};
+}
+static NormGradients norm_gradients(const ArrayCase *a) {
+    return (NormGradients){.x = {.to = a->z}, .gain = {.to = a->w}, .shift = {.to = a->w + a->c}};
+}
+static GroupNormShape group_norm_shape(const ArrayCase *a) {
+    return (GroupNormShape){GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, 1, .silu = true};
+}
 static void group_norm_ours(void *p) {
-    ArrayCase *a = p;
-    group_norm_forward(GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, 1, a->x, a->gain,
-                       a->shift, true, a->y, a->mean, a->rstd);
+    GroupNormShape s = group_norm_shape(p);
+    NormArrays n = norm_arrays(p);
+    group_norm_forward(&s, &n, ((ArrayCase *)p)->y);
 }
 static void group_norm_back_ours(void *p) {
-    ArrayCase *a = p;
-    group_norm_backward(GROUP_IMAGES, a->rows / GROUP_IMAGES, a->c, GROUPS, a->x, a->gain, a->shift,
-                        true, a->mean, a->rstd, a->y, a->z, false, a->w, false, a->w + a->c, false);
+    GroupNormShape s = group_norm_shape(p);
+    NormArrays n = norm_arrays(p);
+    NormGradients d = norm_gradients(p);
+    group_norm_backward(&s, &n, ((ArrayCase *)p)->y, &d);
 }
 static void layer_norm_ours(void *p) {
     ArrayCase *a = p;
-    layer_norm_forward(a->rows, a->c, 1, a->x, a->gain, a->shift, a->y, a->mean, a->rstd);
+    NormArrays n = norm_arrays(a);
+    layer_norm_forward(&(LayerNormShape){a->rows, a->c, 1}, &n, a->y);
 }
 static void layer_norm_back_ours(void *p) {
     ArrayCase *a = p;
-    layer_norm_backward(a->rows, a->c, a->x, a->gain, a->mean, a->rstd, a->y, a->z, false, a->w,
-                        false, a->w + a->c, false);
+    NormArrays n = norm_arrays(a);
+    NormGradients d = norm_gradients(a);
+    layer_norm_backward(&(LayerNormShape){a->rows, a->c, 1}, &n, a->y, &d);
+}
+static BatchNormArrays batch_norm_arrays(const ArrayCase *a) {
+    return (BatchNormArrays){a->x, a->gain, a->shift, a->mean, a->rstd};
 }
 static void batch_norm_ours(void *p) {
     ArrayCase *a = p;
+    BatchNormArrays n = batch_norm_arrays(a);
     batch_norm_statistics(a->rows, a->c, a->x, a->mean, a->rstd);
-    batch_norm_apply(a->rows, a->c, 1, a->x, a->mean, a->rstd, a->gain, a->shift, a->y);
+    batch_norm_apply(&(BatchNormShape){a->rows, a->c, 1, true}, &n, a->y);
 }
 static void batch_norm_back_ours(void *p) {
     ArrayCase *a = p;
-    batch_norm_backward(a->rows, a->c, 1, a->x, a->mean, a->rstd, a->gain, true, a->y, a->z, false,
-                        a->w, false, a->w + a->c, false);
+    BatchNormArrays n = batch_norm_arrays(a);
+    NormGradients d = norm_gradients(a);
+    batch_norm_backward(&(BatchNormShape){a->rows, a->c, 1, true}, &n, a->y, &d);
 }
 static void softmax_ours(void *p) { ArrayCase *a = p; k_softmax(a->rows, a->c, a->x, a->y); }
 static void gelu_ours(void *p) { ArrayCase *a = p; k_gelu(a->n, a->x, 0, 0, a->y); }

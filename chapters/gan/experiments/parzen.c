@@ -17,7 +17,7 @@ static double log_mean(int m, const real *distance, double sigma) {
 /* distance (n,m) = |x|^2 + |s|^2 - 2 x s^T */
 static void squared_distances(int d, int m, const real *samples, const real *sizes, int n,
                               const real *x, real *distance) {
-    gemm(false, true, n, m, d, x, d, samples, d, NULL, distance, m, false);
+    gemm(&(GemmShape){.tb = true, .m = n, .n = m, .k = d}, x, samples, NULL, distance, false);
     for (int i = 0; i < n; i++) {
         real own = (real)k_sum_squares((size_t)d, x + (size_t)i * (size_t)d);
         real *row = distance + (size_t)i * (size_t)m;
