@@ -4,7 +4,8 @@ chapters = "gan ae dae_mae vae vqvae vqvae2 ddpm iddpm"
 file(c) = c eq "ae" ? "ae/reconstructions" : c eq "dae_mae" ? "dae_mae/repairs-75" : c eq "iddpm" ? "iddpm/samples-250" : c."/samples"
 label(c) = c eq "ae" ? "ae:\nreconstructions" : c eq "dae_mae" ? "dae\\_mae:\n3/4 were hidden" : c
 reconstructs(c) = c eq "ae" || c eq "dae_mae"
-left(c) = c eq "ae" ? 96 : 0            # pixels that row labels take
+left(c) = reconstructs(c) ? 96 : 0      # pixels that row labels take
+above(c) = c eq "vqvae" ? 14 : 0        # and column labels
 cell(c) = c eq "vqvae2" ? 66 : 58       # pixels of an image and the gap
 SIDE = 58; STEP = 62; TEXT = 130; COLUMNS = 8
 rows = words(chapters)
@@ -16,7 +17,7 @@ unset border; unset tics; unset key; unset title; unset grid; unset xlabel; unse
 set lmargin 0; set rmargin 0; set tmargin 0; set bmargin 0
 do for [i = 1:rows] {
     c = word(chapters, i)
-    w = cell(c); top = reconstructs(c) * w
+    w = cell(c); top = above(c) + reconstructs(c) * w
     set size COLUMNS * SIDE / width, SIDE / height
     set origin TEXT / width, 1 - STEP * i / height
     set label 1 label(c) at screen TEXT / 2 / width, screen 1 - (STEP * i - SIDE / 2) / height center

@@ -29,7 +29,7 @@
  * Reported: a number that is neither listed nor in a table, a listed one that the record does not
  * have or the text shows more or less often, and a text of more than 2,500 words (comments apart).
  * Formulas and commands are text. Functions quoted from the source (docs_check.sh compares them),
- * links, tags, comments and digits within names are not looked at. */
+ * links, <img> tags, comments and digits within names are not looked at. */
 #include "base/error.h"
 #include "base/file.h"
 
@@ -304,14 +304,13 @@ static char *blank_until(char *s, const char *end) {
     return to;
 }
 
-/* quoted functions, comments, tags and the targets of links become spaces */
+/* quoted functions, comments, <img> tags and the targets of links become spaces */
 static void blank_the_rest(char *s) {
     while (*s) {
         if (!strncmp(s, "```c file=", 10)) memset(s, ' ', 3), s = blank_until(s, "```");
         else if (!strncmp(s, "<!--", 4)) s = blank_until(s, "-->");
         else if (!strncmp(s, "](", 2)) s = blank_until(s, ")");
-        else if (*s == '<' && (isalpha((unsigned char)s[1]) || s[1] == '/'))
-            s = blank_until(s, ">");
+        else if (!strncmp(s, "<img ", 5)) s = blank_until(s, ">");
         else if (!strncmp(s, "http", 4)) while (*s && !isspace((unsigned char)*s)) *s++ = ' ';
         else s++;
     }

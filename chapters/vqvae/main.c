@@ -195,10 +195,13 @@ static void draw(const Vqvae *v, const PixelCnn *p, int n, int *labels, real *im
     arena_free(&arena);
 }
 
-static void save_rows(char *path, const real *images, int rows, int channels) {
+/* rows labelled "first|second"; NULL: columns are classes */
+static void save_rows(char *path, const real *images, int rows, int channels, const char *labels) {
+    bool classes = !labels && !o.common.data;
     save_grid(&cli, path, images,
               (Grid){.count = rows * COLUMNS, .height = IMAGE, .width = IMAGE,
-                     .channels = channels, .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1});
+                     .channels = channels, .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1,
+                     .row_labels = labels, .column_labels = classes ? FASHION_LABELS : NULL});
 }
 
 /* columns are classes */
@@ -206,7 +209,7 @@ static void picture_of_samples(char *path, const Vqvae *v, const PixelCnn *p) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw(v, p, ROWS * COLUMNS, labels, images);
-    save_rows(path, images, ROWS, 1);
+    save_rows(path, images, ROWS, 1, p ? NULL : "uniform codes");
 }
 
 /* the first images of a set, and what is decoded from their codes */
@@ -216,7 +219,7 @@ static void picture_of_reconstructions(char *path, const Vqvae *v, const Images 
     images_get(set, COLUMNS, NULL, 0, 1, images, NULL);
     encode_all(v, COLUMNS, images, codes);
     decode_all(v, COLUMNS, codes, images + COLUMNS * PIXELS);
-    save_rows(path, images, 2, 1);
+    save_rows(path, images, 2, 1, "images|reconstructions");
 }
 
 /* ---- train: the autoencoder ------------------------------------------------------------------ */
@@ -339,7 +342,7 @@ static void picture_of_codes(Arena *arena, const Vqvae *v, const Images *test) {
     in_colour(COLUMNS * PIXELS, images_new(arena, test, COLUMNS, 0, 1, NULL), grid);
     draw_maps(COLUMNS, m.codes, colours, grid + row);
     in_colour(COLUMNS * PIXELS, decode_maps(arena, v, &m), grid + 2 * row);
-    save_rows(output_path(&cli, "codes.png"), grid, 3, 3);
+    save_rows(output_path(&cli, "codes.png"), grid, 3, 3, "test images|codes|reconstructions");
 }
 
 static int sample(void) {

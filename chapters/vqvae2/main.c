@@ -163,12 +163,18 @@ static void load_all(Model *m) {
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
-/* rows of `columns` images */
-static void save_rows(char *path, const ImageSet *d, const real *x, int rows, int columns) {
+/* rows of `columns` images, labelled "first|second", or not: NULL */
+static void save_labelled(char *path, const ImageSet *d, const real *x, int rows, int columns,
+                          const char *labels) {
     save_grid(&cli, path, x,
               (Grid){.count = rows * columns, .height = d->size, .width = d->size,
                      .channels = d->channels, .columns = columns,
-                     .enlarge = d->size < 64 ? 2 : 1, .low = -1, .high = 1});
+                     .enlarge = d->size < 64 ? 2 : 1, .low = -1, .high = 1,
+                     .row_labels = labels});
+}
+
+static void save_rows(char *path, const ImageSet *d, const real *x, int rows, int columns) {
+    save_labelled(path, d, x, rows, columns, NULL);
 }
 
 /* originals; reconstructed from both levels, from the top alone, from the bottom alone */
@@ -185,7 +191,7 @@ static void picture_of_reconstructions(char *path, const ImageSet *d, const Vqva
     encode_all(v, n, d->size, d->size, x, c.z[TOP], c.z[BOTTOM]);
     for (int k = 0; k + 1 < rows; k++)
         memcpy(x + (size_t)(k + 1) * row, decode_codes(&arena, v, &c, (Levels)k), row * sizeof *x);
-    save_rows(path, d, x, rows, n);
+    save_labelled(path, d, x, rows, n, "images|both levels|the top alone|the bottom alone");
     arena_free(&arena);
 }
 
@@ -381,8 +387,9 @@ static int sample(void) {
               columns);
     picture_of_reconstructions(output_path(&cli, "reconstructions.png"), d, &t.m.autoencoder,
                                &d->test);
-    save_rows(output_path(&cli, "codes.png"), &colour,
-              codes_as_colours(&t.arena, d, &t.m, COLUMNS), o.levels + 1, COLUMNS);
+    save_labelled(output_path(&cli, "codes.png"), &colour,
+                  codes_as_colours(&t.arena, d, &t.m, COLUMNS), o.levels + 1, COLUMNS,
+                  o.levels == 2 ? "test images|top codes|bottom codes" : "test images|codes");
     save_rows(output_path(&cli, "uniform.png"), d,
               uniform_codes(&t.arena, d, &t.m, 2 * COLUMNS, &uniform), 2, COLUMNS);
     if (o.levels == 2)
