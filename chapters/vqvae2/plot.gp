@@ -58,7 +58,8 @@ if (there(record."/priors.csv")) {
     set yrange [0:*]
     unset xlabel
     set ylabel "bits per image"
-    prior(name) = name eq "none" ? "two levels,\nno attention" : name eq "top" ? "two levels,\nattention at the top" : name eq "both" ? "two levels,\nattention in both" : "one level,\nattention"
+    set xlabel " "
+    prior(name) = name eq "none" ? "no attention" : name eq "top" ? "attention\nat the top" : name eq "both" ? "attention\nat both" : "one level,\nattention"
     plot record."/priors.csv" using "train":xticlabels(prior(strcol(1))) linecolor rgb sky title "train", \
          "" using "validation" linecolor rgb green title "validation", \
          "" using "test" linecolor rgb blue title "test"
