@@ -161,7 +161,8 @@ void neighbours_picture(const Evaluator *e, int count, const real *x, const char
     picture_save(path, grid,
                  (Grid){.count = count * COLUMNS, .height = e->net.height, .width = e->net.width,
                         .channels = e->net.channels, .columns = COLUMNS,
-                        .enlarge = e->net.height < 50 ? 2 : 1, .low = 0, .high = 1},
+                        .enlarge = e->net.height < 50 ? 2 : 1, .low = 0, .high = 1,
+                        .column_labels = "sample||by pixels: 1|2|3|4|5||by features: 1|2|3|4|5"},
                  parameters);
     arena_free(&arena);
 }
