@@ -60,7 +60,6 @@ Test(published, tensors_have_their_official_names) {
         UNetConfig c;
         const char *some;
     } cases[] = {
-        {"glide", glide_config("base"), "output_blocks.11.2.out_layers.3.weight"},
         {"unclip", unclip_config("64-256"), "middle_block.1.out_layers.3.bias"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Params p = {.shapes_only = true};
