@@ -306,7 +306,12 @@ Test(tensor, a_block_leaves_its_result_and_nothing_else) {
         cr_expect(result->x && before->x && !inside->x && !unused->x);
         cr_expect_float_eq((double)result->x[1], 0.880797 / (1 + exp(-0.880797)), 1e-5);
         Tensor *after = t_scale(result, 3);
+        t_scale(after, 2);
         cr_expect(result->x && after->x && after->x != result->x);
+        block = t_mark(&t);
+        Tensor *doubled = t_release(block, t_scale(x, 2));   /* could be had again from x */
+        t_scale(doubled, 2);
+        cr_expect(doubled->x);
     }
     tape_free(&t);
 }
