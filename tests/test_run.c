@@ -327,15 +327,17 @@ Test(run, ignored_signals_stay_ignored) {
 static void train_unheard(void *words) {
     int ends[2];
     if (pipe(ends) || close(ends[0]) || dup2(ends[1], STDERR_FILENO) < 0) abort();
+    plan.stop_at = 5;                    /* and says so */
     exit(train(words));
 }
 
-/* Nobody reads what a training says any more (`train 2>&1 | head`): does it go on? */
+/* Nobody reads what a training says any more (`train 2>&1 | head`): does it go on,
+ * and save what it has when it is stopped? */
 Test(run, goes_on_when_nobody_listens) {
     char said[4096];
     new_folder();
-    cr_assert_eq(stop_and_listen(train_unheard, "train", said), 0);
-    cr_assert(strstr(text_of("run.json"), "\"finished\""));
+    cr_assert_eq(stop_and_listen(train_unheard, "train", said), 130);
+    cr_assert(strstr(text_of("run.json"), "\"interrupted\""));
 }
 
 /* other data under the same name: refused, unless --data says so */
