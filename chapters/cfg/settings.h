@@ -10,7 +10,7 @@ typedef struct {
     CommonOptions common;
     const char *stage;
     /* training */
-    int upsampler_steps, inpaint_steps, classes_steps, warmup, preview;
+    int upsampler_steps, upsampler_batch, inpaint_steps, classes_steps, warmup, preview;
     double p_uncond, emoji, clip, ema;
     /* drawing */
     int pictures, samples;

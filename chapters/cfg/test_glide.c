@@ -209,8 +209,8 @@ static real *array(Arena *a, const char *name, int side, int channels) {
     return x;
 }
 
-/* The table's last text is the empty one. Each picture has its own text, small picture and mask, also
- * when it is not the first; both answers see the same x_t. */
+/* The table's last text is the empty one. Each picture has its own text, small picture and mask,
+ * also when it is not the first; both answers see the same x_t. */
 Test(glide, guidance_by_texts_is_both_answers_mixed) {
     enum { FIRST = 1, HERE = 2 };
     for (size_t k = 0; k < 3; k++) {

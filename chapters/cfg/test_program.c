@@ -1,5 +1,5 @@
-/* test_program.c — the program: what a user of prompts, masks and pictures can rely on. Training and
- * the command line that all chapters share: tests/test_programs.c. */
+/* test_program.c — the program: what a user of prompts, masks and pictures can rely on. Training
+ * and the command line that all chapters share: tests/test_programs.c. */
 #ifndef REAL_DOUBLE
 #include "io/npy.h"
 #include "io/picture.h"
@@ -43,10 +43,11 @@ static void write_pictures(real *image) {
     picture_save(path, mask, g, NULL);
 }
 
-static void train_a_step(void) {
+static void train_some_steps(void) {
     few_garments(400, 120);
-    RUN("cfg", "train -q --stage base --steps 1 --batch 2 --preview 0 --data %s --out %s/run");
-    RUN("cfg", "train -q --stage upsampler --upsampler-steps 1 --batch 2 --preview 0 --data %s "
+    RUN("cfg", "train -q --stage base --steps 3 --lr 0.02 --warmup 0 --batch 2 --preview 0 "
+               "--data %s --out %s/run");
+    RUN("cfg", "train -q --stage upsampler --upsampler-steps 1 --upsampler-batch 2 --preview 0 --data %s "
                "--out %s/run");
 }
 
@@ -55,7 +56,7 @@ static void train_a_step(void) {
 Test(cfg_program, a_prompt_is_painted_into_a_picture) {
     real image[SIDE * SIDE * 3];
     char said[2000], path[200];
-    train_a_step();
+    train_some_steps();
     write_pictures(image);
     char line[600];
     snprintf(line, sizeof line, "sample -q -n 1 --respace 3 --upsampler-respace 3 --out %s/run "
@@ -81,7 +82,7 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
 
 /* Both ways to count the scale give the same picture; another scale another one. */
 Test(cfg_program, a_scale_can_be_said_in_two_ways) {
-    train_a_step();
+    train_some_steps();
     static const char *const options[] = {"-p 'a red dress' --scale 2", "-p 'a red dress' --w 1",
                                           "-p 'a red dress' --scale 4"};
     for (int i = 0; i < 3; i++) {

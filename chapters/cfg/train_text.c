@@ -20,7 +20,7 @@ typedef struct {
     NoiseSchedule chain;
     CaptionedData data;
     Bpe bpe;
-    int emoji;                      /* of a batch */
+    int batch, emoji;               /* images in one; how many of them are emoji */
 } Training;
 
 /* ---- one batch ------------------------------------------------------------------------------- */
@@ -58,13 +58,13 @@ static Losses losses(const Training *m, Tensor *x0, const char *const *captions,
 
 /* ---- what the log and the pictures are of ---------------------------------------------------- */
 
-/* Error of eps on scenes and emoji that are not trained on, with their captions or without; the same
- * noise every time */
+/* Error of eps on scenes and emoji that are not trained on, with their captions or without; the
+ * same noise every time */
 static double validation(const Training *m, bool with) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise"), erased = rng_new(1, "validation masks");
     GlideInput in;
-    int step[HELD_OUT], two = 2 * o.common.batch, n = two < HELD_OUT ? two : HELD_OUT;
+    int step[HELD_OUT], two = 2 * m->batch, n = two < HELD_OUT ? two : HELD_OUT;
     CaptionedBatch b = validation_batch(&m->data, &t, n, n / 4);
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";
@@ -122,6 +122,38 @@ static void start_from_base(Run *run, Params *params, const GlideConfig *base, c
     params_free(&trained);
 }
 
+/* what training draws by chance */
+typedef struct {
+    Loader *emoji;
+    Rng *noise, *times, *drop, *moved, *erased;
+    int *t;                         /* (batch) */
+} Chance;
+
+static Chance chance_of(Run *run, const Training *m) {
+    return (Chance){.emoji = run_order(run, m->data.emoji.train.count, m->emoji ? m->emoji : 1),
+                    .noise = run_rng(run, "noise"), .times = run_rng(run, "times"),
+                    .drop = run_rng(run, "drop"), .moved = run_rng(run, "emoji"),
+                    .erased = run_rng(run, "erased"),
+                    .t = arena_get(&run->arena, (size_t)m->batch * sizeof(int))};
+}
+
+/* The loss of the next batch, some of whose captions are left out */
+static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
+    int B = m->batch;
+    GlideInput in;
+    loader_next(c->emoji);
+    CaptionedBatch b = training_batch(&m->data, &run->tape, (BatchPlan){
+        .n = B, .emoji = m->emoji, .seed = o.common.seed,
+        .first = (uint64_t)run->step * (uint64_t)(B - m->emoji), .number = c->emoji->index,
+        .rng = c->moved});
+    drop_captions(B, b.captions, o.p_uncond, c->drop);
+    for (int i = 0; i < B; i++) c->t[i] = (int)rng_below(c->times, (uint32_t)m->chain.T);
+    Tensor *x0 = pictures_of(m, b.images, c->erased, &in);
+    Losses l = losses(m, x0, b.captions, c->t, in, c->noise);
+    run_log(run, "mse", t_mean(t_detach(l.mse)));
+    return t_mean(l.each);
+}
+
 static void training_close(Training *m) {
     captioned_data_free(&m->data);
     bpe_free(&m->bpe);
@@ -132,7 +164,8 @@ int text_train(Stage stage) {
     Run *run = run_start(&cli, settings_of(stage));
     char *base = path_join(o.common.out, "base-weights.safetensors");
     if (stage == INPAINT) run_trained_on(run, base);
-    Training m = {.stage = stage, .bpe = bpe_load(NULL), .emoji = (int)(o.emoji * o.common.batch)};
+    int B = stage == UPSAMPLER ? o.upsampler_batch : o.common.batch;
+    Training m = {.stage = stage, .bpe = bpe_load(NULL), .batch = B, .emoji = (int)(o.emoji * B)};
     captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
     run_fashion(run, &m.data.fashion);
     run_data(run, "emoji", m.data.emoji.source);
@@ -144,26 +177,12 @@ int text_train(Stage stage) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;
     run_ema(run, adam, o.ema);
-    Loader *order = run_order(run, m.data.emoji.train.count, m.emoji ? m.emoji : 1);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
-    Rng *drop = run_rng(run, "drop"), *moved = run_rng(run, "emoji");
-    Rng *erased = run_rng(run, "erased");
-    int B = o.common.batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    Chance chance = chance_of(run, &m);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        GlideInput in;
-        loader_next(order);
-        CaptionedBatch b = training_batch(&m.data, &run->tape, (BatchPlan){
-            .n = B, .emoji = m.emoji, .seed = o.common.seed,
-            .first = (uint64_t)run->step * (uint64_t)(B - m.emoji), .number = order->index,
-            .rng = moved});
-        drop_captions(B, b.captions, o.p_uncond, drop);
-        for (int i = 0; i < B; i++) t[i] = (int)rng_below(times, (uint32_t)m.chain.T);
-        Tensor *x0 = pictures_of(&m, b.images, erased, &in);
-        Losses l = losses(&m, x0, b.captions, t, in, noise);
-        Tensor *loss = t_mean(l.each);
-        run_log(run, "loss", loss), run_log(run, "mse", t_mean(t_detach(l.mse)));
+        Tensor *loss = next_loss(run, &m, &chance);
+        run_log(run, "loss", loss);
         backward(loss);
         run_value(run, "gradient", grad_norm(params));
         optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));

@@ -34,11 +34,11 @@ ToyDenoiser toy_denoiser(const Toy *m, int class);
  * noise for the same seed. */
 void toy_draw(const Toy *m, int class, double scale, int T, int n, uint64_t seed, real *x);
 
-/* What the first order in w = scale - 1 says: how fast each point of toy_draw moves with w at w = 0,
- * (n,2), given the points at scale 1 and the schedule's steps. Along a class's own way a point keeps
- * its place in the Gaussian, x = mean + z sqrt(c^2 + sigma^2) in units where the signal is 1, so
- * that dx/dw = c times the integral over sigma of sigma / sqrt(c^2 + sigma^2) (the class's score
- * minus that of all). */
+/* What the first order in w = scale - 1 says: how fast each point of toy_draw moves with w at
+ * w = 0, (n,2), given the points x at scale 1. Along a class's own way a point keeps its place in
+ * the Gaussian, x = mean + z sqrt(c^2 + sigma^2) in units where the signal is 1, so that dx/dw = c
+ * times the integral over sigma of sigma / sqrt(c^2 + sigma^2) (the class's score minus that of
+ * all). */
 void toy_first_order(const Toy *m, int class, int n, const real *x, double *move);
 
 /* a CSV file: points of all classes at scales 1, 2, 3, 5; frees `path` */
