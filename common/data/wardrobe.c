@@ -20,7 +20,8 @@ static void sort_by_class(Wardrobe *w, Part part) {
             if (m->labels[i] == class) w->by_class[part][n++] = i;
         }
         if (n == place[class]) {
-            fail("the wardrobe: there is no %s among the %d %s images", wardrobe_class[class],
+            fail("the wardrobe: there is no %s among the %d %s images; all ten classes are "
+                 "needed", wardrobe_class[class],
                  m->count, names[part]);
         }
         place[class + 1] = n;
