@@ -1,18 +1,11 @@
 /* eval_text.c — the program's `eval` for texts: scenes of the wardrobe drawn from their captions,
  * of seen and held-out combinations, and what the caption evaluator finds in them. */
 #include "base/error.h"
-#include "base/file.h"
-#include "data/wardrobe.h"
 #include "draw_text.h"
-#include "eval/caption_sheet.h"
-#include "eval/references.h"
-#include "eval/scores.h"
 #include "settings.h"
+#include "train/report.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { SCENES = 10000, SIDE = 64 };
+enum { SIDE = 64 };
 
 /* every second one of a combination that training has never shown */
 static void choose_scenes(const Wardrobe *w, int n, Scene *scenes) {
@@ -44,39 +37,6 @@ static real *draw(const TextModels *m, Arena *arena, int n, const char **caption
     return x;
 }
 
-/* what sweeps and texts quote, beside the whole sheets */
-static void add_headlines(cJSON *metrics, const CaptionSheet *c, const Scores *s) {
-    json_number(metrics, "caption_whole", c->samples.whole);
-    json_number(metrics, "caption_garment", c->samples.garment);
-    json_number(metrics, "caption_seen", c->kind[HELD_NOTHING].whole);
-    json_number(metrics, "caption_held_out_colours", c->kind[HELD_COLOUR].whole);
-    json_number(metrics, "caption_held_out_relations", c->kind[HELD_RELATION].whole);
-    json_number(metrics, "caption_ceiling_seen", c->real_kind[HELD_NOTHING].whole);
-    json_number(metrics, "frechet_distance", s->frechet);
-    json_number(metrics, "precision", s->regions.precision);
-    json_number(metrics, "recall", s->regions.recall);
-}
-
-static void score(Arena *arena, const Wardrobe *w, int n, const real *x, const Scene *scenes,
-                  cJSON *metrics) {
-    char *path = own_file(CAPTION_WEIGHTS);
-    CaptionEvaluator e = caption_evaluator_load(path);
-    CaptionSheet captions = caption_sheet(&e, w, n, x, scenes);
-    Evaluator evaluator = evaluator_open(caption_evaluator_net(&e, SIDE),
-                             wardrobe_reference(arena, w, SCENES));
-    ScoreSheet sheet = score_sheet(&evaluator, n, x, NULL, o.common.seed);
-    add_headlines(metrics, &captions, &sheet.samples);
-    json_item(metrics, "captions", caption_sheet_json(&captions));
-    json_item(metrics, "scores", score_sheet_json(&sheet));
-    if (!o.common.quiet) {
-        caption_sheet_print(&captions);
-        printf("\n");
-        score_sheet_print(&sheet);
-    }
-    evaluator_free(&evaluator), caption_evaluator_free(&e);
-    free(path);
-}
-
 int text_eval(void) {
     TextModels m;
     Arena arena = {0};
@@ -86,6 +46,8 @@ int text_eval(void) {
         usage_error("eval scores pictures of 64x64: train --stage upsampler, or --upsampler FILE");
     Fashion data = fashion_load(o.common.data);
     Wardrobe w = wardrobe_open(&data, SIDE);
+    SceneEvaluator evaluator;
+    scene_evaluator_open(&evaluator, &arena, &w);
     int n = o.samples;
     Scene *scenes = arena_get(&arena, (size_t)n * sizeof *scenes);
     choose_scenes(&w, n, scenes);
@@ -97,8 +59,9 @@ int text_eval(void) {
     json_number(metrics, "parameters", (double)params_count(&m.base_params));
     json_number(metrics, "upsampler_parameters", (double)params_count(&m.upsampler_params));
     const real *x = draw(&m, &arena, n, captions);
-    score(&arena, &w, n, x, scenes, metrics);
+    report_scenes(&cli, &evaluator, n, x, scenes, metrics);
     metrics_save(&cli, metrics);
+    scene_evaluator_free(&evaluator);
     wardrobe_free(&w), fashion_free(&data), arena_free(&arena);
     text_models_free(&m);
     return 0;

@@ -6,21 +6,19 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
-#include "eval/caption_sheet.h"
-#include "eval/references.h"
 #include "nn/codebook.h"
+#include "train/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCENES = 1000, COMPARED = 200, CHOICE = 10, REFERENCE = 10000, LEVELS = 4 };
+enum { SCENES = 1000, COMPARED = 200, CHOICE = 10, LEVELS = 4 };
 
 typedef struct {
     Dalle m;
     Data data;
-    CaptionEvaluator captions;
-    Evaluator evaluator;
+    SceneEvaluator evaluator;
     Arena arena;
 } Evaluation;
 
@@ -68,7 +66,8 @@ static void report_dvae(Evaluation *e, const Examples *test, cJSON *metrics) {
     json_number(to, "lost_variance", lost);
     json_number(to, "codes_used", codes_used(K, times));
     json_number(to, "perplexity", codebook_perplexity(K, times));
-    CaptionSheet sheet = caption_sheet(&e->captions, &e->data.wardrobe, n, y, test->scenes);
+    CaptionSheet sheet = caption_sheet(&e->evaluator.captions, &e->data.wardrobe,
+                                       n, y, test->scenes);
     if (!o.common.quiet) {
         printf("from hard codes: %.2f %% of the variance is lost, %d of %d codes are used\n",
                100 * lost, codes_used(K, times), K);
@@ -184,8 +183,9 @@ static void draw_levels(Evaluation *e, const FrozenClip *clip, const Examples *s
 
 /* caption accuracy of all, Frechet distance and diversity of the test captions' pictures */
 static cJSON *score_level(Evaluation *e, int best_of, const Examples *s, int test, const real *x) {
-    CaptionSheet sheet = caption_sheet(&e->captions, &e->data.wardrobe, s->n, x, s->scenes);
-    Scores scores = scores_of(&e->evaluator, test, x, NULL);
+    CaptionSheet sheet = caption_sheet(&e->evaluator.captions, &e->data.wardrobe,
+                                       s->n, x, s->scenes);
+    Scores scores = scores_of(&e->evaluator.images, test, x, NULL);
     cJSON *to = json_object();
     json_number(to, "best_of", best_of);
     json_item(to, "captions", caption_sheet_json(&sheet));
@@ -198,7 +198,7 @@ static cJSON *score_level(Evaluation *e, int best_of, const Examples *s, int tes
 }
 
 /* captions of test scenes, then half as many with held-out combinations */
-static void report_samples(Evaluation *e, cJSON *metrics) {
+static void report_drawn(Evaluation *e, cJSON *metrics) {
     int test = o.captions, n = test + test / 2;
     Examples seen = examples_of(e, PART_TEST, test);
     Examples unseen = examples_of(e, PART_HELD_OUT, n - test);
@@ -229,16 +229,11 @@ static void report_samples(Evaluation *e, cJSON *metrics) {
 static void evaluation_open(Evaluation *e) {
     load_all(&e->m);
     data_open(&e->data);
-    char *weights = own_file(CAPTION_WEIGHTS);
-    e->captions = caption_evaluator_load(weights);
-    free(weights);
-    e->evaluator = evaluator_open(caption_evaluator_net(&e->captions, SIDE),
-                                  wardrobe_reference(&e->arena, &e->data.wardrobe, REFERENCE));
+    scene_evaluator_open(&e->evaluator, &e->arena, &e->data.wardrobe);
 }
 
 static void evaluation_close(Evaluation *e) {
-    evaluator_free(&e->evaluator);
-    caption_evaluator_free(&e->captions);
+    scene_evaluator_free(&e->evaluator);
     dalle_free(&e->m), data_free(&e->data), arena_free(&e->arena);
 }
 
@@ -255,7 +250,7 @@ int eval(void) {
     Examples test = examples_of(&e, PART_TEST, n), held_out = examples_of(&e, PART_HELD_OUT, n);
     report_dvae(&e, &test, metrics);
     report_prior(&e, &test, &held_out, metrics);
-    report_samples(&e, metrics);
+    report_drawn(&e, metrics);
     metrics_save(&cli, metrics);
     evaluation_close(&e);
     return 0;

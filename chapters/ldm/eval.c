@@ -2,59 +2,40 @@
  * combinations, and what the caption evaluator finds in them. */
 #include "settings.h"
 
-#include "base/error.h"
-#include "base/file.h"
 #include "base/progress.h"
-#include "eval/caption_sheet.h"
-#include "eval/references.h"
-#include "eval/scores.h"
+#include "train/report.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFERENCES = 10000, PICTURE = SCENE_SIDE * SCENE_SIDE * 3 };
+enum { PICTURE = SCENE_SIDE * SCENE_SIDE * 3 };
 
 /* what scoring needs */
 typedef struct {
     Fashion fashion;
     Wardrobe wardrobe;
-    CaptionEvaluator evaluator;
+    SceneEvaluator evaluator;
     Arena arena;
 } Scoring;
 
 static void scoring_open(Scoring *s) {
-    char *path = own_file(CAPTION_WEIGHTS);
-    *s = (Scoring){.evaluator = caption_evaluator_load(path)};
-    s->fashion = fashion_load(o.common.data);
+    *s = (Scoring){.fashion = fashion_load(o.common.data)};
     s->wardrobe = wardrobe_open(&s->fashion, SCENE_SIDE);
-    free(path);
+    scene_evaluator_open(&s->evaluator, &s->arena, &s->wardrobe);
 }
 
 static void scoring_close(Scoring *s) {
+    scene_evaluator_free(&s->evaluator);
     wardrobe_free(&s->wardrobe), fashion_free(&s->fashion), arena_free(&s->arena);
-    caption_evaluator_free(&s->evaluator);
 }
 
 /* x (n,64,64,3) in [-1,1] becomes [0,1] */
 static void score(Scoring *s, int n, real *x, const Scene *scenes, cJSON *metrics) {
     k_affine((size_t)n * PICTURE, x, (real)0.5, (real)0.5, x);
     k_clamp((size_t)n * PICTURE, x, 0, 1, x);
-    CaptionSheet captions = caption_sheet(&s->evaluator, &s->wardrobe, n, x, scenes);
-    Evaluator e = evaluator_open(caption_evaluator_net(&s->evaluator, SCENE_SIDE),
-                                 wardrobe_reference(&s->arena, &s->wardrobe, REFERENCES));
-    ScoreSheet sheet = score_sheet(&e, n, x, NULL, o.common.seed);
-    json_number(metrics, "captions_whole", captions.samples.whole);
-    json_number(metrics, "frechet", sheet.samples.frechet);
-    json_item(metrics, "captions", caption_sheet_json(&captions));
-    json_item(metrics, "scores", score_sheet_json(&sheet));
-    if (!o.common.quiet) {
-        caption_sheet_print(&captions);
-        printf("\n");
-        score_sheet_print(&sheet);
-    }
-    evaluator_free(&e);
+    report_scenes(&cli, &s->evaluator, n, x, scenes, metrics);
 }
 
 /* n test scenes; of held-out combinations every second one */

@@ -36,7 +36,7 @@ for pair in 1:0 2:0 4:0 4:1024 8:0; do
     fi
     score "$run/pictures" "$run/weights.safetensors"
     m=$run/pictures/metrics.json
-    echo "$factor,$codes,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet "$m"),$(outer captions_whole "$m")"
+    echo "$factor,$codes,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
 done >>"$out/factors.csv.tmp"
 mv "$out/factors.csv.tmp" "$out/factors.csv"
 
@@ -46,7 +46,7 @@ for sampler in plms ddim ancestral; do
         dir=$out/steps-$sampler-$n
         score "$dir" "$weights" --sampler $sampler --steps $n
         m=$dir/metrics.json
-        echo "$sampler,$n,$(outer seconds_a_picture "$m"),$(outer frechet "$m"),$(outer captions_whole "$m")"
+        echo "$sampler,$n,$(outer seconds_a_picture "$m"),$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
     done
 done >>"$out/steps.csv.tmp"
 mv "$out/steps.csv.tmp" "$out/steps.csv"
@@ -56,6 +56,6 @@ for scale in 1 1.5 2 3 5 8; do
     dir=$out/scale-$scale
     score "$dir" "$weights" --scale $scale
     m=$dir/metrics.json
-    echo "$scale,$(outer frechet "$m"),$(outer captions_whole "$m")"
+    echo "$scale,$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
 done >>"$out/scales.csv.tmp"
 mv "$out/scales.csv.tmp" "$out/scales.csv"
