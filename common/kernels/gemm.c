@@ -22,19 +22,6 @@
 
 enum { K_BLOCK = 384, ROW_BLOCK = 16 * TILE_ROWS, LINE = 64 / sizeof(real) };
 
-typedef struct {
-    bool ta, tb;
-    int m, n, k;
-    const real *a;
-    size_t lda;
-    const real *b;
-    size_t ldb;
-    const real *bias;
-    real *c;
-    size_t ldc;
-    bool add;
-} Product;
-
 /* Steps l0 .. l0+depth-1 of the k axis. */
 typedef struct {
     int l0, depth;
@@ -238,8 +225,7 @@ void gemm(const GemmShape *s, const real *a, const real *b, const real *bias, re
     Product p = product(s, a, b, bias, c, add);
     if (p.m == 0 || p.n == 0) return;
     if (p.m <= FEW_ROWS && !p.tb && p.k > 0)
-        gemm_few(&(FewRows){p.ta, p.m, p.n, p.k, block_depth(p.k), a, p.lda, b, p.ldb, bias, c,
-                            p.ldc, add});
+        gemm_few(&p, block_depth(p.k));
     else multiply(&p);
 }
 

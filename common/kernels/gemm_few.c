@@ -27,10 +27,10 @@ INLINE void add_rows(int depth, const real *a, size_t a_step, const real *b, siz
 }
 
 /* columns j0 .. j0+cols-1 of all rows; sum (FEW_ROWS,STRIP) */
-static void strip(const FewRows *p, int j0, int cols, real *sum) {
+static void strip(const Product *p, int depth, int j0, int cols, real *sum) {
     size_t a_row = p->ta ? 1 : p->lda, a_step = p->ta ? p->lda : 1;
-    for (int l0 = 0; l0 < p->k; l0 += p->depth) {
-        int end = least(l0 + p->depth, p->k), l = l0;
+    for (int l0 = 0; l0 < p->k; l0 += depth) {
+        int end = least(l0 + depth, p->k), l = l0;
         for (int i = 0; i < p->m * STRIP; i++) sum[i] = 0;
         for (; l + DEPTH <= end; l += DEPTH)
             for (int i = 0; i < p->m; i++)
@@ -49,11 +49,12 @@ static void strip(const FewRows *p, int j0, int cols, real *sum) {
     }
 }
 
-void gemm_few(const FewRows *p) {
+void gemm_few(const Product *p, int depth) {
     int pieces = most(ceil_div(p->n, STRIP), least(threads_get(), p->n / VEC));
     int width = round_up(ceil_div(p->n, most(pieces, 1)), VEC);
     real *sums = scratch(SCRATCH_A, (size_t)threads_get() * FEW_ROWS * STRIP);
     PARALLEL_FOR((double)p->k * p->n * COST_COPY)
     for (int j = 0; j < p->n; j += width)
-        strip(p, j, least(width, p->n - j), sums + (size_t)thread_index() * FEW_ROWS * STRIP);
+        strip(p, depth, j, least(width, p->n - j),
+              sums + (size_t)thread_index() * FEW_ROWS * STRIP);
 }

@@ -6,11 +6,10 @@
 
 enum { FEW_ROWS = 4 };
 
-/* c (m,n) = op(a) b [+ bias] [+ c], m <= FEW_ROWS, k > 0, as in gemm; `depth` steps of k are summed
- * before they are added to c */
+/* c (m,n) = op(a) op(b) [+ bias] [+ c]; as gemm has it, every row length filled in */
 typedef struct {
-    bool ta;
-    int m, n, k, depth;
+    bool ta, tb;
+    int m, n, k;
     const real *a;
     size_t lda;
     const real *b;
@@ -19,8 +18,9 @@ typedef struct {
     real *c;
     size_t ldc;
     bool add;
-} FewRows;
+} Product;
 
-void gemm_few(const FewRows *p);
+/* m <= FEW_ROWS, k > 0, b not transposed; `depth` steps of k are summed before they are added to c */
+void gemm_few(const Product *p, int depth);
 
 #endif
