@@ -3,7 +3,8 @@
  *   - PROGRAM_SUITE(name)   each test has a new folder, removed when it ends
  *   - run_program           runs build/NAME, keeps what it says on stderr
  *   - RUN                   the same, and must succeed
- *   - expect_refusal        one clear line, the right status, nothing half written
+ *   - expect_refusal        one clear line, the right status, nothing half written;
+ *     EXPECT_REFUSALS       for each of an array
  *   - same_file, file_there
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
@@ -92,6 +93,20 @@ static inline void expect_refusal(const char *name, const char *arguments, int s
     snprintf(command, sizeof command, "! find %s -name '*.tmp' | grep -q .", folder);
     cr_expect(system(command) == 0, "%s %s leaves a half-written file", name, arguments);
 }
+
+typedef struct {
+    const char *arguments;
+    int status;
+    const char *says;
+} Refusal;
+
+/* several; EXPECT_REFUSALS: a whole array */
+static inline void expect_refusals(const char *name, size_t n, const Refusal *cases) {
+    for (size_t i = 0; i < n; i++)
+        expect_refusal(name, cases[i].arguments, cases[i].status, cases[i].says);
+}
+#define EXPECT_REFUSALS(name, cases)                                                              \
+    expect_refusals(name, sizeof(cases) / sizeof *(cases), cases)
 
 static inline void write_idx(const char *name, const uint8_t *data, int n, int pixels) {
     uint8_t head[16] = {0, 0, 8, pixels > 1 ? 3 : 1, 0, 0, (uint8_t)(n >> 8), (uint8_t)n,

@@ -16,16 +16,6 @@ static void some_codes(int n, int *codes) {
     for (int i = 0; i < n; i++) codes[i] = (int)rng_below(&rng, 5);
 }
 
-/* away from first values, whose gradients drown in rounding */
-static void move_params(Params *p, double by) {
-    for (int k = 0; k < p->count; k++) {
-        Rng r = rng_new(p->seed + 1, p->list[k]->name);
-        real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
-        rng_normal(&r, p->list[k]->len, noise);
-        k_axpy(p->list[k]->len, (real)by, noise, p->list[k]->x, true);
-    }
-}
-
 #ifdef REAL_DOUBLE
 static Tensor *loss_of(Tape *t, void *context) {
     int codes[2 * 4 * 5];

@@ -186,6 +186,15 @@ double gradient_error_within(Params *p, Tensor *(*loss)(Tape *, void *), void *c
     return gradient_error_of(p, loss, context, (GradientCheck){.samples = samples, .h = h});
 }
 
+void move_params(Params *p, double by) {
+    for (int k = 0; k < p->count; k++) {
+        Rng r = rng_new(p->seed + 1, p->list[k]->name);
+        real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
+        rng_normal(&r, p->list[k]->len, noise);
+        k_axpy(p->list[k]->len, (real)by, noise, p->list[k]->x, true);
+    }
+}
+
 double log_normal_density(double x, double mean, double variance) {
     return -(x - mean) * (x - mean) / (2 * variance) - 0.5 * log(2 * M_PI * variance);
 }

@@ -65,6 +65,10 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *
 double gradient_error_within(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
                              int samples, double h);
 
+/* Every parameter gets normal noise of this deviation: away from first values, whose gradients drown
+ * in rounding. */
+void move_params(Params *p, double by);
+
 /* log N(x; mean, variance) */
 double log_normal_density(double x, double mean, double variance);
 /* Bayes' rule on a grid, for the posterior of a diffusion: mean and variance of

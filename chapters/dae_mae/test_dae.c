@@ -425,11 +425,7 @@ Test(dae_program, trained_weights_give_pictures_and_scores) {
 
 /* Whatever is asked or given: one line, the right status, nothing half written? */
 Test(dae_program, bad_input_gets_one_line_and_a_status) {
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"train --config dae --corruption fog --out %s/x", 2, "fog"},
         {"train --config dae --level -1 --out %s/x", 2, "--level"},
         {"train --config dae --corruption masking --level 1.5 --out %s/x", 2, "probability"},
@@ -439,8 +435,7 @@ Test(dae_program, bad_input_gets_one_line_and_a_status) {
         {"train --config vincent2008 --plain y --out %s/x", 2, "--plain"},
         {"toy --out %s/stderr/x", 1, "stderr"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("dae_mae", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("dae_mae", cases);
 }
 
 /* --plain with weights of the other network: named, not half loaded? */

@@ -411,11 +411,7 @@ Test(ddpm_program, raw_weights_are_those_as_trained) {
 }
 
 Test(ddpm_program, bad_input_gets_one_line_and_a_status) {
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"train --predict velocity --out %s/x", 2, "velocity"},
         {"train --config cifar10 --out %s/x", 2, "cifar10"},
         {"train --pictures 3 --out %s/x", 2, "--pictures"},
@@ -426,7 +422,6 @@ Test(ddpm_program, bad_input_gets_one_line_and_a_status) {
         {"eval --weights tests/golden/ddpm_unet.safetensors --out %s/x", 1, "ddpm_unet"},
         {"sample --weights tests/golden/ddpm_unet.safetensors --out %s/x", 1, " missing (temb."},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("ddpm", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("ddpm", cases);
 }
 #endif

@@ -6,6 +6,7 @@
 #include "experiments/classifier_views.h"
 #include "image_guide.h"
 #include "io/npy.h"
+#include "train/diffusion_options.h"
 #include "train/draw_samples.h"
 #include "train/report.h"
 #include "training.h"
@@ -76,17 +77,7 @@ static Option options[] = {
      .help = "between sizes: a convolution, or BigGAN's residual blocks"},
     {"embedding", 0, .s = &o.embedding, .choices = "add|scale-shift", .keep = KEEP_MODEL,
      .help = "how time and class enter a block; scale-shift: adaptive group norm"},
-    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps in which the learning rate rises"},
-    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
-     .help = "largest norm of a gradient; 0: any"},
-    {"dropout", 0, .d = &o.dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",
-     .help = "share of the features that a block of the diffusion network leaves out"},
-    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
-     .help = "decay of its averaged weights"},
-    {"preview", 0, .i = &o.preview, .min = 0, .max = TIMESTEPS, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    DIFFUSION_TRAINING(o, TIMESTEPS),
     {"classifier-steps", 0, .i = &o.classifier_steps, .min = 0, .max = 1e9, .meta = "N",
      .keep = KEEP_DEFAULT, .only = "train",
      .help = "training steps of the classifier; --steps are the diffusion network's"},
@@ -115,10 +106,7 @@ static Option options[] = {
      .only = "sample", .help = "draw this class alone; -1: all in turn"},
     {"low-res", 0, .s = &o.low_res, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
      .help = "the samples.npy that an upsampler enlarges"},
-    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
-     .only = "sample", .help = "how many to draw"},
-    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    DIFFUSION_SAMPLES(o),
     {0}};
 
 static int train(void), sample(void), eval(void), info(void);

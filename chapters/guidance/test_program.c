@@ -255,11 +255,7 @@ Test(guidance_program, trained_weights_give_pictures_and_scores) {
 
 Test(guidance_program, bad_input_gets_one_line_and_a_status) {
 #define OURS "--weights %s/diffusion-weights.safetensors --out %s/x"
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"info --config sd1", 2, "sd1"},
         {"train --config imagenet64 --out %s/x", 2, "imagenet64"},
         {"train --width 48 --out %s/x", 2, "--width"},
@@ -286,8 +282,7 @@ Test(guidance_program, bad_input_gets_one_line_and_a_status) {
     };
     few_garments(200, 20);
     RUN("guidance", TRAIN "--data %s --out %s");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("guidance", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("guidance", cases);
     RUN("guidance", "info");
     RUN("guidance", "info --config upsample512");
 }

@@ -395,11 +395,7 @@ Test(iddpm_program, trained_weights_give_pictures_and_scores) {
 }
 
 Test(iddpm_program, bad_input_gets_one_line_and_a_status) {
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"info --config sd1", 2, "sd1"},
         {"train --config cifar10 --out %s/x", 2, "cifar10"},
         {"train --objective simple --out %s/x", 2, "--variance"},
@@ -428,8 +424,7 @@ Test(iddpm_program, bad_input_gets_one_line_and_a_status) {
     };
     few_garments(200, 20);
     RUN("iddpm", TRAIN "--steps 1 --timesteps 20 --data %s --out %s");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("iddpm", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("iddpm", cases);
     RUN("iddpm", "info");
     RUN("iddpm", "info --config imagenet64-cond");
 }

@@ -343,17 +343,12 @@ Test(vae_program, trained_weights_give_pictures_and_scores) {
 }
 
 Test(vae_program, bad_input_gets_one_line_and_a_status) {
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"train --beta -1 --out %s/x", 2, "--beta"},
         {"train --likelihood poisson --out %s/x", 2, "poisson"},
         {"train --code 0 --out %s/x", 2, "--code"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("vae", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("vae", cases);
     RUN("vae", "train -q --steps 1 --batch 8 --config pytorch --out %s");
     expect_refusal("vae", "sample --weights %s/weights.safetensors --conditional --out %s/x", 2,
                    "conditional");

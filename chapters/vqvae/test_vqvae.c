@@ -13,16 +13,6 @@ SUITE(vqvae);
 
 static const Design small = {.channels = 1, .hidden = 8, .residual = 4, .codes = 6, .dim = 3};
 
-/* away from first values, whose gradients drown in rounding */
-static void move_params(Params *p, double by) {
-    for (int k = 0; k < p->count; k++) {
-        Rng r = rng_new(p->seed + 1, p->list[k]->name);
-        real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
-        rng_normal(&r, p->list[k]->len, noise);
-        k_axpy(p->list[k]->len, (real)by, noise, p->list[k]->x, true);
-    }
-}
-
 /* ---- the autoencoder ------------------------------------------------------------------------- */
 
 /* Is this the network that was published, to the last number? */
@@ -428,11 +418,7 @@ Test(vqvae_program, black_images_are_refused) {
 }
 
 Test(vqvae_program, bad_input_gets_one_line_and_a_status) {
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"train --codes 1 --out %s/x", 2, "--codes"},
         {"train --stage both --out %s/x", 2, "both"},
         {"train --codebook none --out %s/x", 2, "none"},
@@ -441,8 +427,7 @@ Test(vqvae_program, bad_input_gets_one_line_and_a_status) {
         {"train --stage prior --out %s/empty", 1, "autoencoder-weights"},
         {"eval --stage autoencoder --weights %s/w --out %s/x", 2, "--weights"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("vqvae", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("vqvae", cases);
     few_garments(200, 40);
     RUN("vqvae", "train -q " SMALL "--steps 1 --prior-steps 1 --data %s --out %s");
     expect_refusal("vqvae", "sample --codes 32 --weights %s/weights.safetensors --out %s/x", 2,

@@ -408,11 +408,7 @@ Test(vqvae2_program, black_images_are_refused) {
 Test(vqvae2_program, bad_input_gets_one_line_and_a_status) {
     few_garments(200, 40);
     RUN("vqvae2", ONE_EACH "--data %s --out %s/a");
-    static const struct {
-        const char *arguments;
-        int status;
-        const char *says;
-    } cases[] = {
+    static const Refusal cases[] = {
         {"train --levels 3 --out %s/x", 2, "--levels"},
         {"train --stage middle --out %s/x", 2, "middle"},
         {"train --stage top --levels 1 --out %s/x", 2, "top"},
@@ -427,7 +423,6 @@ Test(vqvae2_program, bad_input_gets_one_line_and_a_status) {
         {"sample --attention both --data %s --out %s/a", 2, "--attention"},
         {"sample --weights %s/stderr --out %s/x", 1, "stderr"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal("vqvae2", cases[i].arguments, cases[i].status, cases[i].says);
+    EXPECT_REFUSALS("vqvae2", cases);
 }
 #endif
