@@ -44,8 +44,8 @@ NetworkDenoiser guided_classes(const GuidedClasses *g, Variance v);
 /* ---- continuous time ---------------------------------------------------------------------------
  * z = alpha x + sigma eps, alpha^2 = 1 / (1 + exp(-lambda)), sigma^2 = 1 - alpha^2: lambda is the
  * log of the signal's variance over the noise's. Training draws u uniformly from [0,1] and takes
- * lambda = -2 log tan(a u + b), which falls from 20 to -20 (section 3); the network is told
- * 1000 u. */
+ * lambda = -2 log tan(a u + b), which falls from 20 to -20 (section 3); the network is
+ * given 1000 u. */
 
 double log_snr(double u);
 double time_of_log_snr(double lambda);         /* the u */
