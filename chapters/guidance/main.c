@@ -31,7 +31,7 @@ static struct {
     double scale, eta;
     int pictures, class, samples, reference;
 } o = {
-    .common = {COMMON_DEFAULTS("guidance"), .steps = 16000, .batch = 32, .lr = 5e-4},
+    .common = {COMMON_DEFAULTS("guidance"), .steps = 8000, .batch = 32, .lr = 5e-4},
     .classes = 10,
     .stage = "all",
     .width = 32,
@@ -42,7 +42,7 @@ static struct {
     .embedding = "scale-shift",
     .warmup = 500,
     .preview = 50,
-    .classifier_steps = 8000,
+    .classifier_steps = 4000,
     .classifier_batch = 64,
     .clip = 1,
     .ema = 0.9999,
