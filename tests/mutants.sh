@@ -32,7 +32,7 @@ try_row() {
     cd "$1" || exit 1
     export OLD="$4" NEW="$5"
     what="$2: $4 -> $5"
-    path=$(find common chapters -path "*/$2" -o -path "$2")
+    path=$(find common chapters tests -path "*/$2" -o -path "$2")
     [ "$(echo "$path" | wc -l)" = 1 ] && [ -f "$path" ] || { echo "STALE    $what: no file, or several"; return; }
     cp -a "$path" original
     perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; $n = () = /\Q$ENV{OLD}\E/g; exit 3 if $n != 1;

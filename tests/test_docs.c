@@ -103,6 +103,7 @@ Test(docs, what_is_wrong_is_said) {
         {"distance.min", "distance@60", "has no \"distance@60\""},
         {"| 50 | small", "| 60 | small", "has no such row"},
         {"**2.87**", "2.8", "distance is 2.87, not 2.8"},
+        {"**2.87**", "2.87 ± 1", "nothing is said of"},
         {"\n<!-- numbers", "\n<!-- figures", "has no list of its numbers"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
