@@ -48,7 +48,8 @@ static void save_samples(const Run *run, const Dae *net, Corruption c, const rea
     memcpy(images, x, COLUMNS * PIXELS * sizeof *x);
     corrupt_all(c, COLUMNS, x, o.common.seed, "samples", corrupted);
     dae_reconstruct_all(net, COLUMNS, corrupted, r);
-    save_rows(run_path(run, "samples.png"), images, 3, COLUMNS);
+    save_labelled(run_path(run, "samples.png"), images, 3, COLUMNS,
+                  "images|corrupted|reconstructions");
     if (net->architecture == VINCENT_2008) save_filters(net, run_path(run, "filters.png"));
 }
 
@@ -109,7 +110,12 @@ static void picture_of_chains(const Dae *d, Corruption c, int n, const real *x) 
         for (int i = 0; i < CHAINS && step % EVERY == 0; i++)
             memcpy(film + (i * COLUMNS + step / EVERY) * PIXELS, r + i * PIXELS, bytes);
     }
-    save_rows(output_path(&cli, "chain.png"), film, CHAINS, COLUMNS);
+    save_grid(&cli, output_path(&cli, "chain.png"), film,
+              (Grid){.count = CHAINS * COLUMNS, .height = IMAGE, .width = IMAGE, .channels = 1,
+                     .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1,
+                     .row_labels = "from a test image|from a test image|from a test image|"
+                                   "from noise|from noise|from noise",
+                     .column_labels = "step 1|11|21|31|41|51|61|71|81|91|101|111"});
 }
 
 int dae_sample(void) {

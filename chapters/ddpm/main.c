@@ -232,12 +232,13 @@ static void save_forward(Sampler *m, const Images *set) {
         Prediction p = predict(m, t, 0, 1, images + k * PIXELS);
         memcpy(images + (N + k) * PIXELS, p.x0, PIXELS * sizeof *images);
         captions[k] = text_format("t = %d", t + 1);
-        captions[N + k] = text_format("x0");
+        captions[N + k] = "";
     }
     Grid g = grid(2 * N, N);
     g.captions = (const char *const *)captions;
+    g.row_labels = "x_t|predicted x0";
     save_grid(&cli, output_path(&cli, "forward.png"), images, g);
-    for (int k = 0; k < 2 * N; k++) free(captions[k]);
+    for (int k = 0; k < N; k++) free(captions[k]);
 }
 
 /* A row for each pair of test images: the first; what becomes of mixtures of both, half the way to
@@ -259,7 +260,10 @@ static void save_interpolation(Sampler *m, const Images *set) {
             memcpy(images + (i * ROW + k) * PIXELS, from + i * PIXELS, PIXELS * sizeof *images);
     }
     progress_end(&progress, MIXTURES, "");
-    save_grid(&cli, output_path(&cli, "interpolation.png"), images, grid(PAIRS * ROW, ROW));
+    Grid g = grid(PAIRS * ROW, ROW);
+    g.column_labels = "first image|0 %|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|100 %|"
+                      "second image";
+    save_grid(&cli, output_path(&cli, "interpolation.png"), images, g);
 }
 
 static int sample(void) {

@@ -85,10 +85,17 @@ static real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
 }
 
-static void save_rows(char *path, const real *images, int rows, int columns) {
+/* the size of a picture and what stands at its edges, "first|second", or NULL */
+typedef struct {
+    int rows, columns;
+    const char *row_labels, *column_labels;
+} Table;
+
+static void save_table(char *path, const real *images, Table t) {
     save_grid(&cli, path, images,
-              (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
-                     .columns = columns, .enlarge = 2, .low = 0, .high = 1});
+              (Grid){.count = t.rows * t.columns, .height = IMAGE, .width = IMAGE, .channels = 1,
+                     .columns = t.columns, .enlarge = 2, .low = 0, .high = 1,
+                     .row_labels = t.row_labels, .column_labels = t.column_labels});
 }
 
 /* n noises that depend on the seed alone, and their classes: 0, 1, ..., 9, 0, ... along a row of
@@ -157,8 +164,10 @@ static void add_to_history(real *history, const Generator *g, const Noise *f, in
 static void save_samples(const Run *run, const real *history, const Generator *g, const Noise *f) {
     static real images[ROWS * COLUMNS * PIXELS];
     generate(g, ROWS * COLUMNS, f->z, f->labels, images);
-    save_rows(run_path(run, "samples.png"), images, ROWS, COLUMNS);
-    save_rows(run_path(run, "progress.png"), history, row_of(run->step + 1) + 1, COLUMNS);
+    save_table(run_path(run, "samples.png"), images, (Table){ROWS, COLUMNS, NULL, NULL});
+    save_table(run_path(run, "progress.png"), history,
+               (Table){row_of(run->step + 1) + 1, COLUMNS,
+                       "untrained|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|end", NULL});
 }
 
 /* Algorithm 1 of the paper: k steps of D, then one of G. D sees real and generated images in
@@ -238,7 +247,9 @@ static void picture_of_samples(Arena *arena, const Generator *g) {
     Noise f = fixed_noise(arena, &g->design, n, columns);
     real *grid = new_images(arena, n);
     generate(g, n, f.z, f.labels, grid);
-    save_rows(output_path(&cli, "samples.png"), grid, ROWS, columns);
+    bool garments = g->design.classes && !o.common.data;
+    save_table(output_path(&cli, "samples.png"), grid,
+               (Table){ROWS, columns, NULL, garments ? FASHION_LABELS : NULL});
 }
 
 /* each row: from one noise to the next one's */
@@ -253,7 +264,8 @@ static void picture_of_interpolation(Arena *arena, const Generator *g) {
         for (int j = 0; j < COLUMNS; j++) labels[i * COLUMNS + j] = i;
     }
     generate(g, n, path, labels, grid);
-    save_rows(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS);
+    save_table(output_path(&cli, "interpolation.png"), grid,
+               (Table){ROWS, COLUMNS, NULL, "first noise|||||between||||||second noise"});
 }
 
 static int sample(void) {

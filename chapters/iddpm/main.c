@@ -425,7 +425,9 @@ static int sample(void) {
     Sampler m = sampler_of(&clipped.denoiser, &chain);
     int classes = chosen_config().classes;
     bool class_a_column = classes && classes <= 16 && o.class < 0;
-    draw_samples(&cli, &m, o.pictures, grid(0, class_a_column ? classes : COLUMNS));
+    Grid g = grid(0, class_a_column ? classes : COLUMNS);
+    if (class_a_column && m.height == SIDE && !o.common.data) g.column_labels = FASHION_LABELS;
+    draw_samples(&cli, &m, o.pictures, g);
     sampler_free(&m);
     schedule_free(&all), schedule_free(&chain);
     arena_free(&arena);
@@ -473,6 +475,7 @@ static void save_forward(const Images *set) {
     }
     Grid g = grid(2 * MOMENTS, MOMENTS);
     g.captions = (const char *const *)captions;
+    g.row_labels = "linear|cosine";
     save_grid(&cli, path_join(o.common.out, "forward.png"), images, g);
     for (int k = 0; k < 2 * MOMENTS; k++) free(captions[k]);
 }

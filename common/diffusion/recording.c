@@ -35,18 +35,20 @@ void recording_strip(const Recording *r, Grid g, const char *path, const char *p
         memcpy(grid + (size_t)k * r->pixels, x, bytes);
         memcpy(grid + (size_t)(moments + k) * r->pixels, x + row, bytes);
         captions[k] = text_format("step %d", (frame + 1) * r->steps / r->frames);
-        captions[moments + k] = text_format("x0");
+        captions[moments + k] = "";
     }
     g.count = 2 * moments, g.columns = moments;
     g.captions = (const char *const *)captions;
+    g.row_labels = "x_t|predicted x0", g.column_labels = NULL;
     picture_save(path, grid, g, parameters);
-    for (int k = 0; k < 2 * moments; k++) free(captions[k]);
+    for (int k = 0; k < moments; k++) free(captions[k]);
     arena_free(&arena);
 }
 
 void recording_film(const Recording *r, Grid g, const char *path, const char *parameters) {
     g.count = 2 * r->columns, g.columns = r->columns;
     g.captions = NULL;                       /* which are those of other rows and columns */
+    g.row_labels = "x_t|predicted x0", g.column_labels = NULL;
     film_save(path, r->images, g, (Film){.frames = r->taken, .seconds = 0.1, .last = 2},
               parameters);
 }
