@@ -36,7 +36,7 @@ typedef struct {
     bool spectral;           /* DEFAULT: D's weights are divided by their largest singular value */
 } Design;
 
-/* "default", "collapse", "goodfellow", "dcgan28", "dcgan64" */
+/* "default", "goodfellow", "dcgan28", "dcgan64" */
 Design design_named(const char *config, bool conditional, bool spectral);
 
 typedef struct {

@@ -1,5 +1,6 @@
 /* gan — train, sample from, evaluate generative adversarial networks on Fashion-MNIST. */
 #include "base/error.h"
+#include "experiments/modes.h"
 #include "experiments/parzen.h"
 #include "experiments/theory.h"
 #include "gan.h"
@@ -13,7 +14,7 @@
 static struct {
     CommonOptions common;
     double lr_d;
-    int d_steps, samples;
+    int d_steps, samples, seeds;
     const char *loss, *norm;
     bool conditional, unconditional;
 } o = {
@@ -21,12 +22,13 @@ static struct {
     .lr_d = 4e-4,
     .d_steps = 1,
     .samples = 10000,
+    .seeds = 10,
     .loss = "hinge",
     .norm = "spectral",
 };
 
 static Option options[] = {
-    COMMON_OPTIONS(o.common, "default|goodfellow|dcgan28|dcgan64|collapse"),
+    COMMON_OPTIONS(o.common, "default|goodfellow|dcgan28|dcgan64"),
     {"lr-d", 0, .d = &o.lr_d, .min = 0, .max = 1e3, .meta = "X", .only = "train",
      .help = "learning rate of the discriminator; --lr is the generator's"},
     {"d-steps", 'k', .i = &o.d_steps, .min = 1, .max = 100, .meta = "K", .only = "train",
@@ -41,19 +43,21 @@ static Option options[] = {
      .help = "do not, where the configuration does (dcgan28)"},
     {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval", .help = "images to generate and score"},
+    {"seeds", 0, .i = &o.seeds, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
+     .only = "modes", .help = "trainings of each loss, from --seed on"},
     {0}};
 
 static const Preset presets[] = {
     {"goodfellow", "loss=non-saturating batch=100 lr=0.1 lr-d=0.05 norm=none"},
     {"dcgan28", "loss=non-saturating batch=128 lr=0.0002 lr-d=0.0002 norm=none conditional=true"},
     {"dcgan64", "loss=non-saturating batch=128 lr=0.0002 lr-d=0.0002 norm=none"},
-    {"collapse", "loss=non-saturating norm=none lr=0.005 lr-d=0.00002 steps=300"},
     {0}};
 
-static int train(void), sample(void), eval(void), info(void), toy(void);
+static int train(void), sample(void), eval(void), info(void), toy(void), drop(void);
 static const Command commands[] = {
     STANDARD_COMMANDS,
     {"toy", "check the theory on points in the plane, write its numbers to --out", toy},
+    {"modes", "count the modes that each loss keeps, over --seeds trainings, write modes.csv", drop},
     {0}};
 
 static Cli cli = {.program = "gan",
@@ -317,6 +321,10 @@ static int info(void) {
 
 static int toy(void) {
     return theory(o.common.out, o.common.seed, o.common.quiet);
+}
+
+static int drop(void) {
+    return modes(o.common.out, o.common.seed, o.seeds, o.common.quiet);
 }
 
 int main(int argc, char **argv) {

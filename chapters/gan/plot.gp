@@ -1,6 +1,7 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   log.csv -> losses.png, probabilities.png      classes.csv -> classes.png
 #   toy_value.csv, toy_optimum.csv, toy_gradient.csv, toy_samples.csv -> the same names, .png
+#   modes_points.csv, modes_summary.csv -> modes.png
 
 if (there(record."/log.csv")) {
     set output out."/losses.png"
@@ -75,4 +76,22 @@ if (there(record."/toy_samples.csv")) {
     set size ratio -1
     plot record."/toy_samples.csv" using "x":(column("made") == 0 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb sky title "data", \
          "" using "x":(column("made") == 1 ? column("y") : NaN) with points pointtype 7 pointsize 0.4 linecolor rgb red title "generated"
+}
+
+if (there(record."/modes_points.csv")) {
+    set output out."/modes.png"
+    set terminal pngcairo size 1320,400 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,4
+    set xlabel ""
+    set ylabel ""
+    set size ratio -1
+    set xrange [-2.8:2.8]
+    set yrange [-2.8:2.8]
+    games = "'minimax' 'non-saturating' 'hinge' 'hinge with spectral norm'"
+    do for [k = 1:4] {
+        set title word(games, k)
+        plot for [m = 0:7] "+" using (2 * cos(pi * m / 4)):(2 * sin(pi * m / 4)) with points pointtype 6 pointsize 3 linecolor rgb grey, \
+             record."/modes_points.csv" using "x":(strcol("game") eq word(games, k) ? column("y") : NaN) with points pointtype 7 pointsize 0.35 linecolor rgb red
+    }
+    unset multiplot
 }

@@ -1,5 +1,6 @@
 /* test_gan.c — gradients, the papers' sizes, the theory where it can be computed, the program. */
 #include "data/fashion.h"
+#include "experiments/modes.h"
 #include "experiments/parzen.h"
 #include "experiments/toy.h"
 #include "gan.h"
@@ -7,6 +8,7 @@
 #include "programs.h"
 
 #include <math.h>
+#include <string.h>
 
 SUITE(gan);
 
@@ -628,6 +630,55 @@ Test(gan, the_slope_of_minimax_vanishes_as_d_wins) {
     player_free(&d);
 }
 
+/* n points of the narrow ring, but of mode 0 only one in `rare`, and none of the last `dropped` */
+static void draw_modes(int n, int rare, int dropped, real *x) {
+    Rng rng = rng_new(1, "modes");
+    real at[2];
+    for (int i = 0, thin = 0; i < n;) {
+        double angle = 2 * acos(-1) / RING_MODES;
+        narrow_ring.draw(1, &rng, at);
+        int k = (int)lround(atan2((double)at[1], (double)at[0]) / angle + RING_MODES) % RING_MODES;
+        if (k >= RING_MODES - dropped || (k == 0 && thin++ % rare)) continue;
+        memcpy(x + 2 * i++, at, sizeof at);
+    }
+}
+
+/* Are all modes of the data counted, those without points not, and one with a tenth of its share? */
+Test(gan, modes_are_counted) {
+    enum { N = 8000 };
+    static real x[2 * N];
+    draw_modes(N, 1, 0, x);
+    ModeCount all = count_modes(N, x);
+    cr_expect(all.modes == 8, "%d modes", all.modes);
+    /* of a normal distribution in the plane exp(-9/2) lie beyond 3 sigma */
+    cr_expect_float_eq(all.on_modes, 1 - exp(-4.5), 0.005);
+    draw_modes(N, 1, 3, x);
+    cr_expect(count_modes(N, x).modes == 5);
+    draw_modes(N, 2, 0, x);
+    cr_expect(count_modes(N, x).modes == 8);
+    draw_modes(N, 10, 0, x);
+    cr_expect(count_modes(N, x).modes == 7);
+}
+
+/* Is a spectrally normalised D of unit slope, however large its weights are? */
+Test(gan, a_normalised_perceptron_has_unit_slope) {
+    Player d;
+    player_start(&d, "d", 2, 1, 1);
+    d.net.leak = 0.2;
+    player_spectral(&d, "d");
+    for (int i = 0; i < 3; i++)
+        k_affine(d.net.l[i].w->len, d.net.l[i].w->x, 100, 0, d.net.l[i].w->x);
+    real points[4] = {0, 0, (real)0.6, (real)0.8};
+    double change = 0;
+    for (int pass = 0; pass < 100; pass++) {        /* power iterations */
+        tape_reset(&d.tape);
+        Tensor *l = perceptron(&d.net, t_input(&d.tape, points, SHAPE(2, 2)));
+        change = fabs((double)l->x[1] - (double)l->x[0]);
+    }
+    cr_expect(change < 1.001 && change > 0.001, "the logit changes by %g", change);
+    player_free(&d);
+}
+
 #ifndef REAL_DOUBLE
 /* Proposition 1: does a D trained against a G that stays reach p/(p+q) and the value there? */
 Test(gan, a_trained_discriminator_reaches_the_optimum) {
@@ -655,7 +706,7 @@ Test(gan, a_trained_discriminator_reaches_the_optimum) {
 Test(gan, a_toy_gan_finds_the_ring) {
     Player g, d;
     player_start(&g, "g", TOY_CODE, 2, 1), player_start(&d, "d", 2, 1, 1);
-    for (int step = 0; step < 1500; step++) toy_gan_step(&g, &d, &ring, 256, 2e-3);
+    for (int step = 0; step < 1500; step++) toy_gan_step(&g, &d, &ring, NON_SATURATING, 256, 2e-3);
     enum { N = 1000 };
     static real x[2 * N];
     int near = 0, octant[8] = {0};
@@ -679,7 +730,7 @@ Test(gan, a_toy_gan_finds_the_ring) {
 PROGRAM_SUITE(gan_program);
 
 Test(gan_program, every_configuration_trains_and_draws) {
-    static const char *const configs[] = {"default --conditional", "collapse", "goodfellow",
+    static const char *const configs[] = {"default --conditional", "goodfellow",
                                           "dcgan28",
                                           "dcgan28 --unconditional"};
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
@@ -698,6 +749,7 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
     few_garments(400, 120);
     RUN("gan", "eval -q --data %s --out %s");
     RUN("gan", "toy -q --out %s/toy");
+    RUN("gan", "modes -q --seeds 1 --out %s/toy");
     static const char *const files[] = {"samples.png",
                                         "progress.png",
                                         "log.csv",
@@ -710,7 +762,10 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
                                         "toy/toy_value.csv",
                                         "toy/toy_optimum.csv",
                                         "toy/toy_gradient.csv",
-                                        "toy/toy_samples.csv"};
+                                        "toy/toy_samples.csv",
+                                        "toy/modes.csv",
+                                        "toy/modes_summary.csv",
+                                        "toy/modes_points.csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }

@@ -77,7 +77,7 @@ static void play(const char *folder, uint64_t seed, bool quiet) {
         if (step == STEPS) break;
         fit_discriminator(&fixed, &ring, &blob, BATCH, fitting_rate * falling(step));
         fit_discriminator(&equal, &ring, &ring, BATCH, fitting_rate * falling(step));
-        toy_gan_step(&g, &d, &ring, BATCH, game_rate * falling(step));
+        toy_gan_step(&g, &d, &ring, NON_SATURATING, BATCH, game_rate * falling(step));
     }
     file_commit(&f);
     save_optimum(folder, &fixed);

@@ -16,25 +16,41 @@ static void draw_normal(int n, Rng *rng, double cx, double cy, double sigma, rea
         points[i] = (real)((i % 2 ? cy : cx) + sigma * (double)points[i]);
 }
 
-enum { MODES = 8 };
 static const double ring_radius = 2, ring_sigma = 0.3, blob_sigma = 1.5;
 static const double corner_at = 3, corner_sigma = 0.4;
+const double narrow_sigma = 0.02;
 
-static double ring_density(double x, double y) {
-    double sum = 0;
-    for (int k = 0; k < MODES; k++)
-        sum += normal_density(x - ring_radius * cos(2 * pi * k / MODES),
-                              y - ring_radius * sin(2 * pi * k / MODES), ring_sigma);
-    return sum / MODES;
+void ring_centre(int k, double *x, double *y) {
+    *x = ring_radius * cos(2 * pi * k / RING_MODES);
+    *y = ring_radius * sin(2 * pi * k / RING_MODES);
 }
 
-static void ring_draw(int n, Rng *rng, real *points) {
-    draw_normal(n, rng, 0, 0, ring_sigma, points);
-    for (int i = 0; i < n; i++) {
-        double a = 2 * pi * rng_below(rng, MODES) / MODES;
-        points[2 * i] += (real)(ring_radius * cos(a));
-        points[2 * i + 1] += (real)(ring_radius * sin(a));
+static double density_around(double x, double y, double sigma) {
+    double sum = 0, cx, cy;
+    for (int k = 0; k < RING_MODES; k++) {
+        ring_centre(k, &cx, &cy);
+        sum += normal_density(x - cx, y - cy, sigma);
     }
+    return sum / RING_MODES;
+}
+
+static void draw_around(int n, Rng *rng, double sigma, real *points) {
+    draw_normal(n, rng, 0, 0, sigma, points);
+    for (int i = 0; i < n; i++) {
+        double cx, cy;
+        ring_centre(rng_below(rng, RING_MODES), &cx, &cy);
+        points[2 * i] += (real)cx, points[2 * i + 1] += (real)cy;
+    }
+}
+
+static double ring_density(double x, double y) { return density_around(x, y, ring_sigma); }
+
+static void ring_draw(int n, Rng *rng, real *points) { draw_around(n, rng, ring_sigma, points); }
+
+static double narrow_density(double x, double y) { return density_around(x, y, narrow_sigma); }
+
+static void narrow_draw(int n, Rng *rng, real *points) {
+    draw_around(n, rng, narrow_sigma, points);
 }
 
 static double blob_density(double x, double y) { return normal_density(x, y, blob_sigma); }
@@ -52,6 +68,7 @@ static void corner_draw(int n, Rng *rng, real *points) {
 }
 
 const Plane ring = {ring_density, ring_draw};
+const Plane narrow_ring = {narrow_density, narrow_draw};
 const Plane blob = {blob_density, blob_draw};
 const Plane corner = {corner_density, corner_draw};
 
@@ -118,23 +135,39 @@ double distance_to_optimum(const Plane *p, const Plane *q, const double *probabi
 
 Perceptron perceptron_new(Params *params, const char *name, int in, int out) {
     enum { UNITS = 64 };
-    Perceptron n;
+    Perceptron n = {0};
     n.l[0] = linear_new(scope(params, "%s.0", name), in, UNITS, true);
     n.l[1] = linear_new(scope(params, "%s.1", name), UNITS, UNITS, true);
     n.l[2] = linear_new(scope(params, "%s.2", name), UNITS, out, true);
     return n;
 }
 
+static Tensor *layer(const Perceptron *n, int i, Tensor *x) {
+    const Linear *l = &n->l[i];
+    if (!n->spectral[i].w) return linear(l, x);
+    return t_linear(x, spectral_norm(&n->spectral[i], x->tape, !x->tape->no_grad),
+                    t_use(x->tape, l->b));
+}
+
+static Tensor *activation(const Perceptron *n, Tensor *x) {
+    return n->leak > 0 ? t_leaky_relu(x, n->leak) : t_silu(x);
+}
+
 Tensor *perceptron(const Perceptron *n, Tensor *x) {
-    Tensor *h = t_silu(linear(&n->l[0], x));
-    h = t_silu(linear(&n->l[1], h));
-    return linear(&n->l[2], h);
+    Tensor *h = activation(n, layer(n, 0, x));
+    h = activation(n, layer(n, 1, h));
+    return layer(n, 2, h);
 }
 
 void player_start(Player *p, const char *name, int in, int out, uint64_t seed) {
     *p = (Player){.params = {.seed = seed}, .adam = {.beta1 = 0.5, .beta2 = 0.999, .eps = 1e-8},
                   .rng = rng_new(seed, name)};
     p->net = perceptron_new(&p->params, name, in, out);
+}
+
+void player_spectral(Player *p, const char *name) {
+    for (int i = 0; i < 3; i++)
+        p->net.spectral[i] = spectral_norm_new(scope(&p->params, "%s.%d", name, i), p->net.l[i].w);
 }
 
 void player_free(Player *p) {
@@ -190,16 +223,16 @@ static Tensor *toy_noise(Tape *t, int n, Rng *rng) {
     return z;
 }
 
-void toy_gan_step(Player *g, Player *d, const Plane *p, int batch, double lr) {
+void toy_gan_step(Player *g, Player *d, const Plane *p, Loss loss, int batch, double lr) {
     tape_reset(&d->tape);
     Tensor *real_points = points_of(&d->tape, p, batch, &d->rng);
     Tensor *made = perceptron(&g->net, toy_noise(&d->tape, batch, &g->rng));
     Tensor *on_real = perceptron(&d->net, real_points);
     Tensor *on_fake = perceptron(&d->net, t_detach(made));
-    descend(d, discriminator_loss(NON_SATURATING, on_real, on_fake), lr);
+    descend(d, discriminator_loss(loss, on_real, on_fake), lr);
 
     params_freeze(&d->params, true);
-    descend(g, generator_loss(NON_SATURATING, perceptron(&d->net, made)), lr);
+    descend(g, generator_loss(loss, perceptron(&d->net, made)), lr);
     params_freeze(&d->params, false);
 }
 

@@ -19,14 +19,21 @@ typedef struct {
 } Plane;
 
 extern const Plane ring;      /* eight Gaussians on a circle: the data */
+extern const Plane narrow_ring;    /* the same with a sigma of narrow_sigma */
 extern const Plane blob;      /* one broad Gaussian over all of it */
 extern const Plane corner;    /* a narrow one far outside */
 
+enum { RING_MODES = 8 };
+extern const double narrow_sigma;
+void ring_centre(int k, double *x, double *y);      /* of mode k */
+
 double optimal_discriminator(const Plane *p, const Plane *q, double x, double y);
 
-/* 2-64-64-out, both players' network */
+/* in-64-64-out, both players' network */
 typedef struct {
     Linear l[3];
+    SpectralNorm spectral[3];      /* where .w is set, the layer's weight is normalised */
+    double leak;                   /* of leaky ReLUs; 0: the activation is SiLU */
 } Perceptron;
 Perceptron perceptron_new(Params *params, const char *name, int in, int out);
 Tensor *perceptron(const Perceptron *n, Tensor *x);
@@ -52,6 +59,8 @@ typedef struct {
 
 /* in place: tensors point to their Params */
 void player_start(Player *p, const char *name, int in, int out, uint64_t seed);
+/* spectral normalisation in all layers of its network; name as in player_start */
+void player_spectral(Player *p, const char *name);
 void player_free(Player *p);
 
 /* one step of D, real points from p and made ones from q */
@@ -66,7 +75,7 @@ Slopes slopes(const Player *d, const Plane *q, int n, Rng *rng);
 
 /* One step of D, then one of G, for data from p; G maps N(0,I) of dimension TOY_CODE to points. */
 enum { TOY_CODE = 4 };
-void toy_gan_step(Player *g, Player *d, const Plane *p, int batch, double lr);
+void toy_gan_step(Player *g, Player *d, const Plane *p, Loss loss, int batch, double lr);
 void toy_samples(Player *g, int n, real *points);
 
 #endif
