@@ -3,7 +3,7 @@
 
 # ---- part 1: denoising ----
 #   dae_denoising.csv -> dae_denoising.png      dae_log.csv -> dae_loss.png
-#   toy_score.csv, toy_arrows.csv, toy_chain.csv -> dae_toy_score.png, dae_toy_arrows.png, dae_toy_chain.png
+#   toy_score.csv, toy_arrows.csv, toy_chain.csv, toy_langevin.csv -> the same names, dae_toy_...png
 
 if (there(record."/dae_denoising.csv")) {
     set output out."/dae_denoising.png"
@@ -103,6 +103,29 @@ if (there(record."/toy_chain.csv")) {
     do for [k = 1:3] {
         set title word(titles, k)
         plot record."/toy_chain.csv" using "x":(strcol("what") eq word(what, k) ? column("y") : NaN) with points pointtype 7 pointsize 0.35 linecolor rgb (k == 1 ? sky : red)
+    }
+    unset multiplot
+    set size noratio
+    set xrange [*:*]
+    set yrange [*:*]
+    set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
+}
+
+if (there(record."/toy_langevin.csv")) {
+    set output out."/dae_toy_langevin.png"
+    set terminal pngcairo size 1320,440 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,3 title "1,200 Langevin steps from one point (black)"
+    set size ratio -1
+    set xrange [-3:3]
+    set yrange [-2.4:2.4]
+    unset xlabel
+    unset ylabel
+    what = "smallest_sigma largest_sigma falling_sigma"
+    titles = "'sigma = 0.05' 'sigma = 1' 'sigma from 1 down to 0.05'"
+    do for [k = 1:3] {
+        set title word(titles, k)
+        plot record."/toy_langevin.csv" using "x":(strcol("what") eq word(what, k) ? column("y") : NaN) with points pointtype 7 pointsize 0.35 linecolor rgb red, \
+             "+" using (-1.5):(-0.25) with points pointtype 7 pointsize 1 linecolor rgb "#000000"
     }
     unset multiplot
     set size noratio

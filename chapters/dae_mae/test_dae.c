@@ -6,6 +6,7 @@
 #include "programs.h"
 
 #include <math.h>
+#include <string.h>
 
 SUITE(dae);
 
@@ -399,6 +400,38 @@ Test(dae, the_chain_samples_the_density) {
     cr_expect_float_eq(made.second, 0.5, 0.08, "%g in the lower moon", made.second);
     cr_expect(made.log_density > real_ones.log_density - 1.2, "log p %g, of the data %g",
               made.log_density, real_ones.log_density);
+    denoiser_free(&d);
+}
+
+/* mean of log p_sigma over n points */
+static double mean_log_density(double sigma, int n, const real *points) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += moons_log_density(sigma, (double)points[2 * i], (double)points[2 * i + 1]);
+    return sum / n;
+}
+
+/* Do Langevin steps from one point arrive at p_sigma, as likely under it as noisy data are? */
+Test(dae, langevin_steps_sample_the_blurred_density) {
+    enum { N = 1500 };
+    static real noisy[2 * N], points[2 * N];
+    const double sigma = 0.5;
+    Denoiser d;
+    Rng rng = rng_new(1, "langevin");
+    threads_set(1);
+    denoiser_start(&d, sigma, 1);
+    denoiser_train(&d, 2000, 256, 5e-3);
+    moons_draw(N, &rng, points);
+    corrupt((Corruption){GAUSSIAN, sigma}, 2 * N, points, &rng, noisy, NULL);
+    memset(points, 0, sizeof points);
+    toy_langevin(&d, 0.1, 300, N, points, &rng);
+    double wanted = mean_log_density(sigma, N, noisy), made = mean_log_density(sigma, N, points);
+    cr_expect_float_eq(made, wanted, 0.1, "log p_sigma %g, of noisy data %g", made, wanted);
+    Moments of_noisy = moments(N, noisy), of_made = moments(N, points);
+    for (int j = 0; j < 2; j++)
+        cr_expect_float_eq(of_made.deviation[j] / of_noisy.deviation[j], 1, 0.07,
+                           "deviation %g, of noisy data %g", of_made.deviation[j],
+                           of_noisy.deviation[j]);
     denoiser_free(&d);
 }
 

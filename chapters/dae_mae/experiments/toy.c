@@ -5,10 +5,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { STEPS = 10000, BATCH = 512, SCORED = 20000, CHAINS = 2000, CHAIN_STEPS = 1000 };
-static const double sigmas[] = {0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1};
-static const double shown_sigma = 0.3, chain_sigma = 0.1, rate = 5e-3;
+enum { LEVELS = 7, FINEST = 1, LANGEVIN_STEPS = 200 };    /* finest level of Langevin; at each */
+static const double sigmas[LEVELS] = {0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1};
+static const double shown_sigma = 0.3, chain_sigma = 0.1, rate = 5e-3, langevin_share = 0.1;
 
 /* what the network would move, and what the theory says, at the points of a grid */
 static void save_arrows(const char *folder, const Denoiser *d) {
@@ -30,7 +32,7 @@ static void save_arrows(const char *folder, const Denoiser *d) {
     file_commit(&f);
 }
 
-/* ---- the chain ------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static void save_points(AtomicFile *f, const char *what, const real *points) {
     for (int i = 0; i < CHAINS; i++)
@@ -55,6 +57,21 @@ static void save_moments(AtomicFile *f, const char *what, const real *points, bo
                what, mx, my, sx, sy, second / CHAINS, log_density / CHAINS);
 }
 
+/* NAME.csv and NAME_moments.csv of `sets` sets of CHAINS points */
+static void save_samples(const char *folder, const char *name, int sets, const char *const *what,
+                         real points[][2 * CHAINS], bool quiet) {
+    char *file = text_format("%s.csv", name), *of_moments = text_format("%s_moments.csv", name);
+    AtomicFile f = csv_create(folder, file, "x,y,what");
+    AtomicFile moments = csv_create(folder, of_moments,
+                                    "what,mean_x,mean_y,sd_x,sd_y,lower_moon,log_density");
+    for (int k = 0; k < sets; k++) {
+        save_points(&f, what[k], points[k]);
+        save_moments(&moments, what[k], points[k], quiet);
+    }
+    file_commit(&f), file_commit(&moments);
+    free(file), free(of_moments);
+}
+
 /* all chains begin at one point, in the middle of the picture */
 static void save_chain(const char *folder, const Denoiser *d, Rng *rng, bool quiet) {
     static real points[3][2 * CHAINS];
@@ -62,14 +79,29 @@ static void save_chain(const char *folder, const Denoiser *d, Rng *rng, bool qui
     moons_draw(CHAINS, rng, points[0]);
     toy_chain(d, CHAIN_STEPS, true, CHAINS, points[1], rng);
     toy_chain(d, CHAIN_STEPS, false, CHAINS, points[2], rng);
-    AtomicFile f = csv_create(folder, "toy_chain.csv", "x,y,what");
-    AtomicFile moments = csv_create(folder, "toy_chain_moments.csv",
-                                 "what,mean_x,mean_y,sd_x,sd_y,lower_moon,log_density");
-    for (int k = 0; k < 3; k++) {
-        save_points(&f, names[k], points[k]);
-        save_moments(&moments, names[k], points[k], quiet);
-    }
-    file_commit(&f), file_commit(&moments);
+    save_samples(folder, "toy_chain", 3, names, points, quiet);
+}
+
+/* ---- Langevin dynamics ----------------------------------------------------------------------- */
+
+/* as many steps as the falling sequence has, at one level */
+static void at_one_level(const Denoiser *d, real *points, Rng *rng) {
+    toy_langevin(d, langevin_share, (LEVELS - FINEST) * LANGEVIN_STEPS, CHAINS, points, rng);
+}
+
+/* All begin at one end of the upper moon. Down all levels from the largest sigma to that of FINEST;
+ * beside it, for as many steps, the smallest and the largest of these alone. */
+static void save_langevin(const char *folder, const Denoiser *d, Rng *rng, bool quiet) {
+    static real points[3][2 * CHAINS];
+    static const char *const names[] = {"falling_sigma", "smallest_sigma", "largest_sigma"};
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < CHAINS; i++)
+            points[k][2 * i] = (real)-1.5, points[k][2 * i + 1] = (real)-0.25;
+    for (int level = LEVELS - 1; level >= FINEST; level--)
+        toy_langevin(&d[level], langevin_share, LANGEVIN_STEPS, CHAINS, points[0], rng);
+    at_one_level(&d[FINEST], points[1], rng);
+    at_one_level(&d[LEVELS - 1], points[2], rng);
+    save_samples(folder, "toy_langevin", 3, names, points, quiet);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -85,16 +117,17 @@ int toy(const char *folder, uint64_t seed, bool quiet) {
     threads_set(1);              /* layers of 64 units are too small to be shared out */
     Rng rng = rng_new(seed, "toy scores");
     AtomicFile f = csv_create(folder, "toy_score.csv", "sigma,smoothed,data,blur");
-    for (size_t i = 0; i < sizeof sigmas / sizeof *sigmas; i++) {
-        Denoiser d;
-        denoiser_start(&d, sigmas[i], seed);
-        denoiser_train(&d, STEPS, BATCH, rate);
-        save_row(&f, sigmas[i], score_error(&d, SCORED, &rng), quiet);
-        if (sigmas[i] == shown_sigma) save_arrows(folder, &d);
-        if (sigmas[i] == chain_sigma) save_chain(folder, &d, &rng, quiet);
-        denoiser_free(&d);
+    Denoiser d[LEVELS];
+    for (int i = 0; i < LEVELS; i++) {
+        denoiser_start(&d[i], sigmas[i], seed);
+        denoiser_train(&d[i], STEPS, BATCH, rate);
+        save_row(&f, sigmas[i], score_error(&d[i], SCORED, &rng), quiet);
+        if (sigmas[i] == shown_sigma) save_arrows(folder, &d[i]);
+        if (sigmas[i] == chain_sigma) save_chain(folder, &d[i], &rng, quiet);
     }
     file_commit(&f);
+    save_langevin(folder, d, &rng, quiet);
+    for (int i = 0; i < LEVELS; i++) denoiser_free(&d[i]);
     if (!quiet) printf("%s/toy_*.csv\n", folder);
     return 0;
 }

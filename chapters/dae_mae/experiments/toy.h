@@ -9,7 +9,8 @@
  *   toy_score.csv          sigma and the three errors of toy_score.h
  *   toy_arrows.csv         r(x) - x and sigma^2 grad log p_sigma on a grid, sigma 0.3
  *   toy_chain.csv          points of the data and of the chain, with and without resampling
- *   toy_chain_moments.csv  what can be said of them in numbers
+ *   toy_langevin.csv       points after Langevin steps at falling sigmas, at one small, at one large
+ *   toy_chain_moments.csv, toy_langevin_moments.csv    what can be said of them in numbers
  * Returns the program's status. */
 int toy(const char *folder, uint64_t seed, bool quiet);
 

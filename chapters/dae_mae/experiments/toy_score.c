@@ -186,3 +186,17 @@ void toy_chain(const Denoiser *d, int steps, bool resample, int n, real *points,
     }
     arena_free(&arena);
 }
+
+void toy_langevin(const Denoiser *d, double share, int steps, int n, real *points, Rng *rng) {
+    Arena arena = {0};
+    size_t len = 2 * (size_t)n;
+    real *r = arena_get(&arena, len * sizeof *r);
+    for (int step = 0; step < steps; step++) {
+        denoiser_reconstruct(d, n, points, r);
+        for (size_t i = 0; i < len; i++)       /* eta/2 score = share/2 (r - x) */
+            points[i] += (real)(share / 2) * (r[i] - points[i]);
+        add_noise(sqrt(share) * d->sigma, len, points, rng, r);
+        memcpy(points, r, len * sizeof *points);
+    }
+    arena_free(&arena);
+}

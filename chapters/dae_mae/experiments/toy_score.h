@@ -12,7 +12,8 @@
  *   - moons_*          the density, its score, samples; sigma blurs it first, 0: as it is
  *   - best_reconstruction   r*, as the mean of x given x~ (no score in it)
  *   - Denoiser         a small network trained to reconstruct, at one sigma
- *   - toy_chain        the Markov chain of Bengio et al. 2013 that samples with it */
+ *   - toy_chain        the Markov chain of Bengio et al. 2013 that samples with it
+ *   - toy_langevin     Langevin dynamics with its score (Song & Ermon 2019) */
 #ifndef TOY_SCORE_H
 #define TOY_SCORE_H
 
@@ -58,5 +59,10 @@ ScoreError score_error(const Denoiser *d, int n, Rng *rng);
 /* `steps` steps of n chains from `points`: x~ = x + sigma N(0,I), then x = r(x~) + residual N(0,I);
  * with `resample` false the second noise is left out */
 void toy_chain(const Denoiser *d, int steps, bool resample, int n, real *points, Rng *rng);
+
+/* `steps` steps of Langevin dynamics on n points: x += eta/2 score + sqrt(eta) N(0,I), the score being
+ * (r(x) - x)/sigma^2 and eta = share sigma^2. Algorithm 1 of Song & Ermon 2019 is a sequence of
+ * these, with smaller and smaller sigma. */
+void toy_langevin(const Denoiser *d, double share, int steps, int n, real *points, Rng *rng);
 
 #endif
