@@ -3,6 +3,7 @@
 #include "diffusion/bound.h"
 #include "diffusion/drawing.h"
 #include "diffusion/validation.h"
+#include "experiments/inversion.h"
 #include "iddpm.h"
 #include "train/diffusion_options.h"
 #include "train/draw_samples.h"
@@ -28,7 +29,7 @@ static struct {
     /* its use */
     const char *respace, *sampler, *bound_respace;
     double eta;
-    int pictures, class, samples, bound;
+    int pictures, class, samples, bound, inverted;
 } o = {
     .common = {COMMON_DEFAULTS("iddpm"), .steps = 16000, .batch = 32, .lr = 5e-4},
     .schedule = "cosine",
@@ -45,6 +46,7 @@ static struct {
     .class = -1,
     .samples = 1000,
     .bound = 64,
+    .inverted = 8,
 };
 
 static Option options[] = {
@@ -77,6 +79,8 @@ static Option options[] = {
     DIFFUSION_SAMPLES(o),
     {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "eval", .help = "test images for the bound"},
+    {"inverted", 0, .i = &o.inverted, .min = 0, .max = 64, .meta = "N", .keep = KEEP_NOT,
+     .only = "eval", .help = "test images to take to their noise and back with DDIM; 0: none"},
     {"bound-respace", 0, .s = &o.bound_respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "eval",
      .help = "the bound of a chain of these steps (default: all)"},
     {0}};
@@ -510,6 +514,22 @@ static void report_bound(const ClassUNet *net, const NoiseSchedule *s, const Ima
     arena_free(&arena);
 }
 
+/* inversion.png and .csv of --inverted test images */
+static void save_inversion(const ClassUNet *net, const NoiseSchedule *s, const Images *set) {
+    Arena arena = {0};
+    int n = o.inverted < set->count ? o.inverted : set->count;
+    int *label = arena_get(&arena, (size_t)n * sizeof *label);
+    const real *x0 = images_new(&arena, set, n, -1, 1, label);
+    Labelled model = {net, label};
+    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    Sampler m = sampler_of(&clipped.denoiser, s);
+    m.method = DDIM, m.eta = 0;
+    invert_images(&cli, &m, n, x0, grid(0, 0));
+    sampler_free(&m);
+    arena_free(&arena);
+}
+
 static void report_drawn(const ClassUNet *net, const NoiseSchedule *s, int n,
                          const Evaluator *evaluator, cJSON *metrics) {
     Arena arena = {0};
@@ -550,6 +570,7 @@ static int eval(void) {
         json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
         free(path);
     }
+    if (o.inverted) save_inversion(&net, &all, &data.test);
     report_drawn(&net, &chain, score_count(&data, o.samples), &evaluator, metrics);
     metrics_save(&cli, metrics);
     schedule_free(&all), schedule_free(&chain), schedule_free(&bounded);

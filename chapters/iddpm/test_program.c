@@ -382,6 +382,8 @@ Test(iddpm_program, trained_weights_give_pictures_and_scores) {
     double last;
     RUN("iddpm", "eval -q --respace 2 --samples 20 --bound 1 --data %s --out %s");
     cr_expect_eq(csv_lines("bound.csv", 0, &last), 1 + 20);
+    cr_expect_eq(csv_lines("inversion.csv", 0, &last), 1 + 1);     /* of chains of 20 steps or less */
+    cr_expect_eq(last, 10);
     RUN("iddpm", "eval -q --respace 2 --samples 20 --bound 1 --bound-respace 3,2 --sampler large "
                  "--data %s --out %s");
     cr_expect_eq(csv_lines("bound.csv", 0, &last), 1 + 5);
@@ -389,7 +391,7 @@ Test(iddpm_program, trained_weights_give_pictures_and_scores) {
     static const char *const files[] = {
         "samples.png",  "log.csv",      "run.json",    "metrics.json",     "classes.csv",
         "schedule.csv", "forward.png",  "neighbours.png", "ddpm/progress.png", "ddpm/samples.png",
-        "ddpm/film.png"};
+        "ddpm/film.png", "inversion.png"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
 }
