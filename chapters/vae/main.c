@@ -1,4 +1,5 @@
 /* vae — train, sample from, evaluate variational autoencoders on Fashion-MNIST. */
+#include "experiments/gradients.h"
 #include "io/csv.h"
 #include "nn/interpolate.h"
 #include "train/report.h"
@@ -254,6 +255,17 @@ static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
     return active_units(D, variance);
 }
 
+/* the class and the posterior's mean of up to 3,000 images: codes.csv */
+static void save_codes(Arena *arena, const Vae *v, const Observed *d) {
+    real *mu = new_codes(arena, d->n);
+    encode_all(v, d->n, d->x, d->labels, mu, NULL);
+    AtomicFile f = csv_create(o.common.out, "codes.csv", "class,z1,z2");
+    for (int i = 0; i < d->n && i < 3000; i++)
+        fprintf(f.stream, "%d,%.5g,%.5g\n", d->labels[i], (double)mu[2 * i],
+                (double)mu[2 * i + 1]);
+    file_commit(&f);
+}
+
 /* the bounds on log p(x), nats per image */
 static void report_bounds(Arena *arena, const Vae *v, const Images *set, cJSON *m) {
     Observed test = observe_first(arena, v, set, set->count);
@@ -263,6 +275,9 @@ static void report_bounds(Arena *arena, const Vae *v, const Images *set, cJSON *
     Elbo few = elbo_all(v, weighted, test.x, test.labels, &rng);
     double bound = importance_weighted(v, weighted, test.x, test.labels, o.draws, &rng);
     int active = save_code_use(arena, v, &test);
+    if (v->code == 2) save_codes(arena, v, &test);
+    save_gradients(o.common.out, v, test.n < 20 ? test.n : 20, test.x, test.labels,
+                   o.common.quiet);
     json_number(m, "test_images", test.n);
     json_number(m, "elbo", e.log_likelihood - e.kl);
     json_number(m, "log_likelihood", e.log_likelihood);

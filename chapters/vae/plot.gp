@@ -1,6 +1,6 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   log.csv -> loss.png and elbo.png     kl.csv -> kl.png     classes.csv -> classes.png
-#   beta.csv -> beta.png
+#   beta.csv -> beta.png     codes.csv, beside ae/codes.csv -> latents.png
 
 if (there(record."/log.csv")) {
     set output out."/loss.png"
@@ -50,4 +50,29 @@ if (there(record."/beta.csv")) {
          "" using "beta":"kl" with linespoints linetype 4 title "KL", \
          "" using "beta":(-column("elbo")) with linespoints linetype 2 title "-ELBO"
     unset logscale
+}
+
+if (there(record."/codes.csv")) {
+    set output out."/latents.png"
+    set terminal pngcairo size 1320,600 font "DejaVu Sans,13" background rgb "#ffffff"
+    set multiplot layout 1,2
+    name(i) = word("T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Boot", i + 1)
+    set tmargin at screen 0.92; set bmargin at screen 0.1
+    set lmargin at screen 0.06; set rmargin at screen 0.44
+    set title "autoencoder"
+    set xlabel "h_1"
+    set ylabel "h_2"
+    unset key
+    plot for [i = 0:9] "notebooks-data/ae/codes.csv" using "h1":(column("class") == i ? column("h2") : NaN) \
+         with points pointtype 7 pointsize 0.4 linecolor rgb word(class_colours, i + 1)
+    set lmargin at screen 0.51; set rmargin at screen 0.89
+    set title "variational autoencoder"
+    set xlabel "mean of q(z_1|x)"
+    set ylabel "mean of q(z_2|x)"
+    set xrange [-3.5:3.5]
+    set yrange [-3.5:3.5]
+    set key at screen 0.995, screen 0.9 right top vertical samplen 1
+    plot for [i = 0:9] record."/codes.csv" using "z1":(column("class") == i ? column("z2") : NaN) \
+         with points pointtype 7 pointsize 0.4 linecolor rgb word(class_colours, i + 1) title name(i)
+    unset multiplot
 }

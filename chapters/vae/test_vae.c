@@ -1,11 +1,13 @@
 /* test_vae.c — the published sizes, gradients, the two terms of the ELBO against integrals and
  * random numbers, a few images by heart, the program. */
 #include "data/fashion.h"
+#include "experiments/gradients.h"
 #include "nn/optim.h"
 #include "programs.h"
 #include "vae.h"
 
 #include <math.h>
+#include <string.h>
 
 SUITE(vae);
 
@@ -157,6 +159,72 @@ Test(vae, reparameterized_gradients_have_less_variance_than_the_score_functions)
     cr_expect_float_eq(square[0] - mean[0] * mean[0], 4, 0.1);
     cr_expect_float_eq(square[1] - mean[1] * mean[1], 30, 3);
     tape_free(&t), params_free(&p);
+}
+
+enum { FEW = 3 };      /* dimensions of z in the test below */
+
+/* log p(x|z) by decoding */
+static double log_px_at(const Vae *v, const real *x, const real *z) {
+    real image[PIXELS];
+    double sum = 0;
+    decode_all(v, 1, z, NULL, image);
+    for (int i = 0; i < PIXELS; i++)
+        sum += log(x[i] > 0 ? (double)image[i] : 1 - (double)image[i]);
+    return sum;
+}
+
+/* the squared length of its gradient, by central differences */
+static double squared_gradient(const Vae *v, const real *x, const real *z) {
+    double sum = 0, step = 1e-2;
+    for (int j = 0; j < FEW; j++) {
+        real to[FEW], from[FEW];
+        memcpy(to, z, sizeof to), memcpy(from, z, sizeof from);
+        to[j] += (real)step, from[j] -= (real)step;
+        sum += pow((log_px_at(v, x, to) - log_px_at(v, x, from)) / (2 * step), 2);
+    }
+    return sum;
+}
+
+/* the sum of the squares of its second derivatives */
+static double squared_curvature(const Vae *v, const real *x, const real *z) {
+    double sum = 0, step = 1e-2;
+    for (int i = 0; i < FEW; i++)
+        for (int j = 0; j < FEW; j++) {
+            double second = 0;
+            for (int k = 0; k < 4; k++) {
+                real at[FEW];
+                memcpy(at, z, sizeof at);
+                at[i] += (real)(k & 1 ? -step : step), at[j] += (real)(k & 2 ? -step : step);
+                second += (k == 0 || k == 3 ? 1 : -1) * log_px_at(v, x, at);
+            }
+            sum += pow(second / (4 * step * step), 2);
+        }
+    return sum;
+}
+
+/* For a narrow posterior log p(x|z) is nearly linear, L + g . (z - mu). The score function's
+ * variance is then L^2/sigma^2 for each dimension, with the baseline (dimensions + 1) |g|^2 in all,
+ * and the reparameterised gradient's |H|^2 sigma^2, H being the second derivatives. */
+Test(vae, variances_of_gradients_for_narrow_posteriors) {
+    enum { K = 4000 };
+    Params p = {.seed = 1};
+    Vae v = vae_new(&p, AEVB_2013, BERNOULLI, FEW, 0);
+    static real x[PIXELS];
+    const real mu[FEW] = {(real)0.1, (real)0.2, (real)-0.3};
+    double of[2][ESTIMATORS], sigma[2] = {0.01, 0.02};
+    for (int i = 0; i < PIXELS; i++) x[i] = i % 3 == 0;
+    Rng rng = rng_new(1, "narrow");
+    for (int k = 0; k < 2; k++) {
+        real l = (real)(2 * log(sigma[k])), logvar[FEW] = {l, l, l};
+        gradient_variances(&v, x, NULL, mu, logvar, K, &rng, of[k]);
+        double wanted = FEW * pow(log_px_at(&v, x, mu) / sigma[k], 2);
+        cr_expect_float_eq(of[k][SCORE_FUNCTION] / wanted, 1, 0.05);
+        wanted = squared_curvature(&v, x, mu) * sigma[k] * sigma[k];
+        cr_expect_float_eq(of[k][REPARAMETERISED] / wanted, 1, 0.1);
+    }
+    double squared = squared_gradient(&v, x, mu);
+    cr_expect_float_eq(of[0][WITH_BASELINE] / ((FEW + 1) * squared), 1, 0.1);
+    params_free(&p);
 }
 
 /* Are both terms sums over pixels and dimensions and means over images? */
@@ -337,6 +405,8 @@ Test(vae_program, trained_weights_give_pictures_and_scores) {
                                         "pictures/manifold.png",
                                         "scores/metrics.json",
                                         "scores/kl.csv",
+                                        "scores/codes.csv",
+                                        "scores/gradients.csv",
                                         "scores/neighbours.png"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);

@@ -207,8 +207,7 @@ Elbo elbo_all(const Vae *v, int n, const real *x, const int *labels, Rng *rng) {
     return (Elbo){sum.log_likelihood / n, sum.kl / n};
 }
 
-/* log p(x|z) of one image, nats, from its logits */
-static double image_log_likelihood(const Vae *v, const real *logits, const real *x) {
+double image_log_likelihood(const Vae *v, const real *logits, const real *x) {
     if (v->likelihood == BERNOULLI) return -k_sum_bce_logits(PIXELS, logits, x);
     double log_sigma = (double)v->log_sigma->x[0];
     real mean[PIXELS];

@@ -72,6 +72,8 @@ typedef struct {
     double log_likelihood, kl;
 } Elbo;
 Elbo elbo_all(const Vae *v, int n, const real *x, const int *labels, Rng *rng);
+/* log p(x|z) of one image, nats, from its logits (784) */
+double image_log_likelihood(const Vae *v, const real *logits, const real *x);
 /* log (1/K sum_k p(x|z_k) p(z_k) / q(z_k|x)), z_k ~ q(z|x), averaged over n images: a lower bound
  * of log p(x) that rises to it with K (Burda et al. 2015, eq. 8 and theorem 1) */
 double importance_weighted(const Vae *v, int n, const real *x, const int *labels, int K, Rng *rng);
