@@ -160,7 +160,8 @@ CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c)
 TEST_PROGRAMS := $(filter-out %/programs-double %/new_chapter-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
-NETS := $(wildcard tests/bench/nets_*.c)
+# networks that are timed, and where those of chapters are
+NETS := $(wildcard tests/bench/nets_*.c) $(addprefix chapters/,cfg/glide.c ldm/ldm.c ldm/published.c)
 
 define test_rules
 $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/$(1)/tests/arrays.o $(BUILD)/lib$(1).a

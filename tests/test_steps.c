@@ -38,7 +38,7 @@ Test(steps, a_step_allocates_nothing_after_the_first_two) {
     threads_set(2);
     for (const NetKind *const *k = net_kinds; *k; k++) {
         Training t;
-        training_start(&t, *k, BATCH);
+        training_start(&t, *k, BATCH, true);
         for (int i = 0; i < 2; i++) training_step(&t);
         size_t before = allocations, small = t.tape.arena.peak, values = t.tape.values.peak;
         size_t extent = arena_extent(&t.tape.values);
@@ -74,7 +74,7 @@ Test(steps, values_go_as_early_as_they_did) {
         size_t peak[2];
         for (int j = 0; j < 2; j++) {
             Training t;
-            training_start(&t, net_find(most[i].name), j ? 6 : 2);
+            training_start(&t, net_find(most[i].name), j ? 6 : 2, true);
             for (int step = 0; step < 2; step++) training_step(&t);
             peak[j] = t.tape.values.peak;
             training_free(&t);

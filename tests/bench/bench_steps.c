@@ -70,7 +70,7 @@ static int worker(const char *name, int threads) {
     if (!kind) usage_error("bench_steps: no network is called %s", name);
     threads_set(threads);
     Training t;
-    training_start(&t, kind, kind->batch);
+    training_start(&t, kind, kind->batch, false);
     training_step(&t);
     printf("ready %zu %.0f ours -\n", training_count(&t), t.macs);
     fflush(stdout);
@@ -373,7 +373,7 @@ static bool check_network(const NetKind *k, const char *layout) {
     if (file < 0) fail("bench_steps: cannot write to /tmp");
     close(file);
     Training t;
-    training_start(&t, k, 4);
+    training_start(&t, k, 4, true);
     t.adam[0].eps = t.adam[1].eps = check_eps;
     save(&t, path);
     snprintf(command, sizeof command, "'%s' '%s' check %s %d '%s' %d %g %s", o.python, o.twin,

@@ -29,6 +29,8 @@ typedef struct {
 struct Training {
     const NetKind *kind;
     int batch;
+    bool small;                   /* a narrower network: the widths of one whose weights fill
+                                     gigabytes; others are small */
     Params params[2];             /* [1]: the discriminator of a GAN */
     Adam adam[2];
     Params input;                 /* batch and noise, as buffers that a checkpoint can hold */
@@ -39,11 +41,11 @@ struct Training {
 
 extern const NetKind *const net_kinds[];                 /* NULL ends the list */
 extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_unet_sample,
-                     net_gpt, net_clip;
+                     net_gpt, net_clip, net_glide, net_sd1;
 const NetKind *net_find(const char *name);               /* NULL: no such network */
 
-void   training_start(Training *t, const NetKind *kind, int batch);   /* t must not move: tensors
-                                                            know the arenas that they live in */
+/* t must not move: tensors know the arenas that they live in. small: not to be timed */
+void   training_start(Training *t, const NetKind *kind, int batch, bool small);
 double training_step(Training *t);
 size_t training_count(const Training *t);                /* numbers that are trained */
 double training_grad_norm(const Training *t);            /* of the last step's gradients; 0: none */
@@ -52,12 +54,16 @@ void   training_free(Training *t);
 /* ---- for the networks ------------------------------------------------------------------------ */
 
 void *net_alloc(Training *t, size_t bytes);              /* sets t->net; cleared */
+/* What starts at 0 gets small values: behind a layer of zeros all gradients would be 0, and the
+ * twin's as well, whatever it computed. */
+void net_wake(Training *t);
 /* What goes in, drawn once: numbers in [low,high), from N(0,1), or n integers below `below`. In a
  * file they are called input.NAME. */
 const real *input_uniform(Training *t, const char *name, double low, double high, int rank,
                           const int *shape);
 const real *input_normal(Training *t, const char *name, int rank, const int *shape);
 const int  *input_index(Training *t, const char *name, int below, int n);
+double     *input_times(Training *t, int below);         /* one for each of the batch */
 real       *input_buffer(Training *t, const char *name, int rank, const int *shape);
 /* backward, and a step of params[which]'s optimiser; returns the loss */
 double      descend(Training *t, int which, Tensor *loss, double lr);

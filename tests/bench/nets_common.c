@@ -5,7 +5,8 @@
 #include <string.h>
 
 const NetKind *const net_kinds[] = {&net_vae,  &net_dcgan,       &net_vqvae, &net_mae,
-                                    &net_unet, &net_unet_sample, &net_gpt,   &net_clip, NULL};
+                                    &net_unet, &net_unet_sample, &net_gpt,   &net_clip,
+                                    &net_glide, &net_sd1, NULL};
 
 const NetKind *net_find(const char *name) {
     for (const NetKind *const *k = net_kinds; *k; k++)
@@ -13,8 +14,8 @@ const NetKind *net_find(const char *name) {
     return NULL;
 }
 
-void training_start(Training *t, const NetKind *kind, int batch) {
-    *t = (Training){.kind = kind, .batch = batch, .input = {.seed = 7}};
+void training_start(Training *t, const NetKind *kind, int batch, bool small) {
+    *t = (Training){.kind = kind, .batch = batch, .small = small, .input = {.seed = 7}};
     for (int i = 0; i < 2; i++) {
         t->params[i].seed = 3;
         t->adam[i] = (Adam){ADAM_DEFAULTS};
@@ -76,6 +77,14 @@ void *net_alloc(Training *t, size_t bytes) {
     return memset(t->net, 0, bytes);
 }
 
+void net_wake(Training *t) {
+    const Params *p = &t->params[0];
+    for (int i = 0; i < p->count; i++) {
+        Tensor *w = p->list[i];
+        if (k_sum_squares(w->len, w->x) == 0) init_normal(w, 0.05, p->seed);
+    }
+}
+
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
 real *input_buffer(Training *t, const char *name, int rank, const int *shape) {
@@ -104,6 +113,13 @@ const int *input_index(Training *t, const char *name, int below, int n) {
     Rng r = rng_new(t->input.seed, name);
     for (int i = 0; i < n; i++) x[i] = (real)(index[i] = (int)rng_below(&r, (uint32_t)below));
     return index;
+}
+
+double *input_times(Training *t, int below) {
+    const int *index = input_index(t, "time", below, t->batch);
+    double *time = arena_get(&t->input.arena, (size_t)t->batch * sizeof *time);
+    for (int b = 0; b < t->batch; b++) time[b] = index[b];
+    return time;
 }
 
 /* ---- descent --------------------------------------------------------------------------------- */

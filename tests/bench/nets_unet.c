@@ -20,26 +20,17 @@ typedef struct {
     UNet unet;
 } Model;
 
-/* What starts at 0 gets small values: behind a layer of zeros all gradients would be 0, and the
- * twin's as well, whatever it computed. */
 static Model model_of(Training *t) {
     Params *p = &t->params[0];
     Scope time = styled_scope(&config.style, scope(p, "time"));
     Model net = {.time = time_embedding_new(time, config.width, unet_emb(&config), true)};
     net.unet = unet_new(p, config);
-    for (int i = 0; i < p->count; i++) {
-        Tensor *w = p->list[i];
-        if (k_sum_squares(w->len, w->x) == 0) init_normal(w, 0.05, p->seed);
-    }
+    net_wake(t);
     return net;
 }
 
 static Tensor *model_output(const Model *m, Tensor *x, const double *time) {
     return unet(&m->unet, x, time_embedding(&m->time, x->tape, time, x->shape[0]), NULL);
-}
-
-static double *times_of(Training *t) {
-    return arena_get(&t->input.arena, (size_t)t->batch * sizeof(double));
 }
 
 /* ---- training -------------------------------------------------------------------------------- */
@@ -58,9 +49,7 @@ static void build(Training *t) {
     d->noise = input_normal(t, "noise", SHAPE(B, SIDE, SIDE, 1));
     d->signal_scale = input_uniform(t, "signal_scale", 0.1, 0.9, SHAPE(B, 1, 1, 1));
     d->noise_scale = input_uniform(t, "noise_scale", 0.1, 0.9, SHAPE(B, 1, 1, 1));
-    const int *index = input_index(t, "time", TIMES, B);
-    d->time = times_of(t);
-    for (int b = 0; b < B; b++) d->time[b] = index[b];
+    d->time = input_times(t, TIMES);
 }
 
 static double step(Training *t) {
@@ -107,7 +96,7 @@ static void sample_build(Training *t) {
     s->z = input_normal(t, "z", SHAPE(B, SIDE, SIDE, 1));
     s->x = arena_get(&t->input.arena, bytes);
     memcpy(s->x, input_normal(t, "x", SHAPE(B, SIDE, SIDE, 1)), bytes);
-    s->time = times_of(t);
+    s->time = input_times(t, TIMES);
     t->tape.no_grad = true;
 }
 

@@ -7,6 +7,7 @@ LAYOUT is contiguous or channels_last. Everything is float32 and eager, as one w
 faster choice wherever there are two: losses on logits, gradients set to None rather than zeroed,
 fused attention and fused Adam where this PyTorch has them for the CPU."""
 
+import collections
 import ctypes
 import math
 import os
@@ -73,6 +74,11 @@ class Data:
         if self.file:
             return self.file["input." + name].reshape(shape).long()
         return torch.randint(below, shape, generator=self.generator)
+
+    def pictures(self, name, batch, side, channels):
+        """of several channels, which lie side by side in the file"""
+        x = self.uniform(name, -1, 1, batch, side, side, channels)
+        return x.permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
 
     def image(self, name, low, high, *shape):
         x = self.uniform(name, low, high, *shape)
@@ -284,10 +290,10 @@ def attend(q, k, v, causal=False):
 
 
 class SelfAttention(nn.Module):
-    def __init__(self, channels, heads, causal=False):
+    def __init__(self, channels, heads, causal=False, qkv_bias=True):
         super().__init__()
         self.heads, self.causal = heads, causal
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x):
@@ -456,8 +462,7 @@ class ClipTraining:
     def __init__(self, batch, data):
         self.net = Clip()
         self.optimizer = adam(self.net.parameters(), 1e-4, 0.9, 0.98, 0.2)
-        images = data.uniform("images", -1, 1, batch, 64, 64, 3)
-        self.images = images.permute(0, 3, 1, 2).contiguous()
+        self.images = data.pictures("images", batch, 64, 3)
         self.text = data.index("text", 1513, batch, 16)
         if not data.file:
             self.text[torch.arange(batch), 15 - torch.arange(batch) % 8] = 1513
@@ -474,109 +479,204 @@ class ClipTraining:
 
 # ---- U-Net ----------------------------------------------------------------------------------
 
-def group_norm(channels):
-    return nn.GroupNorm(32, channels, 1e-6)
+UNetConfig = collections.namedtuple(
+    "UNetConfig", "inputs outputs width multipliers attends blocks groups eps sines_first far_sides "
+    "scale_shift head_channels heads context transformers")
+DDPM = UNetConfig(1, 1, 32, (1, 2, 2), (False, True, False), 2, 32, 1e-6, True, True, False,
+                  None, 1, None, False)
+GLIDE = UNetConfig(3, 6, 32, (1, 2, 3), (False, True, True), 1, 8, 1e-5, False, False, True,
+                   32, None, 128, False)
+SD1 = UNetConfig(4, 4, 320, (1, 2, 4, 4), (True, True, True, False), 2, 32, 1e-5, False, False,
+                 False, None, 8, 768, True)
+
+
+def heads_of(c, channels):
+    return c.heads or channels // c.head_channels
 
 
 class ResBlock(nn.Module):
-    def __init__(self, channels_in, channels_out):
+    def __init__(self, c, channels_in, channels_out):
         super().__init__()
-        self.norm1 = group_norm(channels_in)
+        self.scale_shift = c.scale_shift
+        self.norm1 = nn.GroupNorm(c.groups, channels_in, c.eps)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 1, 1)
-        self.emb_proj = nn.Linear(128, channels_out)
-        self.norm2 = group_norm(channels_out)
+        self.emb_proj = nn.Linear(4 * c.width, channels_out * (2 if c.scale_shift else 1))
+        self.norm2 = nn.GroupNorm(c.groups, channels_out, c.eps)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1)
         if channels_in != channels_out:
             self.skip = nn.Conv2d(channels_in, channels_out, 1)
 
     def forward(self, x, emb):
         h = self.conv1(F.silu(self.norm1(x)))
-        h = h + self.emb_proj(emb)[:, :, None, None]
-        h = self.conv2(F.silu(self.norm2(h)))
+        emb = self.emb_proj(emb)[:, :, None, None]
+        if self.scale_shift:
+            scale, shift = emb.chunk(2, 1)
+            h = self.norm2(h) * (1 + scale) + shift
+        else:
+            h = self.norm2(h + emb)
+        h = self.conv2(F.silu(h))
         return h + (self.skip(x) if hasattr(self, "skip") else x)
 
 
 class AttentionBlock(nn.Module):
-    def __init__(self, channels):
+    """Keys and values of the context come before the image's own, as in GLIDE."""
+
+    def __init__(self, c, channels):
         super().__init__()
-        self.norm = group_norm(channels)
+        self.heads = heads_of(c, channels)
+        self.norm = nn.GroupNorm(c.groups, channels, c.eps)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
+        if c.context:
+            self.context_kv = nn.Linear(c.context, 2 * channels)
 
-    def forward(self, x):
+    def split(self, x):
+        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+    def forward(self, x, context):
         b, c, h, w = x.shape
         # in channels_last the sequence (B,HW,C) is a view
-        qkv = self.qkv(self.norm(x)).permute(0, 2, 3, 1).reshape(b, 1, h * w, 3 * c)
-        y = attend(*qkv.chunk(3, -1))
-        return x + self.out(y.view(b, h, w, c).permute(0, 3, 1, 2))
+        q, k, v = self.qkv(self.norm(x)).permute(0, 2, 3, 1).reshape(b, h * w, 3 * c).chunk(3, -1)
+        if context is not None:
+            k2, v2 = self.context_kv(context).chunk(2, -1)
+            k, v = torch.cat([k2, k], 1), torch.cat([v2, v], 1)
+        y = attend(self.split(q), self.split(k), self.split(v))
+        y = y.transpose(1, 2).reshape(b, h, w, c).permute(0, 3, 1, 2)
+        return x + self.out(y)
+
+
+class CrossAttention(nn.Module):
+    def __init__(self, channels, context, heads):
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(channels, channels, bias=False)
+        self.k = nn.Linear(context, channels, bias=False)
+        self.v = nn.Linear(context, channels, bias=False)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x, context):
+        def split(y):
+            return y.view(y.shape[0], y.shape[1], self.heads, -1).transpose(1, 2)
+        y = attend(split(self.q(x)), split(self.k(context)), split(self.v(context)))
+        return self.out(y.transpose(1, 2).reshape(x.shape))
+
+
+class Geglu(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 8 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x):
+        x, gate = self.fc1(x).chunk(2, -1)
+        return self.fc2(x * F.gelu(gate))
+
+
+class CrossBlock(nn.Module):
+    def __init__(self, channels, context, heads):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels, 1e-5)
+        self.attn = SelfAttention(channels, heads, qkv_bias=False)
+        self.norm_cross = nn.LayerNorm(channels, 1e-5)
+        self.cross = CrossAttention(channels, context, heads)
+        self.norm2 = nn.LayerNorm(channels, 1e-5)
+        self.mlp = Geglu(channels)
+
+    def forward(self, x, context):
+        x = x + self.attn(self.norm1(x))
+        x = x + self.cross(self.norm_cross(x), context)
+        return x + self.mlp(self.norm2(x))
+
+
+class SpatialTransformer(nn.Module):
+    def __init__(self, c, channels):
+        super().__init__()
+        self.norm = nn.GroupNorm(c.groups, channels, 1e-6)
+        self.proj_in = nn.Conv2d(channels, channels, 1)
+        self.block = nn.ModuleList([CrossBlock(channels, c.context, heads_of(c, channels))])
+        self.proj_out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x, context):
+        b, c, h, w = x.shape
+        y = self.proj_in(self.norm(x)).permute(0, 2, 3, 1).reshape(b, h * w, c)
+        y = self.block[0](y, context).reshape(b, h, w, c).permute(0, 3, 1, 2)
+        return x + self.proj_out(y)
+
+
+def attention(c, channels):
+    return (SpatialTransformer if c.transformers else AttentionBlock)(c, channels)
 
 
 class Level(nn.Module):
     """Residual blocks, from channels_in[i] to channels_out each, with or without attention"""
 
-    def __init__(self, channels_in, channels_out, attends):
+    def __init__(self, c, channels_in, channels_out, attends):
         super().__init__()
-        self.block = nn.ModuleList([ResBlock(c, channels_out) for c in channels_in])
+        self.block = nn.ModuleList([ResBlock(c, n, channels_out) for n in channels_in])
         self.attention = nn.ModuleList(
-            [AttentionBlock(channels_out) for _ in channels_in] if attends else [])
+            [attention(c, channels_out) for _ in channels_in] if attends else [])
 
-    def run(self, i, h, emb):
+    def run(self, i, h, emb, context):
         h = self.block[i](h, emb)
-        return self.attention[i](h) if len(self.attention) else h
+        return self.attention[i](h, context) if len(self.attention) else h
 
 
 class UNet(nn.Module):
-    def __init__(self, multipliers=(1, 2, 2), attends=(False, True, False), blocks=2):
+    def __init__(self, c=DDPM):
         super().__init__()
-        last = len(multipliers) - 1
-        self.time = nn.ModuleList([nn.Linear(32, 128), nn.Linear(128, 128)])
-        self.add_module("in", nn.Conv2d(1, 32, 3, 1, 1))
+        self.c = c
+        width, last = c.width, len(c.multipliers) - 1
+        self.time = nn.ModuleList([nn.Linear(width, 4 * width), nn.Linear(4 * width, 4 * width)])
+        self.add_module("in", nn.Conv2d(c.inputs, width, 3, 1, 1))
         self.down = nn.ModuleList()
-        skips, c = [32], 32
-        for i, m in enumerate(multipliers):
-            level = Level([c] + [32 * m] * (blocks - 1), 32 * m, attends[i])
-            c = 32 * m
-            skips += [c] * blocks
+        skips, n = [width], width
+        for i, m in enumerate(c.multipliers):
+            level = Level(c, [n] + [width * m] * (c.blocks - 1), width * m, c.attends[i])
+            n = width * m
+            skips += [n] * c.blocks
             if i < last:
-                level.downsample = nn.Conv2d(c, c, 3, 2, 0)
-                skips.append(c)
+                level.downsample = nn.Conv2d(n, n, 3, 2, 0 if c.far_sides else 1)
+                skips.append(n)
             self.down.append(level)
-        self.middle = nn.ModuleDict({"block": nn.ModuleList([ResBlock(c, c), ResBlock(c, c)]),
-                                     "attention": AttentionBlock(c)})
+        self.middle = nn.ModuleDict({"block": nn.ModuleList([ResBlock(c, n, n),
+                                                             ResBlock(c, n, n)]),
+                                     "attention": attention(c, n)})
         up = []
-        for i, m in reversed(list(enumerate(multipliers))):
-            before = [c] + [32 * m] * blocks
-            level = Level([n + skips.pop() for n in before], 32 * m, attends[i])
-            c = 32 * m
+        for i, m in reversed(list(enumerate(c.multipliers))):
+            before = [n] + [width * m] * c.blocks
+            level = Level(c, [k + skips.pop() for k in before], width * m, c.attends[i])
+            n = width * m
             if i > 0:
-                level.upsample = nn.Conv2d(c, c, 3, 1, 1)
+                level.upsample = nn.Conv2d(n, n, 3, 1, 1)
             up.insert(0, level)
         self.up = nn.ModuleList(up)
-        self.norm_out = group_norm(32)
-        self.out = nn.Conv2d(32, 1, 3, 1, 1)
+        self.norm_out = nn.GroupNorm(c.groups, width, c.eps)
+        self.out = nn.Conv2d(width, c.outputs, 3, 1, 1)
 
     def embed(self, time):
-        frequency = torch.exp(torch.arange(16) * (-math.log(1e4) / 15))
-        angle = time[:, None].float() * frequency
-        e = torch.cat([angle.sin(), angle.cos()], 1)
-        return F.silu(self.time[1](F.silu(self.time[0](e))))
+        half = self.c.width // 2
+        steps = half - 1 if self.c.sines_first else half
+        angle = time[:, None].float() * torch.exp(torch.arange(half) * (-math.log(1e4) / steps))
+        waves = [angle.sin(), angle.cos()] if self.c.sines_first else [angle.cos(), angle.sin()]
+        return self.time[1](F.silu(self.time[0](torch.cat(waves, 1))))
 
-    def forward(self, x, time):
+    def forward(self, x, time, context=None, added=None):
         emb = self.embed(time)
+        emb = F.silu(emb if added is None else emb + added)
         h = getattr(self, "in")(x)
         skips = [h]
         for level in self.down:
             for i in range(len(level.block)):
-                h = level.run(i, h, emb)
+                h = level.run(i, h, emb, context)
                 skips.append(h)
             if hasattr(level, "downsample"):
-                h = level.downsample(F.pad(h, (0, 1, 0, 1)))
+                h = level.downsample(F.pad(h, (0, 1, 0, 1)) if self.c.far_sides else h)
                 skips.append(h)
-        h = self.middle["attention"](self.middle["block"][0](h, emb))
+        h = self.middle["attention"](self.middle["block"][0](h, emb), context)
         h = self.middle["block"][1](h, emb)
         for level in reversed(self.up):
             for i in range(len(level.block)):
-                h = level.run(i, torch.cat([h, skips.pop()], 1), emb)
+                h = level.run(i, torch.cat([h, skips.pop()], 1), emb, context)
             if hasattr(level, "upsample"):
                 h = level.upsample(F.interpolate(h, scale_factor=2.0, mode="nearest"))
         return self.out(F.silu(self.norm_out(h)))
@@ -623,11 +723,65 @@ class UNetSampling:
         return self.x.square().sum()
 
 
+class TextUNet(UNet):
+    """nn/text_unet.h: a text transformer whose last place joins the time, and all of whose places
+    are attended to"""
+
+    def __init__(self):
+        super().__init__(GLIDE)
+        self.text = nn.Module()
+        self.text.tokens = nn.Embedding(1514, 128)
+        self.text.positions = nn.Parameter(torch.randn(32, 128) * 0.01)
+        self.text.padding = nn.Parameter(torch.randn(32, 128) * 0.01)
+        self.text.block = nn.Sequential(*[Block(128, 4, 1e-5, gelu="none") for _ in range(3)])
+        self.text.norm = nn.LayerNorm(128, 1e-5)
+        self.text_proj = nn.Linear(128, 128)
+
+    def read(self, text, there):
+        h = self.text.tokens(text) + self.text.positions
+        h = torch.where(there[:, :, None], h, self.text.padding)
+        return self.text.norm(self.text.block(h))
+
+    def forward(self, x, time, text, there):
+        context = self.read(text, there)
+        return super().forward(x, time, context, self.text_proj(context[:, -1]))
+
+
+class GlideTraining:
+    def __init__(self, batch, data):
+        self.net = TextUNet()
+        self.optimizer = adam(self.net.parameters(), 5e-4)
+        self.xt = data.pictures("xt", batch, 32, 3)
+        self.target = data.pictures("target", batch, 32, 6)
+        self.time = data.index("time", 1000, batch)
+        self.text = data.index("text", 1514, batch, 32)
+        self.there = torch.arange(32)[None, :] < 6 + torch.arange(batch)[:, None] % 16
+
+    def step(self):
+        y = self.net(self.xt, self.time, self.text, self.there)
+        return descend(self.optimizer, F.mse_loss(y, self.target))
+
+
+class Sd1Sampling:
+    """One step of guidance: the answers with and without a text, from a batch of two"""
+
+    def __init__(self, batch, data):
+        width = data.file["in.bias"].numel() if data.file else SD1.width
+        self.net = UNet(SD1._replace(width=width)).eval()
+        self.x = data.pictures("x", batch, 16, 4)
+        self.context = data.uniform("context", -1, 1, batch, 77, 768)
+        self.time = torch.full((batch,), 500)
+
+    @torch.inference_mode()
+    def step(self):
+        return self.net(self.x, self.time, self.context).square().sum()
+
+
 # ---- check, worker --------------------------------------------------------------------------
 
 NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
         "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining,
-        "clip": ClipTraining}
+        "clip": ClipTraining, "glide": GlideTraining, "sd1": Sd1Sampling}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
