@@ -1,9 +1,13 @@
 /* eval_text.c — the program's `eval` for texts: scenes of the wardrobe drawn from their captions,
- * of seen and held-out combinations, and what the caption evaluator finds in them. */
+ * of seen and held-out combinations, and what the caption evaluator finds in them; emoji drawn from
+ * their names, and what CLIP calls them. */
 #include "base/error.h"
 #include "draw_text.h"
+#include "eval/emoji_naming.h"
 #include "settings.h"
 #include "train/report.h"
+
+#include <stdio.h>
 
 enum { SIDE = 64 };
 
@@ -37,6 +41,54 @@ static real *draw(const TextModels *m, Arena *arena, int n, const char **caption
     return x;
 }
 
+/* ---- emoji ----------------------------------------------------------------------------------- */
+
+/* n emoji of a part, evenly: their numbers among all */
+static int *choose_emoji(Arena *arena, const Captioned *c, Part part, int *n) {
+    const Images *of = part == PART_TRAIN ? &c->train : &c->held_out;
+    int first = part == PART_TRAIN ? 0 : c->all.count - of->count;
+    if (*n > of->count) *n = of->count;
+    int *number = arena_get(arena, (size_t)*n * sizeof *number);
+    for (int i = 0; i < *n; i++) number[i] = first + (int)((int64_t)i * of->count / *n);
+    return number;
+}
+
+static void report_emoji_of(const TextModels *m, const EmojiNamer *e, Part part, cJSON *to) {
+    Arena arena = {0};
+    const char *what = part == PART_TRAIN ? "seen" : "held_out";
+    int n = o.emoji_samples, *number = choose_emoji(&arena, e->emoji, part, &n);
+    const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
+    for (int i = 0; i < n; i++) captions[i] = e->emoji->all.captions[number[i]];
+    EmojiNaming drawn = emoji_naming(e, n, number, draw(m, &arena, n, captions));
+    EmojiNaming there = emoji_naming_real(e, n, number);
+    cJSON *both = json_object();
+    json_item(both, "samples", emoji_naming_json(&drawn));
+    json_item(both, "real", emoji_naming_json(&there));
+    json_item(to, what, both);
+    if (!o.common.quiet)
+        printf("%d emoji, %-9s CLIP finds the name of %5.1f %% (real ones: %.1f %%), the "
+               "concept %5.1f %% (%.1f %%), the group %5.1f %% (%.1f %%)\n", n,
+               part == PART_TRAIN ? "seen:" : "held out:", 100 * drawn.name, 100 * there.name,
+               100 * drawn.concept, 100 * there.concept, 100 * drawn.group, 100 * there.group);
+    arena_free(&arena);
+}
+
+/* what training has seen, and combinations that were kept from it */
+static void report_emoji(const TextModels *m, cJSON *metrics) {
+    Arena arena = {0};
+    FrozenClip clip = frozen_clip_load(NULL);
+    Captioned emoji = emoji_load(SIDE, NULL);
+    EmojiNamer namer = emoji_namer(&arena, &clip, &emoji);
+    cJSON *to = json_object();
+    report_emoji_of(m, &namer, PART_TRAIN, to);
+    report_emoji_of(m, &namer, PART_HELD_OUT, to);
+    json_text(to, "clip_sha256", clip.sha256);
+    json_item(metrics, "emoji", to);
+    captioned_free(&emoji), frozen_clip_free(&clip), arena_free(&arena);
+}
+
+/* ---- eval ------------------------------------------------------------------------------------ */
+
 int text_eval(void) {
     TextModels m;
     Arena arena = {0};
@@ -60,6 +112,7 @@ int text_eval(void) {
     json_number(metrics, "upsampler_parameters", (double)params_count(&m.upsampler_params));
     const real *x = draw(&m, &arena, n, captions);
     report_scenes(&cli, &evaluator, n, x, scenes, metrics);
+    if (o.emoji_samples) report_emoji(&m, metrics);
     metrics_save(&cli, metrics);
     scene_evaluator_free(&evaluator);
     wardrobe_free(&w), fashion_free(&data), arena_free(&arena);

@@ -25,6 +25,7 @@ Settings o = {
     .ema = 0.9999,
     .pictures = 8,
     .samples = 500,
+    .emoji_samples = 200,
     .scale = 3,
     .w = 2,
     .sampler = "ddpm",
@@ -99,6 +100,9 @@ static Option options[] = {
      .help = "--time continuous: the steps' variance, 0 beta~ to 1 beta"},
     {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {"emoji-samples", 0, .i = &o.emoji_samples, .min = 0, .max = 3000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval",
+     .help = "emoji to draw and name, of those seen and of held-out combinations each; 0: none"},
     {0}};
 
 static int train(void), sample(void), eval(void), info(void);

@@ -13,7 +13,7 @@ typedef struct {
     int upsampler_steps, upsampler_batch, inpaint_steps, classes_steps, warmup, preview;
     double p_uncond, emoji, clip, ema;
     /* drawing */
-    int pictures, samples;
+    int pictures, samples, emoji_samples;
     double scale, w, eta;
     const char *respace, *upsampler_respace, *sampler;
     /* texts */
