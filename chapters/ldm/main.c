@@ -21,6 +21,7 @@ Settings o = {
     .disc_start = 5000,
     .stage = "all",
     .condition = "text",
+    .context = "attended",
     .width = 64,
     .diffusion_steps = 12000,
     .diffusion_batch = 16,
@@ -65,6 +66,9 @@ static Option options[] = {
      .help = "first stage to train diffusion on (default: the one in --out)"},
     {"condition", 0, .s = &o.condition, .choices = CONDITION_NAMES, .keep = KEEP_MODEL,
      .help = "what pictures are drawn for: by cross-attention or beside the latents"},
+    {"context", 0, .s = &o.context, .choices = "attended|pooled", .keep = KEEP_MODEL,
+     .help = "texts and layouts: by cross-attention, or their last token added to the time's "
+             "embedding"},
     {"width", 0, .i = &o.width, .min = 32, .max = 512, .meta = "N", .multiple = 32,
      .keep = KEEP_MODEL, .help = "channels of the U-Net"},
     {"diffusion-steps", 0, .i = &o.diffusion_steps, .min = 0, .max = 1e9, .meta = "N",

@@ -16,7 +16,7 @@ typedef struct {
     double kl, perceptual, discriminator;
     int disc_start;
     /* diffusion */
-    const char *stage, *autoencoder, *condition;
+    const char *stage, *autoencoder, *condition, *context;
     int width, diffusion_steps, diffusion_batch, warmup, preview;
     double diffusion_lr, p_uncond, emoji, clip, ema;
     /* drawing */

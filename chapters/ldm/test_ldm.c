@@ -469,6 +469,43 @@ Test(ldm, unet_gradients) {
     params_free(&p);
 }
 
+static LdmUNet tiny_pooled(Params *p) {
+    UNetConfig c = tiny_unet;
+    c.transformer_depth = c.context = 0;
+    LdmUNet m = ldm_unet_pooled(p, c, 6);
+    move_parameters(p, 0.2);
+    return m;
+}
+
+/* Without cross-attention the last token alone is read, and that one is. */
+Test(ldm, a_pooled_context_is_its_last_token) {
+    Params p = {.seed = 1};
+    LdmUNet m = tiny_pooled(&p);
+    Tape t = {.no_grad = true};
+    const double time = 4;
+    Tensor *z = values(&t, "zt", SHAPE(1, 4, 4, 2)), *beside = values(&t, "b", SHAPE(1, 4, 4, 2));
+    Tensor *tokens = values(&t, "tokens", SHAPE(1, 3, 6));
+    const Tensor *eps[4];
+    for (int k = 0; k < 4; k++) {                /* token k - 1 is another one */
+        if (k) tokens->x[6 * k - 1] += 1;
+        eps[k] = ldm_unet(&m, z, &time, beside, (Context){.tokens = tokens});
+    }
+    for (int k = 1; k < 4; k++) {
+        double change = k_sum_squared_difference(z->len, eps[k]->x, eps[k - 1]->x);
+        cr_expect((change > 1e-6) == (k == 3), "token %d: %g", k - 1, change);
+    }
+    tape_free(&t), params_free(&p);
+}
+
+Test(ldm, gradients_of_a_pooled_context) {
+    if (sizeof(real) == 4) return;
+    Params p = {.seed = 1};
+    LdmUNet m = tiny_pooled(&p);
+    double error = gradient_error_of(&p, unet_loss, &m, (GradientCheck){.samples = 2, .h = 1e-4});
+    cr_expect(error < 1e-6, "%g", error);
+    params_free(&p);
+}
+
 /* eps_without + scale (eps_with - eps_without), with the same beside */
 Test(ldm, guidance_mixes_two_predictions) {
     Params p = {.seed = 1};

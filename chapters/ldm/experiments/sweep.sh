@@ -3,6 +3,8 @@
 # Writes
 #   OUT/factors.csv   factor,codes,seconds,seconds_a_picture,psnr,frechet,whole: text to image by networks of their own,
 #                     from pixels (1) to latents an eighth of the side, KL and, at 4, VQ; seconds of training diffusion
+#   OUT/contexts.csv  context,seconds,seconds_a_picture,frechet,whole: texts attended to, or added to the time's
+#                     embedding, on one first stage
 #   OUT/steps.csv     sampler,steps,seconds_a_picture,frechet,whole: pictures of WEIGHTS
 #   OUT/scales.csv    scale,frechet,whole: the same, by guidance scale
 # frechet: distance in the caption evaluator's features; whole: share of the pictures that show what their captions
@@ -39,6 +41,21 @@ for pair in 1:0 2:0 4:0 4:1024 8:0; do
     echo "$factor,$codes,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
 done >>"$out/factors.csv.tmp"
 mv "$out/factors.csv.tmp" "$out/factors.csv"
+
+echo "context,seconds,seconds_a_picture,frechet,whole" >"$out/contexts.csv.tmp"
+for context in attended pooled; do
+    run=$out/factor-4-0
+    if [ $context = pooled ]; then
+        run=$out/pooled
+        [ -e "$run/diffusion-run.json" ] || $ldm train -q $threads --stage diffusion --context pooled --preview 0 \
+            --autoencoder "$out/factor-4-0/autoencoder-weights.safetensors" \
+            --diffusion-steps "${DIFFUSION_STEPS:-6000}" --out "$run" || exit 1
+    fi
+    m=$run/pictures/metrics.json
+    score "$run/pictures" "$run/weights.safetensors"
+    echo "$context,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
+done >>"$out/contexts.csv.tmp"
+mv "$out/contexts.csv.tmp" "$out/contexts.csv"
 
 echo "sampler,steps,seconds_a_picture,frechet,whole" >"$out/steps.csv.tmp"
 for sampler in plms ddim ancestral; do
