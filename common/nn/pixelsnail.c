@@ -25,6 +25,7 @@ static bool sees(int k, int row, int column) {
 static void start_at_plain(const WeightNorm *l) {
     int out = l->v->shape[l->v->rank - 1], k = l->v->shape[0], in = l->v->shape[2];
     size_t rows = l->v->len / (size_t)out;
+    if (!l->v->x) return;                    /* shapes alone */
     for (int o = 0; o < out; o++) {
         double sum = 0;
         for (size_t r = 0; r < rows; r++) {
@@ -65,6 +66,7 @@ static WeightNorm dense_new(Scope s, int in, int out) {
     WeightNorm l = {.v = param(s, "wv", INIT_UNIFORM, bound, SHAPE(in, out))};
     l.g = param(s, "wg", INIT_CONSTANT, 1, SHAPE(1, out));
     l.b = param(s, "b", INIT_UNIFORM, bound, SHAPE(out));
+    if (s.params->shapes_only) return l;
     k_fill((size_t)out, 0, l.g->x);
     for (int r = 0; r < in; r++)
         for (int o = 0; o < out; o++) l.g->x[o] += l.v->x[r * out + o] * l.v->x[r * out + o];
@@ -204,7 +206,7 @@ static void condition_new(Snail *s, Scope top) {
 static void background_new(Snail *s, Scope top) {
     int H = s->c.height, W = s->c.width;
     s->background = buffer(top, "background", 0, SHAPE(1, 2, H, W));
-    for (int i = 0; i < H * W; i++) {
+    for (int i = 0; s->background->x && i < H * W; i++) {
         s->background->x[i] = (real)((i / W - H / 2.0) / H);
         s->background->x[H * W + i] = (real)((i % W - W / 2.0) / W);
     }
