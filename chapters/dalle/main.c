@@ -21,6 +21,7 @@ Settings o = {
     .tau_steps = 3500,
     .beta = 6.6,
     .beta_steps = 50,
+    .prior = "gpt",
     .attention = "full",
     .prior_steps = 6000,
     .prior_batch = 32,
@@ -59,6 +60,8 @@ static Option options[] = {
      .help = "this one alone"},
     {"dvae", 0, .s = &o.dvae, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
      .help = "weights that the prior is trained for (default: the ones in --out)"},
+    {"prior", 0, .s = &o.prior, .choices = "gpt|snail", .keep = KEEP_MODEL,
+     .help = "what writes codes: the transformer, or a PixelSNAIL of as many parameters"},
     {"attention", 0, .s = &o.attention, .choices = "full|row|column|convolution|paper",
      .keep = KEEP_MODEL, .help = "what a code sees of the others; paper: row, column, convolution"},
     {"prior-width", 0, .i = &o.prior_width, .min = 8, .max = 4096, .meta = "N",
@@ -134,6 +137,8 @@ DvaeConfig chosen_dvae(void) {
     return c;
 }
 
+enum { SNAIL_CHANNELS = 64 };           /* about as many parameters as the transformer */
+
 static AttentionPattern chosen_attention(void) {
     static const char *const names[] = {"full", "row", "column", "convolution", "paper"};
     int p = 0;
@@ -149,6 +154,7 @@ PriorConfig chosen_prior(int vocabulary) {
     c.codes = o.codes;
     c.width = o.prior_width, c.depth = o.prior_depth, c.heads = o.prior_heads;
     c.attention = chosen_attention();
+    if (!strcmp(o.prior, "snail")) c.snail = SNAIL_CHANNELS;
     if (c.width % c.heads)
         usage_error("--prior-width %d: does not split into %d heads", c.width, c.heads);
     return c;
@@ -203,7 +209,7 @@ static void info_prior(void) {
     Bpe bpe = bpe_load(NULL);
     prior_new(&p, chosen_prior(bpe.size));
     print_parameters("prior", &p);
-    printf("transformer blocks: %zu\n", count_of(&p, "h."));
+    if (count_of(&p, "h.")) printf("transformer blocks: %zu\n", count_of(&p, "h."));
     bpe_free(&bpe);
     params_free(&p);
 }

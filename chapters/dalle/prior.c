@@ -70,6 +70,11 @@ static void embeddings_new(Prior *p, Params *params) {
 /* GPT-2's starting values: N(0, 0.02^2), what ends a residual branch smaller with the depth */
 Prior prior_new(Params *params, PriorConfig c) {
     Prior p = {.c = c};
+    if (c.snail) {
+        p.snail = prior_snail_new(params, (PriorSnailConfig){c.text, c.vocabulary, c.rows,
+                                                             c.columns, c.codes, c.snail});
+        return p;
+    }
     double end = 0.02 / sqrt(2 * c.depth);
     TransformerConfig h = {.width = c.width, .depth = c.depth, .heads = c.heads, .eps = 1e-5,
                            .activation = GELU_TANH, .std = {0.02, end, 0.02, end}};
@@ -141,6 +146,8 @@ static Tensor *image_logits(const Prior *p, Tensor *h, int n) {
 
 PriorLogits prior_logits(const Prior *p, Tape *t, int B, const int *text, const int *codes) {
     int N = prior_codes(&p->c);
+    if (p->c.snail)
+        return (PriorLogits){NULL, prior_snail_logits(&p->snail, t, B, text, codes)};
     Tensor *h = transformer_each(&p->h, stream(p, t, B, text, codes, N - 1), p->attention);
     Tensor *of_text = layer_norm(&p->norm, t_slice(h, 1, 0, p->c.text - 1));
     return (PriorLogits){linear(&p->text_head, of_text), image_logits(p, h, N)};
@@ -158,8 +165,10 @@ static int *next_tokens(Tape *t, int B, int T, const int *text) {
 
 PriorTerms prior_loss(const Prior *p, Tape *t, int B, const int *text, const int *codes) {
     PriorLogits logits = prior_logits(p, t, B, text, codes);
-    PriorTerms terms = {.text = t_cross_entropy(logits.text, next_tokens(t, B, p->c.text, text)),
-                        .image = t_cross_entropy(logits.image, codes)};
+    PriorTerms terms = {.image = t_cross_entropy(logits.image, codes)};
+    terms.loss = terms.image;
+    if (!logits.text) return terms;
+    terms.text = t_cross_entropy(logits.text, next_tokens(t, B, p->c.text, text));
     terms.loss = t_add(t_scale(terms.text, 1.0 / 8), t_scale(terms.image, 7.0 / 8));
     return terms;
 }
@@ -167,6 +176,14 @@ PriorTerms prior_loss(const Prior *p, Tape *t, int B, const int *text, const int
 /* ---- likelihood ------------------------------------------------------------------------------ */
 
 enum { AT_ONCE = 64 };
+
+/* logits of the codes alone: (B,N,K) */
+static Tensor *code_logits(const Prior *p, Tape *t, int B, const int *text, const int *codes) {
+    int N = prior_codes(&p->c);
+    if (p->c.snail) return prior_snail_logits(&p->snail, t, B, text, codes);
+    Tensor *h = stream(p, t, B, text, codes, N - 1);
+    return image_logits(p, transformer_each(&p->h, h, p->attention), N);
+}
 
 void prior_nats(const Prior *p, int n, const int *text, const int *codes, double *nats) {
     Tape t = {.no_grad = true};
@@ -176,9 +193,7 @@ void prior_nats(const Prior *p, int n, const int *text, const int *codes, double
         int B = n - i < AT_ONCE ? n - i : AT_ONCE;
         const int *z = codes + i * N;
         tape_reset(&t);
-        Tensor *h = stream(p, &t, B, text + i * T, z, N - 1);
-        h = transformer_each(&p->h, h, p->attention);
-        Tensor *log_p = t_log_softmax(image_logits(p, h, N));
+        Tensor *log_p = t_log_softmax(code_logits(p, &t, B, text + i * T, z));
         for (int k = 0; k < B * N; k++)
             nats[i * N + k] = -(double)log_p->x[(size_t)k * K + (size_t)z[k]];
     }
@@ -212,6 +227,10 @@ void prior_close(PriorSampler *s) {
 static void sample_some(const Prior *p, PriorDraw d, const TokenSampler *how, Rng *rng) {
     int N = prior_codes(&p->c), token[AT_ONCE];
     PriorSampler s;
+    if (p->c.snail) {
+        prior_snail_sample(&p->snail, d.n, d.text, d.known, d.codes, how, rng);
+        return;
+    }
     prior_open(&s, p, d);
     for (int i = d.known; i < N; i++) {
         token_sample(how, prior_next(&s), rng, token);

@@ -23,13 +23,14 @@
  *   - prior_nats                       what codes of pictures cost
  *   - prior_sample                     codes, one after the other
  *   - prior_open, prior_next, prior_close      the same step by step
- *   - mask.h                           what a place sees */
+ *   - mask.h                           what a place sees
+ *   - prior_snail.h                    another network in the transformer's place */
 #ifndef PRIOR_H
 #define PRIOR_H
 
 #include "mask.h"
-#include "nn/token_sampler.h"
 #include "nn/transformer.h"
+#include "prior_snail.h"
 #include "text/bpe.h"
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     /* as minDALL-E has it: a table of N places instead of rows and columns, and no start of image:
      * the last place of the text predicts code 0 */
     bool plain;
+    int snail;                       /* not 0: a PixelSNAIL of so many channels instead */
 } PriorConfig;
 
 /* "default" (its codes are a dVAE's), "dalle-12b", "mindalle" */
@@ -59,6 +61,7 @@ typedef struct {
     LayerNorm norm;
     Linear text_head, image_head;
     Attention *attention;            /* (depth): of each block */
+    PriorSnail snail;                /* c.snail: this, and none of the above */
 } Prior;
 
 Prior prior_new(Params *p, PriorConfig c);
@@ -68,14 +71,16 @@ Prior prior_new(Params *p, PriorConfig c);
 enum { NO_TOKEN = -1 };
 void prior_text(const Bpe *b, const char *caption, const BpeDropout *dropout, int T, int *text);
 
-/* Logits of what comes next: text (B,T-1,vocabulary), image (B,N,K), for text (B,T), codes (B,N) */
+/* Logits of what comes next: text (B,T-1,vocabulary), or with PixelSNAIL NULL; image (B,N,K); for
+ * text (B,T), codes (B,N) */
 typedef struct {
     Tensor *text, *image;
 } PriorLogits;
 PriorLogits prior_logits(const Prior *p, Tape *t, int B, const int *text, const int *codes);
 
 typedef struct {
-    Tensor *loss, *text, *image;     /* the last two: mean nats of a token, of a code */
+    Tensor *loss, *text, *image;     /* the last two: mean nats of a token (PixelSNAIL: NULL, and
+                                        the loss is that of codes), of a code */
 } PriorTerms;
 PriorTerms prior_loss(const Prior *p, Tape *t, int B, const int *text, const int *codes);
 
@@ -90,7 +95,7 @@ typedef struct {
 } PriorDraw;
 void prior_sample(const Prior *p, PriorDraw d, const TokenSampler *s, Rng *rng);
 
-/* Each token passes the transformer once; its keys and values are kept. */
+/* Each token passes the transformer once (there must be one); its keys and values are kept. */
 typedef struct {
     const Prior *p;
     PriorDraw draw;

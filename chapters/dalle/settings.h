@@ -11,7 +11,7 @@ enum { SIDE = 64, VALUES = SIDE * SIDE * 3 };        /* of the wardrobe's scenes
 
 typedef struct {
     CommonOptions common;
-    const char *stage, *dvae, *quantiser, *grid, *attention, *clip;
+    const char *stage, *dvae, *quantiser, *grid, *prior, *attention, *clip;
     /* dVAE */
     int codes, width, tau_steps, beta_steps;
     double tau, beta;

@@ -9,7 +9,7 @@
 
 SUITE(prior);
 
-enum { T = 5, V = 9, H = 3, W = 4, N = H * W, K = 6, BATCH = 2 };
+enum { T = 5, V = 9, H = 3, W = 4, N = H * W, K = 6, BATCH = 2, MOST = 12800, SNAIL = 16 };
 
 static const PriorConfig tiny = {.text = T, .vocabulary = V, .rows = H, .columns = W, .codes = K,
                                  .width = 16, .depth = 3, .heads = 2, .kernel = 3};
@@ -28,8 +28,8 @@ static Prior moved(Params *p, PriorConfig c) {
     Prior prior = prior_new(p, c);
     for (int i = 0; i < p->count; i++) {
         Tensor *w = p->list[i];
-        real noise[4096];
-        cr_assert(w->len <= 4096, "%s", w->name);
+        static real noise[MOST];
+        cr_assert(w->len <= MOST, "%s", w->name);
         test_values(w->name, -0.4, 0.4, w->len, noise);
         k_axpy(w->len, 1, noise, w->x, true);
     }
@@ -176,6 +176,50 @@ Test(prior, codes_see_what_the_masks_let_through_and_never_the_future) {
     for (AttentionPattern a = PATTERN_FULL; a <= PATTERN_PAPER; a++) expect_what_is_seen(a);
 }
 
+/* PixelSNAIL's logits of code i: of all captions' tokens, and of codes before i alone */
+Test(prior, pixelsnail_sees_the_caption_and_no_code_that_comes_later) {
+    PriorConfig c = tiny;
+    c.snail = SNAIL;
+    Params p = {0};
+    Prior prior = moved(&p, c);
+    Tape t = {.no_grad = true};
+    int z[N], other[T];
+    some_codes(N, K, z);
+    const Tensor *was = prior_logits(&prior, &t, 1, text, z).image;
+    for (int i = 0; i < N; i++) {
+        z[i] = (z[i] + 1) % K;
+        const Tensor *is = prior_logits(&prior, &t, 1, text, z).image;
+        size_t before = (size_t)(i + 1) * K;
+        double change = k_sum_squared_difference(before, was->x, is->x);
+        cr_expect(change < 1e-12, "code %d changes those up to it by %g", i, change);
+        change = k_sum_squared_difference(K, was->x + before, is->x + before);
+        if (i < N - 1) cr_expect(change > 1e-6, "code %d is not seen by the next", i);
+        z[i] = (z[i] + K - 1) % K;
+    }
+    for (int i = 0; i < T; i++) {
+        memcpy(other, text, sizeof other);
+        other[i] = text[i] == NO_TOKEN ? 3 : (text[i] + 1) % V;
+        const Tensor *is = prior_logits(&prior, &t, 1, other, z).image;
+        cr_expect(k_sum_squared_difference(is->len, was->x, is->x) > 1e-6, "token %d", i);
+    }
+    tape_free(&t), params_free(&p);
+}
+
+/* As many parameters as the transformer, so that the comparison is one of kinds */
+Test(prior, pixelsnail_is_as_large_as_the_transformer) {
+    size_t parameters[2];
+    for (int i = 0; i < 2; i++) {
+        Params p = {.shapes_only = true};
+        PriorConfig c = prior_config("default");
+        c.vocabulary = 1514, c.rows = c.columns = 8, c.codes = 1024, c.snail = i ? 64 : 0;
+        prior_new(&p, c);
+        parameters[i] = params_count(&p);
+        params_free(&p);
+    }
+    double ratio = (double)parameters[1] / (double)parameters[0];
+    cr_expect(fabs(ratio - 1) < 0.1, "%zu and %zu", parameters[0], parameters[1]);
+}
+
 /* Text is predicted from text before it; codes after it have no influence. */
 Test(prior, text_does_not_see_the_picture) {
     Params p = {0};
@@ -257,13 +301,13 @@ static Tensor *loss_of(Tape *t, void *context) {
 }
 
 Test(prior, gradients) {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         Params p = {0};
         PriorConfig c = tiny;
         c.attention = i == 1 ? PATTERN_PAPER : PATTERN_FULL;
-        c.plain = i == 2;
+        c.plain = i == 2, c.snail = i == 3 ? SNAIL : 0;
         Prior prior = moved(&p, c);
-        GradientCheck check = {.samples = 6, .h = 1e-4};
+        GradientCheck check = {.samples = c.snail ? 2 : 6, .h = 1e-4, .zero = "attention.key.b"};
         double error = gradient_error_of(&p, loss_of, &prior, check);
         cr_expect(error <= 1e-6, "configuration %d: relative error %g", i, error);
         params_free(&p);
@@ -307,13 +351,13 @@ Test(prior, sampling_step_by_step_equals_the_full_pass) {
 
 /* Do the probabilities of all 3^4 pictures of 2x2 codes sum to 1, and are samples drawn by them? Of
  * given codes only the rest is drawn. */
-Test(prior, samples_are_drawn_from_the_priors_distribution) {
+static void expect_samples_of_the_distribution(PriorConfig c) {
     enum { PICTURES = 81, DRAWS = 4000 };
-    PriorConfig c = tiny;
     c.rows = c.columns = 2, c.codes = 3;
     Params p = {0};
     Prior prior = moved(&p, c);
     static int z[4 * DRAWS], texts[T * DRAWS], times[PICTURES];
+    memset(times, 0, sizeof times);
     double expected[PICTURES], sum = 0;
     for (int i = 0; i < PICTURES; i++) {
         double nats[4];
@@ -343,6 +387,13 @@ Test(prior, samples_are_drawn_from_the_priors_distribution) {
     }
     cr_assert_float_eq((double)zero / DRAWS, first / given, 0.04);
     params_free(&p);
+}
+
+Test(prior, samples_are_drawn_from_the_priors_distribution) {
+    PriorConfig c = tiny;
+    expect_samples_of_the_distribution(c);
+    c.snail = SNAIL;
+    expect_samples_of_the_distribution(c);
 }
 
 /* ---- captions, learning ---------------------------------------------------------------------- */

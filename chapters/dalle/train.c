@@ -207,8 +207,8 @@ static int train_prior(void) {
         Tensor *x = training_scenes(run, &data, B, scenes);
         Pairs p = pairs_of(&run->tape, &m, B, x->x, scenes, &dropout);
         PriorTerms terms = prior_loss(&m.prior, &run->tape, B, p.text, p.codes);
-        run_log(run, "loss", terms.loss);
-        run_log(run, "text", terms.text), run_log(run, "image", terms.image);
+        run_log(run, "loss", terms.loss), run_log(run, "image", terms.image);
+        if (terms.text) run_log(run, "text", terms.text);
         backward(terms.loss);
         run_value(run, "gradient", grad_norm(params));
         optimizer_step(adam, o.prior_lr * lr_cosine(run->step, 200, o.prior_steps));

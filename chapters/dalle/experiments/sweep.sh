@@ -1,7 +1,8 @@
 #!/bin/sh
 # sweep.sh [OUT [STEPS]] — what the parts are worth. Writes
 #   OUT/dvae.csv      run,lost_variance,codes_used,perplexity,whole: the KL's weight, the temperature's end, VQ
-#   OUT/prior.csv     attention,nats_test,captioning_test,whole,frechet_distance: the masks, on one dVAE's codes
+#   OUT/prior.csv     prior,seconds,nats_test,captioning_test,whole,frechet_distance: the masks, and a PixelSNAIL in the
+#                     transformer's place, on one dVAE's codes; seconds of training
 #   OUT/trade.csv     temperature,top_k,whole,frechet_distance,recall of WEIGHTS (the reference run's, say)
 # and trains or draws what is not there yet: STEPS steps of each stage. From the environment:
 #   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
@@ -41,12 +42,14 @@ for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --bet
 done >>"$out/dvae.csv.tmp"
 mv "$out/dvae.csv.tmp" "$out/dvae.csv"
 
-echo "attention,nats_test,captioning_test,whole,frechet_distance" >"$out/prior.csv.tmp"
-for kind in full paper row column convolution; do
-    trained "$out/$kind" prior --prior-steps "$steps" --attention $kind --dvae "$out/beta-6.6/dvae-weights.safetensors"
+echo "prior,seconds,nats_test,captioning_test,whole,frechet_distance" >"$out/prior.csv.tmp"
+for kind in full paper row column convolution snail; do
+    option="--attention $kind"
+    [ $kind = snail ] && option="--prior snail"
+    trained "$out/$kind" prior --prior-steps "$steps" $option --dvae "$out/beta-6.6/dvae-weights.safetensors"
     scored "$out/$kind" "$out/$kind/weights.safetensors"
     m=$out/$kind/metrics.json
-    echo "$kind,$(first nats_test "$m"),$(first captioning_test "$m"),$(after best_of whole "$m"),$(first frechet_distance "$m")"
+    echo "$kind,$(outer wall_seconds "$out/$kind/prior-run.json"),$(first nats_test "$m"),$(first captioning_test "$m"),$(after best_of whole "$m"),$(first frechet_distance "$m")"
 done >>"$out/prior.csv.tmp"
 mv "$out/prior.csv.tmp" "$out/prior.csv"
 

@@ -1,0 +1,54 @@
+#include "prior_snail.h"
+
+#include "prior.h"
+
+PriorSnail prior_snail_new(Params *p, PriorSnailConfig c) {
+    PriorSnail s = {0};
+    int C = c.channels;
+    s.text = text_transformer_new(scope(p, "caption"), (TextTransformerConfig){
+        .vocabulary = c.vocabulary, .length = c.text, .width = 2 * C, .depth = 2, .heads = 4});
+    s.condition = linear_new(scope(p, "condition"), 2 * C, C, true);
+    s.net = snail_new(p, (SnailConfig){
+        .height = c.rows, .width = c.columns, .codes = c.codes, .channels = C, .kernel = 5,
+        .blocks = 2, .res_blocks = 2, .res_channels = C, .attention = true,
+        .condition_channels = C, .previous = true});
+    return s;
+}
+
+/* (B,1,1,C) */
+static Tensor *caption(const PriorSnail *p, Tape *t, int B, const int *text) {
+    int T = p->text.config.length;
+    int *ids = arena_get(&t->arena, (size_t)(B * T) * sizeof *ids);
+    uint8_t *there = arena_get(&t->arena, (size_t)(B * T));
+    for (int i = 0; i < B * T; i++) {
+        there[i] = text[i] != NO_TOKEN;
+        ids[i] = there[i] ? text[i] : 0;
+    }
+    Tensor *h = text_transformer(&p->text, t, ids, there, B);
+    h = linear(&p->condition, t_slice(h, 1, T - 1, 1));
+    return t_reshape(h, SHAPE(B, 1, 1, -1));
+}
+
+Tensor *prior_snail_logits(const PriorSnail *p, Tape *t, int B, const int *text, const int *codes) {
+    const Snail *s = &p->net;
+    Tensor *logits = snail(s, snail_one_hot(s, t, B, codes), caption(p, t, B, text));
+    return t_reshape(logits, SHAPE(B, s->c.height * s->c.width, s->c.codes));
+}
+
+void prior_snail_sample(const PriorSnail *p, int B, const int *text, int known, int *codes,
+                        const TokenSampler *how, Rng *rng) {
+    Tape t = {.no_grad = true};
+    int N = p->net.c.height * p->net.c.width, *z = arena_get(&t.arena, (size_t)B * sizeof *z);
+    SnailSampler at;
+    snail_sampler_new(&at, &p->net, B, caption(p, &t, B, text));
+    for (int i = 0; i < N; i++) {
+        const real *logits = snail_sampler_logits(&at);
+        if (i >= known)
+            token_sample(how, t_input(&at.tape, logits, SHAPE(B, p->net.c.codes)), rng, z);
+        for (int b = 0; b < B; b++)
+            if (i < known) z[b] = codes[b * N + i];
+            else codes[b * N + i] = z[b];
+        snail_sampler_put(&at, z);
+    }
+    snail_sampler_free(&at), tape_free(&t);
+}
