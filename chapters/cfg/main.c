@@ -3,8 +3,8 @@
  * guidance, Fashion-MNIST by class. */
 #include "base/error.h"
 #include "base/file.h"
-#include "eval/scores.h"
 #include "settings.h"
+#include "train/diffusion_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,18 +56,11 @@ static Option options[] = {
      .help = "share of captions, or classes, that are left out"},
     {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
      .help = "share of emoji in a batch; the others are scenes of the wardrobe"},
-    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps in which the learning rate rises"},
-    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
-     .help = "largest norm of a gradient; 0: any"},
-    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
-     .help = "decay of the averaged weights"},
-    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_DEFAULT,
-     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    DIFFUSION_STEPS(o, ""),
+    DIFFUSION_PREVIEW(o, 1000),
     {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
      .help = "what to draw; may be given several times"},
-    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
-     .only = "sample", .help = "how many to draw"},
+    DIFFUSION_SAMPLES(o),
     {"scale", 's', .d = &o.scale, .min = -100, .max = 100, .meta = "S", .keep = KEEP_NOT,
      .only = "sample eval", .help = "of guidance, as GLIDE counts it: 1 none, 0 no text at all"},
     {"w", 0, .d = &o.w, .min = -101, .max = 99, .meta = "W", .keep = KEEP_NOT,
@@ -98,8 +91,6 @@ static Option options[] = {
      .only = "sample", .help = "--stage classes: draw this one alone; -1: all in turn"},
     {"v", 0, .d = &o.v, .min = 0, .max = 1, .meta = "V", .keep = KEEP_NOT, .only = "sample eval",
      .help = "--time continuous: the steps' variance, 0 beta~ to 1 beta"},
-    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
     {"emoji-samples", 0, .i = &o.emoji_samples, .min = 0, .max = 3000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval",
      .help = "emoji to draw and name, of those seen and of held-out combinations each; 0: none"},

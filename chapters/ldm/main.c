@@ -3,8 +3,8 @@
  *
  * Training has two stages, each a run of its own in the same folder: autoencoder, diffusion. */
 #include "base/error.h"
-#include "eval/scores.h"
 #include "settings.h"
+#include "train/diffusion_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,18 +77,12 @@ static Option options[] = {
      .only = "train", .help = "pictures at a time there"},
     {"diffusion-lr", 0, .d = &o.diffusion_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
      .help = "learning rate there"},
-    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps in which it rises"},
+    DIFFUSION_STEPS(o, "diffusion: "),
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of the texts and layouts that are left out, for guidance"},
     {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "P", .only = "train",
      .help = "share of emoji in the first stage's batches"},
-    {"clip", 0, .d = &o.clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",
-     .help = "largest norm of diffusion's gradient; 0: any"},
-    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
-     .help = "decay of diffusion's averaged weights"},
-    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_DEFAULT,
-     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    DIFFUSION_PREVIEW(o, 1000),
     {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "Stable Diffusion: every so many steps preview.png; 0: none"},
     {"steps", 'n', .i = &o.sampling_steps, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,

@@ -6,18 +6,26 @@
 #include "eval/scores.h"
 #include "train/cli.h"
 
-/* warmup, clip, dropout, ema, preview; most: of the steps back */
-#define DIFFUSION_TRAINING(o, most)                                                                \
-    {"warmup", 0, .i = &(o).warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",           \
-     .help = "steps in which the learning rate rises"},                                            \
-    {"clip", 0, .d = &(o).clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",               \
-     .help = "largest norm of a gradient; 0: any"},                                                \
-    {"dropout", 0, .d = &(o).dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",        \
-     .help = "share of the features that a block leaves out"},                                     \
-    {"ema", 0, .d = &(o).ema, .min = 0, .max = 1, .meta = "X", .only = "train",                   \
-     .help = "decay of the averaged weights"},                                                     \
-    {"preview", 0, .i = &(o).preview, .min = 0, .max = most, .meta = "N", .keep = KEEP_DEFAULT,   \
+/* warmup, clip, ema. `of`: "", or in a program of several trainings which one: "diffusion: " */
+#define DIFFUSION_STEPS(o, of)                                                                     \
+    {"warmup", 0, .i = &(o).warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",            \
+     .help = of "steps in which the learning rate rises"},                                         \
+    {"clip", 0, .d = &(o).clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",                \
+     .help = of "largest norm of a gradient; 0: any"},                                             \
+    {"ema", 0, .d = &(o).ema, .min = 0, .max = 1, .meta = "X", .only = "train",                    \
+     .help = of "decay of the averaged weights"}
+
+/* preview; most: of the steps back */
+#define DIFFUSION_PREVIEW(o, most)                                                                 \
+    {"preview", 0, .i = &(o).preview, .min = 0, .max = most, .meta = "N", .keep = KEEP_DEFAULT,    \
      .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"}
+
+/* all of these, and dropout */
+#define DIFFUSION_TRAINING(o, most)                                                                \
+    DIFFUSION_STEPS(o, ""),                                                                        \
+    {"dropout", 0, .d = &(o).dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",         \
+     .help = "share of the features that a block leaves out"},                                     \
+    DIFFUSION_PREVIEW(o, most)
 
 /* pictures, samples */
 #define DIFFUSION_SAMPLES(o)                                                                       \
