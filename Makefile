@@ -157,11 +157,11 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
 # programs are built in float only
-TEST_PROGRAMS := $(filter-out %/programs-double %/new_chapter-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
+TEST_PROGRAMS := $(filter-out %/programs-double %/score-double %/new_chapter-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
 # networks that are timed, and where those of chapters are
-NETS := $(wildcard tests/bench/nets_*.c) $(addprefix chapters/,cfg/glide.c ldm/ldm.c ldm/published.c)
+NETS := $(wildcard tests/bench/nets_*.c) $(addprefix chapters/,cfg/glide.c dalle/dvae.c dalle/mask.c dalle/prior.c dalle/prior_snail.c ldm/ldm.c ldm/published.c)
 
 define test_rules
 $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/$(1)/tests/arrays.o $(BUILD)/lib$(1).a

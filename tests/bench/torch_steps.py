@@ -777,11 +777,148 @@ class Sd1Sampling:
         return self.net(self.x, self.time, self.context).square().sum()
 
 
+# ---- DALL-E ---------------------------------------------------------------------------------
+
+class DvaeBlock(nn.Module):
+    def __init__(self, channels_in, channels_out, kernels):
+        super().__init__()
+        inside = channels_out // 4
+        widths = [channels_in, inside, inside, inside, channels_out]
+        if channels_in != channels_out:
+            self.id_path = nn.Conv2d(channels_in, channels_out, 1)
+        self.res_path = nn.ModuleDict({f"conv_{i + 1}": nn.Conv2d(widths[i], widths[i + 1], k, 1,
+                                                                  k // 2)
+                                       for i, k in enumerate(kernels)})
+
+    def forward(self, x):
+        h = x
+        for conv in self.res_path.values():
+            h = conv(F.relu(h))
+        return (self.id_path(x) if hasattr(self, "id_path") else x) + h / 16
+
+
+class DvaeNet(nn.Module):
+    def __init__(self, first, first_kernel, widths, kernels, out, resample):
+        super().__init__()
+        self.resample = resample
+        self.blocks = nn.ModuleDict({"input": nn.Conv2d(*first, first_kernel, 1,
+                                                        first_kernel // 2)})
+        n = first[1]
+        for i, width in enumerate(widths):
+            self.blocks[f"group_{i + 1}"] = nn.ModuleDict({"block_1": DvaeBlock(n, width, kernels)})
+            n = width
+        self.blocks["output"] = nn.ModuleDict({"conv": nn.Conv2d(n, out, 1)})
+
+    def forward(self, x):
+        h = self.blocks["input"](x)
+        for i in range(4):
+            h = self.blocks[f"group_{i + 1}"]["block_1"](self.resample(h) if i else h)
+        return self.blocks["output"]["conv"](F.relu(h))
+
+
+class DvaeTraining:
+    def __init__(self, batch, data):
+        encoder = DvaeNet((3, 32), 7, (32, 64, 128, 256), (3, 3, 3, 1), 1024,
+                          lambda x: F.max_pool2d(x, 2))
+        decoder = DvaeNet((1024, 128), 1, (256, 128, 64, 32), (1, 3, 3, 3), 6,
+                          lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        self.net = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+        self.optimizer = adam(self.net.parameters(), 1e-3, decay=1e-4)
+        x = data.uniform("x", 0.1, 0.9, batch, 64, 64, 3)
+        self.x = x.permute(0, 3, 1, 2).contiguous(memory_format=data.layout)
+        u = data.uniform("uniform", 0, 1, batch, 8, 8, 1024)
+        self.u = u.permute(0, 3, 1, 2).contiguous(memory_format=data.layout)
+
+    def step(self):
+        x = self.x * 0.8 + 0.1
+        z = self.net["encoder"](x)
+        gumbel = -torch.log(-torch.log(self.u * (1 - 2 ** -23) + 2 ** -24))
+        mu, log_b = self.net["decoder"](((z + gumbel) / 0.5).softmax(1)).chunk(2, 1)
+        log_q = z.log_softmax(1)
+        kl = (log_q.exp() * log_q).sum() / x.shape[0] + 64 * math.log(1024)
+        b = log_b.exp() + 0.05
+        log_x, log_rest = x.log(), (1 - x).log()
+        nats = (b.log() + (log_x - log_rest - mu).abs() / b + log_x + log_rest).mean()
+        return descend(self.optimizer, nats + math.log(2) + kl * (6.6 / x[0].numel()))
+
+
+class Prior(nn.Module):
+    """A caption of 24 places, a start, 63 of 64 codes: logits of the tokens and codes after them"""
+
+    def __init__(self):
+        super().__init__()
+        def table(rows):
+            return nn.Parameter(torch.randn(rows, 192) * 0.02)
+        self.text_tokens, self.text_positions = table(1514 + 24), table(24)
+        self.image_start, self.image_tokens = table(1), table(1024)
+        self.rows, self.columns = table(8), table(8)
+        self.h = nn.Sequential(*[Block(192, 6, 1e-5, True, "tanh") for _ in range(5)])
+        self.norm = nn.LayerNorm(192, 1e-5)
+        self.text_head = nn.Linear(192, 1514, bias=False)
+        self.image_head = nn.Linear(192, 1024, bias=False)
+
+    def begin(self, text):
+        start = self.image_start[None].expand(text.shape[0], 1, 192)
+        return torch.cat([F.embedding(text, self.text_tokens) + self.text_positions, start], 1)
+
+    def places(self):
+        return (self.rows[:, None] + self.columns).view(64, 192)
+
+    def forward(self, text, codes):
+        image = F.embedding(codes[:, :63], self.image_tokens) + self.places()[:63]
+        h = self.h(torch.cat([self.begin(text), image], 1))
+        return self.text_head(self.norm(h[:, :23])), self.image_head(self.norm(h[:, 24:]))
+
+    def next(self, x, cache):
+        """what the last place of x (B,n,192) predicts; cache: keys and values of each block"""
+        for i, block in enumerate(self.h):
+            b, n, c = x.shape
+            qkv = block.attn.qkv(block.norm1(x)).view(b, n, 3, 6, 32).permute(2, 0, 3, 1, 4)
+            q, k, v = qkv
+            if cache[i] is not None:
+                k, v = torch.cat([cache[i][0], k], 2), torch.cat([cache[i][1], v], 2)
+            cache[i] = k, v
+            y = attend(q, k, v, n > 1).transpose(1, 2).reshape(b, n, c)
+            x = x + block.attn.out(y)
+            x = x + block.mlp(block.norm2(x))
+        return self.image_head(self.norm(x[:, -1]))
+
+
+class PriorTraining:
+    def __init__(self, batch, data):
+        self.net = Prior()
+        self.optimizer = adam(self.net.parameters(), 1e-3, 0.9, 0.96, 4.5e-2)
+        self.codes = data.index("codes", 1024, batch, 64)
+        self.text = data.index("text", 1514, batch, 24)
+        if not data.file:
+            place, length = torch.arange(24)[None, :], 6 + torch.arange(batch)[:, None] % 16
+            self.text = torch.where(place < length, self.text, 1514 + place)
+        self.next = torch.where(self.text < 1514, self.text, -100)[:, 1:].reshape(-1)
+
+    def step(self):
+        text, image = self.net(self.text, self.codes)
+        of_text = F.cross_entropy(text.reshape(-1, 1514), self.next)
+        of_image = F.cross_entropy(image.reshape(-1, 1024), self.codes.view(-1))
+        return descend(self.optimizer, of_text / 8 + of_image * (7 / 8))
+
+
+class PriorSampling(PriorTraining):
+    @torch.inference_mode()
+    def step(self):
+        cache, places = [None] * 5, self.net.places()
+        logits = self.net.next(self.net.begin(self.text), cache)
+        for i in range(63):
+            x = F.embedding(self.codes[:, i:i + 1], self.net.image_tokens) + places[i]
+            logits = self.net.next(x, cache)
+        return logits.square().sum()
+
+
 # ---- check, worker --------------------------------------------------------------------------
 
 NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
         "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining,
-        "clip": ClipTraining, "glide": GlideTraining, "sd1": Sd1Sampling}
+        "clip": ClipTraining, "glide": GlideTraining, "sd1": Sd1Sampling, "dvae": DvaeTraining,
+        "dalle": PriorTraining, "dalle_sample": PriorSampling}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
