@@ -3,6 +3,8 @@
 #   OUT/classes.csv   scale,w,samples,accuracy,frechet_distance,precision,recall of Fashion-MNIST by class, at each of SCALES
 #   OUT/texts.csv     scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall
 #                     of scenes drawn from captions
+#   OUT/emoji.csv     scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group: what CLIP
+#                     finds nearest to emoji drawn from their names
 #   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   the folder of the reference run (build/runs/cfg)   SCALES   ("0 1 1.5 2 3 4 6 8")
@@ -27,6 +29,7 @@ scored() {
 echo "scale,w,samples,accuracy,frechet_distance,precision,recall" >"$out/classes.csv.tmp"
 echo "scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall" \
     >"$out/texts.csv.tmp"
+echo "scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group" >"$out/emoji.csv.tmp"
 for s in $scales; do
     w=$(awk "BEGIN { print $s - 1 }")
     if [ -s "$from/classes-weights.safetensors" ]; then
@@ -41,9 +44,13 @@ for s in $scales; do
         numbers=$(for key in caption_whole caption_seen caption_held_out_colours caption_held_out_relations \
             caption_garment frechet_distance precision recall; do printf ',%s' "$(outer $key "$m")"; done)
         echo "$s,$w,$samples$numbers" >>"$out/texts.csv.tmp"
+        numbers=$(for part in seen held_out; do
+            for key in name concept group; do printf ',%s' "$(of $part $key "$m")"; done
+        done)
+        echo "$s,$w$numbers" >>"$out/emoji.csv.tmp"
     fi
 done
-for kind in classes texts; do mv "$out/$kind.csv.tmp" "$out/$kind.csv"; done
+for kind in classes texts emoji; do mv "$out/$kind.csv.tmp" "$out/$kind.csv"; done
 
 # ---- how often the class is left out --------------------------------------------------------------------
 
