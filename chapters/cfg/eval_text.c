@@ -2,6 +2,7 @@
  * of seen and held-out combinations, and what the caption evaluator finds in them; emoji drawn from
  * their names, and what CLIP calls them. */
 #include "base/error.h"
+#include "base/progress.h"
 #include "draw_text.h"
 #include "eval/emoji_naming.h"
 #include "settings.h"
@@ -24,13 +25,16 @@ static const char **captions_of(Arena *arena, int n, const Scene *scenes) {
     return captions;
 }
 
-/* pictures (n,64,64,3) in [0,1] */
-static real *draw(const TextModels *m, Arena *arena, int n, const char **captions) {
+/* pictures (n,64,64,3) in [0,1]; base_seconds: for a picture of the base, which alone is guided */
+static real *draw(const TextModels *m, Arena *arena, int n, const char **captions,
+                  double *base_seconds) {
     size_t small = (size_t)(m->base.config.side * m->base.config.side * 3), len = 4 * small;
     real *low = arena_get(arena, (size_t)n * small * sizeof *low);
     real *x = arena_get(arena, (size_t)n * len * sizeof *x);
+    double start = seconds_now();
     draw_base(m, (BaseDrawing){.n = n, .captions = captions, .scale = chosen_scale(),
                                .quiet = o.common.quiet}, low);
+    *base_seconds = (seconds_now() - start) / n;
     TextTable text = captions_table(arena, &m->upsampler, &m->bpe, n, captions);
     TextSampler up;
     upsampler_open(m, &up, &text, low, NULL, NULL);
@@ -59,7 +63,8 @@ static void report_emoji_of(const TextModels *m, const EmojiNamer *e, Part part,
     int n = o.emoji_samples, *number = choose_emoji(&arena, e->emoji, part, &n);
     const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
     for (int i = 0; i < n; i++) captions[i] = e->emoji->all.captions[number[i]];
-    EmojiNaming drawn = emoji_naming(e, n, number, draw(m, &arena, n, captions));
+    double seconds;
+    EmojiNaming drawn = emoji_naming(e, n, number, draw(m, &arena, n, captions, &seconds));
     EmojiNaming there = emoji_naming_real(e, n, number);
     cJSON *both = json_object();
     json_item(both, "samples", emoji_naming_json(&drawn));
@@ -110,7 +115,9 @@ int text_eval(void) {
     json_text(metrics, "respace", o.respace);
     json_number(metrics, "parameters", (double)params_count(&m.base_params));
     json_number(metrics, "upsampler_parameters", (double)params_count(&m.upsampler_params));
-    const real *x = draw(&m, &arena, n, captions);
+    double seconds;
+    const real *x = draw(&m, &arena, n, captions, &seconds);
+    json_number(metrics, "base_seconds_a_picture", seconds);
     report_scenes(&cli, &evaluator, n, x, scenes, metrics);
     if (o.emoji_samples) report_emoji(&m, metrics);
     metrics_save(&cli, metrics);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # sweep.sh [OUT] — what the guidance scale does. Writes
 #   OUT/classes.csv   scale,w,samples,accuracy,frechet_distance,precision,recall of Fashion-MNIST by class, at each of SCALES
-#   OUT/texts.csv     scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall
-#                     of scenes drawn from captions
+#   OUT/texts.csv     scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall,seconds
+#                     of scenes drawn from captions; seconds of the base for a picture: at 0 and 1 a single pass, else a doubled one
 #   OUT/emoji.csv     scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group: what CLIP
 #                     finds nearest to emoji drawn from their names
 #   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
@@ -27,7 +27,7 @@ scored() {
 # ---- by class, and by caption ---------------------------------------------------------------------------
 
 echo "scale,w,samples,accuracy,frechet_distance,precision,recall" >"$out/classes.csv.tmp"
-echo "scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall" \
+echo "scale,w,samples,whole,seen,held_out_colours,held_out_relations,garment,frechet_distance,precision,recall,seconds" \
     >"$out/texts.csv.tmp"
 echo "scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group" >"$out/emoji.csv.tmp"
 for s in $scales; do
@@ -42,7 +42,7 @@ for s in $scales; do
         m=$out/texts-$s/metrics.json
         scored "$out/texts-$s" "$from/base-weights.safetensors" --scale "$s"
         numbers=$(for key in caption_whole caption_seen caption_held_out_colours caption_held_out_relations \
-            caption_garment frechet_distance precision recall; do printf ',%s' "$(outer $key "$m")"; done)
+            caption_garment frechet_distance precision recall base_seconds_a_picture; do printf ',%s' "$(outer $key "$m")"; done)
         echo "$s,$w,$samples$numbers" >>"$out/texts.csv.tmp"
         numbers=$(for part in seen held_out; do
             for key in name concept group; do printf ',%s' "$(of $part $key "$m")"; done
