@@ -1,6 +1,5 @@
 /* prompts.c — the program's `sample` for texts: prompts, inpainting, editing; and info. */
 #include "base/error.h"
-#include "base/file.h"
 #include "data/picture_decode.h"
 #include "draw_text.h"
 #include "settings.h"
@@ -46,14 +45,10 @@ static void say_tokens(const TextModels *m) {
 
 /* the file n times over, (n,side,side,3) in [-1,1] */
 static real *picture_from(Arena *arena, const char *path, int n, int side) {
-    char message[DECODE_MESSAGE];
-    size_t length, len = (size_t)(side * side * 3);
-    const uint8_t *bytes = file_map(path, &length);
-    uint8_t *pixels = arena_get(arena, len);
-    if (!picture_decode(bytes, length, side, pixels, message)) fail("%s: %s", path, message);
-    file_unmap(bytes, length);
+    size_t len = (size_t)(side * side * 3);
     real *x = arena_get(arena, (size_t)n * len * sizeof *x);
-    for (size_t i = 0; i < (size_t)n * len; i++) x[i] = (real)(-1 + 2.0 * pixels[i % len] / 255);
+    picture_read(path, side, -1, 1, x);
+    for (int i = 1; i < n; i++) memcpy(x + (size_t)i * len, x, len * sizeof *x);
     return x;
 }
 

@@ -125,19 +125,6 @@ static TestScenes *test_scenes(Arena *arena) {
 
 /* ---- a user's pictures ----------------------------------------------------------------------- */
 
-/* x (side,side,3) in [0,1] */
-static void read_picture(const char *path, int side, real *x) {
-    char message[DECODE_MESSAGE];
-    size_t length, values = (size_t)(side * side * 3);
-    const uint8_t *bytes = file_map(path, &length);
-    uint8_t *pixels = malloc(values);
-    if (!pixels) fail("out of memory: %s", path);
-    if (!picture_decode(bytes, length, side, pixels, message)) fail("%s: %s", path, message);
-    for (size_t i = 0; i < values; i++) x[i] = (real)pixels[i] / 255;
-    free(pixels);
-    file_unmap(bytes, length);
-}
-
 /* Which prompt fits the picture: what its codes cost after each. Returns the cheapest. */
 static const char *best_caption(const Dalle *m, const char *path, const real *x) {
     Arena arena = {0};
@@ -161,7 +148,7 @@ static void users_pictures(const Dalle *m) {
     real *x = pictures_new(&arena, n);
     const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
     for (int i = 0; i < n; i++) {
-        read_picture(o.images.text[i], SIDE, x + (size_t)i * VALUES);
+        picture_read(o.images.text[i], SIDE, 0, 1, x + (size_t)i * VALUES);
         captions[i] = best_caption(m, o.images.text[i], x + (size_t)i * VALUES);
     }
     save_completions(m, n, x, captions);
@@ -183,7 +170,8 @@ static int rebuild_official(void) {
     Dvae d = dvae_new(&params, chosen_dvae());
     weights_load_any(&cli, &dvae_official, &params);
     real *x = arena_get(&arena, 2 * (size_t)n * values * sizeof *x);
-    for (int i = 0; i < n; i++) read_picture(o.images.text[i], LARGE, x + (size_t)i * values);
+    for (int i = 0; i < n; i++)
+        picture_read(o.images.text[i], LARGE, 0, 1, x + (size_t)i * values);
     dvae_encode(&d, n, LARGE, x, codes);
     dvae_decode(&d, n, LARGE, codes, x + (size_t)n * values);
     save_grid(&cli, output_path(&cli, "reconstructions.png"), x,

@@ -1,5 +1,7 @@
 #include "data/picture_decode.h"
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/printable.h"
 #include "data/images.h"
 
@@ -158,4 +160,16 @@ bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
     area_average(pixels + (top * (size_t)width + left) * 3, (size_t)width * 3, side, size, out);
     free(pixels);
     return true;
+}
+
+void picture_read(const char *path, int size, double low, double high, real *x) {
+    char message[DECODE_MESSAGE];
+    size_t length, values = (size_t)size * (size_t)size * 3;
+    const uint8_t *bytes = file_map(path, &length);
+    uint8_t *pixels = malloc(values);
+    if (!pixels) fail("out of memory: %s", path);
+    if (!picture_decode(bytes, length, size, pixels, message)) fail("%s: %s", path, message);
+    for (size_t i = 0; i < values; i++) x[i] = (real)(low + (high - low) * pixels[i] / 255);
+    free(pixels);
+    file_unmap(bytes, length);
 }

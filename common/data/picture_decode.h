@@ -6,6 +6,8 @@
 #ifndef PICTURE_DECODE_H
 #define PICTURE_DECODE_H
 
+#include "kernels/real.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,5 +23,8 @@ bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
 /* The whole picture as it is, (height,width,3), to be freed; NULL with a message. */
 uint8_t *picture_decode_whole(const uint8_t *bytes, size_t length, int *width, int *height,
                               char message[static DECODE_MESSAGE]);
+
+/* A file as x (size,size,3), byte 0 as `low`, 255 as `high`; fails with one line. */
+void picture_read(const char *path, int size, double low, double high, real *x);
 
 #endif
