@@ -36,6 +36,7 @@ struct Training {
     Params input;                 /* batch and noise, as buffers that a checkpoint can hold */
     Tape tape;
     void *net;                    /* lives in params[0]'s arena */
+    void (*close)(Training *);    /* frees what lies elsewhere; NULL: nothing does */
     double macs;                  /* multiply-adds of the last step's matrix products */
 };
 

@@ -65,6 +65,7 @@ double training_grad_norm(const Training *t) {
 }
 
 void training_free(Training *t) {
+    if (t->close) t->close(t);
     for (int i = 0; i < 2; i++) {
         params_free(&t->params[i]);
         adam_free(&t->adam[i]);

@@ -47,6 +47,7 @@ typedef struct {
     Prior net;
     int *text;
     const int *codes;
+    PriorSampler sampler;                            /* of codes one after the other */
 } Writer;
 
 /* Captions of 6 to 21 tokens; behind them is padding, in the file a number of its own for each
@@ -88,23 +89,28 @@ const NetKind net_prior = {"dalle", "DALL-E's prior, 88 tokens", 32, false, prio
 
 /* ---- codes one after the other --------------------------------------------------------------- */
 
+static void write_close(Training *t) {
+    Writer *n = t->net;
+    prior_close(&n->sampler);
+}
+
 static void write_build(Training *t) {
-    writer_new(t);
+    Writer *n = writer_new(t);
+    prior_open(&n->sampler, &n->net, (PriorDraw){t->batch, 0, n->text, (int *)n->codes});
     t->tape.no_grad = true;
+    t->close = write_close;
 }
 
 /* All codes of the pictures; given ones, so that both sides go the same way. The sum of squares of
  * the last logits stands in for a loss. */
 static double write_step(Training *t) {
-    const Writer *n = t->net;
-    PriorSampler s;
+    Writer *n = t->net;
     double sum = 0;
-    prior_open(&s, &n->net, (PriorDraw){t->batch, 0, n->text, (int *)n->codes});
+    n->sampler.next = n->sampler.cache.count = 0;
     for (int i = 0; i < prior_codes(&n->net.c); i++) {
-        const Tensor *logits = prior_next(&s);
+        const Tensor *logits = prior_next(&n->sampler);
         sum = k_sum_squares(logits->len, logits->x);
     }
-    prior_close(&s);
     return sum;
 }
 
