@@ -17,6 +17,11 @@ real *random_range(size_t count, double low, double high);
 real *random_array(size_t count);    /* -1 to 1 */
 real *copy_of(size_t count, const real *x);
 
+/* numbers in an array of four axes */
+static inline size_t shape_length(const int s[4]) {
+    return (size_t)s[0] * (size_t)s[1] * (size_t)s[2] * (size_t)s[3];
+}
+
 /* |got - want| <= tol * max(1, |want|) for all; the rest of the arguments describe the case */
 __attribute__((format(printf, 5, 6))) void agree(size_t n, const real *got, const real *want,
                                                  double tol, const char *format, ...);

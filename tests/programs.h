@@ -5,13 +5,14 @@
  *   - RUN                   the same, and must succeed
  *   - expect_refusal        one clear line, the right status, nothing half written;
  *     EXPECT_REFUSALS       for each of an array
- *   - same_file, file_there
+ *   - same_file, file_there, text_of
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
  * In arguments, %s stands for the test's folder (twice at most). */
 #ifndef PROGRAMS_H
 #define PROGRAMS_H
 
+#include "base/file.h"
 #include "data/fashion.h"
 #include "testing.h"
 
@@ -40,6 +41,17 @@ static inline void remove_test_folder(void) {
 }
 
 #define PROGRAM_SUITE(name) TestSuite(name, .init = make_folder, .fini = remove_test_folder)
+
+/* the file's text; to be freed */
+static inline char *text_of(const char *path) {
+    size_t n;
+    const uint8_t *bytes = file_map(path, &n);
+    char *text = malloc(n + 1);
+    memcpy(text, bytes, n);
+    text[n] = 0;
+    file_unmap(bytes, n);
+    return text;
+}
 
 /* Runs build/NAME with these arguments; what it prints on stderr goes to `message`. Returns the exit
  * status. */
