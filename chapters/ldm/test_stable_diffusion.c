@@ -1,0 +1,119 @@
+/* test_stable_diffusion.c — released checkpoints: half precision, names, prompts, strength. */
+#include "io/half.h"
+#include "official_file.h"
+#include "stable_diffusion.h"
+#include "tensor/half.h"
+#include "text_to_image.h"
+#include "tiny_models.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+SUITE(stable_diffusion);
+
+/* ---- weights in half precision --------------------------------------------------------------- */
+
+static char *temporary(char text[static 60]) {
+    strcpy(text, "/tmp/test-ldm-XXXXXX");
+    int file = mkstemp(text);
+    cr_assert(file >= 0);
+    close(file);
+    return text;
+}
+
+/* One network's weights written under the official names, read into full and into half precision:
+ * the second is the first with weights rounded. */
+Test(stable_diffusion, weights_in_half_precision_are_the_rounded_ones) {
+    char path[60];
+    Params full = {.seed = 1}, half = {.shapes_only = true};
+    Tape t = {.no_grad = true};
+    UNetOfficial design = {.config = tiny_unet};
+    OfficialMap map = ldm_unet_official(&design);
+    LdmUNet a = ldm_unet_new(&full, tiny_unet), b = ldm_unet_new(&half, tiny_unet);
+    params_keep_half(&half);
+    move_parameters(&full, 0.2);
+    write_official(temporary(path), &map, &full);
+    official_load(path, "", &map, &half);
+    int kept = 0;
+    for (int i = 0; i < full.count; i++) {
+        const Tensor *w = full.list[i], *h = half.list[i];
+        const uint16_t *halves = halves_of(h);
+        kept += halves != NULL;
+        for (size_t k = 0; k < w->len; k++) {
+            float rounded = half_to_float(half_from_float((float)w->x[k]));
+            if (halves) w->x[k] = rounded;
+            cr_expect(halves ? half_to_float(halves[k]) == rounded : h->x[k] == w->x[k]);
+        }
+    }
+    cr_expect(kept > 20, "%d", kept);
+    Tensor *x = tiny_eps(&a, &t, 7, 2), *y = tiny_eps(&b, &t, 7, 2);
+    cr_expect(k_sum_squared_difference(x->len, x->x, y->x) == 0);
+    unlink(path);
+    params_free(&full), params_free(&half), tape_free(&t);
+}
+
+/* averages have names without dots, and are read where they are */
+Test(stable_diffusion, averaged_weights_have_no_dots) {
+    char path[60];
+    Params p = {.seed = 1}, q = {.seed = 2};
+    linear_new(scope(&p, "a.0"), 2, 3, true), linear_new(scope(&q, "a.0"), 2, 3, true);
+    float w[6] = {1, 2, 3, 4, 5, 6}, b[3] = {7, 8, 9};
+    StOutput out[] = {{"ema.modela0weight", ST_F32, 2, {3, 2}, w, NULL},
+                      {"ema.modela0bias", ST_F32, 1, {3}, b, NULL},
+                      {"ema.modelloss1", ST_F32, 1, {3}, b, NULL},
+                      {"ema.modelloss2", ST_F32, 1, {3}, b, NULL}};
+    static const char *const ignored[] = {"loss*", NULL};
+    OfficialMap map = {.without_dots = true, .ignored = ignored};
+    safetensors_write(temporary(path), out, 4, NULL);
+    official_load(path, "ema.model", &map, &q);
+    cr_expect_eq(q.list[0]->x[1], 3);            /* (in 0, out 1): the file's (1,0) */
+    cr_expect_eq(q.list[1]->x[2], 9);
+    unlink(path);
+    params_free(&p), params_free(&q);
+}
+
+/* ---- Stable Diffusion ------------------------------------------------------------------------ */
+
+/* Three networks in one file, each read back under its own prefix: weights written at random, no
+ * name missing and none left over */
+Test(stable_diffusion, a_random_checkpoint_can_be_read) {
+    char path[60];
+    ClipTextConfig text = {.context = 7, .vocabulary = 20, .width = 8, .depth = 2, .heads = 2};
+    Params p = {0}, first = {0}, decoder = {0};
+    sd_write_random(temporary(path), text, tiny_unet, tiny_kl, 3);
+    SdCheckpoint c = {.path = path};
+    LdmUNet m = sd_load_unet(&c, tiny_unet, &p);
+    FirstStage f = sd_load_first_stage(&c, tiny_kl, true, &first);
+    sd_load_first_stage(&c, tiny_kl, false, &decoder);
+    cr_expect(halves_of(m.unet.in.w) && halves_of(f.encoder.in.w) && m.unet.in.b->x);
+    cr_expect(decoder.count < first.count);
+    Tape t = {.no_grad = true};
+    Tensor *eps = tiny_eps(&m, &t, 7, 1);
+    cr_expect(k_all_finite(eps->len, eps->x) && k_sum_squares(eps->len, eps->x) > 0);
+    Params again = {0};
+    LdmUNet full = sd_load_unet(&(SdCheckpoint){.path = path, .full = true}, tiny_unet, &again);
+    Tensor *same = tiny_eps(&full, &t, 7, 1);
+    cr_expect(k_sum_squared_difference(eps->len, eps->x, same->x) == 0, "halves in the file");
+    unlink(path);
+    params_free(&p), params_free(&first), params_free(&decoder), params_free(&again);
+    tape_free(&t);
+}
+
+/* A text is filled up with the token that ends it. */
+Test(stable_diffusion, prompts_end_in_end_tokens) {
+    int ids[77];
+    Bpe bpe = bpe_load(NULL);
+    sd_tokenize(&bpe, "a red dress", ids);
+    int end = 0;
+    while (end < 77 && ids[end] != bpe.end) end++;
+    cr_expect(ids[0] == bpe.start && end > 2 && end < 12, "%d", end);
+    for (int i = end; i < 77; i++) cr_expect_eq(ids[i], bpe.end, "%d", i);
+    bpe_free(&bpe);
+}
+
+Test(stable_diffusion, strength_says_how_many_steps_are_drawn) {
+    cr_expect_eq(steps_of_strength(50, 0.75), 37);
+    cr_expect_eq(steps_of_strength(50, 1), 50);
+    cr_expect_eq(steps_of_strength(50, 0), 1);
+    cr_expect_eq(steps_of_strength(3, 0.5), 1);
+}
