@@ -10,14 +10,14 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 9000, .batch = 32, .lr = 5e-4, .config = "default",
+    .common = {.seed = 1, .steps = 7500, .batch = 16, .lr = 8e-4, .config = "default",
                .out = "build/runs/cfg"},
     .stage = "all",
-    .upsampler_steps = 6000,
+    .upsampler_steps = 4500,
     .upsampler_batch = 16,
     .inpaint_steps = 2000,
     .classes_steps = 8000,
-    .warmup = 500,
+    .warmup = 200,
     .preview = 25,
     .p_uncond = 0.15,
     .emoji = 0.25,
