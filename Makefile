@@ -52,6 +52,7 @@ help:
 	@echo
 	@echo "make data             3,655 captioned emoji of 32 and 64 pixels in build/data, and a sheet of all"
 	@echo "make plots            all diagrams, from the committed records, without training"
+	@echo "make book             all texts with the code beside them, for a browser: build/book/index.html"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
@@ -301,6 +302,25 @@ data: setup
 	@$(MAKE) --no-print-directory -s -j2 $(BUILD)/dataset
 	$(BUILD)/dataset emoji --size 32
 	$(BUILD)/dataset emoji --size 64
+
+# ---- the book: texts and code side by side, for a browser -------------------------------------------------
+BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight
+.PHONY: book setup-book test-book
+book: $(BUILD)/make-book
+	$< $(BUILD)/book
+
+$(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BUILD)/libfloat.a
+	@sh tests/setup.sh --check $(BOOK_PACKAGES)
+	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ -lcmark-gfm-extensions -lcmark-gfm $(LIBS)
+
+setup-book:
+	@sh tests/setup.sh $(BOOK_PACKAGES)
+
+# in Debian's browser, which it installs
+test-book:
+	@sh tests/setup.sh $(BOOK_PACKAGES) chromium chromium-driver
+	@$(MAKE) --no-print-directory book
+	@node common/tools/book/test_book.js $(BUILD)/book
 
 # ---- benchmarks -------------------------------------------------------------------------------------------
 # peers are measured where they are installed: libopenblas-dev, libdnnl-dev, python3-torch (make setup-bench)
