@@ -304,14 +304,39 @@ data: setup
 	$(BUILD)/dataset emoji --size 64
 
 # ---- the book: texts and code side by side, for a browser -------------------------------------------------
-BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight
+TRIED := vae ae gan ddpm
+BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight clang lld wasi-libc libclang-rt-14-dev-wasm32
 .PHONY: book setup-book test-book
-book: $(BUILD)/make-book
+book: $(BUILD)/make-book $(TRIED:%=$(BUILD)/book/try/%.js)
 	$< $(BUILD)/book
 
 $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BUILD)/libfloat.a
 	@sh tests/setup.sh --check $(BOOK_PACKAGES)
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ -lcmark-gfm-extensions -lcmark-gfm $(LIBS)
+
+# networks that run in the page: common/tools/book/try/NAME.c with the chapter's own code, once for
+# WebAssembly, and once for this machine, which packs the weights and is compared with
+TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c noise_schedule.c gaussian.c) $(addprefix common/base/,error.c arena.c printable.c)
+WASM := clang --target=wasm32-wasi -mexec-model=reactor -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -Wl,--gc-sections,--strip-all
+
+$(BUILD)/try/libcommon.a: $(TRY_COMMON)
+	@sh tests/setup.sh --check $(BOOK_PACKAGES)
+	@mkdir -p $(@D)/o && rm -f $@ $(@D)/o/*
+	cd $(@D)/o && $(filter-out -Wl%,$(WASM)) -I$(CURDIR)/common -c $(addprefix $(CURDIR)/,$^)
+	llvm-ar-14 rcs $@ $(@D)/o/*.o
+
+$(TRIED:%=$(BUILD)/try/%.wasm): $(BUILD)/try/%.wasm: common/tools/book/try/%.c common/tools/book/try/common.c $$(filter-out %/official.c,$$(wildcard chapters/$$*/$$*.c chapters/$$*/networks.c chapters/$$*/spectral_norm.c)) $(BUILD)/try/libcommon.a
+	$(WASM) $^ -o $@
+
+$(TRIED:%=$(BUILD)/try/%): $(BUILD)/try/%: common/tools/book/try/%.c common/tools/book/try/common.c common/tools/book/try/native.c $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+$(TRIED:%=$(BUILD)/book/try/%.js): $(BUILD)/book/try/%.js: $(BUILD)/try/% $(BUILD)/try/%.wasm
+	@mkdir -p $(@D)
+	$< pack notebooks-data/$*/weights.safetensors $(BUILD)/try/$*.weights
+	(printf 'var TRY = TRY || {};\nTRY.$* = {wasm: "'; base64 -w0 $(BUILD)/try/$*.wasm; printf '",\nweights: "'; \
+	 base64 -w0 $(BUILD)/try/$*.weights; printf '"};\n') >$@
 
 setup-book:
 	@sh tests/setup.sh $(BOOK_PACKAGES)

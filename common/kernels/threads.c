@@ -5,10 +5,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
-#include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 #endif
 
 enum { MAX_THREADS = 256 };

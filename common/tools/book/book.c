@@ -99,6 +99,21 @@ static char *first_code(const Book *b, const Page *p) {
     return path;
 }
 
+/* Where OUT/try has a module for the chapter, it is offered before the first section. */
+static void put_body(const Book *b, const Page *p, Text *t) {
+    char *name = text_format("%.*s", (int)strcspn(p->name, "."), p->name);
+    char *module = text_format("%s/try/%s.js", b->out, name);
+    const char *section = strstr(p->body.text, "<h2");
+    if (exists(module) && section) {
+        text_append(t, p->body.text, (size_t)(section - p->body.text));
+        text_put(t, "<div class=try data-try=%s><button>Try it here</button></div>\n", name);
+        text_put(t, "<script src=\"try.js\" defer></script>\n%s", section);
+    } else {
+        text_put(t, "%s", p->body.text);
+    }
+    free(name), free(module);
+}
+
 static void write_page(const Book *b, int i) {
     const Page *p = &b->page[i];
     Text t = {0};
@@ -107,7 +122,8 @@ static void write_page(const Book *b, int i) {
                  "<input id=search type=search placeholder=\"search all pages\" aria-label=search>"
                  "<button id=theme aria-label=\"light or dark\">◐</button><div id=found></div></header>\n");
     put_contents(b, i, &t);
-    text_put(&t, "<main>\n%s", p->body.text);
+    text_put(&t, "<main>\n");
+    put_body(b, p, &t);
     put_neighbours(b, i, &t);
     char *code = first_code(b, p), *path = path_join(b->out, p->name);
     text_put(&t, "</main>\n<iframe name=code title=\"source code\" src=\"code/%s.html\"></iframe>\n"
@@ -156,7 +172,7 @@ static Sources read_sources(const char *work) {
 /* styles and scripts of ours, KaTeX's style and fonts */
 static void take_styles(const char *out) {
     char *command = text_format(
-        "cp common/tools/book/book.css common/tools/book/book.js '%s'/ && mkdir -p '%s'/katex && "
+        "cp common/tools/book/*.css common/tools/book/book.js common/tools/book/try.js '%s'/ && mkdir -p '%s'/katex && "
         "cp -rL /usr/share/javascript/katex/katex.min.css /usr/share/javascript/katex/fonts '%s'/katex/",
         out, out, out);
     if (system(command)) fail("book: `%s` failed; is the package katex there?", command);

@@ -1,6 +1,7 @@
 // test_book.js BOOK — opens the book in Chromium as a reader would, and says what does not work. Debian's chromium-driver
 // is spoken to by the WebDriver protocol alone.
-const fs = require('fs'), path = require('path'), {spawn} = require('child_process');
+const fs = require('fs'), path = require('path'), {spawn, execFileSync} = require('child_process');
+const tryModule = require('./try.js');
 const book = path.resolve(process.argv[2]), pictures = book + '.pictures', port = 9515 + process.pid % 1000;
 let failed = 0, passed = 0;
 const check = (good, what) => { if (good) passed++; else { failed++; console.log('FAILED: ' + what); } };
@@ -94,10 +95,41 @@ async function checkNarrow() {
     check(await run('return getComputedStyle(document.querySelector(".contents")).display') === 'block', 'narrow: no contents');
 }
 
+// ---- networks in the page: the numbers that the same C gives on this machine ------------------------------------
+const trial = path.join(path.dirname(book), 'try');
+const trials = {vae: ['0', Array(32).fill(0.5)], ae: ['0', Array(784).fill(0.5)], gan: ['0', [1, 2, 0.5]], ddpm: ['0' + '1'.repeat(10), [1, 10]]};
+const onThisMachine = (name, calls, numbers) => execFileSync(`${trial}/${name}`, ['draw', `notebooks-data/${name}/weights.safetensors`, calls,
+    ...numbers.map(String)]).toString().trim().split('\n').map(Number);
+async function checkNumbers() {
+    for (const [name, [calls, numbers]] of Object.entries(trials)) {
+        const network = await tryModule.start(fs.readFileSync(`${trial}/${name}.wasm`), fs.readFileSync(`${trial}/${name}.weights`));
+        let here;
+        for (const call of calls) here = network.draw(+call, numbers);
+        const native = onThisMachine(name, calls, numbers), difference = Math.max(...here.map((x, i) => Math.abs(x - native[i])));
+        check(native.length === here.length && difference < 1e-4, `${name}: differs by ${difference}`);
+        check(Math.max(...native) - Math.min(...native) > 0.1, `${name}: draws nothing`);
+    }
+}
+const greys = 'return [...document.querySelectorAll(".try canvas")].map(c => [...c.getContext("2d").getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0))';
+async function checkTrials() {
+    for (const name of Object.keys(trials)) {
+        await open(name + '.html');
+        await run('document.querySelector(".try button").click()');
+        await until(`${name}: nothing is drawn`, async () => (await run(greys)).some(c => Math.max(...c) > 100));
+        for (const line of await complaints()) check(false, `${name}: ${line}`);
+        await picture(`try-${name}-1400`);
+    }
+    await run('const s = document.querySelector(".try select"); s.value = 10; [...document.querySelectorAll(".try button")].at(-1).click()');
+    await until('ddpm: does not come to an end', () => run('return document.querySelector(".try").dataset.left === "0"'));
+    const [drawn] = await run(greys), native = onThisMachine('ddpm', trials.ddpm[0], trials.ddpm[1]);
+    check(drawn.every((g, i) => Math.abs(g - 255 * (Math.min(1, Math.max(-1, native[i])) + 1) / 2) <= 1), 'ddpm: another image than on this machine');
+}
+
 (async () => {
     const all = pages(book), names = fs.readdirSync(book).filter(n => n.endsWith('.html'));
     check(names.length > 20 && all.length > 300, `${names.length} pages, ${all.length} with code`);
     all.forEach(checkLinks);
+    await checkNumbers();
     const driver = spawn('chromedriver', [`--port=${port}`], {stdio: 'ignore'});
     try {
         for (let i = 0; ; i++) {
@@ -109,6 +141,7 @@ async function checkNarrow() {
         await checkPages(names);
         for (const name of ['ddpm.html', 'vae.html', 'ldm.html']) await checkFollowing(name);
         await picture('following-1400');
+        await checkTrials();
         await checkSearch();
         await picture('search-1400');
         for (const name of ['index', 'tensor']) { await open(name + '.html'); await picture(name + '-1400'); }
