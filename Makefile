@@ -317,12 +317,12 @@ $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BU
 # networks that run in the page: common/tools/book/try/NAME.c with the chapter's own code, once for
 # WebAssembly, and once for this machine, which packs the weights and is compared with
 TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c noise_schedule.c gaussian.c) $(addprefix common/base/,error.c arena.c printable.c)
-WASM := clang --target=wasm32-wasi -mexec-model=reactor -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -Wl,--gc-sections,--strip-all
+WASM := clang --target=wasm32-wasi -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
 $(BUILD)/try/libcommon.a: $(TRY_COMMON)
 	@sh tests/setup.sh --check $(BOOK_PACKAGES)
 	@mkdir -p $(@D)/o && rm -f $@ $(@D)/o/*
-	cd $(@D)/o && $(filter-out -Wl%,$(WASM)) -I$(CURDIR)/common -c $(addprefix $(CURDIR)/,$^)
+	cd $(@D)/o && $(filter-out -Wl% -mexec%,$(WASM)) -I$(CURDIR)/common -c $(addprefix $(CURDIR)/,$^)
 	llvm-ar-14 rcs $@ $(@D)/o/*.o
 
 $(TRIED:%=$(BUILD)/try/%.wasm): $(BUILD)/try/%.wasm: common/tools/book/try/%.c common/tools/book/try/common.c $$(filter-out %/official.c,$$(wildcard chapters/$$*/$$*.c chapters/$$*/networks.c chapters/$$*/spectral_norm.c)) $(BUILD)/try/libcommon.a

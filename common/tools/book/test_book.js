@@ -139,7 +139,9 @@ async function checkTrials() {
             'goog:chromeOptions': {args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars']}}}})).sessionId;
         await size(1400, 1000);
         await checkPages(names);
-        for (const name of ['ddpm.html', 'vae.html', 'ldm.html']) await checkFollowing(name);
+        for (const name of ['vae.html', 'ldm.html', 'ddpm.html']) await checkFollowing(name);
+        await run('document.getElementById("reverse-process").scrollIntoView()');
+        await pause(500);
         await picture('following-1400');
         await checkTrials();
         await checkSearch();
