@@ -19,8 +19,8 @@ run_tests() {
     make -s -j$make_jobs $targets >log 2>&1 || return 2
     targets=
     for word in $1; do
-        case $word in +*) continue ;; *:*) pattern=${word#*:} ;; *) pattern='*' ;; esac
-        "build/tests/${word%%:*}" -j1 --fail-fast --timeout 300 --filter "*/$pattern" >log 2>&1
+        case $word in +*) continue ;; *:*/*) pattern=${word#*:} ;; *:*) pattern=*/${word#*:} ;; *) pattern='*' ;; esac
+        "build/tests/${word%%:*}" -j1 --fail-fast --timeout 300 --filter "$pattern" >log 2>&1
         status=$?
         tested=$(sed 's/\x1b\[[0-9;]*m//g' log | sed -n 's/.*Synthesis:.*Tested: *\([0-9]*\).*/\1/p' | tail -n 1)
         [ "${tested:-0}" != 0 ] || [ $status -gt 1 ] || return 2
