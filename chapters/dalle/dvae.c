@@ -13,7 +13,7 @@ DvaeConfig dvae_config(const char *name) {
         return (DvaeConfig){.channels = 3, .groups = 4, .blocks = 2, .width = 256, .init = 128,
                             .codes = 8192};
     return (DvaeConfig){.channels = 3, .groups = 4, .blocks = 1, .width = 32, .init = 128,
-                        .codes = 1024, .least_scale = 0.05};
+                        .codes = 1024, .least_scale = 0.05, .gain = 1};
 }
 
 int dvae_factor(const DvaeConfig *c) {
@@ -87,8 +87,8 @@ Dvae dvae_new(Params *p, DvaeConfig c) {
 
 /* ---- the networks ---------------------------------------------------------------------------- */
 
-/* gain: 1 / (number of blocks)^2 keeps the sum of all residual paths small at first (appendix
- * A.1) */
+/* The paper's gain, 1 / (number of blocks)^2, keeps the sum of all residual paths small at first
+ * (appendix A.1), for millions of steps. Ours has a few thousand: they begin at full size. */
 static Tensor *block(const DvaeBlock *b, double gain, Tensor *x) {
     Mark start = t_mark(x->tape);
     Tensor *h = x;
@@ -98,7 +98,7 @@ static Tensor *block(const DvaeBlock *b, double gain, Tensor *x) {
 
 static Tensor *groups(const DvaeNet *n, Tensor *x, Tensor *(*resample)(Tensor *)) {
     const DvaeConfig *c = &n->c;
-    double gain = 1.0 / (c->groups * c->blocks * c->groups * c->blocks);
+    double blocks = c->groups * c->blocks, gain = c->gain > 0 ? c->gain : 1 / (blocks * blocks);
     for (int g = 0; g < c->groups; g++) {
         if (g) x = resample(x);
         for (int i = 0; i < c->blocks; i++) x = block(&n->block[g][i], gain, x);

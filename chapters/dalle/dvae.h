@@ -38,6 +38,7 @@ typedef struct {
     int codes;              /* K */
     int dim;                /* 0: Gumbel-softmax; else VQ with codes of so many numbers */
     double least_scale;     /* added to the likelihood's scale b */
+    double gain;            /* of residual branches; 0: the paper's, see dvae.c */
 } DvaeConfig;
 
 DvaeConfig dvae_config(const char *name);       /* "default", "openai" */

@@ -55,10 +55,10 @@ Test(dvae, starting_values_are_the_papers) {
     params_free(&p);
 }
 
-/* As the official code computes it: id + res / (blocks)^2, four rectified convolutions in res */
-Test(dvae, a_block_adds_a_small_residual) {
+static void expect_residuals(double gain, double wanted) {
     Params p = {.seed = 1};
-    DvaeConfig c = {.channels = 4, .groups = 1, .blocks = 2, .width = 4, .init = 4, .codes = 4};
+    DvaeConfig c = {.channels = 4, .groups = 1, .blocks = 2, .width = 4, .init = 4, .codes = 4,
+                    .gain = gain};
     DvaeNet e = dvae_encoder_new(scope(&p, "%s", ""), c);
     move_parameters(&p, 0.1);
     Tape t = {.no_grad = true};
@@ -66,12 +66,19 @@ Test(dvae, a_block_adds_a_small_residual) {
     for (int i = 0; i < 2; i++) {
         Tensor *r = h;
         for (int k = 0; k < 4; k++) r = conv2d(&e.block[0][i].conv[k], t_relu(r));
-        h = t_add(h, t_scale(r, 1.0 / 4));
+        h = t_add(h, t_scale(r, wanted));
     }
     h = conv2d(&e.output, t_relu(h));
     Tensor *y = dvae_encoder(&e, x);
     for (size_t i = 0; i < y->len; i++) cr_assert_float_eq(y->x[i], h->x[i], 1e-5);
     tape_free(&t), params_free(&p);
+}
+
+/* As the official code computes it: id + res / (blocks)^2, four rectified convolutions in res; or
+ * with a gain of one's own */
+Test(dvae, a_block_adds_a_small_residual) {
+    expect_residuals(0, 1.0 / 4);
+    expect_residuals(0.7, 0.7);
 }
 
 /* ---- gradients ------------------------------------------------------------------------------- */

@@ -794,7 +794,7 @@ class DvaeBlock(nn.Module):
         h = x
         for conv in self.res_path.values():
             h = conv(F.relu(h))
-        return (self.id_path(x) if hasattr(self, "id_path") else x) + h / 16
+        return (self.id_path(x) if hasattr(self, "id_path") else x) + h
 
 
 class DvaeNet(nn.Module):
