@@ -31,7 +31,7 @@ static UNetConfig unet_config(const LatentSpace *s, Condition condition) {
     int side = SCENE_SIDE / s->factor;
     UNetConfig c = {.in = s->channels + condition_channels(condition, s), .out = s->channels,
                     .width = o.width, .blocks = 2, .head_channels = 32,
-                    .style = {.groups = 32, .eps = 1e-5}};
+                    .style = {.groups = o.width < 128 ? o.width / 4 : 32, .eps = 1e-5}};
     for (int l = 0; l < 4 && side >> l >= 4; l++, c.levels++) {
         c.multiplier[l] = multiplier[l];
         c.attends[l] = side >> l <= 16;
