@@ -1,0 +1,203 @@
+/* test_dalle2.c — the published size of the prior, gradients, what tokens see, the codes of an
+ * embedding, likelihoods that sum to one, drawing with a cache against full passes. */
+#include "ar_prior.h"
+#include "testing.h"
+
+#include <string.h>
+
+SUITE(dalle2);
+
+enum { B = 2, TOKENS = 5, DIM = 6 };
+
+/* texts of 3 and 5 tokens */
+static const uint8_t mask[B * TOKENS] = {1, 1, 1, 0, 0, 1, 1, 1, 1, 1};
+
+static Tensor *values(Tape *t, const char *name, int rank, const int *shape) {
+    Tensor *x = t_input(t, NULL, rank, shape);
+    test_values(name, -1, 1, x->len, x->x);
+    return x;
+}
+
+static PriorText some_text(Tape *t) {
+    return (PriorText){values(t, "tokens", SHAPE(B, TOKENS, DIM)),
+                       values(t, "embedding", SHAPE(B, DIM)), mask};
+}
+
+static const PriorConfig small = {.tokens = TOKENS, .dim = DIM, .width = 8, .depth = 2, .heads = 2};
+static const ArPriorConfig small_ar = {.tokens = TOKENS, .dim = DIM, .codes = 3, .buckets = 4,
+                                       .width = 8, .depth = 2, .heads = 2};
+
+/* ---- the diffusion prior ----------------------------------------------------------------------- */
+
+Test(dalle2, karlo_has_the_published_number_of_parameters) {
+    Params p = {.shapes_only = true};
+    prior_new(&p, (PriorConfig){.tokens = 77, .dim = 768, .width = 2048, .depth = 20, .heads = 32});
+    cr_expect_eq(params_count(&p), 1022028544, "%zu", params_count(&p));
+    params_free(&p);
+}
+
+static const double times[B] = {3, 700};
+
+static Tensor *predict(Tape *t, const Prior *m) {
+    return prior_output(m, values(t, "zt", SHAPE(B, DIM)), times, some_text(t));
+}
+
+/* What stands where no token is has no influence; what stands where one is has. */
+Test(dalle2, padding_is_not_read) {
+    Params p = {.seed = 1};
+    Prior m = prior_new(&p, small);
+    Tape t = {.no_grad = true};
+    Tensor *zt = values(&t, "zt", SHAPE(B, DIM));
+    PriorText text = some_text(&t);
+    Tensor *y = prior_output(&m, zt, times, text);
+    text.tokens->x[4 * DIM] += 1;                            /* the first text's fifth token */
+    Tensor *padded = prior_output(&m, zt, times, text);
+    text.tokens->x[2 * DIM] += 1;                            /* its third */
+    Tensor *other = prior_output(&m, zt, times, text);
+    cr_expect_eq(memcmp(y->x, padded->x, y->len * sizeof *y->x), 0);
+    cr_expect_neq(memcmp(y->x, other->x, DIM * sizeof *y->x), 0);
+    cr_expect_eq(memcmp(y->x + DIM, other->x + DIM, DIM * sizeof *y->x), 0, "the other text");
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* ---- the autoregressive prior ------------------------------------------------------------------ */
+
+static void random_pairs(int n, real *image, real *text) {
+    test_values("images", -1, 1, (size_t)n * DIM, image);
+    test_values("texts", -1, 1, (size_t)n * DIM, text);
+    for (int i = 0; i < 2 * n; i++) {
+        real *z = i < n ? image + i * DIM : text + (i - n) * DIM;
+        real length = (real)sqrt(k_sum_squares(DIM, z));
+        for (int d = 0; d < DIM; d++) z[d] /= length;
+    }
+}
+
+/* All components and many buckets give the embedding back, up to half a bucket along each axis. */
+Test(dalle2, codes_are_the_embedding_up_to_their_buckets) {
+    enum { N = 40, BUCKETS = 1000 };
+    ArPriorConfig c = small_ar;
+    c.codes = DIM, c.buckets = BUCKETS;
+    Params p = {.seed = 1};
+    ArPrior m = ar_prior_new(&p, c);
+    real image[N * DIM], text[N * DIM], back[N * DIM];
+    int code[N * DIM];
+    random_pairs(N, image, text);
+    cr_expect_float_eq(ar_prior_fit(&m, N, image, text), 1, 1e-6);
+    ar_prior_encode(&m, N, image, code);
+    ar_prior_decode(&m, N, code, back);
+    double widest = 0;
+    for (int k = 0; k < DIM; k++) widest = fmax(widest, (double)(m.most->x[k] - m.least->x[k]));
+    for (int i = 0; i < N * DIM; i++)
+        cr_expect_lt(fabs((double)(back[i] - image[i])), sqrt(DIM) * widest / BUCKETS / 2 + 1e-6);
+    for (int k = 1; k < DIM; k++) {
+        double spread[2] = {0};
+        for (int i = 0; i < N * DIM; i++)
+            if (i % DIM >= k - 1 && i % DIM <= k)
+                spread[i % DIM - k + 1] += pow(code[i] - (BUCKETS - 1) / 2.0, 2) *
+                    pow((double)(m.most->x[i % DIM] - m.least->x[i % DIM]), 2);
+        cr_expect_gt(spread[0], 0.5 * spread[1], "component %d before %d", k - 1, k);
+    }
+    double share = k_sum((size_t)BUCKETS, m.dot_share->x);
+    cr_expect_float_eq(share, 1, 1e-5);
+    params_free(&p);
+}
+
+static double log_probability(const Tensor *logits, int b, const int *code, const ArPriorConfig *c) {
+    double sum = 0;
+    for (int k = 0; k < c->codes; k++) {
+        const real *row = logits->x + (size_t)(b * c->codes + k) * (size_t)c->buckets;
+        double total = 0;
+        for (int v = 0; v < c->buckets; v++) total += exp((double)row[v]);
+        sum += (double)row[code[k]] - log(total);
+    }
+    return sum;
+}
+
+/* Each code depends on those before it alone, so that the probabilities of all sequences sum to 1. */
+Test(dalle2, probabilities_of_all_codes_sum_to_one) {
+    Params p = {.seed = 3};
+    ArPrior m = ar_prior_new(&p, small_ar);
+    for (int k = 0; k < p.count; k++) k_axpy(p.list[k]->len, 2, p.list[k]->x, p.list[k]->x, true);
+    int dot[B] = {1, 3}, code[B * 3];
+    double sum[B] = {0};
+    for (int i = 0; i < 64; i++) {
+        Tape t = {.no_grad = true};
+        for (int b = 0; b < B; b++)
+            for (int k = 0; k < 3; k++) code[b * 3 + k] = i >> 2 * k & 3;
+        Tensor *logits = ar_prior_logits(&m, some_text(&t), dot, code);
+        for (int b = 0; b < B; b++) sum[b] += exp(log_probability(logits, b, code, &small_ar));
+        tape_free(&t);
+    }
+    for (int b = 0; b < B; b++) cr_expect_float_eq(sum[b], 1, 1e-5);
+    params_free(&p);
+}
+
+/* The most likely codes, drawn one by one with a cache, are the most likely of the full pass. */
+Test(dalle2, drawing_with_a_cache_agrees_with_full_passes) {
+    Params p = {.seed = 5};
+    ArPrior m = ar_prior_new(&p, small_ar);
+    for (int k = 0; k < p.count; k++) k_axpy(p.list[k]->len, 3, p.list[k]->x, p.list[k]->x, true);
+    k_fill(m.dot_share->len, 0, m.dot_share->x);
+    m.dot_share->x[2] = 1;                                   /* all dot products are this one */
+    Tape t = {.no_grad = true};
+    Rng rng = rng_new(1, "codes");
+    PriorText text = some_text(&t);
+    int code[B * 3], dot[B] = {2, 2};
+    ar_prior_sample(&m, text, &(TokenSampler){.temperature = 0, .top_p = 1}, &rng, code);
+    Tensor *logits = ar_prior_logits(&m, text, dot, code);
+    for (int i = 0; i < B * 3; i++) {
+        const real *row = logits->x + (size_t)i * 4;
+        int best = 0;
+        for (int v = 1; v < 4; v++)
+            if (row[v] > row[best]) best = v;
+        cr_expect_eq(code[i], best, "code %d is %d, not %d", i, code[i], best);
+    }
+    tape_free(&t);
+    params_free(&p);
+}
+
+/* When drawing, dot products come from the larger half. */
+Test(dalle2, drawn_dot_products_are_of_the_larger_half) {
+    ArPriorConfig c = small_ar;
+    c.buckets = 4;
+    Params p = {.seed = 5};
+    ArPrior m = ar_prior_new(&p, c);
+    const real share[4] = {(real)0.25, (real)0.25, (real)0.375, (real)0.125};
+    memcpy(m.dot_share->x, share, sizeof share);
+    Rng rng = rng_new(1, "dots");
+    int count[4] = {0};
+    for (int i = 0; i < 2000; i++) count[ar_prior_draw_dot(&m, &rng)]++;
+    cr_expect_eq(count[0] + count[1], 0);
+    cr_expect_float_eq(count[3] / 2000.0, 0.25, 0.04);
+    params_free(&p);
+}
+
+/* ---- gradients ----------------------------------------------------------------------------------- */
+
+#ifdef REAL_DOUBLE
+static Tensor *prior_loss(Tape *t, void *context) {
+    return t_mse(predict(t, context), values(t, "z", SHAPE(B, DIM)));
+}
+
+Test(dalle2, gradients_of_the_diffusion_prior) {
+    Params p = {.seed = 1};
+    Prior m = prior_new(&p, small);
+    double error = gradient_error(&p, prior_loss, &m, 12);
+    cr_expect_lt(error, 1e-6, "%g", error);
+    params_free(&p);
+}
+
+static Tensor *ar_loss(Tape *t, void *context) {
+    static const int dot[B] = {1, 3}, code[B * 3] = {0, 3, 2, 1, 1, 0};
+    return t_cross_entropy(ar_prior_logits(context, some_text(t), dot, code), code);
+}
+
+Test(dalle2, gradients_of_the_autoregressive_prior) {
+    Params p = {.seed = 1};
+    ArPrior m = ar_prior_new(&p, small_ar);
+    double error = gradient_error(&p, ar_loss, &m, 0);
+    cr_expect_lt(error, 1e-6, "%g", error);
+    params_free(&p);
+}
+#endif
