@@ -5,7 +5,6 @@
 #include "nn/resize.h"
 #include "nn/unet_config.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ---- networks -------------------------------------------------------------------------------- */
@@ -165,13 +164,6 @@ static Tensor *guided_output(const void *network, const Step *at, Tensor *xt) {
 
 NetworkDenoiser guided_texts(const GuidedTexts *g) {
     return network_denoiser(guided_output, g, (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
-}
-
-void as_bytes(size_t n, real *x) {
-    for (size_t i = 0; i < n; i++) {
-        double byte = round(fmin(fmax((double)x[i], -1), 1) * 127.5 + 127.5);
-        x[i] = (real)(-1 + 2 * byte / 255);              /* as images_get has it */
-    }
 }
 
 /* ---- official names -------------------------------------------------------------------------- */

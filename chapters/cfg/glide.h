@@ -87,9 +87,6 @@ typedef struct {
 /* As guided_classes. *g must outlive it. */
 NetworkDenoiser guided_texts(const GuidedTexts *g);
 
-/* n numbers of pictures as bytes have them */
-void as_bytes(size_t n, real *x);
-
 /* ---- official names -------------------------------------------------------------------------- */
 
 /* of openai/glide-text2im's files; the map's design is kept in the arena */

@@ -32,16 +32,6 @@ void text_sampler_close(TextSampler *s) {
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
-real *halve(Arena *arena, int n, int side, const real *x) {
-    Tape t = {.no_grad = true};
-    Tensor *small = t_avg_pool2(t_input(&t, x, SHAPE(n, side, side, 3)));
-    real *y = arena_get(arena, small->len * sizeof *y);
-    memcpy(y, small->x, small->len * sizeof *y);
-    as_bytes(small->len, y);
-    tape_free(&t);
-    return y;
-}
-
 real *halve_mask(Arena *arena, int n, int side, const real *mask) {
     int half = side / 2;
     real *y = arena_get(arena, (size_t)(n * half * half) * sizeof *y);

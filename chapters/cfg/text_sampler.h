@@ -3,6 +3,7 @@
 #ifndef TEXT_SAMPLER_H
 #define TEXT_SAMPLER_H
 
+#include "data/images.h"
 #include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
 #include "glide.h"
@@ -35,8 +36,7 @@ void text_sampler_close(TextSampler *s);
 TextTable captions_table(Arena *arena, const Glide *m, const Bpe *bpe, int n,
                          const char *const *captions);
 
-/* (n,2h,2w,3) -> (n,h,w,3), means of four, rounded to bytes; of masks: known where all four are */
-real *halve(Arena *arena, int n, int side, const real *x);
+/* masks (n,side,side) of pictures that halve() makes smaller: known where all four pixels are */
 real *halve_mask(Arena *arena, int n, int side, const real *mask);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,23 @@ real *images_new(Arena *arena, const Images *m, int n, double low, double high, 
     real *x = arena_get(arena, (size_t)n * size * sizeof *x);
     images_get(m, n, NULL, low, high, x, labels);
     return x;
+}
+
+void as_bytes(size_t n, real *x) {
+    for (size_t i = 0; i < n; i++) {
+        double byte = round(fmin(fmax((double)x[i], -1), 1) * 127.5 + 127.5);
+        x[i] = (real)(-1 + 2 * byte / 255);
+    }
+}
+
+real *halve(Arena *arena, int n, int side, const real *x) {
+    Tape t = {.no_grad = true};
+    Tensor *small = t_avg_pool2(t_input(&t, x, SHAPE(n, side, side, 3)));
+    real *y = arena_get(arena, small->len * sizeof *y);
+    memcpy(y, small->x, small->len * sizeof *y);
+    as_bytes(small->len, y);
+    tape_free(&t);
+    return y;
 }
 
 Images images_part(const Images *m, int first, int count) {

@@ -25,6 +25,13 @@ Images images_part(const Images *m, int first, int count);
 /* The same with `border` black pixels on each side of every image, which are copied to the arena */
 Images images_pad(Arena *arena, const Images *m, int border);
 
+/* n numbers in [-1,1] (what is outside is clamped) rounded to those that bytes have, as images_get
+ * gives them */
+void as_bytes(size_t n, real *x);
+/* n RGB pictures (n,side,side,3) in [-1,1] at half the size: means of four pixels, as bytes have
+ * them, in memory of the arena */
+real *halve(Arena *arena, int n, int side, const real *x);
+
 /* Variance of all numbers around one mean, as values in [0,1]. Ends the program with one line if it
  * is 0: there is nothing to learn from such images. */
 double images_variance(const Images *m);
