@@ -171,7 +171,6 @@ $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/tes
 
 $(BUILD)/tests/steps-$(1): $(NETS:%.c=$(BUILD)/$(1)/%.o)
 $(BUILD)/tests/fuzz-$(1): $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard tests/fuzz/fuzz_*.c))
-$(BUILD)/tests/published-$(1): $(BUILD)/$(1)/tests/published_unets.o
 
 $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $$$$(call objects,$(1),$$$$(wildcard chapters/$$$$*/test_*.c)) $(BUILD)/$(1)/lib%.a $(BUILD)/$(1)/tests/testing.o $(BUILD)/lib$(1).a
 	@mkdir -p $$(@D)

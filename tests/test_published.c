@@ -1,6 +1,4 @@
-/* test_published.c — the U-Nets of the papers: as many parameters as published, under the official
- * names; and reading a user's file of them. */
-#include "published_unets.h"
+/* test_published.c — reading a user's file of a published U-Net, under the official names. */
 #include "io/safetensors.h"
 #include "nn/class_unet.h"
 #include "nn/unet_official.h"
@@ -10,76 +8,7 @@
 
 SUITE(published);
 
-/* ---- how many -------------------------------------------------------------------------------- */
-
-static size_t count(UNetConfig c) {
-    Params p = {.shapes_only = true};
-    class_unet_new(&p, c, 0);
-    size_t n = params_count(&p);
-    cr_expect(p.arena.used < 1 << 20, "counting took %zu bytes", p.arena.used);
-    params_free(&p);
-    return n;
-}
-
-/* the decoder with what makes CLIP's embeddings (768) to its embedding (1280) and context (1536) */
-Test(published, unclip) {
-    size_t to_emb = 2 * (768 * 1280 + 1280), to_tokens = 768 * 4 * 1536 + 4 * 1536;
-    size_t text = 768 * 1536 + 1536 + 2 * 1536, no_image = 768;
-    cr_expect_eq(count(unclip_config("decoder")) + to_emb + to_tokens + text + no_image,
-                 893318086);
-    cr_expect_eq(count(unclip_config("64-256")), 691579523);
-    cr_expect_eq(count(unclip_config("256-1024")), 267146691);
-}
-
-/* ---- under which names ----------------------------------------------------------------------- */
-
 static const OfficialName rows[] = {{"class", "label_emb", 0, 0}, UNET_OFFICIAL_ROWS, {0}};
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* all official tensors' names in order; how many */
-static int official_names(const Params *p, const OfficialMap *map, char ***names) {
-    char **list = malloc((size_t)p->count * OFFICIAL_PIECES * sizeof *list);
-    int n = 0;
-    for (int i = 0; i < p->count; i++) {
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int k = official_pieces(map, p->list[i], pieces);
-        for (int j = 0; j < k; j++) list[n++] = pieces[j].entry.name;
-    }
-    qsort(list, (size_t)n, sizeof *list, by_name);
-    *names = list;
-    return n;
-}
-
-/* Each once, and these among them? */
-Test(published, tensors_have_their_official_names) {
-    const struct {
-        const char *what;
-        UNetConfig c;
-        const char *some;
-    } cases[] = {
-        {"unclip", unclip_config("64-256"), "middle_block.1.out_layers.3.bias"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        Params p = {.shapes_only = true};
-        UNetOfficial design = {.config = cases[i].c};
-        OfficialMap map = {.rows = rows, .locate = unet_official, .design = &design};
-        char **names;
-        class_unet_new(&p, cases[i].c, 0);
-        int n = official_names(&p, &map, &names);
-        bool found = false;
-        for (int k = 0; k < n; k++) {
-            if (k) cr_expect(strcmp(names[k - 1], names[k]), "%s twice", names[k]);
-            found |= !strcmp(names[k], cases[i].some);
-            cr_expect(!strstr(names[k], "down.") && !strstr(names[k], "up."), "%s", names[k]);
-        }
-        cr_expect(found, "%s: no %s", cases[i].what, cases[i].some);
-        for (int k = 0; k < n; k++) free(names[k]);
-        free(names);
-        params_free(&p);
-    }
-}
 
 /* ---- a user's file --------------------------------------------------------------------------- */
 

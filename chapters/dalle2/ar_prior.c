@@ -6,6 +6,11 @@
 #include <math.h>
 #include <string.h>
 
+ArPriorConfig ar_prior_config(int tokens, int dim) {
+    return (ArPriorConfig){.tokens = tokens, .dim = dim, .codes = 48, .buckets = 64,
+                           .width = 192, .depth = 5, .heads = 6};
+}
+
 ArPrior ar_prior_new(Params *p, ArPriorConfig c) {
     TransformerConfig d = {.width = c.width, .depth = c.depth, .heads = c.heads,
                            .activation = GELU, .eps = 1e-5};
@@ -46,9 +51,13 @@ static int bucket(double x, double least, double most, int buckets) {
 }
 
 int ar_prior_dot(const ArPrior *m, const real *image, const real *text) {
-    double dot = 0;
-    for (int i = 0; i < m->config.dim; i++) dot += (double)image[i] * text[i];
-    return bucket(dot, -1, 1, m->config.buckets);
+    double dot = 0, lengths[2] = {0};
+    for (int i = 0; i < m->config.dim; i++) {
+        dot += (double)image[i] * (double)text[i];
+        lengths[0] += (double)image[i] * (double)image[i];
+        lengths[1] += (double)text[i] * (double)text[i];
+    }
+    return bucket(dot / sqrt(lengths[0] * lengths[1]), -1, 1, m->config.buckets);
 }
 
 void ar_prior_encode(const ArPrior *m, int n, const real *embedding, int *code) {
@@ -120,7 +129,7 @@ static Tensor *embed_codes(const ArPrior *m, Tape *t, const int *code, int B, in
 }
 
 /* text and dot product (B,tokens + 2,width), without positions */
-static Tensor *prefix(const ArPrior *m, PriorText text, const int *dot) {
+static Tensor *prefix(const ArPrior *m, CaptionFeatures text, const int *dot) {
     Tape *t = text.embedding->tape;
     int B = text.embedding->shape[0], width = m->config.width;
     Tensor *h = linear(&m->text_tokens, text.tokens);
@@ -128,7 +137,7 @@ static Tensor *prefix(const ArPrior *m, PriorText text, const int *dot) {
     return t_concat(h, embed(&m->dots, t, dot, B, 1), 1);
 }
 
-static Attention attention(const ArPrior *m, PriorText text) {
+static Attention attention(const ArPrior *m, CaptionFeatures text) {
     return (Attention){.causal = true, .mask_per_item = true,
                        .mask = prior_mask(text.embedding->tape, text, 1 + m->config.codes)};
 }
@@ -139,7 +148,7 @@ static Tensor *with_positions(const ArPrior *m, Tensor *h, int first) {
     return t_add(h, t_slice(positions, 1, first, h->shape[1]));
 }
 
-Tensor *ar_prior_logits(const ArPrior *m, PriorText text, const int *dot, const int *code) {
+Tensor *ar_prior_logits(const ArPrior *m, CaptionFeatures text, const int *dot, const int *code) {
     Tape *t = text.embedding->tape;
     int B = text.embedding->shape[0], K = m->config.codes, N = m->config.tokens;
     Tensor *h = prefix(m, text, dot);
@@ -159,7 +168,7 @@ int ar_prior_draw_dot(const ArPrior *m, Rng *rng) {
     return k;
 }
 
-void ar_prior_sample(const ArPrior *m, PriorText text, const TokenSampler *s, Rng *rng, int *code) {
+void ar_prior_sample(const ArPrior *m, CaptionFeatures text, const TokenSampler *s, Rng *rng, int *code) {
     Tape *t = text.embedding->tape, step = {.no_grad = true};
     if (!t->no_grad) die("ar_prior_sample: on a tape that records");
     int B = text.embedding->shape[0], K = m->config.codes, N = m->config.tokens;

@@ -34,9 +34,11 @@ typedef struct {
     Tensor *mean, *basis, *least, *most, *dot_share;
 } ArPrior;
 
+/* for texts of `tokens` tokens with `dim` features */
+ArPriorConfig ar_prior_config(int tokens, int dim);
 ArPrior ar_prior_new(Params *p, ArPriorConfig c);
 
-/* Principal components, ranges and the dot products' shares, of n pairs (n,dim) of length 1. Returns
+/* Principal components, ranges and the dot products' shares, of n pairs (n,dim). Returns
  * the part of the variance that the components keep. */
 double ar_prior_fit(ArPrior *m, int n, const real *image, const real *text);
 
@@ -44,15 +46,15 @@ double ar_prior_fit(ArPrior *m, int n, const real *image, const real *text);
  * back is the middle of the bucket */
 void ar_prior_encode(const ArPrior *m, int n, const real *embedding, int *code);
 void ar_prior_decode(const ArPrior *m, int n, const int *code, real *embedding);
-/* the dot product of two embeddings of length 1, -1 ... 1, as a token */
+/* the dot product of two embeddings, brought to length 1, as a token */
 int ar_prior_dot(const ArPrior *m, const real *image, const real *text);
 
 /* dot (B), code (B,codes) -> logits (B,codes,buckets) of each code, given those before it */
-Tensor *ar_prior_logits(const ArPrior *m, PriorText text, const int *dot, const int *code);
+Tensor *ar_prior_logits(const ArPrior *m, CaptionFeatures text, const int *dot, const int *code);
 /* a dot product as a token, drawn from the larger half of those in training */
 int ar_prior_draw_dot(const ArPrior *m, Rng *rng);
 /* B texts -> code (B,codes), drawn one after another with a cache, without gradients; the dot
  * products by ar_prior_draw_dot */
-void ar_prior_sample(const ArPrior *m, PriorText text, const TokenSampler *s, Rng *rng, int *code);
+void ar_prior_sample(const ArPrior *m, CaptionFeatures text, const TokenSampler *s, Rng *rng, int *code);
 
 #endif

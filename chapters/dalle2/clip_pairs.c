@@ -7,7 +7,9 @@ static Tensor *leaf(Tape *t, const Tensor *x) {
     return t_input(t, x->x, x->rank, x->shape);
 }
 
-PriorText clip_texts(const FrozenClip *f, Tape *t, int n, const char *const *captions) {
+/* ---- a batch --------------------------------------------------------------------------------- */
+
+CaptionFeatures clip_captions(const FrozenClip *f, Tape *t, int n, const char *const *captions) {
     int N = f->net.config.text.context;
     Tape frozen = {.no_grad = true};
     int *tokens = arena_get(&t->arena, (size_t)(n * N) * sizeof *tokens);
@@ -16,58 +18,71 @@ PriorText clip_texts(const FrozenClip *f, Tape *t, int n, const char *const *cap
         int length = bpe_tokenize(&f->bpe, captions[i], NULL, N, tokens + i * N);
         for (int k = 0; k < N; k++) mask[i * N + k] = k < length;
     }
-    PriorText text = {
+    Tensor *z = clip_normalise(clip_text(&f->net.text, &frozen, tokens, n, N));
+    CaptionFeatures text = {
         .tokens = leaf(t, clip_text_tokens(&f->net.text, &frozen, tokens, n, N)),
-        .embedding = leaf(t, clip_normalise(clip_text(&f->net.text, &frozen, tokens, n, N))),
-        .mask = mask};
+        .embedding = leaf(t, t_scale(z, sqrt(f->net.config.dim))), .mask = mask};
     tape_free(&frozen);
     return text;
 }
 
 ClipPairs clip_pairs(const FrozenClip *f, const CaptionedBatch *b) {
-    Tape *t = b->images->tape, frozen = {.no_grad = true};
-    Tensor *images = t_input(&frozen, b->images->x, 4, b->images->shape);
-    Tensor *z = clip_normalise(clip_image(&f->net.image, images));
-    ClipPairs p = {.image = leaf(t, z), .text = clip_texts(f, t, b->n, b->captions)};
-    tape_free(&frozen);
+    Tape *t = b->images->tape;
+    ClipPairs p = {.image = t_input(t, NULL, SHAPE(b->n, f->net.config.dim)),
+                   .text = clip_captions(f, t, b->n, b->captions)};
+    clip_images(f, b->n, b->images->x, p.image->x);
     return p;
 }
 
-void text_drop(PriorText *text, int b) {
+void clip_images(const FrozenClip *f, int n, const real *x, real *embedding) {
+    Arena arena = {0};
+    size_t len = (size_t)n * (size_t)(f->net.config.image.side * f->net.config.image.side * 3);
+    real *unit = arena_get(&arena, len * sizeof *unit);
+    k_affine(len, x, (real)0.5, (real)0.5, unit);
+    frozen_clip_images(f, n, unit, embedding);
+    arena_free(&arena);
+}
+
+void caption_drop(CaptionFeatures *text, int b) {
     int N = text->tokens->shape[1], D = text->embedding->shape[1];
     memset((uint8_t *)text->mask + b * N, 0, (size_t)N);
     k_fill((size_t)D, 0, text->embedding->x + b * D);
 }
 
-/* ---- whitening --------------------------------------------------------------------------------- */
+/* ---- a table --------------------------------------------------------------------------------- */
 
-Whitening whitening_new(Scope s, int dim) {
-    return (Whitening){buffer(s, "average", 0, SHAPE(dim)), buffer(s, "deviation", 1, SHAPE(dim))};
-}
-
-void whitening_fit(Whitening *w, int n, const real *embeddings) {
-    int D = w->average->shape[0];
-    for (int d = 0; d < D; d++) {
-        double sum = 0, squares = 0;
-        for (int i = 0; i < n; i++) sum += (double)embeddings[i * D + d];
-        for (int i = 0; i < n; i++) squares += pow((double)embeddings[i * D + d] - sum / n, 2);
-        w->average->x[d] = (real)(sum / n);
-        w->deviation->x[d] = (real)sqrt(squares / n);
+CaptionTable caption_table(Arena *arena, const FrozenClip *f, int n, const char *const *captions) {
+    enum { AT_ONCE = 64 };
+    int N = f->net.config.text.context, D = f->net.config.dim;
+    CaptionTable table = {.n = n, .length = N, .dim = D};
+    table.tokens = arena_get(arena, (size_t)(n * N * D) * sizeof(real));
+    table.embedding = arena_get(arena, (size_t)(n * D) * sizeof(real));
+    table.mask = arena_get(arena, (size_t)(n * N));
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i += AT_ONCE, tape_reset(&t)) {
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        CaptionFeatures f_i = clip_captions(f, &t, B, captions + i);
+        memcpy(table.tokens + (size_t)(i * N * D), f_i.tokens->x, f_i.tokens->len * sizeof(real));
+        memcpy(table.embedding + (size_t)(i * D), f_i.embedding->x,
+               f_i.embedding->len * sizeof(real));
+        memcpy(table.mask + (size_t)(i * N), f_i.mask, (size_t)(B * N));
     }
+    tape_free(&t);
+    return table;
 }
 
-void whiten(const Whitening *w, int n, const real *embedding, real *x) {
-    int D = w->average->shape[0];
-    for (int i = 0; i < n * D; i++)
-        x[i] = (embedding[i] - w->average->x[i % D]) / w->deviation->x[i % D];
-}
-
-void unwhiten(const Whitening *w, int n, const real *x, real *embedding) {
-    int D = w->average->shape[0];
-    for (int i = 0; i < n * D; i++)
-        embedding[i] = x[i] * w->deviation->x[i % D] + w->average->x[i % D];
-    for (int i = 0; i < n; i++) {
-        real length = (real)sqrt(k_sum_squares((size_t)D, embedding + i * D));
-        for (int d = 0; d < D; d++) embedding[i * D + d] /= length;
+CaptionFeatures caption_rows(const CaptionTable *table, Tape *t, int B, const int *number) {
+    int N = table->length, D = table->dim;
+    uint8_t *mask = arena_get(&t->arena, (size_t)(B * N));
+    CaptionFeatures f = {t_input(t, NULL, SHAPE(B, N, D)), t_input(t, NULL, SHAPE(B, D)), mask};
+    for (int b = 0; b < B; b++) {
+        size_t row = (size_t)(number[b] < 0 ? 0 : number[b]);
+        memcpy(f.tokens->x + b * N * D, table->tokens + row * (size_t)(N * D),
+               (size_t)(N * D) * sizeof(real));
+        memcpy(f.embedding->x + b * D, table->embedding + row * (size_t)D,
+               (size_t)D * sizeof(real));
+        memcpy(mask + b * N, table->mask + row * (size_t)N, (size_t)N);
+        if (number[b] < 0) caption_drop(&f, b);
     }
+    return f;
 }

@@ -1,37 +1,40 @@
-/* clip_pairs.h — captioned pictures as the frozen CLIP sees them: what both priors learn from.
+/* clip_pairs.h — captioned images as the frozen CLIP has them: what the networks are trained on and
+ * drawn with.
  *
- *   - clip_pairs, clip_texts     embeddings and token features of a batch
- *   - Whitening                  image embeddings with mean 0 and deviation 1 in each number, as
- *                                diffusion wants its data (karlo does the same; the paper scales
- *                                them by one number) */
+ *   - clip_pairs, clip_captions       of a batch, on a tape
+ *   - caption_table, caption_rows     of the captions of many images, read once for all steps
+ *   - caption_drop                    for guidance without a classifier */
 #ifndef CLIP_PAIRS_H
 #define CLIP_PAIRS_H
 
+#include "captions.h"
 #include "data/captioned_batch.h"
 #include "eval/frozen_clip.h"
-#include "prior.h"
 
 typedef struct {
     Tensor *image;                      /* (B,D), of length 1 */
-    PriorText text;                     /* its embedding too */
+    CaptionFeatures text;               /* its embedding of length sqrt(D): numbers of about 1 */
 } ClipPairs;
 
-/* Leaves on b.images' tape, whether that records or not */
+/* Leaves on the tape of b.images, (B,side,side,3) of CLIP's size, whether that records or not */
 ClipPairs clip_pairs(const FrozenClip *f, const CaptionedBatch *b);
 /* n captions, on a tape */
-PriorText clip_texts(const FrozenClip *f, Tape *t, int n, const char *const *captions);
-/* Without the text of item b: a mask of zeros and an embedding of zeros, what classifier-free guidance
- * is trained on */
-void text_drop(PriorText *text, int b);
+CaptionFeatures clip_captions(const FrozenClip *f, Tape *t, int n, const char *const *captions);
+/* n images (n,side,side,3) in [-1,1] -> embeddings (n,D) of length 1 */
+void clip_images(const FrozenClip *f, int n, const real *x, real *embedding);
 
+/* item b without its caption */
+void caption_drop(CaptionFeatures *text, int b);
+
+/* the same of n captions in plain arrays */
 typedef struct {
-    Tensor *average, *deviation;        /* (D) buffers */
-} Whitening;
+    int n, length, dim;
+    real *tokens, *embedding;           /* (n,length,dim), (n,dim) */
+    uint8_t *mask;                      /* (n,length) */
+} CaptionTable;
 
-Whitening whitening_new(Scope s, int dim);
-void whitening_fit(Whitening *w, int n, const real *embeddings);         /* (n,D) */
-void whiten(const Whitening *w, int n, const real *embedding, real *x);  /* may be the same array */
-/* and back, to length 1 */
-void unwhiten(const Whitening *w, int n, const real *x, real *embedding);
+CaptionTable caption_table(Arena *arena, const FrozenClip *f, int n, const char *const *captions);
+/* The captions of these numbers, one for each of a batch, as leaves; -1: none */
+CaptionFeatures caption_rows(const CaptionTable *table, Tape *t, int B, const int *number);
 
 #endif

@@ -1,8 +1,15 @@
 #include "prior.h"
 
 #include "base/error.h"
+#include "nn/unet_official.h"
 
 #include <string.h>
+
+PriorConfig prior_config(const char *name, int tokens, int dim) {
+    if (!strcmp(name, "karlo"))
+        return (PriorConfig){.tokens = 77, .dim = 768, .width = 2048, .depth = 20, .heads = 32};
+    return (PriorConfig){.tokens = tokens, .dim = dim, .width = 192, .depth = 6, .heads = 6};
+}
 
 Prior prior_new(Params *p, PriorConfig c) {
     TransformerConfig d = {.width = c.width, .depth = c.depth, .heads = c.heads,
@@ -33,7 +40,7 @@ static Tensor *query(const Prior *m, Tape *t, int B) {
     return t_add(zeros, m->query);
 }
 
-const uint8_t *prior_mask(Tape *t, PriorText text, int extra) {
+const uint8_t *prior_mask(Tape *t, CaptionFeatures text, int extra) {
     int B = text.tokens->shape[0], N = text.tokens->shape[1], M = N + extra;
     uint8_t *seen = arena_get(&t->arena, (size_t)B * M * M);
     for (int i = 0; i < B * M; i++) {
@@ -43,7 +50,7 @@ const uint8_t *prior_mask(Tape *t, PriorText text, int extra) {
     return seen;
 }
 
-Tensor *prior_output(const Prior *m, Tensor *zt, const double *time, PriorText text) {
+Tensor *prior_output(const Prior *m, Tensor *zt, const double *time, CaptionFeatures text) {
     Tape *t = zt->tape;
     int B = zt->shape[0], N = m->config.tokens, width = m->config.width;
     if (text.tokens->shape[1] != N) die("prior: texts of %d tokens", text.tokens->shape[1]);
@@ -57,4 +64,23 @@ Tensor *prior_output(const Prior *m, Tensor *zt, const double *time, PriorText t
     if (m->norm.gain) h = layer_norm(&m->norm, h);
     Tensor *last = t_slice(h, 1, N + PRIOR_EXTRA - 1, 1);
     return linear(&m->out, t_reshape(last, SHAPE(B, width)));
+}
+
+/* ---- official names -------------------------------------------------------------------------- */
+
+const OfficialName prior_names[] = {
+    {"text_tokens", "text_enc_proj", 0, 0}, {"text", "text_emb_proj", 0, 0},
+    {"image", "clip_img_proj", 0, 0},       {"time.0", "time_embed.0", 0, 0},
+    {"time.1", "time_embed.2", 0, 0},       {"query", "prd_emb", 0, 0},
+    {"positions", "positional_embedding", 0, 0}, {"norm", "final_ln", 0, 0},
+    {"out", "out_proj", 0, 0},              {0}};
+
+static bool locate(const void *design, const char *ours, OfficialPlace *at) {
+    return resblocks_official("block.", *(const int *)design, ours, at);
+}
+
+OfficialMap prior_official(Arena *arena, const PriorConfig *c) {
+    int *heads = arena_get(arena, sizeof *heads);
+    *heads = c->heads;
+    return (OfficialMap){.rows = prior_names, .locate = locate, .design = heads};
 }

@@ -13,6 +13,8 @@
 #ifndef PRIOR_H
 #define PRIOR_H
 
+#include "captions.h"
+#include "nn/official_names.h"
 #include "nn/time_embedding.h"
 #include "nn/transformer.h"
 
@@ -33,19 +35,18 @@ typedef struct {
     LayerNorm norm;
 } Prior;
 
+/* "default", for texts of `tokens` tokens with `dim` features; "karlo", which has its own */
+PriorConfig prior_config(const char *name, int tokens, int dim);
 Prior prior_new(Params *p, PriorConfig c);
 
-/* What CLIP's text encoder makes of B texts: features of each token (B,N,dim), which tokens are
- * there (B,N; 1 or 0), and the embedding (B,dim) */
-typedef struct {
-    Tensor *tokens, *embedding;
-    const uint8_t *mask;
-} PriorText;
-
 /* (B,M,M), M = N + extra, on the tape: padding of the text is seen by no token */
-const uint8_t *prior_mask(Tape *t, PriorText text, int extra);
+const uint8_t *prior_mask(Tape *t, CaptionFeatures text, int extra);
 
 /* z_t (B,dim) at B times -> the predicted image embedding (B,dim) */
-Tensor *prior_output(const Prior *m, Tensor *zt, const double *time, PriorText text);
+Tensor *prior_output(const Prior *m, Tensor *zt, const double *time, CaptionFeatures text);
+
+/* karlo's names; the map's design is kept in the arena */
+OfficialMap prior_official(Arena *arena, const PriorConfig *c);
+extern const OfficialName prior_names[];
 
 #endif

@@ -1,6 +1,6 @@
 /* test_dalle2.c — the published size of the prior, gradients, what tokens see, the codes of an
  * embedding, likelihoods that sum to one, drawing with a cache against full passes. */
-#include "ar_prior.h"
+#include "dalle2.h"
 #include "testing.h"
 
 #include <string.h>
@@ -18,8 +18,8 @@ static Tensor *values(Tape *t, const char *name, int rank, const int *shape) {
     return x;
 }
 
-static PriorText some_text(Tape *t) {
-    return (PriorText){values(t, "tokens", SHAPE(B, TOKENS, DIM)),
+static CaptionFeatures some_text(Tape *t) {
+    return (CaptionFeatures){values(t, "tokens", SHAPE(B, TOKENS, DIM)),
                        values(t, "embedding", SHAPE(B, DIM)), mask};
 }
 
@@ -48,7 +48,7 @@ Test(dalle2, padding_is_not_read) {
     Prior m = prior_new(&p, small);
     Tape t = {.no_grad = true};
     Tensor *zt = values(&t, "zt", SHAPE(B, DIM));
-    PriorText text = some_text(&t);
+    CaptionFeatures text = some_text(&t);
     Tensor *y = prior_output(&m, zt, times, text);
     text.tokens->x[4 * DIM] += 1;                            /* the first text's fifth token */
     Tensor *padded = prior_output(&m, zt, times, text);
@@ -142,7 +142,7 @@ Test(dalle2, drawing_with_a_cache_agrees_with_full_passes) {
     m.dot_share->x[2] = 1;                                   /* all dot products are this one */
     Tape t = {.no_grad = true};
     Rng rng = rng_new(1, "codes");
-    PriorText text = some_text(&t);
+    CaptionFeatures text = some_text(&t);
     int code[B * 3], dot[B] = {2, 2};
     ar_prior_sample(&m, text, &(TokenSampler){.temperature = 0, .top_p = 1}, &rng, code);
     Tensor *logits = ar_prior_logits(&m, text, dot, code);
