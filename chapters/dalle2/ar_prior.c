@@ -7,8 +7,8 @@
 #include <string.h>
 
 ArPriorConfig ar_prior_config(int tokens, int dim) {
-    return (ArPriorConfig){.tokens = tokens, .dim = dim, .codes = 48, .buckets = 64,
-                           .width = 192, .depth = 5, .heads = 6};
+    return (ArPriorConfig){.tokens = tokens, .dim = dim, .codes = 32, .buckets = 32,
+                           .width = 128, .depth = 3, .heads = 4};
 }
 
 ArPrior ar_prior_new(Params *p, ArPriorConfig c) {

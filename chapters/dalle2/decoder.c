@@ -17,13 +17,13 @@ static DecoderConfig published(void) {
 /* the same, small: one residual block a level, convolutions between them */
 DecoderConfig decoder_config(const char *name) {
     if (!strcmp(name, "karlo")) return published();
-    DecoderConfig c = {.unet = adm_family(64, 1), .side = 16, .clip = 128, .tokens = 4};
-    unet_levels(&c.unet, 1, 2, 3);
+    DecoderConfig c = {.unet = adm_family(32, 1), .side = 16, .clip = 128, .tokens = 4};
+    unet_levels(&c.unet, 1, 2, 2);
     unet_attend_at(&c.unet, 16, 8, 4);
     c.unet.head_channels = 32;
     c.unet.resampling = RESAMPLE_CONV;
-    c.unet.style.groups = 16;
-    c.unet.context = 128;
+    c.unet.style.groups = 8;
+    c.unet.context = 64;
     return c;
 }
 

@@ -1,1 +1,199 @@
-int main(void) { return 0; }
+/* dalle2 — from a caption to CLIP's embedding of an image, from the embedding to the image. Five
+ * stages, each a run of its own in the same folder: two priors, the decoder of 16x16 images, the
+ * upsamplers to 32x32 and 64x64. */
+#include "settings.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/scores.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Settings o = {
+    .common = {.seed = 1, .steps = 5000, .batch = 64, .lr = 5e-4, .config = "default",
+               .out = "build/runs/dalle2"},
+    .stage = "all",
+    .ar_steps = 4000,
+    .decoder_steps = 6000,
+    .upsampler_steps = 8000,
+    .decoder_batch = 32,
+    .upsampler_batch = 16,
+    .fit = 4096,
+    .warmup = 500,
+    .preview = 25,
+    .emoji = 0.25,
+    .no_text = 0.1,
+    .no_image = 0.1,
+    .no_caption = 0.5,
+    .max_norm = 1,
+    .ema = 0.9999,
+    .pictures = 8,
+    .samples = 500,
+    .prior = "diffusion",
+    .prior_respace = "64",
+    .prior_scale = 1,
+    .respace = "50",
+    .sampler = "ddpm",
+    .scale = 2,
+    .eta = 1,
+};
+
+#define DRAWS "sample eval vary interpolate edit reconstruct"
+#define PICTURES "vary interpolate edit reconstruct"
+
+static Option options[] = {
+    COMMON_OPTIONS(o.common, "default|karlo"),
+    {"stage", 0, .s = &o.stage, .choices = "all|prior|ar|decoder|upsampler32|upsampler64",
+     .keep = KEEP_NOT, .only = "train info", .help = "this one alone"},
+    {"clip", 0, .s = &o.clip, .meta = "FILE", .keep = KEEP_DEFAULT,
+     .help = "weights of CLIP (default: the committed ones)"},
+    {"ar-steps", 0, .i = &o.ar_steps, .min = 0, .max = 1e9, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "training steps of the autoregressive prior; --steps are the "
+     "diffusion prior's"},
+    {"decoder-steps", 0, .i = &o.decoder_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the decoder"},
+    {"decoder-batch", 0, .i = &o.decoder_batch, .min = 1, .max = 65536, .meta = "N",
+     .only = "train", .help = "its images at a time; --batch are the priors' embeddings"},
+    {"upsampler-steps", 0, .i = &o.upsampler_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of each upsampler"},
+    {"upsampler-batch", 0, .i = &o.upsampler_batch, .min = 1, .max = 65536, .meta = "N",
+     .only = "train", .help = "their images at a time"},
+    {"fit", 0, .i = &o.fit, .min = 200, .max = 100000, .meta = "N", .only = "train",
+     .help = "embeddings whose mean, deviation and principal components are taken"},
+    {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
+     .help = "share of emoji in a batch; the others are scenes of the wardrobe"},
+    {"no-text", 0, .d = &o.no_text, .min = 0, .max = 1, .meta = "P", .only = "train",
+     .help = "share of texts that the diffusion prior is not given"},
+    {"no-image", 0, .d = &o.no_image, .min = 0, .max = 1, .meta = "P", .only = "train",
+     .help = "share of image embeddings that the decoder is not given; 1: texts alone"},
+    {"no-caption", 0, .d = &o.no_caption, .min = 0, .max = 1, .meta = "P", .only = "train",
+     .help = "share of captions that it is not given"},
+    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "steps in which the learning rate rises"},
+    {"max-norm", 0, .d = &o.max_norm, .min = 0, .max = 1e9, .meta = "X", .only = "train",
+     .help = "largest norm of a gradient; 0: any"},
+    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "decay of the averaged weights"},
+    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_DEFAULT,
+     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
+    {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
+     .help = "what to draw; may be given several times"},
+    {"image", 'i', .list = &o.image, .meta = "FILE", .only = PICTURES,
+     .help = "a picture, PNG or JPEG; interpolate takes two"},
+    {"from", 0, .s = &o.from, .meta = "TEXT", .keep = KEEP_NOT, .only = "edit",
+     .help = "what the picture shows"},
+    {"to", 0, .s = &o.to, .meta = "TEXT", .keep = KEEP_NOT, .only = "edit",
+     .help = "what it is to show"},
+    {"caption", 0, .s = &o.caption, .meta = "TEXT", .keep = KEEP_NOT, .only = "vary reconstruct",
+     .help = "given to the decoder beside the picture's embedding"},
+    {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
+     .only = "sample vary interpolate edit", .help = "how many to draw"},
+    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
+    {"prior", 0, .s = &o.prior, .choices = "diffusion|ar|text|none", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "what makes embeddings of captions; text: the text's own in the "
+     "image's place; none: the decoder sees the caption alone"},
+    {"prior-scale", 0, .d = &o.prior_scale, .min = 0, .max = 100, .meta = "S", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "guidance of the diffusion prior; 1: none"},
+    {"prior-respace", 0, .s = &o.prior_respace, .meta = "STEPS", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "its steps back"},
+    {"scale", 0, .d = &o.scale, .min = 0, .max = 100, .meta = "S", .keep = KEEP_NOT,
+     .only = DRAWS, .help = "guidance of the decoder; 1: none, 0: no embedding and no caption"},
+    {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = DRAWS,
+     .help = "its steps back: so many, \"50\"; of each section, \"10,15,20\"; every k-th, \"ddim50\""},
+    {"sampler", 0, .s = &o.sampler, .choices = "ddpm|ddim", .keep = KEEP_NOT, .only = "sample eval",
+     .help = "of the decoder"},
+    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
+     .only = "sample eval vary", .help = "noise of ddim's steps: 0 none; vary: how far from the "
+     "picture"},
+    {0}};
+
+static int train(void), info(void);
+Cli cli = {.program = "dalle2",
+           .about = "DALL-E 2 (unCLIP): a caption, CLIP's embedding of an image, the image.",
+           .common = &o.common,
+           .commands = (const Command[]){
+               STANDARD_COMMANDS,
+               {"vary", "draw other pictures with a picture's embedding", vary},
+               {"interpolate", "draw what lies between two pictures", interpolate},
+               {"edit", "change a picture by what differs between two texts", edit},
+               {"reconstruct", "draw a picture again from parts of its embedding", reconstruct},
+               {0}},
+           .options = options};
+
+/* ---- what the commands share ----------------------------------------------------------------- */
+
+const char *const stage_names[STAGES] = {"prior", "ar", "decoder", "upsampler32", "upsampler64"};
+
+char *clip_path(void) {
+    return o.clip ? text_format("%s", o.clip) : own_file(CLIP_WEIGHTS);
+}
+
+char *stage_weights(Stage s) {
+    const char *given = o.common.weights, *slash = given ? strrchr(given, '/') : NULL;
+    if (s == DECODER && given) return text_format("%s", given);
+    char *name = text_format("%s-weights.safetensors", stage_names[s]);
+    char *path = given ? text_format("%.*s%s", slash ? (int)(slash + 1 - given) : 0, given, name)
+                       : path_join(o.common.out, name);
+    free(name);
+    return path;
+}
+
+NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections) {
+    NoiseSchedule s = schedule_respaced(all, sections);
+    if (!s.T)
+        usage_error("--%s %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are", option,
+                    sections, all->T);
+    return s;
+}
+
+/* ---- train, info ----------------------------------------------------------------------------- */
+
+static bool is_published(void) { return strcmp(o.common.config, "default") != 0; }
+static bool is_wanted(int s) { return !strcmp(o.stage, "all") || !strcmp(o.stage, stage_names[s]); }
+
+static int train(void) {
+    if (is_published())
+        usage_error("--config %s: is not trained here; info counts it", o.common.config);
+    for (int s = 0; s < STAGES; s++) {
+        if (!is_wanted(s)) continue;
+        int status = s == PRIOR ? prior_train() : s == AR ? ar_train()
+                   : s == DECODER ? decoder_train() : upsampler_train((Stage)s);
+        if (status) return status;
+    }
+    return 0;
+}
+
+/* karlo has no autoregressive prior; its upsamplers' place is taken by the paper's */
+static bool build(Params *p, int s) {
+    const char *config = o.common.config;
+    ClipConfig clip = clip_small(SIDE, 0);
+    switch (s) {
+    case PRIOR: prior_new(p, prior_config(config, clip.text.context, clip.dim)); break;
+    case AR:
+        if (!is_published()) ar_prior_new(p, ar_prior_config(clip.text.context, clip.dim));
+        return !is_published();
+    case DECODER: decoder_new(p, decoder_config(config)); break;
+    case UPSAMPLER32: upsampler_new(p, upsampler_config(is_published() ? "64-256" : "32")); break;
+    default: upsampler_new(p, upsampler_config(is_published() ? "256-1024" : "64"));
+    }
+    return true;
+}
+
+static int info(void) {
+    static const char *const paper[] = {"prior", NULL, "decoder", "upsampler of 64x64 to 256x256",
+                                        "upsampler of 256x256 to 1024x1024"};
+    for (int s = 0; s < STAGES; s++) {
+        Params p = {.shapes_only = true};
+        if (is_wanted(s) && build(&p, s))
+            print_parameters(is_published() ? paper[s] : stage_names[s], &p);
+        params_free(&p);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    return program_main(&cli, argc, argv);
+}

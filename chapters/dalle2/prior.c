@@ -8,7 +8,7 @@
 PriorConfig prior_config(const char *name, int tokens, int dim) {
     if (!strcmp(name, "karlo"))
         return (PriorConfig){.tokens = 77, .dim = 768, .width = 2048, .depth = 20, .heads = 32};
-    return (PriorConfig){.tokens = tokens, .dim = dim, .width = 192, .depth = 6, .heads = 6};
+    return (PriorConfig){.tokens = tokens, .dim = dim, .width = 128, .depth = 4, .heads = 4};
 }
 
 Prior prior_new(Params *p, PriorConfig c) {

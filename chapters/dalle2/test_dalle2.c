@@ -1,11 +1,14 @@
-/* test_dalle2.c — the published size of the prior, gradients, what tokens see, the codes of an
+/* test_dalle2.c — the priors: the published size, gradients, what tokens see, the codes of an
  * embedding, likelihoods that sum to one, drawing with a cache against full passes. */
 #include "dalle2.h"
+#include "nn/optim.h"
+#include "official_file.h"
 #include "testing.h"
 
 #include <string.h>
+#include <unistd.h>
 
-SUITE(dalle2);
+SUITE(prior);
 
 enum { B = 2, TOKENS = 5, DIM = 6 };
 
@@ -29,11 +32,29 @@ static const ArPriorConfig small_ar = {.tokens = TOKENS, .dim = DIM, .codes = 3,
 
 /* ---- the diffusion prior ----------------------------------------------------------------------- */
 
-Test(dalle2, karlo_has_the_published_number_of_parameters) {
+Test(prior, karlo_has_the_published_number_of_parameters) {
     Params p = {.shapes_only = true};
-    prior_new(&p, (PriorConfig){.tokens = 77, .dim = 768, .width = 2048, .depth = 20, .heads = 32});
+    prior_new(&p, prior_config("karlo", 0, 0));
     cr_expect_eq(params_count(&p), 1022028544, "%zu", params_count(&p));
     params_free(&p);
+}
+
+/* A file under the official names gives every weight back. */
+Test(prior, official_weights_are_read) {
+    char path[] = "/tmp/dalle2-test-XXXXXX";
+    close(mkstemp(path));
+    Arena arena = {0};
+    Params p = {.seed = 1}, q = {.seed = 2};
+    prior_new(&p, small), prior_new(&q, small);
+    OfficialMap map = prior_official(&arena, &small);
+    move_parameters(&p, 0.1);
+    write_official(path, &map, &p);
+    official_load(path, "", &map, &q);
+    for (int i = 0; i < p.count; i++)
+        cr_expect_eq(memcmp(p.list[i]->x, q.list[i]->x, p.list[i]->len * sizeof(real)), 0, "%s",
+                     p.list[i]->name);
+    unlink(path);
+    arena_free(&arena), params_free(&p), params_free(&q);
 }
 
 static const double times[B] = {3, 700};
@@ -43,7 +64,7 @@ static Tensor *predict(Tape *t, const Prior *m) {
 }
 
 /* What stands where no token is has no influence; what stands where one is has. */
-Test(dalle2, padding_is_not_read) {
+Test(prior, padding_is_not_read) {
     Params p = {.seed = 1};
     Prior m = prior_new(&p, small);
     Tape t = {.no_grad = true};
@@ -74,7 +95,7 @@ static void random_pairs(int n, real *image, real *text) {
 }
 
 /* All components and many buckets give the embedding back, up to half a bucket along each axis. */
-Test(dalle2, codes_are_the_embedding_up_to_their_buckets) {
+Test(prior, codes_are_the_embedding_up_to_their_buckets) {
     enum { N = 40, BUCKETS = 1000 };
     ArPriorConfig c = small_ar;
     c.codes = DIM, c.buckets = BUCKETS;
@@ -115,7 +136,7 @@ static double log_probability(const Tensor *logits, int b, const int *code, cons
 }
 
 /* Each code depends on those before it alone, so that the probabilities of all sequences sum to 1. */
-Test(dalle2, probabilities_of_all_codes_sum_to_one) {
+Test(prior, probabilities_of_all_codes_sum_to_one) {
     Params p = {.seed = 3};
     ArPrior m = ar_prior_new(&p, small_ar);
     for (int k = 0; k < p.count; k++) k_axpy(p.list[k]->len, 2, p.list[k]->x, p.list[k]->x, true);
@@ -134,7 +155,7 @@ Test(dalle2, probabilities_of_all_codes_sum_to_one) {
 }
 
 /* The most likely codes, drawn one by one with a cache, are the most likely of the full pass. */
-Test(dalle2, drawing_with_a_cache_agrees_with_full_passes) {
+Test(prior, drawing_with_a_cache_agrees_with_full_passes) {
     Params p = {.seed = 5};
     ArPrior m = ar_prior_new(&p, small_ar);
     for (int k = 0; k < p.count; k++) k_axpy(p.list[k]->len, 3, p.list[k]->x, p.list[k]->x, true);
@@ -158,7 +179,7 @@ Test(dalle2, drawing_with_a_cache_agrees_with_full_passes) {
 }
 
 /* When drawing, dot products come from the larger half. */
-Test(dalle2, drawn_dot_products_are_of_the_larger_half) {
+Test(prior, drawn_dot_products_are_of_the_larger_half) {
     ArPriorConfig c = small_ar;
     c.buckets = 4;
     Params p = {.seed = 5};
@@ -173,31 +194,60 @@ Test(dalle2, drawn_dot_products_are_of_the_larger_half) {
     params_free(&p);
 }
 
+/* Two captions' embeddings are learned: what is left is what noise hides. */
+Test(prior, a_pair_of_embeddings_is_learned) {
+    Params p = {.seed = 1};
+    Prior m = prior_new(&p, small);
+    NoiseSchedule s = schedule_cosine(20);
+    Adam adam = {ADAM_DEFAULTS};
+    Tape t = {0};
+    Rng noise = rng_new(1, "noise");
+    double first = 0, last = 0;
+    for (int step = 0; step < 150; step++) {
+        tape_reset(&t);
+        int at[B] = {step % 20, (7 * step + 3) % 20};
+        Tensor *z = values(&t, "z", SHAPE(B, DIM));
+        Tensor *loss = prior_loss(&m, &s, z, some_text(&t), at, &noise);
+        last = (double)loss->x[0];
+        if (!step) first = last;
+        params_zero_grad(&p);
+        backward(loss);
+        adam_step(&adam, &p, 1e-2, 1);
+    }
+    cr_expect_lt(last, 0.1 * first, "from %g to %g", first, last);
+    adam_free(&adam), tape_free(&t), schedule_free(&s), params_free(&p);
+}
+
 /* ---- gradients ----------------------------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
-static Tensor *prior_loss(Tape *t, void *context) {
-    return t_mse(predict(t, context), values(t, "z", SHAPE(B, DIM)));
+static Tensor *loss_of_prior(Tape *t, void *context) {
+    static const int at[B] = {3, 17};
+    Rng noise = rng_new(1, "noise");
+    NoiseSchedule s = schedule_cosine(20);
+    Tensor *loss = prior_loss(context, &s, values(t, "z", SHAPE(B, DIM)), some_text(t), at, &noise);
+    schedule_free(&s);
+    return loss;
 }
 
-Test(dalle2, gradients_of_the_diffusion_prior) {
+Test(prior, gradients_of_the_diffusion_prior) {
     Params p = {.seed = 1};
     Prior m = prior_new(&p, small);
-    double error = gradient_error(&p, prior_loss, &m, 12);
-    cr_expect_lt(error, 1e-6, "%g", error);
+    double error = gradient_error(&p, loss_of_prior, &m, 12);
+    cr_expect(is_near(__FILE__, __LINE__, error, 1e-6));
     params_free(&p);
 }
 
-static Tensor *ar_loss(Tape *t, void *context) {
+static Tensor *loss_of_ar_prior(Tape *t, void *context) {
     static const int dot[B] = {1, 3}, code[B * 3] = {0, 3, 2, 1, 1, 0};
-    return t_cross_entropy(ar_prior_logits(context, some_text(t), dot, code), code);
+    return ar_prior_loss(context, some_text(t), dot, code);
 }
 
-Test(dalle2, gradients_of_the_autoregressive_prior) {
+Test(prior, gradients_of_the_autoregressive_prior) {
     Params p = {.seed = 1};
     ArPrior m = ar_prior_new(&p, small_ar);
-    double error = gradient_error(&p, ar_loss, &m, 0);
-    cr_expect_lt(error, 1e-6, "%g", error);
+    double error = gradient_error(&p, loss_of_ar_prior, &m, 0);
+    cr_expect(is_near(__FILE__, __LINE__, error, 1e-6));
     params_free(&p);
 }
 #endif

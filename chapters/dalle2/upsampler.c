@@ -28,8 +28,9 @@ static UpsamplerConfig published(bool large) {
 }
 
 static UpsamplerConfig ours(bool large) {
-    UpsamplerConfig c = family(32, 1);
-    unet_levels(&c.unet, 1, 2, 2);
+    UpsamplerConfig c = family(24, 1);
+    unet_levels(&c.unet, 1, 1, 2);
+    c.unet.head_channels = 24;
     c.unet.resampling = RESAMPLE_CONV;
     c.unet.style.groups = 8;
     c.side = large ? 64 : 32, c.low = c.side / 2, c.crop = c.side / 2;

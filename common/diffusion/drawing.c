@@ -1,8 +1,10 @@
 #include "diffusion/drawing.h"
 
 /* what `count` pictures from number `first` on start from; with how->last_steps, that much of x */
-static void start(Sampler *m, int first, int count, real *x, int last_steps) {
+static void start(Sampler *m, int first, int count, real *x, const Drawing *how) {
     size_t n = (size_t)count * sampler_size(m);
+    int last_steps = how->last_steps;
+    if (how->from_x) return;
     if (!last_steps) {
         start_noise(m, first, count, x);
         return;
@@ -17,7 +19,7 @@ static void start(Sampler *m, int first, int count, real *x, int last_steps) {
 static void draw_group(Sampler *m, int first, int count, real *x, Progress *progress,
                        const Drawing *how) {
     int steps = how->last_steps ? how->last_steps : m->schedule->T;
-    start(m, first, count, x, how->last_steps);
+    start(m, first, count, x, how);
     for (int t = steps - 1; t >= 0; t--) {
         Prediction p = sample_step(m, t, first, count, x);
         if (how->recording && !first) recording_take(how->recording, steps - t, x, p.x0);

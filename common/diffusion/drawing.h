@@ -23,6 +23,7 @@ typedef struct {
     /* Not 0: x holds pictures, to which noise is added and taken away again in the last so many
      * steps of the way: what is large in them stays (SDEdit, Meng et al. 2022). */
     int last_steps;
+    bool from_x;                            /* x holds x_T: pictures do not start from noise */
 } Drawing;
 
 /* `most`, or fewer of more than 32x32 pixels: as much memory as `most` of that size */

@@ -1,0 +1,122 @@
+/* evaluate.c — the program's `eval`: scenes drawn from their captions, of seen and held-out
+ * combinations, and how near the priors' embeddings come to those of real images. */
+#include "draw.h"
+
+#include "base/error.h"
+#include "train/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    int n;
+    Scene *scenes;
+    const char **captions;
+    CaptionTable text;
+    real *z;                             /* (n,D) of real images */
+} Examples;
+
+static double cosine(int D, const real *a, const real *b) {
+    double sum = 0;
+    for (int d = 0; d < D; d++) sum += (double)a[d] * (double)b[d];
+    return sum / sqrt(k_sum_squares((size_t)D, a) * k_sum_squares((size_t)D, b));
+}
+
+/* every second one of a combination that training has never shown */
+static Examples examples_of(const Models *m, Arena *arena, const Wardrobe *w, int n) {
+    Examples e = {.n = n, .scenes = arena_get(arena, (size_t)n * sizeof *e.scenes)};
+    int D = m->clip.net.config.dim;
+    real x[SIDE * SIDE * 3];
+    e.captions = arena_get(arena, (size_t)n * sizeof *e.captions);
+    e.z = arena_get(arena, (size_t)(n * D) * sizeof *e.z);
+    for (int i = 0; i < n; i++) {
+        wardrobe_get(w, i % 2 ? PART_HELD_OUT : PART_TEST, 1, (uint64_t)i / 2, 1,
+                     &(SceneBatch){.images = x, .low = -1, .high = 1, .scenes = &e.scenes[i]});
+        e.captions[i] = scene_caption(&e.scenes[i], arena_get(arena, SCENE_CAPTION));
+        clip_images(&m->clip, 1, x, e.z + i * D);
+    }
+    e.text = caption_table(arena, &m->clip, n, e.captions);
+    return e;
+}
+
+/* the largest cosine of z with one of so many training scenes' embeddings, a mean over examples */
+static double nearest_in_training(const Models *m, const Wardrobe *w, const Examples *e) {
+    enum { TRAINING = 2000, AT_ONCE = 50 };
+    Arena arena = {0};
+    int D = e->text.dim;
+    real *x = arena_get(&arena, AT_ONCE * SIDE * SIDE * 3 * sizeof *x);
+    real *z = arena_get(&arena, (size_t)(TRAINING * D) * sizeof *z);
+    for (int i = 0; i < TRAINING; i += AT_ONCE) {
+        wardrobe_get(w, PART_TRAIN, o.common.seed, (uint64_t)i, AT_ONCE,
+                     &(SceneBatch){.images = x, .low = -1, .high = 1});
+        clip_images(&m->clip, AT_ONCE, x, z + i * D);
+    }
+    double sum = 0;
+    for (int i = 0; i < e->n; i++) {
+        double best = -1;
+        for (int k = 0; k < TRAINING; k++) best = fmax(best, cosine(D, e->z + i * D, z + k * D));
+        sum += best / e->n;
+    }
+    arena_free(&arena);
+    return sum;
+}
+
+/* Mean cosines with the real images' embeddings: of what the prior draws, of the text's own
+ * embeddings, of the nearest training image's */
+static void report_embeddings(const Models *m, const Wardrobe *w, const Examples *e,
+                              cJSON *metrics) {
+    Arena arena = {0};
+    int D = e->text.dim;
+    double drawn = 0, text = 0, nearest = nearest_in_training(m, w, e);
+    real *z = arena_get(&arena, (size_t)(e->n * D) * sizeof *z);
+    embed_captions(m, &e->text, z);
+    for (int i = 0; i < e->n; i++) {
+        drawn += cosine(D, z + i * D, e->z + i * D) / e->n;
+        text += cosine(D, e->text.embedding + i * D, e->z + i * D) / e->n;
+    }
+    json_number(metrics, "cosine_drawn", drawn);
+    json_number(metrics, "cosine_text", text);
+    json_number(metrics, "cosine_nearest", nearest);
+    if (!o.common.quiet)
+        printf("cosine with the true embedding: drawn %.3f, the text's own %.3f, the nearest "
+               "training image's %.3f\n", drawn, text, nearest);
+    arena_free(&arena);
+}
+
+static void describe(const Models *m, cJSON *metrics) {
+    json_text(metrics, "prior", o.prior);
+    json_number(metrics, "prior_scale", o.prior_scale);
+    json_number(metrics, "scale", o.scale);
+    json_text(metrics, "respace", o.respace);
+    json_text(metrics, "clip_sha256", m->clip.sha256);
+    for (int s = 0; s < STAGES; s++) {
+        char key[40];
+        snprintf(key, sizeof key, "parameters_%s", stage_names[s]);
+        if (m->params[s].count) json_number(metrics, key, (double)params_count(&m->params[s]));
+    }
+}
+
+int eval(void) {
+    Models m;
+    Arena arena = {0};
+    models_load(&m, chosen_prior());
+    if (m.upsamplers < 2)
+        usage_error("eval scores images of 64x64: train --stage upsampler32 and upsampler64");
+    Fashion data = fashion_load(o.common.data);
+    Wardrobe w = wardrobe_open(&data, SIDE);
+    SceneEvaluator evaluator;
+    scene_evaluator_open(&evaluator, &arena, &w);
+    Examples e = examples_of(&m, &arena, &w, o.samples);
+    cJSON *metrics = metrics_new(&cli);
+    describe(&m, metrics);
+    if (strcmp(o.prior, "none")) report_embeddings(&m, &w, &e, metrics);
+    real *x = images_of_captions(&m, &arena, &e.text);
+    k_affine((size_t)e.n * SIDE * SIDE * 3, x, (real)0.5, (real)0.5, x);
+    report_scenes(&cli, &evaluator, e.n, x, e.scenes, metrics);
+    metrics_save(&cli, metrics);
+    scene_evaluator_free(&evaluator);
+    wardrobe_free(&w), fashion_free(&data), arena_free(&arena);
+    models_free(&m);
+    return 0;
+}

@@ -1,0 +1,163 @@
+/* pictures.c — what only unCLIP can do with a user's picture: vary, interpolate, edit, reconstruct.
+ * Section 3 and figure 7 of the paper. A picture becomes two things that are changed separately:
+ * CLIP's embedding z, which says what it shows, and the x_T that the decoder, given z, leads back to
+ * it, which holds the rest. */
+#include "draw.h"
+
+#include "base/error.h"
+#include "data/picture_decode.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VALUES = SMALL * SMALL * 3 };
+
+typedef struct {
+    Models m;
+    Arena arena;
+    int D, pictures;
+    real *large;                         /* (pictures,64,64,3) */
+    real *z, *start;                     /* (pictures,D), (pictures,16,16,3) */
+} Given;
+
+static void read_pictures(Given *g) {
+    size_t len = SIDE * SIDE * 3;
+    uint8_t *bytes = arena_get(&g->arena, len);
+    g->large = arena_get(&g->arena, (size_t)g->pictures * len * sizeof *g->large);
+    for (int i = 0; i < g->pictures; i++) {
+        picture_read(o.image.text[i], SIDE, bytes);
+        for (size_t k = 0; k < len; k++)
+            g->large[(size_t)i * len + k] = (real)(-1 + 2.0 * bytes[k] / 255);
+    }
+}
+
+/* `wanted` pictures from --image, their embeddings and noise */
+static void given_open(Given *g, int wanted, Stage prior) {
+    *g = (Given){.pictures = wanted};
+    if (o.image.count != wanted)
+        usage_error("%s: takes %s, not %d", cli.command,
+                    wanted == 1 ? "one --image" : "two --image, from and to", o.image.count);
+    read_pictures(g);
+    models_load(&g->m, prior);
+    g->D = g->m.clip.net.config.dim;
+    g->z = arena_get(&g->arena, (size_t)(wanted * g->D) * sizeof *g->z);
+    clip_images(&g->m.clip, wanted, g->large, g->z);
+    g->start = halve(&g->arena, wanted, SIDE / 2, halve(&g->arena, wanted, SIDE, g->large));
+    invert(&g->m, wanted, g->z, g->start);
+}
+
+static void given_close(Given *g) {
+    models_free(&g->m);
+    arena_free(&g->arena);
+}
+
+static real *numbers(Given *g, int n, int each) {
+    return arena_get(&g->arena, (size_t)(n * each) * sizeof(real));
+}
+
+/* the start of a picture, n times */
+static real *start_of(Given *g, int n, const real *from) {
+    real *start = numbers(g, n, VALUES);
+    for (int i = 0; i < n; i++) memcpy(start + i * VALUES, from, VALUES * sizeof *start);
+    return start;
+}
+
+/* n images, larger, as samples.png and samples.npy; texts under them */
+static void draw(Given *g, Decoding d, const char *const *texts) {
+    real *x = numbers(g, d.n, VALUES);
+    d.ddim = true;
+    decode(&g->m, d, x);
+    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    samples_save(&cli, enlarge(&g->m, &g->arena, d.n, x),
+                 images_grid(d.n, models_side(&g->m), d.n < 8 ? d.n : 8, texts));
+}
+
+/* --caption of n images, or NULL */
+static CaptionTable *caption_of_all(Given *g, int n) {
+    if (!o.caption) return NULL;
+    const char **captions = arena_get(&g->arena, (size_t)n * sizeof *captions);
+    CaptionTable *table = arena_get(&g->arena, sizeof *table);
+    for (int i = 0; i < n; i++) captions[i] = o.caption;
+    *table = caption_table(&g->arena, &g->m.clip, n, captions);
+    return table;
+}
+
+/* ---- the commands ---------------------------------------------------------------------------- */
+
+/* The same z and x_T; what DDIM's noise (eta) washes away differs (section 3.1). */
+int vary(void) {
+    Given g;
+    given_open(&g, 1, STAGES);
+    int n = o.pictures;
+    real *z = numbers(&g, n, g.D);
+    for (int i = 0; i < n; i++) memcpy(z + i * g.D, g.z, (size_t)g.D * sizeof *z);
+    draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = o.scale,
+                        .eta = o.eta, .start = start_of(&g, n, g.start)}, NULL);
+    given_close(&g);
+    return 0;
+}
+
+/* both z and x_T along the arc from one picture's to the other's (section 3.2) */
+int interpolate(void) {
+    Given g;
+    given_open(&g, 2, STAGES);
+    int n = o.pictures;
+    real *z = numbers(&g, n, g.D), *start = numbers(&g, n, VALUES);
+    const char **texts = arena_get(&g.arena, (size_t)n * sizeof *texts);
+    for (int i = 0; i < n; i++) {
+        double t = n > 1 ? (double)i / (n - 1) : 0.5;
+        slerp((size_t)g.D, g.z, g.z + g.D, t, z + i * g.D);
+        slerp(VALUES, g.start, g.start + VALUES, t, start + i * VALUES);
+        texts[i] = arena_text(&g.arena, "%.2f", t);
+    }
+    draw(&g, (Decoding){.n = n, .z = z, .scale = o.scale, .start = start}, texts);
+    given_close(&g);
+    return 0;
+}
+
+/* z from the picture towards the difference of the texts, up to half the way; x_T stays (section
+ * 3.3) */
+int edit(void) {
+    static const double furthest = 0.5;
+    Given g;
+    if (!o.from || !o.to) usage_error("edit: needs --from TEXT and --to TEXT");
+    if (!strcmp(o.from, o.to)) usage_error("edit: --from and --to say the same");
+    given_open(&g, 1, STAGES);
+    int n = o.pictures;
+    CaptionTable text = caption_table(&g.arena, &g.m.clip, 2, (const char *[]){o.from, o.to});
+    real *z = numbers(&g, n, g.D), *difference = numbers(&g, 1, g.D);
+    const char **texts = arena_get(&g.arena, (size_t)n * sizeof *texts);
+    text_difference(g.D, text.embedding, text.embedding + g.D, difference);
+    for (int i = 0; i < n; i++) {
+        double t = n > 1 ? furthest * i / (n - 1) : furthest;
+        slerp((size_t)g.D, g.z, difference, t, z + i * g.D);
+        texts[i] = arena_text(&g.arena, "%.2f", t);
+    }
+    draw(&g, (Decoding){.n = n, .z = z, .scale = o.scale, .start = start_of(&g, n, g.start)}, texts);
+    given_close(&g);
+    return 0;
+}
+
+/* from 1, 2, 4, ... components of z, then all of it; x_T stays (figure 7) */
+int reconstruct(void) {
+    Given g;
+    given_open(&g, 1, AR);
+    int K = g.m.ar.config.codes, n = 1, most = 1;
+    for (; most < K; most *= 2) n++;
+    n++;
+    real *z = numbers(&g, n, g.D);
+    const char **texts = arena_get(&g.arena, (size_t)n * sizeof *texts);
+    for (int i = 0; i < n - 1; i++) {
+        int components = 1 << i < K ? 1 << i : K;
+        few_dimensions(&g.m.ar, components, g.z, z + i * g.D);
+        texts[i] = arena_text(&g.arena, "%d", components);
+    }
+    memcpy(z + (n - 1) * g.D, g.z, (size_t)g.D * sizeof *z);
+    texts[n - 1] = arena_text(&g.arena, "all %d", g.D);
+    draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = o.scale,
+                        .start = start_of(&g, n, g.start)}, texts);
+    given_close(&g);
+    return 0;
+}

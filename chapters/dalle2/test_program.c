@@ -1,0 +1,97 @@
+/* test_program.c — the program: what a user of prompts and pictures can rely on. Training and the
+ * command line that all chapters share: tests/test_programs.c. */
+#ifndef REAL_DOUBLE
+#include "io/npy.h"
+#include "io/picture.h"
+#include "programs.h"
+
+PROGRAM_SUITE(dalle2_program);
+
+Test(dalle2_program, options_that_do_not_fit_are_refused) {
+    static const Refusal cases[] = {
+        {"train --config karlo", 2, "not trained here"},
+        {"sample --config karlo", 2, "draws nothing here"},
+        {"vary", 2, "takes one --image"},
+        {"vary --image a --image b", 2, "takes one --image"},
+        {"interpolate --image a", 2, "takes two --image"},
+        {"edit --image a --from x", 2, "needs --from"},
+        {"edit --image a --from x --to x", 2, "say the same"},
+        {"reconstruct", 2, "takes one --image"},
+        {"vary --image %s/none.png", 1, "none.png"},
+        {"sample --prior magic", 2, "magic"}};
+    EXPECT_REFUSALS("dalle2", cases);
+}
+
+static void train_some_steps(void) {
+    few_garments(400, 120);
+    RUN("dalle2", "train -q --stage decoder --decoder-steps 2 --decoder-batch 2 --fit 200 --lr 0.02 "
+                  "--warmup 0 --preview 0 --data %s --out %s/run");
+    RUN("dalle2", "train -q --stage ar --ar-steps 1 --batch 2 --fit 200 --data %s --out %s/run");
+}
+
+/* a wide picture of coloured stripes, and its mirror image */
+static void write_pictures(void) {
+    enum { WIDE = 90, HIGH = 50 };
+    static real x[HIGH * WIDE * 3];
+    for (int k = 0; k < 2; k++) {
+        char path[200];
+        for (int i = 0; i < HIGH * WIDE * 3; i++) {
+            int column = i / 3 % WIDE, from = k ? WIDE - 1 - column : column;
+            x[i] = (real)((from * (1 + i % 3) * 5) % 256) / 255;
+        }
+        snprintf(path, sizeof path, "%s/%d.png", folder, k);
+        picture_save(path, x, (Grid){.count = 1, .height = HIGH, .width = WIDE, .channels = 3,
+                                     .high = 1}, NULL);
+    }
+}
+
+static int images_of(const char *out, int side) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s/samples.npy", folder, out);
+    Npy a = npy_open(path);
+    int n = (int)(a.len / (size_t)(side * side * 3));
+    cr_expect_eq(a.len, (size_t)(n * side * side * 3), "%s", path);
+    npy_close(&a);
+    return n;
+}
+
+/* A user's own pictures, through every command; the same call again gives the same images. */
+Test(dalle2_program, pictures_are_varied_interpolated_edited_and_reconstructed) {
+    train_some_steps();
+    write_pictures();
+    static const struct { const char *line; int images; } calls[] = {
+        {"vary -n 3 -i %s/0.png", 3}, {"interpolate -n 3 -i %s/0.png -i %s/1.png", 3},
+        {"edit -n 2 -i %s/0.png --from 'a red coat' --to 'a blue coat'", 2},
+        {"reconstruct -i %s/0.png --caption 'a red coat'", 8}, {"vary -n 3 -i %s/0.png", 3}};
+    for (int i = 0; i < 5; i++) {
+        char line[600], pictures[400], out[20];
+        snprintf(pictures, sizeof pictures, calls[i].line, folder, folder);
+        snprintf(line, sizeof line, "%s -q --respace 3 --weights %s/run/decoder-weights.safetensors "
+                 "--out %s/%d", pictures, folder, folder, i);
+        RUN("dalle2", line);
+        snprintf(out, sizeof out, "%d", i);
+        cr_expect_eq(images_of(out, 16), calls[i].images, "%s", pictures);
+    }
+    cr_expect(same_file("0/samples.npy", "4/samples.npy"), "the same call, other images");
+}
+
+/* Captions become images by either prior's file, the text's embedding, or the caption alone; a
+ * prompt that is too long is cut, which is said. Weights of another CLIP are refused. */
+Test(dalle2_program, captions_become_images) {
+    train_some_steps();
+    static const char *const priors[] = {"ar", "text", "none"};
+    char said[2000], line[600];
+    for (int i = 0; i < 3; i++) {
+        snprintf(line, sizeof line, "sample -q -n 2 --prior %s --respace 2 --scale 3 -p 'a red dress' "
+                 "--out %s/run && cp %s/run/samples.npy %s/%d", priors[i], folder, folder, folder, i);
+        RUN("dalle2", line);
+        cr_expect_eq(images_of("run", 16), 2);
+    }
+    cr_expect(!same_file("0", "1") && !same_file("1", "2"), "priors make no difference");
+    snprintf(line, sizeof line, "sample -q -n 1 --prior none --respace 2 -p 'a a a a a a a a a a a a a "
+             "a a a a a a a a a a a a a a a a a a a a a a a a a a a' --out %s/run", folder);
+    cr_expect_eq(run_program("dalle2", line, said), 0);
+    cr_expect(strstr(said, "tokens, of which CLIP reads 32"), "%s", said);
+    expect_refusal("dalle2", "sample --prior diffusion --out %s/run", 1, "prior-weights.safetensors");
+}
+#endif

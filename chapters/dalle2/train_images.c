@@ -1,0 +1,190 @@
+/* train_images.c — the program's stages decoder, upsampler32 and upsampler64: from embeddings to
+ * images, and to larger ones. */
+#include "training.h"
+
+#include "diffusion/drawing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* n images (n,64,64,3) at `side`, as bytes have them */
+static real *at_side(Arena *arena, int n, const real *x, int side) {
+    real *y = arena_get(arena, (size_t)(n * SIDE * SIDE * 3) * sizeof *y);
+    memcpy(y, x, (size_t)(n * SIDE * SIDE * 3) * sizeof *y);
+    for (int k = SIDE; k > side; k /= 2) y = halve(arena, n, k, y);
+    return y;
+}
+
+static Tensor *images_at(Tape *t, int n, const real *x, int side) {
+    return t_input(t, at_side(&t->arena, n, x, side), SHAPE(n, side, side, 3));
+}
+
+/* pictures of validation captions in the run's folder */
+static void save_preview(const char *name, Sampler *m, const HeldPairs *h, Run *run) {
+    Arena arena = {0};
+    int side = m->height;
+    real *x = arena_get(&arena, SHOWN * sampler_size(m) * sizeof *x);
+    draw_images(m, SHOWN, x, (Drawing){.at_once = SHOWN, .quiet = true});
+    save_grid(&cli, run_path(run, "%s", name), x,
+              (Grid){.count = SHOWN, .height = side, .width = side, .channels = 3, .columns = 8,
+                     .enlarge = 128 / side, .low = -1, .high = 1, .captions = h->captions});
+    sampler_free(m), arena_free(&arena);
+}
+
+static NoiseSchedule preview_chain(const NoiseSchedule *all) {
+    char steps[16];
+    snprintf(steps, sizeof steps, "%d", o.preview);
+    return respaced(all, "preview", steps);
+}
+
+/* ---- the decoder ----------------------------------------------------------------------------- */
+
+/* Error of eps at even timesteps, with embedding and caption or without both; z whitened */
+static double decoder_validation(const Decoder *net, const NoiseSchedule *s, const HeldPairs *h,
+                                 const real *z, bool with) {
+    Tape t = {.no_grad = true};
+    Rng noise = rng_new(1, "validation noise");
+    int at[HELD_OUT];
+    bool without[HELD_OUT];
+    even_timesteps(s->T, h->n, at);
+    CaptionFeatures text = held_text(h, &t);
+    for (int i = 0; i < h->n; i++) {
+        without[i] = !with;
+        if (!with) caption_drop(&text, i);
+    }
+    Tensor *image = t_input(&t, z, SHAPE(h->n, h->text.dim));
+    Tensor *mse = decoder_losses(net, s, images_at(&t, h->n, h->x, SMALL),
+                                 decoder_image(net, image, without), text, at, &noise).mse;
+    double mean = k_sum(mse->len, mse->x) / h->n;
+    tape_free(&t);
+    return mean;
+}
+
+/* from the embeddings of validation images, without their captions, at a scale of 2 */
+static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const HeldPairs *h,
+                            const real *z, Run *run) {
+    GuidedDecoder guided = {.net = net, .z = z, .scale = 2};
+    NetworkDenoiser network = guided_decoder(&guided);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    NoiseSchedule few = preview_chain(s);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .height = SMALL, .width = SMALL,
+                 .channels = 3, .seed = o.common.seed};
+    save_preview("samples.png", &m, h, run);
+    schedule_free(&few);
+}
+
+/* what a batch's images are decoded from, some of it left out */
+static Tensor *drop_some(const Decoder *net, ClipPairs *p, Rng *drop) {
+    int B = p->image->shape[0];
+    bool *without = arena_get(&p->image->tape->arena, (size_t)B * sizeof *without);
+    for (int i = 0; i < B; i++) {
+        without[i] = by_chance(drop, o.no_image);
+        if (by_chance(drop, o.no_caption)) caption_drop(&p->text, i);
+    }
+    return decoder_image(net, p->image, without);
+}
+
+int decoder_train(void) {
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,mse,gradient,validation,without",
+                                             .log_every = 10, .stage = stage_names[DECODER],
+                                             .steps = &o.decoder_steps});
+    Source s;
+    source_open(&s, run, o.decoder_batch, true);
+    int D = s.clip.net.config.dim;
+    Params *params = run_params(run, ""), *whitening = run_params(run, "whitening.");
+    Decoder net = decoder_new(params, decoder_config("default"));
+    Whitening w = whitening_new(whitening, D);
+    NoiseSchedule chain = schedule_cosine(1000);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.max_norm;
+    run_ema(run, adam, o.ema);
+    run_weights(run, (Weights){.params = {{"", params}, {"whitening.", whitening}}});
+    if (!run->resumed) source_whitening(&s, &w);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop");
+    HeldPairs h = held_pairs(&run->arena, &s);
+    real *z = arena_get(&run->arena, (size_t)(h.n * D) * sizeof *z);
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        CaptionedBatch b = source_next(&s, run);
+        ClipPairs p = clip_pairs(&s.clip, &b);
+        whiten(&w, s.batch, p.image->x, p.image->x);
+        Tensor *x0 = images_at(&run->tape, s.batch, b.images->x, SMALL);
+        Tensor *given = drop_some(&net, &p, drop);
+        const int *t = uniform_timesteps(&run->tape, times, s.batch);
+        Losses l = decoder_losses(&net, &chain, x0, given, p.text, t, noise);
+        run_log(run, "mse", t_mean(t_detach(l.mse)));
+        training_step(run, adam, t_mean(l.each));
+        whiten(&w, h.n, h.z, z);
+        if (run_every(run, 250)) {
+            run_value(run, "validation", decoder_validation(&net, &chain, &h, z, true));
+            run_value(run, "without", decoder_validation(&net, &chain, &h, z, false));
+        }
+        if (run_saves(run) && o.preview) decoder_preview(&net, &chain, &h, z, run);
+    }
+    schedule_free(&chain), source_close(&s);
+    return run_finish(run);
+}
+
+/* ---- an upsampler ---------------------------------------------------------------------------- */
+
+/* error of eps on whole validation images, from small ones as they are */
+static double upsampler_validation(const Upsampler *net, const NoiseSchedule *s, const HeldPairs *h) {
+    Tape t = {.no_grad = true};
+    Rng noise = rng_new(1, "validation noise");
+    int at[HELD_OUT], n = h->n < 32 ? h->n : 32;
+    even_timesteps(s->T, n, at);
+    Crops whole = {images_at(&t, n, h->x, net->config.side),
+                   images_at(&t, n, h->x, net->config.low)};
+    double loss = (double)t_mean(upsampler_losses(net, s, whole, at, &noise).each)->x[0];
+    tape_free(&t);
+    return loss;
+}
+
+static void upsampler_preview(const Upsampler *net, const NoiseSchedule *s, const HeldPairs *h,
+                              Run *run) {
+    Arena arena = {0};
+    int side = net->config.side;
+    Upsampling up = {net, at_side(&arena, SHOWN, h->x, net->config.low)};
+    NetworkDenoiser network = upsampling(&up);
+    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
+    NoiseSchedule few = preview_chain(s);
+    Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .method = DDIM, .height = side,
+                 .width = side, .channels = 3, .seed = o.common.seed};
+    save_preview("samples.png", &m, h, run);
+    schedule_free(&few), arena_free(&arena);
+}
+
+int upsampler_train(Stage stage) {
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss,gradient,validation",
+                                             .log_every = 10, .stage = stage_names[stage],
+                                             .steps = &o.upsampler_steps});
+    Source s;
+    source_open(&s, run, o.upsampler_batch, false);
+    Params *params = run_params(run, "");
+    Upsampler net = upsampler_new(params, upsampler_config(stage == UPSAMPLER32 ? "32" : "64"));
+    const UpsamplerConfig *c = &net.config;
+    NoiseSchedule chain = upsampler_schedule(c);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    adam->clip = o.max_norm;
+    run_ema(run, adam, o.ema);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *parts = run_rng(run, "parts");
+    Rng *corruption = run_rng(run, "corruption");
+    HeldPairs h = held_pairs(&run->arena, &s);
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        CaptionedBatch b = source_next(&s, run);
+        Crops crops = crop_pairs(c, images_at(&run->tape, s.batch, b.images->x, c->side),
+                                 images_at(&run->tape, s.batch, b.images->x, c->low), parts);
+        corrupt(c, crops.low, corruption);
+        const int *t = uniform_timesteps(&run->tape, times, s.batch);
+        training_step(run, adam, t_mean(upsampler_losses(&net, &chain, crops, t, noise).each));
+        if (run_every(run, 250))
+            run_value(run, "validation", upsampler_validation(&net, &chain, &h));
+        if (run_saves(run) && o.preview) upsampler_preview(&net, &chain, &h, run);
+    }
+    schedule_free(&chain), source_close(&s);
+    return run_finish(run);
+}

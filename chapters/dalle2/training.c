@@ -1,0 +1,106 @@
+#include "training.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- images ---------------------------------------------------------------------------------- */
+
+void source_open(Source *s, Run *run, int batch, bool needs_clip) {
+    *s = (Source){.batch = batch, .emoji = (int)(o.emoji * batch)};
+    if (needs_clip) {
+        char *path = clip_path();
+        s->clip = frozen_clip_load(path);
+        run_trained_on(run, path);
+        free(path);
+    }
+    captioned_data_open(&s->data, o.common.data, SIDE);
+    run_fashion(run, &s->data.fashion);
+    run_data(run, "emoji", s->data.emoji.source);
+    s->order = run_order(run, s->data.emoji.train.count, s->emoji ? s->emoji : 1);
+    s->moved = run_rng(run, "emoji");
+}
+
+void source_close(Source *s) {
+    captioned_data_free(&s->data);
+    if (s->clip.net.config.dim) frozen_clip_free(&s->clip);
+}
+
+CaptionedBatch source_next(Source *s, Run *run) {
+    loader_next(s->order);
+    return training_batch(&s->data, &run->tape, (BatchPlan){
+        .n = s->batch, .emoji = s->emoji, .seed = o.common.seed,
+        .first = (uint64_t)run->step * (uint64_t)(s->batch - s->emoji), .number = s->order->index,
+        .rng = s->moved});
+}
+
+void source_pairs(const Source *s, int n, real *image, real *text) {
+    enum { AT_ONCE = 64 };
+    int emoji = (int)(o.emoji * AT_ONCE), D = s->clip.net.config.dim, number[AT_ONCE];
+    Tape t = {.no_grad = true};
+    Rng moved = rng_new(o.common.seed, "fit");
+    for (int i = 0; i < n; i += AT_ONCE, tape_reset(&t)) {
+        for (int k = 0; k < emoji; k++)
+            number[k] = (i / AT_ONCE * emoji + k) % s->data.emoji.train.count;
+        CaptionedBatch b = training_batch(&s->data, &t, (BatchPlan){
+            .n = AT_ONCE, .emoji = emoji, .seed = o.common.seed,
+            .first = (uint64_t)(i / AT_ONCE * (AT_ONCE - emoji)), .number = number, .rng = &moved});
+        ClipPairs p = clip_pairs(&s->clip, &b);
+        size_t bytes = (size_t)((n - i < AT_ONCE ? n - i : AT_ONCE) * D) * sizeof(real);
+        memcpy(image + i * D, p.image->x, bytes), memcpy(text + i * D, p.text.embedding->x, bytes);
+    }
+    tape_free(&t);
+}
+
+void source_whitening(const Source *s, Whitening *w) {
+    Arena arena = {0};
+    size_t bytes = (size_t)(o.fit * s->clip.net.config.dim) * sizeof(real);
+    real *image = arena_get(&arena, bytes), *text = arena_get(&arena, bytes);
+    source_pairs(s, o.fit, image, text);
+    whitening_fit(w, o.fit, image);
+    arena_free(&arena);
+}
+
+HeldPairs held_pairs(Arena *arena, const Source *s) {
+    int two = 2 * s->batch, n = two < SHOWN ? SHOWN : two < HELD_OUT ? two : HELD_OUT;
+    HeldPairs h = {.n = n};
+    Tape t = {.no_grad = true};
+    CaptionedBatch b = validation_batch(&s->data, &t, n, (int)(o.emoji * n));
+    h.x = arena_get(arena, b.images->len * sizeof *h.x);
+    memcpy(h.x, b.images->x, b.images->len * sizeof *h.x);
+    h.captions = arena_get(arena, (size_t)n * sizeof *h.captions);
+    for (int i = 0; i < n; i++) h.captions[i] = arena_text(arena, "%s", b.captions[i]);
+    if (s->clip.net.config.dim) {
+        h.text = caption_table(arena, &s->clip, n, h.captions);
+        h.z = arena_get(arena, (size_t)(n * h.text.dim) * sizeof *h.z);
+        clip_images(&s->clip, n, h.x, h.z);
+    }
+    tape_free(&t);
+    return h;
+}
+
+CaptionFeatures held_text(const HeldPairs *h, Tape *t) {
+    int number[HELD_OUT];
+    for (int i = 0; i < h->n; i++) number[i] = i;
+    return caption_rows(&h->text, t, h->n, number);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+int *uniform_timesteps(Tape *t, Rng *rng, int B) {
+    int *at = arena_get(&t->arena, (size_t)B * sizeof *at);
+    for (int b = 0; b < B; b++) at[b] = (int)rng_below(rng, 1000);
+    return at;
+}
+
+bool by_chance(Rng *rng, double p) {
+    real u;
+    rng_uniform(rng, 1, &u);
+    return (double)u < p;
+}
+
+void training_step(Run *run, Optimizer *adam, Tensor *loss) {
+    run_log(run, "loss", loss);
+    backward(loss);
+    run_value(run, "gradient", grad_norm(adam->params));
+    optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+}
