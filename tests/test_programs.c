@@ -47,6 +47,8 @@ static const Row rows[] = {
      "steps classifier-steps"},
     {"cfg", "--preview 0 --batch 2 --upsampler-batch 2",
      "steps upsampler-steps inpaint-steps classes-steps"},
+    {"dalle2", "--preview 0 --batch 2 --decoder-batch 2 --upsampler-batch 2 --fit 200",
+     "steps ar-steps decoder-steps upsampler-steps"},
     {"ldm", "--preview 0 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 --width 32 "
             "--disc-start 1", "steps diffusion-steps"},
     {"ldm", "--preview 0 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 --width 32 "

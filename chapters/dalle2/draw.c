@@ -118,6 +118,13 @@ typedef struct {
     Sampler sampler;
 } Drawn;
 
+/* Of a user's pictures "ddim50", unless --respace says otherwise: its last step is not the chain's,
+ * where so little is left of a picture that the way back begins with rounding. */
+static const char *chosen_steps(void) {
+    bool pictures = strcmp(cli.command, "sample") && strcmp(cli.command, "eval");
+    return pictures && !cli_given(&cli, "respace") ? "ddim50" : o.respace;
+}
+
 /* must not move; z of length 1 or NULL */
 static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     int D = m->clip.net.config.dim;
@@ -126,7 +133,7 @@ static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     d->guided = (GuidedDecoder){&m->decoder, z, how.text, how.scale};
     d->network = guided_decoder(&d->guided);
     d->clipped = clipped_denoiser(&d->network.denoiser);
-    d->chain = few_of(schedule_cosine(1000), "respace", o.respace);
+    d->chain = few_of(schedule_cosine(1000), "respace", chosen_steps());
     d->sampler = (Sampler){.denoiser = &d->clipped.denoiser, .schedule = &d->chain,
                            .method = how.ddim ? DDIM : ANCESTRAL, .eta = how.eta, .height = SMALL,
                            .width = SMALL, .channels = 3, .seed = o.common.seed};

@@ -245,7 +245,8 @@ Test(drawing, the_better_of_two_embeddings_is_kept) {
 Test(drawing, each_image_is_enlarged_from_its_own) {
     Params p = {.seed = 1};
     UpsamplerConfig c = upsampler_config("32");
-    c.unet.width = 8, c.unet.levels = 2, c.unet.style.groups = 2, c.side = SIDE, c.low = 4;
+    c.unet.width = c.unet.head_channels = 8, c.unet.levels = 2, c.unet.style.groups = 2;
+    c.side = SIDE, c.low = 4;
     Upsampler m = upsampler_new(&p, c);
     move_parameters(&p, 0.1);
     NoiseSchedule s = schedule_cosine(20);
@@ -277,7 +278,11 @@ Test(drawing, an_image_comes_back_from_its_noise) {
     some_embeddings(2, z);
     test_values("image", -1, 1, VALUES, was);
     for (int k = 0; k < 2; k++) {
-        NoiseSchedule all = schedule_cosine(1000), s = schedule_respaced(&all, k ? "80" : "10");
+        int n = k ? 60 : 10, steps[60];                      /* of the first 600: no network of
+                                                                these random weights finds x0 in
+                                                                what comes after */
+        for (int i = 0; i < n; i++) steps[i] = i * 600 / n;
+        NoiseSchedule all = schedule_cosine(1000), s = schedule_of_steps(&all, n, steps);
         GuidedDecoder g = {.net = &m, .z = z, .scale = 1};
         NetworkDenoiser network = guided_decoder(&g);
         Sampler sampler = {.denoiser = &network.denoiser, .schedule = &s, .method = DDIM,
@@ -293,8 +298,8 @@ Test(drawing, an_image_comes_back_from_its_noise) {
         other = sqrt(k_sum_squared_difference(VALUES, noise, was) / VALUES);
         sampler_free(&sampler), schedule_free(&s), schedule_free(&all);
     }
-    cr_expect_lt(error[1], 0.5 * error[0], "10 steps: off by %g, 80: %g", error[0], error[1]);
-    cr_expect_lt(error[1], 0.1, "80 steps: off by %g", error[1]);
+    cr_expect_lt(error[1], 0.5 * error[0], "10 steps: off by %g, 60: %g", error[0], error[1]);
+    cr_expect_lt(error[1], 0.1, "60 steps: off by %g", error[1]);
     cr_expect_gt(other, 2 * error[1], "another embedding moves it by %g only", other);
     params_free(&p);
 }

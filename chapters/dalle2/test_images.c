@@ -41,7 +41,7 @@ static DecoderConfig small_decoder(void) {
 
 static UpsamplerConfig small_upsampler(void) {
     UpsamplerConfig c = upsampler_config("64");
-    c.unet.width = 8, c.unet.levels = 2, c.unet.style.groups = 2;
+    c.unet.width = 8, c.unet.levels = 2, c.unet.head_channels = 8, c.unet.style.groups = 2;
     c.side = 8, c.low = 4, c.crop = 4;
     return c;
 }

@@ -1,4 +1,4 @@
-/* test_dalle2.c — the priors: the published size, gradients, what tokens see, the codes of an
+/* test_priors.c — the priors: the published size, gradients, what tokens see, the codes of an
  * embedding, likelihoods that sum to one, drawing with a cache against full passes. */
 #include "dalle2.h"
 #include "nn/optim.h"
@@ -58,10 +58,6 @@ Test(prior, official_weights_are_read) {
 }
 
 static const double times[B] = {3, 700};
-
-static Tensor *predict(Tape *t, const Prior *m) {
-    return prior_output(m, values(t, "zt", SHAPE(B, DIM)), times, some_text(t));
-}
 
 /* What stands where no token is has no influence; what stands where one is has. */
 Test(prior, padding_is_not_read) {
