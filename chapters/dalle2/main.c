@@ -80,6 +80,8 @@ static Option options[] = {
      .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"},
     {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
      .help = "what to draw; may be given several times"},
+    {"weights", 'w', .s = &o.common.weights, .meta = "FILE", .keep = KEEP_NOT, .only = PICTURES,
+     .help = "the decoder's (default: in --out); the others' stand beside it"},
     {"image", 'i', .list = &o.image, .meta = "FILE", .only = PICTURES,
      .help = "a picture, PNG or JPEG; interpolate takes two"},
     {"from", 0, .s = &o.from, .meta = "TEXT", .keep = KEEP_NOT, .only = "edit",
