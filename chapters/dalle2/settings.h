@@ -21,8 +21,6 @@ typedef struct {
     double prior_scale, scale, eta;
     CliList prompt, image;
     const char *from, *to, *caption;
-    /* published networks */
-    const char *merges, *prior_weights, *statistics;
 } Settings;
 
 extern Settings o;

@@ -111,12 +111,13 @@ static bool same(const Tensor *a, const Tensor *b, int item) {
     return !memcmp(a->x + (size_t)item * n, b->x + (size_t)item * n, n * sizeof *a->x);
 }
 
-/* Where no token of the caption is, nothing is read; where one is, it is. The image's tokens are
- * there even without any caption: the second item's. */
+/* Where no token of the caption is, nothing is read; where one is, it is. The image's tokens, here
+ * its only way in, are there even without any caption: the second item's. */
 Test(images, padding_is_not_read_and_the_image_is) {
     Tape t = {.no_grad = true};
     Params p = {.seed = 1};
     Decoder m = moved_decoder(&p);
+    k_fill(m.image_emb.w->len, 0, m.image_emb.w->x);
     const bool none[B] = {0}, second[B] = {false, true, false};
     CaptionFeatures text = some_text(&t);
     Tensor *y = decoded(&t, &m, none, text);

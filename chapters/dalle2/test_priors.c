@@ -78,6 +78,21 @@ Test(prior, padding_is_not_read) {
     params_free(&p);
 }
 
+/* The network's output is z itself, not the noise: where it is 0, z is what is missed. */
+Test(prior, the_embedding_itself_is_predicted) {
+    Params p = {.seed = 1};
+    Prior m = prior_new(&p, small);
+    for (int k = 0; k < p.count; k++) k_fill(p.list[k]->len, 0, p.list[k]->x);
+    Tape t = {.no_grad = true};
+    NoiseSchedule s = schedule_cosine(20);
+    Rng noise = rng_new(1, "noise");
+    Tensor *z = values(&t, "z", SHAPE(B, DIM));
+    double squares = k_sum_squares(z->len, z->x) / (double)z->len;
+    Tensor *loss = prior_loss(&m, &s, z, some_text(&t), (const int[B]){3, 17}, &noise);
+    cr_expect_float_eq(loss->x[0], squares, 1e-6);
+    tape_free(&t), schedule_free(&s), params_free(&p);
+}
+
 /* ---- the autoregressive prior ------------------------------------------------------------------ */
 
 static void random_pairs(int n, real *image, real *text) {
@@ -143,7 +158,12 @@ Test(prior, probabilities_of_all_codes_sum_to_one) {
         for (int b = 0; b < B; b++)
             for (int k = 0; k < 3; k++) code[b * 3 + k] = i >> 2 * k & 3;
         Tensor *logits = ar_prior_logits(&m, some_text(&t), dot, code);
-        for (int b = 0; b < B; b++) sum[b] += exp(log_probability(logits, b, code, &small_ar));
+        double mean = 0;
+        for (int b = 0; b < B; b++) {
+            double log_p = log_probability(logits, b, code, &small_ar);
+            sum[b] += exp(log_p), mean += log_p / B;
+        }
+        cr_expect_float_eq(ar_prior_loss(&m, some_text(&t), dot, code)->x[0], -mean, 1e-4);
         tape_free(&t);
     }
     for (int b = 0; b < B; b++) cr_expect_float_eq(sum[b], 1, 1e-5);

@@ -92,6 +92,10 @@ Test(dalle2_program, captions_become_images) {
              "a a a a a a a a a a a a a a a a a a a a a a a a a a a' --out %s/run", folder);
     cr_expect_eq(run_program("dalle2", line, said), 0);
     cr_expect(strstr(said, "tokens, of which CLIP reads 32"), "%s", said);
+    snprintf(line, sizeof line, "cp notebooks-data/clip/weights.safetensors %s/clip && printf '\\001' | "
+             "dd of=%s/clip bs=1 seek=1000000 conv=notrunc status=none", folder, folder);
+    cr_assert_eq(system(line), 0, "%s", line);
+    expect_refusal("dalle2", "sample --prior text --clip %s/clip --out %s/run", 1, "another CLIP");
     expect_refusal("dalle2", "sample --prior diffusion --out %s/run", 1, "prior-weights.safetensors");
 }
 #endif

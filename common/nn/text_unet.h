@@ -9,9 +9,8 @@
  *     TextFeatures text = text_unet_read(&net, &tape, tokens, mask, B);
  *     Tensor *output = text_unet(&net, x, time, text);
  *
- * When pictures are drawn, a text's features are the same at every step: a TextTable holds them. A
- * chapter that knows more of the picture adds it: to text.emb, or to
- * text.tokens (unCLIP has an image's embedding in both). */
+ * When pictures are drawn, a text's features are the same at every step: a TextTable holds
+ * them. */
 #ifndef TEXT_UNET_H
 #define TEXT_UNET_H
 
