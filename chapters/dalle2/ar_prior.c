@@ -35,7 +35,7 @@ ArPrior ar_prior_new(Params *p, ArPriorConfig c) {
     return m;
 }
 
-/* ---- embeddings as codes ----------------------------------------------------------------------- */
+/* ---- embeddings as codes --------------------------------------------------------------------- */
 
 /* the coordinate of one embedding along component k */
 static double coordinate(const ArPrior *m, const real *embedding, int k) {
@@ -106,12 +106,12 @@ double ar_prior_fit(ArPrior *m, int n, const real *image, const real *text) {
     pca_free(&pca);
     fit_ranges(m, n, image);
     k_fill(m->dot_share->len, 0, m->dot_share->x);
-    for (size_t i = 0; i < (size_t)n; i++)
-        m->dot_share->x[ar_prior_dot(m, image + i * (size_t)D, text + i * (size_t)D)] += 1 / (real)n;
+    for (int i = 0; i < n; i++)
+        m->dot_share->x[ar_prior_dot(m, image + i * D, text + i * D)] += 1 / (real)n;
     return kept;
 }
 
-/* ---- the network ------------------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 /* (B,n) tokens of one embedding table -> (B,n,width) */
 static Tensor *embed(const Embedding *e, Tape *t, const int *token, int B, int n) {
@@ -168,7 +168,8 @@ int ar_prior_draw_dot(const ArPrior *m, Rng *rng) {
     return k;
 }
 
-void ar_prior_sample(const ArPrior *m, CaptionFeatures text, const TokenSampler *s, Rng *rng, int *code) {
+void ar_prior_sample(const ArPrior *m, CaptionFeatures text, const TokenSampler *s, Rng *rng,
+                     int *code) {
     Tape *t = text.embedding->tape, step = {.no_grad = true};
     if (!t->no_grad) die("ar_prior_sample: on a tape that records");
     int B = text.embedding->shape[0], K = m->config.codes, N = m->config.tokens;

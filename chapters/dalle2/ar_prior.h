@@ -8,9 +8,9 @@
  *
  *     text 0 ... text N-1 | text embedding | dot product | code 0 ... code K-2  ->  code 0 ... K-1
  *
- * The dot product of text and image embedding is a token too. In training it is the pair's own; when
- * drawing it is one of the larger half of those in training, so that images are drawn that CLIP finds
- * fitting. */
+ * The dot product of text and image embedding is a token too. In training it is the pair's own;
+ * when drawing it is one of the larger half of those in training, so that images are drawn that
+ * CLIP finds fitting. */
 #ifndef AR_PRIOR_H
 #define AR_PRIOR_H
 
@@ -55,6 +55,7 @@ Tensor *ar_prior_logits(const ArPrior *m, CaptionFeatures text, const int *dot, 
 int ar_prior_draw_dot(const ArPrior *m, Rng *rng);
 /* B texts -> code (B,codes), drawn one after another with a cache, without gradients; the dot
  * products by ar_prior_draw_dot */
-void ar_prior_sample(const ArPrior *m, CaptionFeatures text, const TokenSampler *s, Rng *rng, int *code);
+void ar_prior_sample(const ArPrior *m, CaptionFeatures text, const TokenSampler *s, Rng *rng,
+                     int *code);
 
 #endif

@@ -36,8 +36,8 @@ Losses upsampler_losses(const Upsampler *m, const NoiseSchedule *s, Crops c, con
 
 /* ---- caption -> z ---------------------------------------------------------------------------- */
 
-/* The prior, and the captions of embeddings 0, 1, ...; embedding i is of caption i / each. A whitened
- * embedding is an image of one pixel, (1,1,D). */
+/* The prior, and the captions of embeddings 0, 1, ...; embedding i is of caption i / each. A
+ * whitened embedding is an image of one pixel, (1,1,D). */
 typedef struct {
     const Prior *net;
     const CaptionTable *text;

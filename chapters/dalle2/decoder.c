@@ -44,7 +44,8 @@ Decoder decoder_new(Params *p, DecoderConfig c) {
 
 Tensor *decoder_image(const Decoder *m, Tensor *z, const bool *without) {
     int B = z->shape[0];
-    Tensor *kept = t_input(z->tape, NULL, SHAPE(B, 1)), *left_out = t_input(z->tape, NULL, SHAPE(B, 1));
+    Tensor *kept = t_input(z->tape, NULL, SHAPE(B, 1));
+    Tensor *left_out = t_input(z->tape, NULL, SHAPE(B, 1));
     for (int b = 0; b < B; b++) kept->x[b] = !without[b], left_out->x[b] = without[b];
     Tensor *instead = t_mul(left_out, t_use(z->tape, m->no_image));
     return t_add(t_mul(z, kept), instead);

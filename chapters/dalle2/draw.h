@@ -27,8 +27,8 @@ void embed_captions(const Models *m, const CaptionTable *text, real *z);
 
 /* The prior that --prior names; STAGES: none */
 Stage chosen_prior(void);
-/* Captions to images (text->n,side,side,3), all the way, by --prior, --scale and --sampler; in memory
- * of the arena */
+/* Captions to images (text->n,side,side,3), all the way, by --prior, --scale and --sampler; in
+ * memory of the arena */
 real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text);
 
 /* n images of 16x16 */

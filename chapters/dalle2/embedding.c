@@ -46,7 +46,10 @@ void slerp(size_t n, const real *a, const real *b, double t, real *y) {
     for (size_t i = 0; i < n; i++) dot += (double)a[i] * (double)b[i];
     double cosine = dot / sqrt(k_sum_squares(n, a) * k_sum_squares(n, b));
     double angle = acos(fmin(fmax(cosine, -1), 1)), from = 1 - t, to = t;
-    if (sin(angle) > 1e-6) from = sin((1 - t) * angle) / sin(angle), to = sin(t * angle) / sin(angle);
+    if (sin(angle) > 1e-6) {
+        from = sin((1 - t) * angle) / sin(angle);
+        to = sin(t * angle) / sin(angle);
+    }
     for (size_t i = 0; i < n; i++) y[i] = (real)(from * (double)a[i] + to * (double)b[i]);
 }
 

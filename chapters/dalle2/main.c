@@ -95,16 +95,18 @@ static Option options[] = {
     {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"},
     {"prior", 0, .s = &o.prior, .choices = "diffusion|ar|text|none", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "what makes embeddings of captions; text: the text's own in the "
-     "image's place; none: the decoder sees the caption alone"},
+     .only = "sample eval", .help = "what makes embeddings of captions; text: the text's own in "
+     "the image's place; none: the decoder sees the caption alone"},
     {"prior-scale", 0, .d = &o.prior_scale, .min = 0, .max = 100, .meta = "S", .keep = KEEP_NOT,
      .only = "sample eval", .help = "guidance of the diffusion prior; 1: none"},
     {"prior-respace", 0, .s = &o.prior_respace, .meta = "STEPS", .keep = KEEP_NOT,
      .only = "sample eval", .help = "its steps back"},
     {"scale", 0, .d = &o.scale, .min = 0, .max = 100, .meta = "S", .keep = KEEP_NOT,
-     .only = DRAWS, .help = "guidance of the decoder; 1: none, 0: no embedding and no caption"},
+     .only = DRAWS, .help = "guidance of the decoder; 1: none, the default for your own pictures; "
+     "0: no embedding and no caption"},
     {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = DRAWS,
-     .help = "its steps back: so many, \"50\"; of each section, \"10,15,20\"; every k-th, \"ddim50\""},
+     .help = "its steps back: so many, \"50\"; of each section, \"10,15,20\"; every k-th, "
+     "\"ddim50\", the default for your own pictures"},
     {"sampler", 0, .s = &o.sampler, .choices = "ddpm|ddim", .keep = KEEP_NOT, .only = "sample eval",
      .help = "of the decoder"},
     {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,

@@ -1,7 +1,7 @@
 /* pictures.c — what only unCLIP can do with a user's picture: vary, interpolate, edit, reconstruct.
  * Section 3 and figure 7 of the paper. A picture becomes two things that are changed separately:
- * CLIP's embedding z, which says what it shows, and the x_T that the decoder, given z, leads back to
- * it, which holds the rest. */
+ * CLIP's embedding z, which says what it shows, and the x_T that the decoder, given z, leads back
+ * to it, which holds the rest. */
 #include "draw.h"
 
 #include "base/error.h"
@@ -64,6 +64,11 @@ static real *start_of(Given *g, int n, const real *from) {
     return start;
 }
 
+/* Without guidance the way back from x_T is the picture's own. */
+static double chosen_scale(void) {
+    return cli_given(&cli, "scale") ? o.scale : 1;
+}
+
 /* n images, larger, as samples.png and samples.npy; texts under them */
 static void draw(Given *g, Decoding d, const char *const *texts) {
     real *x = numbers(g, d.n, VALUES);
@@ -93,7 +98,7 @@ int vary(void) {
     int n = o.pictures;
     real *z = numbers(&g, n, g.D);
     for (int i = 0; i < n; i++) memcpy(z + i * g.D, g.z, (size_t)g.D * sizeof *z);
-    draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = o.scale,
+    draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
                         .eta = o.eta, .start = start_of(&g, n, g.start)}, NULL);
     given_close(&g);
     return 0;
@@ -112,7 +117,7 @@ int interpolate(void) {
         slerp(VALUES, g.start, g.start + VALUES, t, start + i * VALUES);
         texts[i] = arena_text(&g.arena, "%.2f", t);
     }
-    draw(&g, (Decoding){.n = n, .z = z, .scale = o.scale, .start = start}, texts);
+    draw(&g, (Decoding){.n = n, .z = z, .scale = chosen_scale(), .start = start}, texts);
     given_close(&g);
     return 0;
 }
@@ -135,7 +140,8 @@ int edit(void) {
         slerp((size_t)g.D, g.z, difference, t, z + i * g.D);
         texts[i] = arena_text(&g.arena, "%.2f", t);
     }
-    draw(&g, (Decoding){.n = n, .z = z, .scale = o.scale, .start = start_of(&g, n, g.start)}, texts);
+    draw(&g, (Decoding){.n = n, .z = z, .scale = chosen_scale(),
+                        .start = start_of(&g, n, g.start)}, texts);
     given_close(&g);
     return 0;
 }
@@ -156,7 +162,7 @@ int reconstruct(void) {
     }
     memcpy(z + (n - 1) * g.D, g.z, (size_t)g.D * sizeof *z);
     texts[n - 1] = arena_text(&g.arena, "all %d", g.D);
-    draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = o.scale,
+    draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
                         .start = start_of(&g, n, g.start)}, texts);
     given_close(&g);
     return 0;

@@ -21,7 +21,8 @@ Prior prior_new(Params *p, PriorConfig c) {
     m.image = linear_new(sub(s, "image"), c.dim, c.width, true);
     m.time = time_embedding_new(sub(s, "time"), c.width, c.width, false);
     m.query = param(s, "query", INIT_NORMAL, 0.01, SHAPE(1, 1, c.width));
-    m.positions = param(s, "positions", INIT_NORMAL, 0.01, SHAPE(1, c.tokens + PRIOR_EXTRA, c.width));
+    m.positions = param(s, "positions", INIT_NORMAL, 0.01,
+                        SHAPE(1, c.tokens + PRIOR_EXTRA, c.width));
     m.block = transformer_new(sub(s, "block"), &d);
     if (!c.no_last_norm) m.norm = layer_norm_new(sub(s, "norm"), c.width, 1e-5);
     m.out = linear_new(sub(s, "out"), c.width, c.dim, true);

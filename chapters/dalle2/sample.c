@@ -27,10 +27,11 @@ static void say_tokens(const FrozenClip *f) {
     enum { MOST = 1000 };
     int ids[MOST], N = f->net.config.text.context;
     for (int i = 0; i < o.prompt.count; i++) {
-        int n = bpe_encode(&f->bpe, o.prompt.text[i], strlen(o.prompt.text[i]), NULL, ids, MOST) + 2;
+        const char *text = o.prompt.text[i];
+        int n = bpe_encode(&f->bpe, text, strlen(text), NULL, ids, MOST) + 2;    /* start, end */
         if (n > N)
-            fprintf(stderr, "\"%s\": %d tokens, of which CLIP reads %d; the rest is cut\n",
-                    o.prompt.text[i], n, N);
+            fprintf(stderr, "\"%s\": %d tokens, of which CLIP reads %d; the rest is cut\n", text, n,
+                    N);
     }
 }
 

@@ -6,7 +6,7 @@
 #include "dalle2.h"
 #include "train/program.h"
 
-enum { SIDE = 64, SMALL = 16 };              /* of CLIP's and the largest images; of the decoder's */
+enum { SIDE = 64, SMALL = 16 };          /* of CLIP's and the largest images; of the decoder's */
 
 typedef struct {
     CommonOptions common;

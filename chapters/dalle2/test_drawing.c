@@ -123,7 +123,8 @@ static Decoder some_decoder(Params *p) {
 }
 
 static Prior some_prior(Params *p) {
-    Prior m = prior_new(p, (PriorConfig){.tokens = T, .dim = D, .width = 8, .depth = 1, .heads = 2});
+    Prior m = prior_new(p, (PriorConfig){.tokens = T, .dim = D, .width = 8, .depth = 1,
+                                         .heads = 2});
     move_parameters(p, 0.2);
     return m;
 }

@@ -1,5 +1,5 @@
-/* test_images.c — decoder and upsamplers: published sizes and names, what they are given and what is
- * left out, parts and damage, gradients, learning. */
+/* test_images.c — decoder and upsamplers: published sizes and names, what they are given and what
+ * is left out, parts and damage, gradients, learning. */
 #include "dalle2.h"
 #include "nn/optim.h"
 #include "nn/unet_config.h"
@@ -168,8 +168,10 @@ Test(images, parts_are_of_the_same_place) {
     Tape t = {.no_grad = true};
     UpsamplerConfig c = small_upsampler();
     Rng rng = rng_new(1, "parts");
-    Tensor *x0 = t_input(&t, NULL, SHAPE(MANY, 8, 8, 3)), *low = t_input(&t, NULL, SHAPE(MANY, 4, 4, 3));
-    for (int i = 0; i < MANY * 64 * 3; i++) x0->x[i] = (real)(i / 3 % 64 / 8 / 2 * 4 + i / 3 % 8 / 2);
+    Tensor *x0 = t_input(&t, NULL, SHAPE(MANY, 8, 8, 3));
+    Tensor *low = t_input(&t, NULL, SHAPE(MANY, 4, 4, 3));
+    for (int i = 0; i < MANY * 64 * 3; i++)
+        x0->x[i] = (real)(i / 3 % 64 / 8 / 2 * 4 + i / 3 % 8 / 2);
     for (int i = 0; i < MANY * 16 * 3; i++) low->x[i] = (real)(i / 3 % 16);
     Crops parts = crop_pairs(&c, x0, low, &rng);
     int seen[9] = {0};
@@ -210,7 +212,7 @@ Test(images, small_images_are_blurred_and_noisy) {
     k_axpy(x->len, 1, x->x, x->x, false);
     double squares = 0;
     for (size_t i = 0; i < x->len; i++) squares += pow((double)x->x[i] - 0.5, 2);
-    double deviation = sqrt(squares / (double)x->len);       /* of uniform deviations: 0.05/sqrt 3 */
+    double deviation = sqrt(squares / (double)x->len);       /* 0.05 times a uniform number's */
     cr_expect_float_eq(deviation, 0.05 / sqrt(3), 0.003);
     tape_free(&t);
 }

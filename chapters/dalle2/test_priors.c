@@ -30,7 +30,7 @@ static const PriorConfig small = {.tokens = TOKENS, .dim = DIM, .width = 8, .dep
 static const ArPriorConfig small_ar = {.tokens = TOKENS, .dim = DIM, .codes = 3, .buckets = 4,
                                        .width = 8, .depth = 2, .heads = 2};
 
-/* ---- the diffusion prior ----------------------------------------------------------------------- */
+/* ---- the diffusion prior --------------------------------------------------------------------- */
 
 Test(prior, karlo_has_the_published_number_of_parameters) {
     Params p = {.shapes_only = true};
@@ -93,7 +93,7 @@ Test(prior, the_embedding_itself_is_predicted) {
     tape_free(&t), schedule_free(&s), params_free(&p);
 }
 
-/* ---- the autoregressive prior ------------------------------------------------------------------ */
+/* ---- the autoregressive prior ---------------------------------------------------------------- */
 
 static void random_pairs(int n, real *image, real *text) {
     test_values("images", -1, 1, (size_t)n * DIM, image);
@@ -135,7 +135,8 @@ Test(prior, codes_are_the_embedding_up_to_their_buckets) {
     params_free(&p);
 }
 
-static double log_probability(const Tensor *logits, int b, const int *code, const ArPriorConfig *c) {
+static double log_probability(const Tensor *logits, int b, const int *code,
+                              const ArPriorConfig *c) {
     double sum = 0;
     for (int k = 0; k < c->codes; k++) {
         const real *row = logits->x + (size_t)(b * c->codes + k) * (size_t)c->buckets;
@@ -146,7 +147,7 @@ static double log_probability(const Tensor *logits, int b, const int *code, cons
     return sum;
 }
 
-/* Each code depends on those before it alone, so that the probabilities of all sequences sum to 1. */
+/* Each code depends on those before it alone: the probabilities of all sequences sum to 1. */
 Test(prior, probabilities_of_all_codes_sum_to_one) {
     Params p = {.seed = 3};
     ArPrior m = ar_prior_new(&p, small_ar);
@@ -234,7 +235,7 @@ Test(prior, a_pair_of_embeddings_is_learned) {
     adam_free(&adam), tape_free(&t), schedule_free(&s), params_free(&p);
 }
 
-/* ---- gradients ----------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
 static Tensor *loss_of_prior(Tape *t, void *context) {

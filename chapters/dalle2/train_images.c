@@ -101,7 +101,8 @@ int decoder_train(void) {
     run_ema(run, adam, o.ema);
     run_weights(run, (Weights){.params = {{"", params}, {"whitening.", whitening}}});
     if (!run->resumed) source_whitening(&s, &w);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Rng *drop = run_rng(run, "drop");
     HeldPairs h = held_pairs(&run->arena, &s);
     real *z = arena_get(&run->arena, (size_t)(h.n * D) * sizeof *z);
     run_record(run, "parameters", (double)params_count(params));
@@ -130,7 +131,8 @@ int decoder_train(void) {
 /* ---- an upsampler ---------------------------------------------------------------------------- */
 
 /* error of eps on whole validation images, from small ones as they are */
-static double upsampler_validation(const Upsampler *net, const NoiseSchedule *s, const HeldPairs *h) {
+static double upsampler_validation(const Upsampler *net, const NoiseSchedule *s,
+                                   const HeldPairs *h) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
     int at[HELD_OUT], n = h->n < 32 ? h->n : 32;
@@ -169,8 +171,8 @@ int upsampler_train(Stage stage) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *parts = run_rng(run, "parts");
-    Rng *corruption = run_rng(run, "corruption");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Rng *parts = run_rng(run, "parts"), *corruption = run_rng(run, "corruption");
     HeldPairs h = held_pairs(&run->arena, &s);
     run_record(run, "parameters", (double)params_count(params));
 

@@ -14,7 +14,8 @@ static Adam adam_with(double decay, double beta2, double eps) {
 /* ---- the diffusion prior --------------------------------------------------------------------- */
 
 /* the loss at even timesteps, with the same noise every time; z whitened */
-static double validation(const Prior *net, const NoiseSchedule *s, const HeldPairs *h, const real *z) {
+static double validation(const Prior *net, const NoiseSchedule *s, const HeldPairs *h,
+                         const real *z) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
     int at[HELD_OUT];
@@ -59,7 +60,8 @@ int prior_train(void) {
     run_ema(run, adam, o.ema);
     run_weights(run, (Weights){.params = {{"", params}, {"whitening.", whitening}}});
     if (!run->resumed) source_whitening(&s, &w);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Rng *drop = run_rng(run, "drop");
     HeldPairs h = held_pairs(&run->arena, &s);
     real *z = arena_get(&run->arena, (size_t)(h.n * c->dim) * sizeof *z);
     run_record(run, "parameters", (double)params_count(params));

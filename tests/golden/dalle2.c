@@ -1,5 +1,5 @@
-/* dalle2.c — kakaobrain/karlo, an unCLIP: its prior, image embeddings from texts; its decoder, images
- * from them. */
+/* dalle2.c — kakaobrain/karlo, an unCLIP: its prior, image embeddings from texts; its decoder,
+ * images from them. */
 #include "../../chapters/dalle2/decoder.h"
 #include "../../chapters/dalle2/prior.h"
 #include "openai.h"
