@@ -171,6 +171,22 @@ Test(prior, probabilities_of_all_codes_sum_to_one) {
     params_free(&p);
 }
 
+/* A bucket of the first component is no bucket of the second: each place has rows of its own. */
+Test(prior, codes_of_two_places_are_different_words) {
+    Params p = {.seed = 5};
+    ArPrior m = ar_prior_new(&p, small_ar);
+    const int dot[B] = {1, 3}, code[B * 3] = {1, 2, 0, 1, 2, 0};
+    Tape t = {.no_grad = true};
+    Tensor *y = ar_prior_logits(&m, some_text(&t), dot, code), *z[2];
+    for (int place = 0; place < 2; place++) {                /* bucket 2, where the second code is */
+        m.values.table->x[(place * small_ar.buckets + 2) * small_ar.width] += 1;
+        z[place] = ar_prior_logits(&m, some_text(&t), dot, code);
+    }
+    cr_expect_eq(memcmp(y->x, z[0]->x, y->len * sizeof *y->x), 0, "the first place's row was read");
+    cr_expect_neq(memcmp(y->x, z[1]->x, y->len * sizeof *y->x), 0, "the second's was not");
+    tape_free(&t), params_free(&p);
+}
+
 /* The most likely codes, drawn one by one with a cache, are the most likely of the full pass. */
 Test(prior, drawing_with_a_cache_agrees_with_full_passes) {
     Params p = {.seed = 5};
