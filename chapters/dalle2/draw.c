@@ -95,7 +95,9 @@ static void text_embeddings(const CaptionTable *text, real *z) {
     for (int i = 0; i < text->n; i++) normalise(text->dim, z + i * text->dim);
 }
 
-void embed_captions(const Models *m, const CaptionTable *text, real *z) {
+real *embed_captions(const Models *m, Arena *arena, const CaptionTable *text) {
+    if (!strcmp(o.prior, "none")) return NULL;
+    real *z = arena_get(arena, (size_t)(text->n * text->dim) * sizeof *z);
     if (!strcmp(o.prior, "text")) text_embeddings(text, z);
     else if (!strcmp(o.prior, "ar")) draw_ar_embeddings(&m->ar, text, o.common.seed, z);
     else {
@@ -106,6 +108,7 @@ void embed_captions(const Models *m, const CaptionTable *text, real *z) {
             .quiet = o.common.quiet}, z);
         schedule_free(&chain);
     }
+    return z;
 }
 
 /* ---- embeddings to images -------------------------------------------------------------------- */
@@ -203,13 +206,10 @@ Stage chosen_prior(void) {
     return !strcmp(o.prior, "diffusion") ? PRIOR : !strcmp(o.prior, "ar") ? AR : STAGES;
 }
 
-real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text) {
-    bool embedded = strcmp(o.prior, "none") != 0;
-    real *z = arena_get(arena, (size_t)(text->n * text->dim) * sizeof *z);
+real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text, const real *z) {
     real *x = arena_get(arena, (size_t)(text->n * SMALL * SMALL * 3) * sizeof *x);
-    if (embedded) embed_captions(m, text, z);
-    decode(m, (Decoding){.n = text->n, .z = embedded ? z : NULL, .text = text, .scale = o.scale,
-                         .eta = o.eta, .ddim = !strcmp(o.sampler, "ddim")}, x);
+    decode(m, (Decoding){.n = text->n, .z = z, .text = text, .scale = o.scale, .eta = o.eta,
+                         .ddim = !strcmp(o.sampler, "ddim")}, x);
     return enlarge(m, arena, text->n, x);
 }
 

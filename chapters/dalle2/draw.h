@@ -22,14 +22,15 @@ void models_load(Models *m, Stage prior);
 void models_free(Models *m);
 int  models_side(const Models *m);       /* of the images that come out */
 
-/* embeddings (text->n,D) of length 1 of captions, as --prior says: not "none" */
-void embed_captions(const Models *m, const CaptionTable *text, real *z);
+/* Embeddings of captions (text->n,D), of length 1, as --prior says, in memory of the arena; NULL:
+ * none */
+real *embed_captions(const Models *m, Arena *arena, const CaptionTable *text);
 
 /* The prior that --prior names; STAGES: none */
 Stage chosen_prior(void);
-/* Captions to images (text->n,side,side,3), all the way, by --prior, --scale and --sampler; in
- * memory of the arena */
-real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text);
+/* Images (text->n,side,side,3) of captions and their embeddings, or NULL, by --scale and --sampler,
+ * as large as they become; in memory of the arena */
+real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text, const real *z);
 
 /* n images of 16x16 */
 typedef struct {

@@ -62,15 +62,12 @@ static double nearest_in_training(const Models *m, const Wardrobe *w, const Exam
     return sum;
 }
 
-/* Mean cosines with the real images' embeddings: of what the prior draws, of the text's own
+/* Mean cosines with the real images' embeddings: of z, which the prior has drawn, of the text's own
  * embeddings, of the nearest training image's */
-static void report_embeddings(const Models *m, const Wardrobe *w, const Examples *e,
+static void report_embeddings(const Models *m, const Wardrobe *w, const Examples *e, const real *z,
                               cJSON *metrics) {
-    Arena arena = {0};
     int D = e->text.dim;
     double drawn = 0, text = 0, nearest = nearest_in_training(m, w, e);
-    real *z = arena_get(&arena, (size_t)(e->n * D) * sizeof *z);
-    embed_captions(m, &e->text, z);
     for (int i = 0; i < e->n; i++) {
         drawn += cosine(D, z + i * D, e->z + i * D) / e->n;
         text += cosine(D, e->text.embedding + i * D, e->z + i * D) / e->n;
@@ -81,7 +78,6 @@ static void report_embeddings(const Models *m, const Wardrobe *w, const Examples
     if (!o.common.quiet)
         printf("cosine with the true embedding: drawn %.3f, the text's own %.3f, the nearest "
                "training image's %.3f\n", drawn, text, nearest);
-    arena_free(&arena);
 }
 
 static void describe(const Models *m, cJSON *metrics) {
@@ -110,8 +106,9 @@ int eval(void) {
     Examples e = examples_of(&m, &arena, &w, o.samples);
     cJSON *metrics = metrics_new(&cli);
     describe(&m, metrics);
-    if (strcmp(o.prior, "none")) report_embeddings(&m, &w, &e, metrics);
-    real *x = images_of_captions(&m, &arena, &e.text);
+    const real *z = embed_captions(&m, &arena, &e.text);
+    if (z) report_embeddings(&m, &w, &e, z, metrics);
+    real *x = images_of_captions(&m, &arena, &e.text, z);
     k_affine((size_t)e.n * SIDE * SIDE * 3, x, (real)0.5, (real)0.5, x);
     report_scenes(&cli, &evaluator, e.n, x, e.scenes, metrics);
     metrics_save(&cli, metrics);

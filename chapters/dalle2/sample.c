@@ -52,7 +52,8 @@ int sample(void) {
     int n = o.pictures, side = models_side(&m);
     const char **captions = captions_of(&arena, n);
     CaptionTable text = caption_table(&arena, &m.clip, n, captions);
-    real *x = images_of_captions(&m, &arena, &text);
+    const real *z = embed_captions(&m, &arena, &text);
+    real *x = images_of_captions(&m, &arena, &text, z);
     save_captions(n, captions);
     free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
     samples_save(&cli, x, images_grid(n, side, n < 8 ? n : 8, captions));

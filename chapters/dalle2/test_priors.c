@@ -227,10 +227,17 @@ Test(prior, drawn_dot_products_are_of_the_larger_half) {
     params_free(&p);
 }
 
-/* Two captions' embeddings are learned: what is left is what noise hides. */
-Test(prior, a_pair_of_embeddings_is_learned) {
-    Params p = {.seed = 1};
-    Prior m = prior_new(&p, small);
+/* what either prior is trained on in a step: two captions' embeddings, or their codes */
+static Tensor *next_loss(Tape *t, const Prior *m, const ArPrior *ar, const NoiseSchedule *s,
+                         int step, Rng *noise) {
+    static const int dot[B] = {1, 3}, code[B * 3] = {0, 3, 2, 1, 1, 0};
+    int at[B] = {step % 20, (7 * step + 3) % 20};
+    if (!m) return ar_prior_loss(ar, some_text(t), dot, code);
+    return prior_loss(m, s, values(t, "z", SHAPE(B, DIM)), some_text(t), at, noise);
+}
+
+/* Two captions' embeddings are learned: what is left is what noise hides; of codes, nothing. */
+static void expect_learned(Params *p, const Prior *m, const ArPrior *ar) {
     NoiseSchedule s = schedule_cosine(20);
     Adam adam = {ADAM_DEFAULTS};
     Tape t = {0};
@@ -238,17 +245,23 @@ Test(prior, a_pair_of_embeddings_is_learned) {
     double first = 0, last = 0;
     for (int step = 0; step < 150; step++) {
         tape_reset(&t);
-        int at[B] = {step % 20, (7 * step + 3) % 20};
-        Tensor *z = values(&t, "z", SHAPE(B, DIM));
-        Tensor *loss = prior_loss(&m, &s, z, some_text(&t), at, &noise);
+        Tensor *loss = next_loss(&t, m, ar, &s, step, &noise);
         last = (double)loss->x[0];
         if (!step) first = last;
-        params_zero_grad(&p);
+        params_zero_grad(p);
         backward(loss);
-        adam_step(&adam, &p, 1e-2, 1);
+        adam_step(&adam, p, 1e-2, 1);
     }
     cr_expect_lt(last, 0.1 * first, "from %g to %g", first, last);
-    adam_free(&adam), tape_free(&t), schedule_free(&s), params_free(&p);
+    adam_free(&adam), tape_free(&t), schedule_free(&s), params_free(p);
+}
+
+Test(prior, a_pair_of_embeddings_is_learned) {
+    Params p = {.seed = 1}, q = {.seed = 1};
+    Prior m = prior_new(&p, small);
+    ArPrior ar = ar_prior_new(&q, small_ar);
+    expect_learned(&p, &m, NULL);
+    expect_learned(&q, NULL, &ar);
 }
 
 /* ---- gradients ------------------------------------------------------------------------------- */

@@ -21,12 +21,12 @@ static Tensor *images_at(Tape *t, int n, const real *x, int side) {
 }
 
 /* pictures of validation captions in the run's folder */
-static void save_preview(const char *name, Sampler *m, const HeldPairs *h, Run *run) {
+static void save_preview(Sampler *m, const HeldPairs *h, Run *run) {
     Arena arena = {0};
     int side = m->height;
     real *x = arena_get(&arena, SHOWN * sampler_size(m) * sizeof *x);
     draw_images(m, SHOWN, x, (Drawing){.at_once = SHOWN, .quiet = true});
-    save_grid(&cli, run_path(run, "%s", name), x,
+    save_grid(&cli, run_path(run, "samples.png"), x,
               (Grid){.count = SHOWN, .height = side, .width = side, .channels = 3, .columns = 8,
                      .enlarge = 128 / side, .low = -1, .high = 1, .captions = h->captions});
     sampler_free(m), arena_free(&arena);
@@ -70,7 +70,7 @@ static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const He
     NoiseSchedule few = preview_chain(s);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .height = SMALL, .width = SMALL,
                  .channels = 3, .seed = o.common.seed};
-    save_preview("samples.png", &m, h, run);
+    save_preview(&m, h, run);
     schedule_free(&few);
 }
 
@@ -154,7 +154,7 @@ static void upsampler_preview(const Upsampler *net, const NoiseSchedule *s, cons
     NoiseSchedule few = preview_chain(s);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .method = DDIM, .height = side,
                  .width = side, .channels = 3, .seed = o.common.seed};
-    save_preview("samples.png", &m, h, run);
+    save_preview(&m, h, run);
     schedule_free(&few), arena_free(&arena);
 }
 
