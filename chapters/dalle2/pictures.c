@@ -24,13 +24,9 @@ typedef struct {
 
 static void read_pictures(Given *g) {
     size_t len = SIDE * SIDE * 3;
-    uint8_t *bytes = arena_get(&g->arena, len);
     g->large = arena_get(&g->arena, (size_t)g->pictures * len * sizeof *g->large);
-    for (int i = 0; i < g->pictures; i++) {
-        picture_read(o.image.text[i], SIDE, bytes);
-        for (size_t k = 0; k < len; k++)
-            g->large[(size_t)i * len + k] = (real)(-1 + 2.0 * bytes[k] / 255);
-    }
+    for (int i = 0; i < g->pictures; i++)
+        picture_read(o.image.text[i], SIDE, -1, 1, g->large + (size_t)i * len);
 }
 
 /* `wanted` pictures from --image, their embeddings and noise */
