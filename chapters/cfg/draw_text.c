@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "settings.h"
+#include "train/draw_samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>

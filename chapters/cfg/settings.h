@@ -36,8 +36,6 @@ bool is_stage(Stage s);                      /* --stage, "all" being the base */
 
 /* the guidance scale of --scale or --w */
 double chosen_scale(void);
-/* so many steps of a chain; ends the program with one line if it has no such steps */
-NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
 
 /* --weights is the base's file; the others' stand beside it, or all in --out. The caller frees
  * it. */

@@ -5,6 +5,7 @@
 #include "diffusion/losses.h"
 #include "settings.h"
 #include "text_sampler.h"
+#include "train/draw_samples.h"
 #include "train/run.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "diffusion/drawing.h"
+#include "train/draw_samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>

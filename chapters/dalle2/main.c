@@ -136,21 +136,7 @@ char *clip_path(void) {
 }
 
 char *stage_weights(Stage s) {
-    const char *given = o.common.weights, *slash = given ? strrchr(given, '/') : NULL;
-    if (s == DECODER && given) return text_format("%s", given);
-    char *name = text_format("%s-weights.safetensors", stage_names[s]);
-    char *path = given ? text_format("%.*s%s", slash ? (int)(slash + 1 - given) : 0, given, name)
-                       : path_join(o.common.out, name);
-    free(name);
-    return path;
-}
-
-NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections) {
-    NoiseSchedule s = schedule_respaced(all, sections);
-    if (!s.T)
-        usage_error("--%s %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are", option,
-                    sections, all->T);
-    return s;
+    return stage_weights_path(&cli, stage_names[s], stage_names[DECODER]);
 }
 
 /* ---- train, info ----------------------------------------------------------------------------- */

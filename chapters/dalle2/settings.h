@@ -35,8 +35,6 @@ char *clip_path(void);
 /* --weights is the decoder's file; the others' stand beside it, or all in --out. The caller frees
  * it. */
 char *stage_weights(Stage s);
-/* so many steps of a chain; ends the program with one line if it has no such steps */
-NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
 
 int prior_train(void), ar_train(void);                         /* train_priors.c */
 int decoder_train(void), upsampler_train(Stage s);             /* train_images.c */

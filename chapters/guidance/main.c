@@ -360,14 +360,7 @@ static void load_classifier(Trained *t) {
 
 static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
     const char *usual = strcmp(o.sampler, "ddim") ? "100" : "ddim25";
-    NoiseSchedule s = schedule_respaced(all, o.respace ? o.respace : usual);
-    if (!s.T)
-        usage_error("--respace %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are",
-                    o.respace, all->T);
-    if (s.alpha_bar[s.T - 1] > 0.5)
-        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be "
-                    "left, but drawing begins with noise", o.respace, s.step[s.T - 1] + 1, all->T);
-    return s;
+    return respaced_from_noise(all, o.respace ? o.respace : usual);
 }
 
 static void load_network(Trained *t) {

@@ -150,28 +150,9 @@ static NoiseSchedule chosen_chain(void) {
     return s;
 }
 
-/* Those of its steps that `sections` names (space_timesteps); NULL: all. Ends the program with one
- * line if it has no such steps; `option` is where the user said it. */
-static NoiseSchedule respaced_chain(const NoiseSchedule *all, const char *option,
-                                    const char *sections) {
-    char every[16];
-    snprintf(every, sizeof every, "%d", all->T);
-    NoiseSchedule s = schedule_respaced(all, sections ? sections : every);
-    if (!s.T)
-        usage_error("--%s %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are", option,
-                    sections, all->T);
-    return s;
-}
-
 /* the steps of --respace; without it 100, or all if there are no more */
 static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
-    const char *sections = o.respace ? o.respace : o.timesteps > 100 ? "100" : NULL;
-    NoiseSchedule s = respaced_chain(all, "respace", sections);
-    int first = s.step[s.T - 1];
-    if (s.alpha_bar[s.T - 1] > 0.5)
-        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be "
-                    "left, but drawing begins with noise", sections, first + 1, all->T);
-    return s;
+    return respaced_from_noise(all, o.respace ? o.respace : o.timesteps > 100 ? "100" : NULL);
 }
 
 /* ---- data and pictures ----------------------------------------------------------------------- */
@@ -341,7 +322,7 @@ static void save_preview(const Training *m, char *path) {
     Arena arena = {0};
     int n = o.classes ? ROWS * o.classes : ROWS * COLUMNS;
     snprintf(sections, sizeof sections, "%d", o.preview < o.timesteps ? o.preview : o.timesteps);
-    NoiseSchedule few = respaced_chain(&m->chain, "preview", sections);
+    NoiseSchedule few = respaced(&m->chain, "preview", sections);
     Labelled model = {&m->net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
@@ -556,7 +537,7 @@ static int eval(void) {
     ClassUNet net = load_network(&params);
     check_config();
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
-    NoiseSchedule bounded = respaced_chain(&all, "bound-respace", o.bound_respace);
+    NoiseSchedule bounded = respaced(&all, "bound-respace", o.bound_respace);
     Fashion data = load_data();
     Evaluator evaluator = report_evaluator(&data);
     cJSON *metrics = metrics_new(&cli);

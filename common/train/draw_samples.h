@@ -5,6 +5,12 @@
 #include "diffusion/sampler.h"
 #include "train/program.h"
 
+/* The steps of a chain that --OPTION names (schedule_respaced); NULL: all. Ends the program with one
+ * line if there are no such steps. */
+NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
+/* the same for --respace, which must begin where hardly anything is left of the picture */
+NoiseSchedule respaced_from_noise(const NoiseSchedule *all, const char *sections);
+
 /* n pictures into --out: samples.png and samples.npy, saved as they are drawn; progress.png and
  * film.png, the first ones on their way. g: how pictures are shown, g.columns beside each other. */
 void draw_samples(const Cli *cli, Sampler *m, int n, Grid g);

@@ -52,6 +52,16 @@ char *weights_path(const Cli *cli) {
     return o->weights ? text_format("%s", o->weights) : path_join(o->out, "weights.safetensors");
 }
 
+char *stage_weights_path(const Cli *cli, const char *stage, const char *named) {
+    const char *given = cli->common->weights, *slash = given ? strrchr(given, '/') : NULL;
+    if (given && !strcmp(stage, named)) return text_format("%s", given);
+    char *name = text_format("%s-weights.safetensors", stage);
+    char *path = given ? text_format("%.*s%s", slash ? (int)(slash + 1 - given) : 0, given, name)
+                       : path_join(cli->common->out, name);
+    free(name);
+    return path;
+}
+
 void weights_options(Cli *cli) {
     char *path = weights_path(cli);
     checkpoint_options(path, cli, false);

@@ -25,6 +25,9 @@ int info_network(Params *p);
 
 /* --weights, or weights.safetensors, which training left in --out; the caller frees it */
 char *weights_path(const Cli *cli);
+/* of a program of several stages: --weights is the file of the stage `named`; those of the others
+ * stand beside it, or all in --out. The caller frees it. */
+char *stage_weights_path(const Cli *cli, const char *stage, const char *named);
 /* Before the networks are built: takes over the options that describe them. */
 void weights_options(Cli *cli);
 /* parameters by the prefix they have in the file: weights_load(&cli, (CheckpointParams[]){{"", p},
