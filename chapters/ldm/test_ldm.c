@@ -174,9 +174,12 @@ Test(ldm, guidance_mixes_two_predictions) {
     Tensor *own = t_input(&t, beside + 32, SHAPE(1, 4, 4, 2));
     Tensor *tokens = t_input(&t, context + 18, SHAPE(1, 3, 6));
     Tensor *with = ldm_unet(&m, z, &time, own, (Context){.tokens = tokens});
+    Tensor *none = t_input(&t, without, SHAPE(1, 3, 6));
+    Tensor *left_out = ldm_unet(&m, z, &time, own, (Context){.tokens = none});
     double tolerance = sizeof(real) == 8 ? 1e-12 : 1e-5;
     for (size_t i = 0; i < z->len; i++) {
         cr_expect_float_eq(eps[1]->x[i], with->x[i], tolerance);
+        cr_expect_float_eq(eps[2]->x[i], left_out->x[i], tolerance);
         cr_expect_float_eq(eps[3]->x[i], with->x[i], tolerance);
         cr_expect_float_eq(eps[0]->x[i], eps[2]->x[i] + 2.5 * (double)(with->x[i] - eps[2]->x[i]),
                            tolerance);
