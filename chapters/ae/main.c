@@ -24,16 +24,16 @@ static struct {
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|hinton2006|linear"),
     {"code", 0, .i = &o.code, .min = 1, .max = 512, .meta = "N", .keep = KEEP_MODEL,
-     .help = "numbers in a code"},
+     .help = "numbers in the code"},
     {"loss", 0, .s = &o.loss, .choices = "squared|cross-entropy", .only = "train",
-     .help = "what is minimised"},
+     .help = "reconstruction loss"},
     {0}};
 
 static const Preset presets[] = {{"hinton2006", "code=30 lr=0.002"}, {0}};
 
 static int train(void), sample(void), eval(void), info(void);
 static Cli cli = {.program = "ae",
-                  .about = "Autoencoders: 784 pixels through a code of a few numbers and back.",
+                  .about = "Autoencoders: images of 784 pixels are encoded in a few numbers.",
                   .common = &o.common,
                   .commands = (const Command[]){STANDARD_COMMANDS, {0}},
                   .options = options,

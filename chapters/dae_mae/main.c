@@ -26,34 +26,34 @@ static Option options[] = {
     COMMON_OPTIONS(o.common, "default|vit-b16|vit-l16|vit-h14|dae|vincent2008"),
     /* denoising autoencoder */
     {"corruption", 0, .s = &o.corruption, .choices = "none|masking|salt-pepper|gaussian",
-     .keep = KEEP_MODEL, .help = "what is done to the images that are trained on"},
+     .keep = KEEP_MODEL, .help = "corruption of the training images"},
     {"level", 0, .d = &o.level, .min = 0, .max = 10, .meta = "X", .keep = KEEP_MODEL,
-     .help = "probability of a pixel to be corrupted; gaussian: standard deviation"},
+     .help = "probability that a pixel is corrupted; gaussian: standard deviation"},
     {"alpha", 0, .d = &o.alpha, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "weight of corrupted pixels in the loss"},
+     .help = "weight of the corrupted pixels in the loss"},
     {"beta", 0, .d = &o.beta, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "weight of the others"},
+     .help = "weight of the other pixels in the loss"},
     {"plain", 0, .s = &o.plain, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
-     .help = "weights of the same --config trained with --corruption none, shown beside these"},
+     .help = "weights trained with --corruption none, to compare with"},
     /* masked autoencoder */
     {"mask-ratio", 0, .d = &o.mask_ratio, .min = 0, .max = 1, .meta = "X", .keep = KEEP_MODEL,
-     .help = "share of the patches that is hidden"},
+     .help = "share of the patches that are masked"},
     {"norm-targets", 0, .b = &o.norm_targets, .keep = KEEP_MODEL,
-     .help = "predict each patch less its mean, over its standard deviation"},
+     .help = "predict each patch normalised by its own mean and standard deviation"},
     {"mask-tokens-in-encoder", 0, .b = &o.mask_tokens_in_encoder, .keep = KEEP_MODEL,
-     .help = "the encoder sees hidden patches too, as mask tokens (the paper's ablation)"},
+     .help = "give mask tokens to the encoder, too (an ablation of the paper)"},
     {"schedule", 0, .i = &o.schedule, .min = 1, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps over which the learning rate rises, then falls to 0"},
+     .help = "length of the learning rate schedule, warm-up and cosine, in steps"},
     {"weights", 'w', .s = &o.common.weights, .meta = "FILE", .keep = KEEP_NOT, .only = "finetune",
      .help = "the same, of a masked autoencoder whose encoder is taken over"},
     {"labels", 0, .i = &o.labels, .min = 0, .max = 1e6, .meta = "N", .keep = KEEP_NOT,
-     .only = "finetune", .help = "labelled images, as many of each class; 0: all"},
+     .only = "finetune", .help = "number of labelled images, equally many per class; 0: all"},
     {"scratch", 0, .b = &o.scratch, .keep = KEEP_NOT, .only = "finetune",
-     .help = "start from random weights instead of --weights"},
+     .help = "start from random weights instead of pre-trained ones"},
     {"finetune-steps", 0, .i = &o.finetune_steps, .min = 0, .max = 1e9, .meta = "N",
      .keep = KEEP_NOT, .only = "finetune", .help = "training steps of the classifier"},
     {"finetune-lr", 0, .d = &o.finetune_lr, .min = 0, .max = 1e3, .meta = "X", .keep = KEEP_NOT,
-     .only = "finetune", .help = "its learning rate"},
+     .only = "finetune", .help = "learning rate of the classifier"},
     {0}};
 
 /* options that only one half has; the other refuses them */
@@ -69,9 +69,9 @@ static const Preset presets[] = {
 static int train(void), sample(void), eval(void), info(void), tune(void), in_the_plane(void);
 static const Command commands[] = {
     STANDARD_COMMANDS,
-    {"toy", "compare a small denoiser with the exact score in the plane, write numbers to --out",
+    {"toy", "compare denoisers with the exact score in the plane; CSV files are written to --out",
      in_the_plane},
-    {"finetune", "train a classifier from a masked autoencoder's encoder, or from nothing", tune},
+    {"finetune", "train a classifier from a masked autoencoder's encoder, or from scratch", tune},
     {0}};
 
 Cli cli = {.program = "dae_mae",

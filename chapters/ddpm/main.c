@@ -37,19 +37,19 @@ static struct {
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|bench|cifar10|lsun256"),
     {"predict", 'p', .s = &o.predict, .choices = "noise|start|mean", .keep = KEEP_MODEL,
-     .help = "what the network predicts: eps, x0, or the posterior's mean"},
+     .help = "what the network predicts: the noise, x0, or the posterior's mean"},
     {"no-time", 0, .b = &o.no_time, .keep = KEEP_MODEL,
-     .help = "the network is not given t: what its embedding is worth"},
+     .help = "train without the time embedding"},
     DIFFUSION_TRAINING(o, TIMESTEPS),
     {"steps", 0, .i = &o.sampling_steps, .min = 1, .max = TIMESTEPS, .meta = "N",
-     .keep = KEEP_NOT, .only = "sample eval", .help = "of the 1000 steps back, so many"},
+     .keep = KEEP_NOT, .only = "sample eval", .help = "sampling steps, out of 1000"},
     {"variance", 'v', .s = &o.variance, .choices = "small|large", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "of a step back: beta~ or beta"},
+     .only = "sample eval", .help = "variance of a reverse step: beta~ (small) or beta (large)"},
     {"raw", 0, .b = &o.raw, .keep = KEEP_NOT, .only = "sample eval",
-     .help = "a checkpoint's weights as trained, not their average"},
+     .help = "use a checkpoint's weights without averaging"},
     DIFFUSION_SAMPLES(o),
     {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
-     .only = "eval", .help = "test images for the bound, at all 1000 steps"},
+     .only = "eval", .help = "test images for the likelihood bound; 0: none"},
     {0}};
 
 /* the paper's recipe; steps are for their data and processors */
@@ -61,7 +61,8 @@ static const Preset presets[] = {{"bench", "lr=0.0002 warmup=5000"},
 
 static int train(void), sample(void), eval(void), info(void);
 static Cli cli = {.program = "ddpm",
-                  .about = "Denoising diffusion: pictures out of noise, a thousand small steps.",
+                  .about = "Denoising diffusion: images are generated from noise in a thousand "
+                           "small steps.",
                   .common = &o.common,
                   .commands = (const Command[]){STANDARD_COMMANDS, {0}},
                   .options = options,

@@ -30,19 +30,19 @@ static struct {
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|goodfellow|dcgan28|dcgan64"),
     {"lr-d", 0, .d = &o.lr_d, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "learning rate of the discriminator; --lr is the generator's"},
+     .help = "learning rate of the discriminator; --lr is that of the generator"},
     {"d-steps", 'k', .i = &o.d_steps, .min = 1, .max = 100, .meta = "K", .only = "train",
-     .help = "steps of the discriminator for one of the generator"},
+     .help = "discriminator steps per generator step"},
     {"loss", 0, .s = &o.loss, .choices = "hinge|non-saturating|minimax", .only = "train",
-     .help = "what the two networks minimise"},
+     .help = "adversarial loss"},
     {"norm", 0, .s = &o.norm, .choices = "spectral|none", .only = "train info",
-     .help = "the default D's weights: divided by their largest singular value, or not"},
+     .help = "spectral normalisation of the default discriminator, or none"},
     {"conditional", 0, .b = &o.conditional, .keep = KEEP_MODEL,
      .help = "condition both networks on the class (default and dcgan28)"},
     {"unconditional", 0, .b = &o.unconditional, .keep = KEEP_MODEL,
-     .help = "do not, where the configuration does (dcgan28)"},
+     .help = "without classes, where --config has them (dcgan28)"},
     {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "images to generate and score"},
+     .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"},
     {"seeds", 0, .i = &o.seeds, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
      .only = "modes", .help = "trainings of each loss, from --seed on"},
     {0}};
@@ -56,8 +56,8 @@ static const Preset presets[] = {
 static int train(void), sample(void), eval(void), info(void), toy(void), drop(void);
 static const Command commands[] = {
     STANDARD_COMMANDS,
-    {"toy", "check the theory on points in the plane, write its numbers to --out", toy},
-    {"modes", "count the modes that each loss keeps, over --seeds trainings, write modes.csv", drop},
+    {"toy", "check the theory on points in the plane; CSV files are written to --out", toy},
+    {"modes", "count the modes that each loss generates, on points in the plane", drop},
     {0}};
 
 static Cli cli = {.program = "gan",

@@ -76,12 +76,12 @@ typedef struct {
 
 /* the commands of every chapter, with the functions train, sample, eval, info */
 #define TRAIN_AND_SAMPLE                                                                           \
-    {"train", "train a network, write log, checkpoint and samples to --out", train},              \
-    {"sample", "draw pictures from trained weights", sample}
+    {"train", "train; log, checkpoint and samples are written to --out", train},                  \
+    {"sample", "draw images with trained weights", sample}
 #define STANDARD_COMMANDS                                                                          \
     TRAIN_AND_SAMPLE,                                                                              \
-    {"eval", "score trained weights", eval},                                                      \
-    {"info", "print the network and its number of parameters", info}
+    {"eval", "compute the scores of trained weights", eval},                                      \
+    {"info", "print all tensors and the number of parameters", info}
 
 /* what --config NAME sets: "lr=0.1 batch=100", without spaces inside a value */
 typedef struct {
@@ -117,24 +117,25 @@ typedef struct CommonOptions {
 
 #define COMMON_OPTIONS(c, config_names)                                                           \
     {"config", 'c', .s = &(c).config, .choices = config_names, .keep = KEEP_MODEL,                \
-     .help = "network and recipe"},                                                               \
-    {"seed", 's', .u = &(c).seed, .meta = "N", .help = "seed of all random numbers"},             \
+     .help = "network and training settings"},                                                    \
+    {"seed", 's', .u = &(c).seed, .meta = "N", .help = "seed of the random numbers"},             \
     {"steps", 'n', .i = &(c).steps, .min = 0, .max = 1e9, .meta = "N", .keep = KEEP_DEFAULT,      \
-     .only = "train", .help = "training steps, those before --resume included"},                  \
+     .only = "train", .help = "training steps, including those before --resume"},                 \
     {"batch", 'b', .i = &(c).batch, .min = 1, .max = 65536, .meta = "N",                          \
-     .help = "images at a time"},                                                                 \
+     .help = "images in a batch"},                                                                \
     {"lr", 'l', .d = &(c).lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",                 \
      .help = "learning rate"},                                                                    \
     {"threads", 't', .i = &(c).threads, .min = 0, .max = 256, .meta = "N", .keep = KEEP_NOT,      \
-     .help = "0: all processors; results do not depend on it"},                                   \
-    {"out", 'o', .s = &(c).out, .meta = "DIR", .keep = KEEP_NOT, .help = "where results go"},     \
+     .help = "threads, 0: one per processor; results do not depend on it"},                       \
+    {"out", 'o', .s = &(c).out, .meta = "DIR", .keep = KEEP_NOT,                                  \
+     .help = "folder for the results"},                                                           \
     {"weights", 'w', .s = &(c).weights, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",  \
-     .help = "trained weights (default: what training left in --out)"},                           \
+     .help = "trained weights (default: those that training wrote to --out)"},                    \
     {"data", 'd', .s = &(c).data, .meta = "DIR", .keep = KEEP_DEFAULT,                            \
-     .help = "your own data files (default: the Debian package's)"},                              \
+     .help = "folder with your own data (default: the Debian package's)"},                        \
     {"resume", 'r', .b = &(c).resume, .keep = KEEP_NOT, .only = "train",                          \
-     .help = "go on from the checkpoint in --out"},                                               \
-    {"quiet", 'q', .b = &(c).quiet, .keep = KEEP_NOT, .help = "no progress"}
+     .help = "continue from the checkpoint in --out"},                                            \
+    {"quiet", 'q', .b = &(c).quiet, .keep = KEEP_NOT, .help = "print no progress"}
 
 void cli_parse(Cli *c, int argc, char **argv);
 bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */

@@ -9,29 +9,30 @@
 /* warmup, clip, ema. `of`: "", or in a program of several trainings which one: "diffusion: " */
 #define DIFFUSION_STEPS(o, of)                                                                     \
     {"warmup", 0, .i = &(o).warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",            \
-     .help = of "steps in which the learning rate rises"},                                         \
+     .help = of "steps over which the learning rate rises from 0"},                                \
     {"clip", 0, .d = &(o).clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",                \
-     .help = of "largest norm of a gradient; 0: any"},                                             \
+     .help = of "gradients are clipped to this norm; 0: no clipping"},                             \
     {"ema", 0, .d = &(o).ema, .min = 0, .max = 1, .meta = "X", .only = "train",                    \
-     .help = of "decay of the averaged weights"}
+     .help = of "decay of the moving average of the weights"}
 
 /* preview; most: of the steps back */
 #define DIFFUSION_PREVIEW(o, most)                                                                 \
     {"preview", 0, .i = &(o).preview, .min = 0, .max = most, .meta = "N", .keep = KEEP_DEFAULT,    \
-     .only = "train", .help = "steps in which a checkpoint's samples.png is drawn; 0: none"}
+     .only = "train",                                                                              \
+     .help = "sampling steps of the samples.png saved with each checkpoint; 0: none"}
 
 /* all of these, and dropout */
 #define DIFFUSION_TRAINING(o, most)                                                                \
     DIFFUSION_STEPS(o, ""),                                                                        \
     {"dropout", 0, .d = &(o).dropout, .min = 0, .max = 0.95, .meta = "X", .only = "train",         \
-     .help = "share of the features that a block leaves out"},                                     \
+     .help = "dropout probability in the residual blocks"},                                        \
     DIFFUSION_PREVIEW(o, most)
 
 /* pictures, samples */
 #define DIFFUSION_SAMPLES(o)                                                                       \
-    {"pictures", 'n', .i = &(o).pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,  \
-     .only = "sample", .help = "how many to draw"},                                                \
-    {"samples", 0, .i = &(o).samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",            \
-     .keep = KEEP_NOT, .only = "eval", .help = "pictures to draw and score"}
+    {"pictures", 'n', .i = &(o).pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,   \
+     .only = "sample", .help = "number of images to draw"},                                        \
+    {"samples", 0, .i = &(o).samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",             \
+     .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"}
 
 #endif
