@@ -69,8 +69,8 @@ if (there(record."/codes.csv")) {
     set title "variational autoencoder"
     set xlabel "mean of q(z_1|x)"
     set ylabel "mean of q(z_2|x)"
-    set xrange [-3.5:3.5]
-    set yrange [-3.5:3.5]
+    set xrange [-5:5]
+    set yrange [-5:5]
     set key at screen 0.995, screen 0.9 right top vertical samplen 1
     plot for [i = 0:9] record."/codes.csv" using "z1":(column("class") == i ? column("z2") : NaN) \
          with points pointtype 7 pointsize 0.4 linecolor rgb word(class_colours, i + 1) title name(i)
