@@ -53,6 +53,7 @@ help:
 	@echo "make data             3,655 captioned emoji of 32 and 64 pixels in build/data, and a sheet of all"
 	@echo "make plots            all diagrams, from the committed records, without training"
 	@echo "make book             all texts with the code beside them, for a browser: build/book/index.html"
+	@echo "make test-book        open the book in a browser, which it installs: links, search, networks"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
