@@ -7,6 +7,8 @@
 #include "nn/official.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* a part of w as the file has it, F32 */
 static inline StOutput official_output(const OfficialPiece *piece) {
@@ -37,6 +39,21 @@ static inline void write_official(const char *path, const OfficialMap *map, cons
         free((void *)(uintptr_t)out[i].name);
     }
     free(out);
+}
+
+/* p's weights, written under the official names, are q's when they are read. The caller removes the
+ * file and frees its name. */
+static inline char *official_round_trip(const OfficialMap *map, const Params *p, Params *q) {
+    char *path = strdup("/tmp/official-test-XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    write_official(path, map, p);
+    official_load(path, "", map, q);
+    for (int i = 0; i < p->count; i++)
+        cr_expect_eq(memcmp(p->list[i]->x, q->list[i]->x, p->list[i]->len * sizeof(real)), 0, "%s",
+                     p->list[i]->name);
+    return path;
 }
 
 /* how many tensors the file has */

@@ -3,27 +3,13 @@
 #include "data/picture_decode.h"
 #include "draw_text.h"
 #include "settings.h"
+#include "train/captions.h"
 #include "train/draw_samples.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* what is drawn if nobody says what */
-static const char *const examples[] = {
-    "an orange coat above a blue bag", "a red dress", "a green sneaker to the left of a pink bag",
-    "a pair of purple trousers", "a black ankle boot", "a turquoise shirt above a brown sandal",
-    "red apple", "smiling face"};
-enum { EXAMPLES = sizeof examples / sizeof *examples };
-
-/* one caption for each picture, prompts in turn */
-static const char **captions_of(Arena *arena, int n) {
-    const char **captions = arena_get(arena, (size_t)n * sizeof *captions);
-    for (int i = 0; i < n; i++)
-        captions[i] = o.prompt.count ? o.prompt.text[i % o.prompt.count] : examples[i % EXAMPLES];
-    return captions;
-}
 
 /* How many tokens each prompt is; what is too long is cut. */
 static void say_tokens(const TextModels *m) {
@@ -142,7 +128,7 @@ int text_sample(void) {
     text_models_load(&m, o.inpaint != NULL);
     say_tokens(&m);
     int n = o.pictures;
-    const char **captions = captions_of(&arena, n);
+    const char **captions = prompted_captions(&arena, &o.prompt, n);
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
     if (o.inpaint) {
         s.known = picture_from(&arena, o.image, n, s.side);

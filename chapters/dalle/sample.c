@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "data/picture_decode.h"
 
+#include "train/captions.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,14 +54,6 @@ static void draw_best(const Dalle *m, const FrozenClip *clip, const char *captio
     arena_free(&arena);
 }
 
-static void save_captions(int n, const char *const *captions) {
-    char *path = output_path(&cli, "captions.txt");
-    AtomicFile f = file_create(path);
-    for (int i = 0; i < n; i++) fprintf(f.stream, "%s\n", captions[i]);
-    file_commit(&f);
-    free(path);
-}
-
 /* A row for each prompt. samples.npy and captions.txt are what build/score reads. */
 static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
                          const char *const *prompt) {
@@ -73,7 +66,7 @@ static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
         draw_best(m, clip, prompt[i], &rng, x + (size_t)(i * o.pictures) * VALUES);
         for (int k = 0; k < o.pictures; k++) captions[i * o.pictures + k] = prompt[i];
     }
-    save_captions(n, captions);
+    captions_save(&cli, n, captions);
     samples_save(&cli, x, (Grid){.count = n, .height = SIDE, .width = SIDE, .channels = 3,
                                  .columns = o.pictures, .enlarge = 2, .high = 1,
                                  .captions = captions});

@@ -2,7 +2,7 @@
  * et al. 2022, "Hierarchical Text-Conditional Image Generation with CLIP Latents", section 2.1, as
  * kakaobrain/karlo builds it.
  *
- * GLIDE's U-Net, which is told more. CLIP's image embedding z goes two ways:
+ * GLIDE's U-Net with a second input. CLIP's image embedding z goes two ways:
  *
  *     embedding of the time  +  linear(z)  +  linear(text embedding)     into every residual block
  *     [4 tokens, linear(z) | a token for each of the text's]             attended to by the pixels

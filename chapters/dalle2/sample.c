@@ -1,26 +1,11 @@
 /* sample.c — the program's `sample`: images of captions. */
 #include "draw.h"
 
-#include "base/file.h"
+#include "train/captions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* what is drawn if nobody says what */
-static const char *const examples[] = {
-    "an orange coat above a blue bag", "a red dress", "a green sneaker to the left of a pink bag",
-    "a pair of purple trousers", "a black ankle boot", "a turquoise shirt above a brown sandal",
-    "red apple", "smiling face"};
-enum { EXAMPLES = sizeof examples / sizeof *examples };
-
-/* one caption for each image, prompts in turn */
-static const char **captions_of(Arena *arena, int n) {
-    const char **captions = arena_get(arena, (size_t)n * sizeof *captions);
-    for (int i = 0; i < n; i++)
-        captions[i] = o.prompt.count ? o.prompt.text[i % o.prompt.count] : examples[i % EXAMPLES];
-    return captions;
-}
 
 /* what is longer than CLIP reads is cut */
 static void say_tokens(const FrozenClip *f) {
@@ -35,26 +20,17 @@ static void say_tokens(const FrozenClip *f) {
     }
 }
 
-/* captions.txt: what build/score reads beside samples.npy */
-static void save_captions(int n, const char *const *captions) {
-    char *path = output_path(&cli, "captions.txt");
-    AtomicFile f = file_create(path);
-    for (int i = 0; i < n; i++) fprintf(f.stream, "%s\n", captions[i]);
-    file_commit(&f);
-    free(path);
-}
-
 int sample(void) {
     Models m;
     Arena arena = {0};
     models_load(&m, chosen_prior());
     say_tokens(&m.clip);
     int n = o.pictures, side = models_side(&m);
-    const char **captions = captions_of(&arena, n);
+    const char **captions = prompted_captions(&arena, &o.prompt, n);
     CaptionTable text = caption_table(&arena, &m.clip, n, captions);
     const real *z = embed_captions(&m, &arena, &text);
     real *x = images_of_captions(&m, &arena, &text, z);
-    save_captions(n, captions);
+    captions_save(&cli, n, captions);
     free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
     samples_save(&cli, x, images_grid(n, side, n < 8 ? n : 8, captions));
     arena_free(&arena);

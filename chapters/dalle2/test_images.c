@@ -72,14 +72,8 @@ Test(images, published_networks_have_the_published_number_of_parameters) {
 }
 
 static void expect_read(const OfficialMap *map, Params *p, Params *q) {
-    char path[] = "/tmp/dalle2-test-XXXXXX";
-    close(mkstemp(path));
-    write_official(path, map, p);
-    official_load(path, "", map, q);
-    for (int i = 0; i < p->count; i++)
-        cr_expect_eq(memcmp(p->list[i]->x, q->list[i]->x, p->list[i]->len * sizeof(real)), 0, "%s",
-                     p->list[i]->name);
-    unlink(path);
+    char *path = official_round_trip(map, p, q);
+    unlink(path), free(path);
 }
 
 /* Files under the official names give every weight back. */

@@ -41,7 +41,7 @@ typedef struct {
 } Vqvae;
 
 Vqvae vqvae_new(Params *p, Design d);
-/* numbers in all of it, the codebook's among them whoever trains it */
+/* numbers in all of it, the codebook's among them, however it is trained */
 size_t vqvae_count(const Vqvae *v, const Params *p);
 
 /* pixels in [0,1] outside, in [-1/2,1/2] inside */

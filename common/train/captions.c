@@ -1,0 +1,26 @@
+#include "train/captions.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+
+static const char *const examples[] = {
+    "an orange coat above a blue bag", "a red dress", "a green sneaker to the left of a pink bag",
+    "a pair of purple trousers", "a black ankle boot", "a turquoise shirt above a brown sandal",
+    "red apple", "smiling face"};
+enum { EXAMPLES = sizeof examples / sizeof *examples };
+
+const char **prompted_captions(Arena *arena, const CliList *prompts, int n) {
+    const char **captions = arena_get(arena, (size_t)n * sizeof *captions);
+    for (int i = 0; i < n; i++)
+        captions[i] = prompts->count ? prompts->text[i % prompts->count] : examples[i % EXAMPLES];
+    return captions;
+}
+
+void captions_save(const Cli *cli, int n, const char *const *captions) {
+    char *path = output_path(cli, "captions.txt");
+    AtomicFile f = file_create(path);
+    for (int i = 0; i < n; i++) fprintf(f.stream, "%s\n", captions[i]);
+    file_commit(&f);
+    free(path);
+}
