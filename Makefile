@@ -160,6 +160,8 @@ TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
 # programs are built in float only
 TEST_PROGRAMS := $(filter-out %/programs-double %/score-double %/new_chapter-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
+# begins first, beside all others
+LONGEST       := $(BUILD)/tests/programs-float
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
 # networks that are timed, and where those of chapters are
@@ -203,7 +205,7 @@ $(BUILD)/tests/fuzz-sanitized: $(PARSERS:%.c=$(BUILD)/sanitized/%.o) $(BUILD)/li
 
 .PHONY: test test-chapter
 test: $(TEST_PROGRAMS) $(SANITIZED) build docs-check | setup
-	@$(RUN) all $(TEST_PROGRAMS) $(SANITIZED)
+	@$(RUN) all $(LONGEST) $(filter-out $(LONGEST),$(TEST_PROGRAMS)) $(SANITIZED)
 
 test-chapter: build
 	@$(MAKE) --no-print-directory $(patsubst %,test-%,$(if $(filter *,$(CHAPTER)),$(CHAPTER_TESTS),$(CHAPTER)))
