@@ -378,13 +378,14 @@ Test(folder, what_is_not_read_is_named) {
     put_text(folder, "a/Thumbs.db", "of some other system");
     put_picture(folder, "a/more/5.png", 5);
     put_picture(folder, "loose.png", 6);
+    put_text(folder, "captions.csv", "a/1.png,a cat");
     Captioned c = load_and_listen(folder, 16, said);
     cr_assert(c.all.count == 4);
     static const char *const expected[] = {
         "/a/photo.webp: PNG and JPEG files are read; left out", "/a/scan.BMP: PNG and JPEG",
         "/a/renamed.png: is a WebP file", "/a/more: a folder inside of a class folder is not read",
-        "/loose.png: lies in no class folder",
-        "4 used, 5 left out; not read: .db: 1, folders: 1, .webp: 1, .BMP: 1"};
+        "/loose.png: lies in no class folder", "/captions.csv: captions are read from captions.txt",
+        "4 used, 6 left out; not read: .db: 1, folders: 1, .webp: 1, .BMP: 1"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         cr_expect(strstr(said, expected[i]), "'%s' is not in: %s", expected[i], said);
     cr_expect_not(strstr(said, "Thumbs"));

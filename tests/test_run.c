@@ -356,21 +356,43 @@ Test(run, resumes_with_the_same_data_only) {
     cr_expect(!strstr(said, "other data"), "%s", said);
 }
 
+/* first-weights.safetensors, which a second stage can build on */
+static void train_base(const char *words) {
+    char *weights = path_join(folder, "weights.safetensors");
+    plan.trained_on = NULL;
+    train(words);
+    plan.trained_on = path_join(folder, "first-weights.safetensors");
+    cr_assert_eq(rename(weights, plan.trained_on), 0);
+    free(weights);
+}
+
 /* A stage on other weights than it was trained on: does it say so and start anew? */
 Test(run, a_stage_starts_anew_on_other_weights) {
     char text[2000];
     new_folder();
-    char *first = path_join(folder, "first");
-    put_text("first", "some weights");
-    plan.trained_on = first;
+    train_base("train --steps 1");
     train("train --steps 4");
     cr_assert_eq(output_of("train --resume --steps 8", text, sizeof text), 0);
     cr_assert_str_eq(text, "");
-    put_text("first", "other weights");
+    train_base("train --steps 1 --seed 2");
     cr_assert_eq(output_of("train --resume --steps 2", text, sizeof text), 0);
     cr_assert(strstr(text, "was trained on other weights than"), "%s", text);
     text_of("second-checkpoint.safetensors.old");
-    free(first);
+}
+
+/* A stage that builds on weights of other data is refused, too, unless --data says so. */
+Test(run, a_stage_has_the_data_of_what_it_builds_on) {
+    char text[2000];
+    new_folder();
+    plan.data = "0123456789abcdef0";
+    train_base("train --steps 1");
+    plan.data = "fedcba98765432100";
+    expect_stop(1, "first-weights.safetensors: was trained on other data, data was 0123456789abcdef",
+                train_it, "train --steps 4");
+    cr_assert_eq(output_of("train --steps 4 --data elsewhere", text, sizeof text), 0);
+    cr_expect(strstr(text, "weights.safetensors: was trained on other data"), "%s", text);
+    cr_assert_eq(output_of("train --resume --steps 8", text, sizeof text), 0);
+    cr_expect(!strstr(text, "other data"), "its own checkpoint knows: %s", text);
 }
 
 /* after a crash: are rows beyond the checkpoint dropped, and half a line? */

@@ -243,6 +243,14 @@ static void list_folder(List *l, const char *name, const char *path) {
     free(caption);
 }
 
+/* captions in another format, by the names that other programs give them */
+static bool holds_captions(const char *name) {
+    static const char *const starts[] = {"captions.", "metadata.", "labels."};
+    for (int i = 0; i < 3; i++)
+        if (!strncasecmp(name, starts[i], strlen(starts[i]))) return true;
+    return false;
+}
+
 static void list_classes(List *l) {
     struct dirent **in;
     int n = scandir(l->folder, &in, is_shown, by_bytes);
@@ -251,6 +259,9 @@ static void list_classes(List *l) {
         char *path = path_join(l->folder, in[i]->d_name);
         if (is_folder(path)) list_folder(l, in[i]->d_name, path);
         else if (is_picture_name(path)) leave_out(l, in[i]->d_name, "lies in no class folder");
+        else if (holds_captions(in[i]->d_name))
+            leave_out(l, in[i]->d_name, "captions are read from captions.txt, lines of "
+                                        "FILE<tab>caption");
         else pass_over(l, in[i]->d_name, false);
         free(path);
         free(in[i]);

@@ -132,6 +132,7 @@ static bool says_trained_on(const char *file, const char *sum) {
 void run_trained_on(Run *r, const char *path) {
     RunState *s = r->state;
     s->trained_on = arena_get(&r->arena, SHA256_TEXT);
+    s->base = arena_text(&r->arena, "%s", path);
     file_sha256(path, s->trained_on);
     save_text(s, "trained_on", s->trained_on);
     if (!r->resumed || says_trained_on(s->checkpoint, s->trained_on)) return;
@@ -282,14 +283,14 @@ void run_data(Run *r, const char *name, const char *checksum) {
     json_text(s->record, name, checksum);
     char *key = arena_text(&r->arena, "data.%s", name);
     save_text(s, key, arena_text(&r->arena, "%s", checksum));
-    if (!r->resumed) return;
-    char *before = checkpoint_text(s->checkpoint, key);
+    const char *earlier = r->resumed ? s->checkpoint : s->base;
+    char *before = earlier ? checkpoint_text(earlier, key) : NULL;
     bool other = before && strcmp(before, checksum), wanted = cli_given(s->cli, "data");
     if (other && !wanted)
         fail("%s: was trained on other data, %s was %.16s... and is %.16s...; --data DIR says where "
-             "to go on with", s->checkpoint, name, before, checksum);
+             "to go on with", earlier, name, before, checksum);
     if (other) notice("note: %s: was trained on other data, %s was %.16s...; it goes on with "
-                      "those of --data", s->checkpoint, name, before);
+                      "those of --data", earlier, name, before);
     free(before);
 }
 
@@ -342,7 +343,7 @@ static void use_averages(RunState *s, bool use) {
 static void save_weights(const Run *r, Weights w) {
     const RunState *s = r->state;
     Checkpoint c = {.cli = w.cli ? w.cli : s->cli};
-    if (s->trained_on) c.texts[0] = (CheckpointText){"trained_on", s->trained_on};
+    memcpy(c.texts, s->saved.texts, sizeof c.texts);
     memcpy(c.params, w.params, sizeof w.params);
     for (CheckpointParams *p = c.params; p->params; p++)
         if (s->averaged && p->params == s->averaged->params) p->params = &r->state->ema.average;

@@ -109,8 +109,8 @@ void run_weights(Run *r, Weights w);
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
-/* Which data: into run.json, and into checkpoints. A resumed run must have the same, unless --data
- * is given anew. */
+/* Which data: into run.json, checkpoints and weights. A resumed run, and a stage that builds on
+ * weights, must have the same, unless --data is given anew. */
 void run_data(Run *r, const char *name, const char *checksum);
 void run_fashion(Run *r, const Fashion *data);
 /* --data, or the package's: at least so many images; recorded, and freed with the run */

@@ -24,7 +24,8 @@ typedef struct RunState {
     Ema ema;
     Optimizer *averaged;             /* whose weights `ema` averages; NULL: none */
     Fashion fashion;                 /* loaded by the run, or none */
-    char *trained_on;                /* the sum of the weights this stage builds on; or NULL */
+    const char *base;                /* the weights this stage builds on, and their sum; or NULL */
+    char *trained_on;
     Checkpoint saved;                /* all of it */
     int saved_params, saved_numbers, saved_texts;
     /* the step under way */
