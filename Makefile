@@ -306,7 +306,7 @@ data: setup
 	$(BUILD)/dataset emoji --size 64
 
 # ---- the book: texts and code side by side, for a browser -------------------------------------------------
-TRIED := vae ae gan ddpm
+TRIED := vae ae gan ddpm guidance
 BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight clang lld wasi-libc libclang-rt-14-dev-wasm32
 .PHONY: book setup-book test-book
 book: $(BUILD)/make-book $(TRIED:%=$(BUILD)/book/try/%.js)
@@ -318,7 +318,7 @@ $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BU
 
 # networks that run in the page: common/tools/book/try/NAME.c with the chapter's own code, once for
 # WebAssembly, and once for this machine, which packs the weights and is compared with
-TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c noise_schedule.c gaussian.c) $(addprefix common/base/,error.c arena.c printable.c)
+TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c class_unet.c unet_classifier.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c guidance.c labelled.c noise_schedule.c gaussian.c) $(addprefix common/base/,error.c arena.c printable.c)
 WASM := clang --target=wasm32-wasi -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
 $(BUILD)/try/libcommon.a: $(TRY_COMMON)
@@ -336,7 +336,7 @@ $(TRIED:%=$(BUILD)/try/%): $(BUILD)/try/%: common/tools/book/try/%.c common/tool
 
 $(TRIED:%=$(BUILD)/book/try/%.js): $(BUILD)/book/try/%.js: $(BUILD)/try/% $(BUILD)/try/%.wasm
 	@mkdir -p $(@D)
-	$< pack notebooks-data/$*/weights.safetensors $(BUILD)/try/$*.weights
+	$< pack notebooks-data/$* $(BUILD)/try/$*.weights
 	(printf 'var TRY = TRY || {};\nTRY.$* = {wasm: "'; base64 -w0 $(BUILD)/try/$*.wasm; printf '",\nweights: "'; \
 	 base64 -w0 $(BUILD)/try/$*.weights; printf '"};\n') >$@
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "cfg.h"
 #include "diffusion/drawing.h"
+#include "diffusion/labelled.h"
 #include "diffusion/losses.h"
 #include "experiments/toy.h"
 #include "nn/unet_config.h"
@@ -76,9 +77,8 @@ static void drawn_close(Drawn *d) {
 }
 
 static int *labels_of(Arena *arena, int n) {
-    int *label = arena_get(arena, (size_t)n * sizeof *label);
-    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % FASHION_CLASSES;
-    return label;
+    if (o.class >= FASHION_CLASSES) usage_error("--class %d: there are %d, from 0", o.class, FASHION_CLASSES);
+    return labels_in_turn(arena, n, o.class, FASHION_CLASSES);
 }
 
 static Grid grid(int n) {
@@ -212,16 +212,12 @@ int classes_eval(void) {
     Evaluator evaluator = report_evaluator(&data);
     cJSON *metrics = metrics_new(&cli);
     int n = score_count(&data, o.samples), *label = labels_of(&arena, n);
-    real *x = arena_get(&arena, (size_t)(n * SIDE * SIDE) * sizeof *x);
     Drawn d;
     drawn_open(&d, &net, label, chosen_scale(), o.respace);
     json_number(metrics, "parameters", (double)params_count(&params));
     json_number(metrics, "scale", chosen_scale());
     json_number(metrics, "w", weight_of(chosen_scale()));
-    json_number(metrics, "sampling_steps", d.chain.T);
-    draw_images(&d.sampler, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
-    k_affine((size_t)(n * SIDE * SIDE), x, (real)0.5, (real)0.5, x);
-    report_samples(&cli, &evaluator, (Samples){n, x, label, 10}, metrics);
+    report_drawn(&cli, &evaluator, &d.sampler, n, label, metrics);
     metrics_save(&cli, metrics);
     toy_save(output_path(&cli, "toy.csv"), o.common.seed);
     drawn_close(&d);

@@ -107,10 +107,6 @@ static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *s) {
                      .channels = channels, .seed = o.common.seed, .start_key = TIMESTEPS};
 }
 
-static real *new_images(Arena *arena, const Sampler *m, int n) {
-    return arena_get(arena, (size_t)n * sampler_size(m) * sizeof(real));
-}
-
 static Grid grid(int count, int columns) {
     int side = picture_side(o.common.config), channels = unet_config(o.common.config).in;
     return (Grid){.count = count, .height = side, .width = side, .channels = channels,
@@ -320,19 +316,6 @@ static void report_bound(Sampler *m, const Images *set, int n, cJSON *metrics) {
     arena_free(&arena);
 }
 
-static void report_drawn(Sampler *m, const Evaluator *evaluator, const Fashion *data,
-                         cJSON *metrics) {
-    Arena arena = {0};
-    int n = score_count(data, o.samples);
-    real *x = new_images(&arena, m, n);
-    double start = seconds_now();
-    draw_images(m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
-    json_number(metrics, "seconds_a_picture", (seconds_now() - start) / n);
-    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
-    report_samples(&cli, evaluator, (Samples){n, x, NULL, 10}, metrics);
-    arena_free(&arena);
-}
-
 static int eval(void) {
     Params params = {0};
     Model net = load_network(&params);
@@ -347,17 +330,14 @@ static int eval(void) {
     cJSON *metrics = metrics_new(&cli);
     json_number(metrics, "parameters", (double)params_count(&params));
     json_text(metrics, "weights", o.raw ? "as trained" : "averaged");
-    json_number(metrics, "sampling_steps", s.T);
     json_text(metrics, "variance", o.variance);
     folder_create(o.common.out);
     save_schedule(&all);
     if (images) {
         report_bound(&full, &data.test, images, metrics);
-        char *path = path_join(o.common.out, "metrics.json");
-        json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
-        free(path);
+        metrics_keep(&cli, metrics);
     }
-    report_drawn(&m, &evaluator, &data, metrics);
+    report_drawn(&cli, &evaluator, &m, score_count(&data, o.samples), NULL, metrics);
     metrics_save(&cli, metrics);
     sampler_free(&m), sampler_free(&full);
     schedule_free(&all), schedule_free(&s);

@@ -97,15 +97,11 @@ static Option options[] = {
      .help = "what guidance raises: log p(class), or similarity to reference images"},
     {"reference", 0, .i = &o.reference, .min = 0, .max = 9999, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "index of the first reference among the test images"},
-    {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
-     .help = "sampling steps: \"100\"; per section, \"10,15,20\"; every k-th, \"ddim25\" "
-             "(default: 100; ddim25 for ddim)"},
+    DIFFUSION_RESPACE(o, " (default: 100; ddim25 for ddim)"),
     {"sampler", 0, .s = &o.sampler, .choices = "ancestral|ddim", .keep = KEEP_NOT,
      .only = "sample eval", .help = "ancestral sampling (algorithm 1) or DDIM (algorithm 2)"},
-    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "noise in the steps of ddim: 0 none, 1 as much as with beta~"},
-    {"class", 0, .i = &o.class, .min = -1, .max = 999, .meta = "K", .keep = KEEP_NOT,
-     .only = "sample", .help = "draw this class only; -1: all classes in turn"},
+    DIFFUSION_ETA(o),
+    DIFFUSION_CLASS(o, ""),
     {"low-res", 0, .s = &o.low_res, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
      .help = "samples.npy with the images that an upsampler enlarges"},
     DIFFUSION_SAMPLES(o),
@@ -177,16 +173,17 @@ static Grid grid(int count, int columns) {
                   .enlarge = c.side < 128 ? 2 : 1, .low = -1, .high = 1};
 }
 
-/* Which class each of n pictures is to be: --class, or all in turn */
+/* which class each of n pictures is to be */
 static int *labels_new(Arena *arena, int n) {
-    int *label = arena_get(arena, (size_t)n * sizeof *label);
-    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % wanted_classes();
-    return label;
+    return labels_in_turn(arena, n, o.class, wanted_classes());
 }
 
 /* a sheet class by class, if there are few */
-static int sheet_columns(void) {
-    return wanted_classes() <= 16 && o.class < 0 ? wanted_classes() : COLUMNS;
+static Grid sheet(void) {
+    bool by_class = wanted_classes() <= 16 && o.class < 0;
+    Grid g = grid(0, by_class ? wanted_classes() : COLUMNS);
+    if (by_class && !o.common.data) g.column_labels = FASHION_LABELS;
+    return g;
 }
 
 static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
@@ -449,21 +446,22 @@ static void sample_like(Trained *t) {
         usage_error("--reference %d: %d are shown, and there are test images up to %d", o.reference,
                     REFERENCES, last + REFERENCES - 1);
     Images shown = images_part(&data.test, o.reference, REFERENCES);
-    size_t size = FASHION_PIXELS, all = REFERENCES * (BESIDE + 1) * size;
+    size_t size = FASHION_PIXELS;
     real *reference = arena_get(&t->arena, N * size * sizeof *reference);
     real *x = arena_get(&t->arena, N * size * sizeof *x);
-    real *sheet = arena_get(&t->arena, all * sizeof *sheet);
+    real *all = arena_get(&t->arena, REFERENCES * (BESIDE + 1) * size * sizeof *all);
     for (int i = 0; i < N; i++)
         images_get(&shown, 1, (int[]){i / BESIDE}, -1, 1, reference + (size_t)i * size, label + i);
     Sampler m = sampler_of(guided_to_image(t, label, reference), &t->chain);
     draw_images(&m, N, x, (Drawing){.at_once = 16, .quiet = o.common.quiet});
     for (size_t i = 0; i < REFERENCES; i++) {
-        real *row = sheet + i * (BESIDE + 1) * size;
+        real *row = all + i * (BESIDE + 1) * size;
         memcpy(row, reference + i * BESIDE * size, size * sizeof *row);
         memcpy(row + size, x + i * BESIDE * size, BESIDE * size * sizeof *row);
     }
-    save_grid(&cli, output_path(&cli, "like.png"), sheet,
-              grid(REFERENCES * (BESIDE + 1), BESIDE + 1));
+    Grid g = grid(REFERENCES * (BESIDE + 1), BESIDE + 1);
+    g.column_labels = "reference|samples||||||";
+    save_grid(&cli, output_path(&cli, "like.png"), all, g);
     sampler_free(&m);
     fashion_free(&data);
 }
@@ -478,7 +476,7 @@ static int sample(void) {
         sample_like(&t);
     } else {
         Sampler m = sampler_of(guided_to_class(&t, labels_new(&t.arena, n), low), &t.chain);
-        draw_samples(&cli, &m, n, grid(0, sheet_columns()));
+        draw_samples(&cli, &m, n, sheet());
         sampler_free(&m);
     }
     unload(&t);
@@ -487,21 +485,13 @@ static int sample(void) {
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-static void report_drawn(Trained *t, int n, const Evaluator *evaluator, cJSON *metrics) {
+static void report_images(Trained *t, int n, const Evaluator *evaluator, cJSON *metrics) {
     const int *label = labels_new(&t->arena, n);
     Sampler m = sampler_of(guided_to_class(t, label, NULL), &t->chain);
-    size_t numbers = (size_t)n * sampler_size(&m);
-    real *x = arena_get(&t->arena, numbers * sizeof *x);
-    double start = seconds_now();
-    draw_images(&m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
-    double seconds = (seconds_now() - start) / n;
-    k_affine(numbers, x, (real)0.5, (real)0.5, x);
     json_text(metrics, "sampler", o.sampler);
-    json_number(metrics, "sampling_steps", t->chain.T);
     json_number(metrics, "scale", o.scale);
     json_number(metrics, "eta", o.eta);
-    json_number(metrics, "seconds_a_picture", seconds);
-    report_samples(&cli, evaluator, (Samples){n, x, label, 10}, metrics);
+    report_drawn(&cli, evaluator, &m, n, label, metrics);
     sampler_free(&m);
 }
 
@@ -525,7 +515,7 @@ static int eval(void) {
     json_number(metrics, "parameters", (double)params_count(&t.params));
     folder_create(o.common.out);
     if (t.classifier_params.count) report_classifier(&t, &data, metrics);
-    report_drawn(&t, score_count(&data, o.samples), &evaluator, metrics);
+    report_images(&t, score_count(&data, o.samples), &evaluator, metrics);
     metrics_save(&cli, metrics);
     evaluator_free(&evaluator);
     fashion_free(&data);

@@ -66,16 +66,12 @@ static Option options[] = {
     {"times", 0, .s = &o.times, .choices = "auto|uniform|importance", .only = "train",
      .help = "how timesteps are drawn; auto: importance sampling for vlb, else uniform"},
     DIFFUSION_TRAINING(o, MOST_TIMESTEPS),
-    {"respace", 0, .s = &o.respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",
-     .help = "sampling steps: \"50\"; per section, \"10,15,20\"; every k-th, \"ddim50\" "
-             "(default: 100, or all)"},
+    DIFFUSION_RESPACE(o, " (default: 100, or all)"),
     {"sampler", 0, .s = &o.sampler, .choices = "ddpm|small|large|ddim", .keep = KEEP_NOT,
      .only = "sample eval",
      .help = "ancestral sampling with the model's variance or a fixed one, or DDIM"},
-    {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "noise in the steps of ddim: 0 none, 1 as much as with beta~"},
-    {"class", 0, .i = &o.class, .min = -1, .max = 999, .meta = "K", .keep = KEEP_NOT,
-     .only = "sample", .help = "draw this class only; -1: all classes in turn"},
+    DIFFUSION_ETA(o),
+    DIFFUSION_CLASS(o, ""),
     DIFFUSION_SAMPLES(o),
     {"bound", 0, .i = &o.bound, .min = 0, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "eval", .help = "test images for the likelihood bound; 0: none"},
@@ -175,13 +171,10 @@ static Grid grid(int count, int columns) {
                   .columns = columns, .enlarge = c.side < 128 ? 2 : 1, .low = -1, .high = 1};
 }
 
-/* Which class each of n pictures is to be: --class, or all in turn; NULL without classes. */
+/* which class each of n pictures is to be; NULL without classes */
 static const int *wanted_classes(Arena *arena, int n) {
     int classes = chosen_config().classes;
-    if (!classes) return NULL;
-    int *label = arena_get(arena, (size_t)n * sizeof *label);
-    for (int i = 0; i < n; i++) label[i] = o.class >= 0 ? o.class : i % classes;
-    return label;
+    return classes ? labels_in_turn(arena, n, o.class, classes) : NULL;
 }
 
 /* the variance that --sampler says */
@@ -511,23 +504,16 @@ static void save_inversion(const ClassUNet *net, const NoiseSchedule *s, const I
     arena_free(&arena);
 }
 
-static void report_drawn(const ClassUNet *net, const NoiseSchedule *s, int n,
-                         const Evaluator *evaluator, cJSON *metrics) {
+static void report_images(const ClassUNet *net, const NoiseSchedule *s, int n,
+                          const Evaluator *evaluator, cJSON *metrics) {
     Arena arena = {0};
     Labelled model = {net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, s);
-    real *x = new_images(&arena, &m, n);
-    double start = seconds_now();
-    draw_images(&m, n, x, (Drawing){.at_once = 64, .quiet = o.common.quiet});
-    double seconds = (seconds_now() - start) / n;
-    k_affine((size_t)n * PIXELS, x, (real)0.5, (real)0.5, x);
-    json_number(metrics, "sampling_steps", s->T);
     json_text(metrics, "sampler", o.sampler);
     json_number(metrics, "eta", o.eta);
-    json_number(metrics, "seconds_a_picture", seconds);
-    report_samples(&cli, evaluator, (Samples){n, x, model.label, 10}, metrics);
+    report_drawn(&cli, evaluator, &m, n, model.label, metrics);
     sampler_free(&m);
     arena_free(&arena);
 }
@@ -547,12 +533,10 @@ static int eval(void) {
     save_forward(&data.test);
     if (o.bound) {
         report_bound(&net, &bounded, &data.test, metrics);
-        char *path = path_join(o.common.out, "metrics.json");
-        json_save(path, metrics);      /* to be kept, whatever happens while samples are drawn */
-        free(path);
+        metrics_keep(&cli, metrics);
     }
     if (o.inverted) save_inversion(&net, &all, &data.test);
-    report_drawn(&net, &chain, score_count(&data, o.samples), &evaluator, metrics);
+    report_images(&net, &chain, score_count(&data, o.samples), &evaluator, metrics);
     metrics_save(&cli, metrics);
     schedule_free(&all), schedule_free(&chain), schedule_free(&bounded);
     evaluator_free(&evaluator);

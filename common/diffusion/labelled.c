@@ -8,3 +8,9 @@ static Tensor *output_at(const void *network, const Step *at, Tensor *xt) {
 NetworkDenoiser labelled_denoiser(const Labelled *m, Variance v) {
     return network_denoiser(output_at, m, (Parameterization){PREDICT_NOISE, v});
 }
+
+int *labels_in_turn(Arena *arena, int n, int class, int classes) {
+    int *label = arena_get(arena, (size_t)n * sizeof *label);
+    for (int i = 0; i < n; i++) label[i] = class >= 0 ? class : i % classes;
+    return label;
+}

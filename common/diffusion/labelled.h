@@ -17,4 +17,7 @@ typedef struct {
 /* one that predicts the noise; *m must outlive it */
 NetworkDenoiser labelled_denoiser(const Labelled *m, Variance v);
 
+/* The classes that n pictures are to be: all `class`, or, below 0, all `classes` in turn. */
+int *labels_in_turn(Arena *arena, int n, int class, int classes);
+
 #endif

@@ -28,6 +28,19 @@
      .help = "dropout probability in the residual blocks"},                                        \
     DIFFUSION_PREVIEW(o, most)
 
+/* respace, eta; respaced: of the steps, what a default is */
+#define DIFFUSION_RESPACE(o, respaced)                                                             \
+    {"respace", 0, .s = &(o).respace, .meta = "STEPS", .keep = KEEP_NOT, .only = "sample eval",    \
+     .help = "sampling steps: \"50\"; per section, \"10,15,20\"; every k-th, \"ddim50\"" respaced}
+#define DIFFUSION_ETA(o)                                                                           \
+    {"eta", 0, .d = &(o).eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,                   \
+     .only = "sample eval", .help = "noise in the steps of ddim: 0 none, 1 as much as with beta~"}
+
+/* class; of: "", or which of several samplings it is for */
+#define DIFFUSION_CLASS(o, of)                                                                     \
+    {"class", 0, .i = &(o).class, .min = -1, .max = 999, .meta = "K", .keep = KEEP_NOT,            \
+     .only = "sample", .help = of "draw this class only; -1: all classes in turn"}
+
 /* pictures, samples */
 #define DIFFUSION_SAMPLES(o)                                                                       \
     {"pictures", 'n', .i = &(o).pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,   \

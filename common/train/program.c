@@ -145,6 +145,12 @@ cJSON *metrics_new(const Cli *cli) {
     return m;
 }
 
+void metrics_keep(const Cli *cli, const cJSON *metrics) {
+    char *path = path_join(cli->common->out, "metrics.json");
+    json_save(path, metrics);
+    free(path);
+}
+
 void metrics_save(const Cli *cli, cJSON *metrics) {
     char *path = output_path(cli, "metrics.json");
     json_save(path, metrics);

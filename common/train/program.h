@@ -55,6 +55,8 @@ void samples_save(const Cli *cli, const real *images, Grid g);
 
 /* metrics.json: the command is in it; the caller adds to it */
 cJSON *metrics_new(const Cli *cli);
+/* writes what it has, in case that what follows is interrupted */
+void metrics_keep(const Cli *cli, const cJSON *metrics);
 /* writes it, and frees it */
 void metrics_save(const Cli *cli, cJSON *metrics);
 

@@ -1,5 +1,7 @@
 #include "train/report.h"
 
+#include "base/progress.h"
+#include "diffusion/drawing.h"
 #include "eval/references.h"
 
 #include <stdio.h>
@@ -23,6 +25,20 @@ void report_samples(const Cli *cli, const Evaluator *evaluator, Samples s, cJSON
     path = path_join(cli->common->out, "neighbours.png");
     neighbours_picture(evaluator, s.n < s.neighbours ? s.n : s.neighbours, s.x, path, cli->line);
     free(path);
+}
+
+void report_drawn(const Cli *cli, const Evaluator *evaluator, Sampler *m, int n, const int *labels,
+                  cJSON *metrics) {
+    Arena arena = {0};
+    size_t numbers = (size_t)n * sampler_size(m);
+    real *x = arena_get(&arena, numbers * sizeof *x);
+    double start = seconds_now();
+    draw_images(m, n, x, (Drawing){.at_once = 64, .quiet = cli->common->quiet});
+    json_number(metrics, "sampling_steps", m->schedule->T);
+    json_number(metrics, "seconds_a_picture", (seconds_now() - start) / n);
+    k_affine(numbers, x, (real)0.5, (real)0.5, x);
+    report_samples(cli, evaluator, (Samples){n, x, labels, 10}, metrics);
+    arena_free(&arena);
 }
 
 /* ---- scenes of the wardrobe ------------------------------------------------------------------ */

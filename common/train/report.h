@@ -10,6 +10,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include "diffusion/sampler.h"
 #include "eval/caption_sheet.h"
 #include "eval/scores.h"
 #include "train/program.h"
@@ -27,6 +28,11 @@ typedef struct {
 /* Prints the sheet unless --quiet, adds it to the metrics as "scores", writes classes.csv and
  * neighbours.png to --out. */
 void report_samples(const Cli *cli, const Evaluator *evaluator, Samples s, cJSON *metrics);
+
+/* Draws n images 28x28 with a sampler and scores them: n, the steps, the time for one are added to
+ * the metrics, too. */
+void report_drawn(const Cli *cli, const Evaluator *evaluator, Sampler *m, int n, const int *labels,
+                  cJSON *metrics);
 
 /* Scenes of the wardrobe: do they show what their captions say, and are they like those for
  * training? */

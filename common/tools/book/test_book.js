@@ -95,10 +95,29 @@ async function checkNarrow() {
     check(await run('return getComputedStyle(document.querySelector(".contents")).display') === 'block', 'narrow: no contents');
 }
 
+// WCAG 2, level AA: 4.5 to 1 for every colour of text, on pages and on code, light and dark
+function checkContrast() {
+    const css = fs.readFileSync(path.join(book, 'book.css'), 'utf8'), themes = css.match(/:root[^{]*\{[^}]*\}/g);
+    const luminance = hex => [0, 1, 2].reduce((sum, i) => {
+        const v = parseInt(hex.substr(1 + 2 * i, 2), 16) / 255;
+        return sum + [0.2126, 0.7152, 0.0722][i] * (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    }, 0);
+    check(themes.length === 2, `${themes.length} themes`);
+    for (const theme of themes) {
+        const colour = Object.fromEntries([...theme.matchAll(/--(\w+): (#[0-9a-f]{6})/g)].map(m => [m[1], m[2]]));
+        for (const ground of ['back', 'box'])
+            for (const name of ['text', 'soft', 'link', 'com', 'str', 'key', 'num']) {
+                const [dark, light] = [colour[name], colour[ground]].map(luminance).sort((a, b) => a - b);
+                check((light + 0.05) / (dark + 0.05) >= 4.5, `contrast of ${name} on ${ground} in ${theme.slice(0, 24)}`);
+            }
+    }
+}
+
 // ---- networks in the page: the numbers that the same C gives on this machine ------------------------------------
 const trial = path.join(path.dirname(book), 'try');
-const trials = {vae: ['0', Array(32).fill(0.5)], ae: ['0', Array(784).fill(0.5)], gan: ['0', [1, 2, 0.5]], ddpm: ['0' + '1'.repeat(10), [1, 10]]};
-const onThisMachine = (name, calls, numbers) => execFileSync(`${trial}/${name}`, ['draw', `notebooks-data/${name}/weights.safetensors`, calls,
+const trials = {vae: ['0', Array(32).fill(0.5)], ae: ['0', Array(784).fill(0.5)], gan: ['0', [1, 2, 0.5]], ddpm: ['0' + '1'.repeat(10), [1, 10]],
+    guidance: ['0' + '1'.repeat(10), [1, 10, 8, 1]]};
+const onThisMachine = (name, calls, numbers) => execFileSync(`${trial}/${name}`, ['draw', `notebooks-data/${name}`, calls,
     ...numbers.map(String)]).toString().trim().split('\n').map(Number);
 async function checkNumbers() {
     for (const [name, [calls, numbers]] of Object.entries(trials)) {
@@ -111,6 +130,16 @@ async function checkNumbers() {
     }
 }
 const greys = 'return [...document.querySelectorAll(".try canvas")].map(c => [...c.getContext("2d").getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0))';
+// Ten steps in the page end in the image that this machine draws.
+async function checkSteps(name) {
+    await open(name + '.html');
+    await run('document.querySelector(".try button").click()');
+    await until(`${name}: nothing is drawn`, () => run('return !!document.querySelector(".try select")'));
+    await run('const s = document.querySelector(".try select"); s.value = 10; [...document.querySelectorAll(".try button")].at(-1).click()');
+    await until(`${name}: does not come to an end`, () => run('return document.querySelector(".try").dataset.left === "0"'));
+    const [drawn] = await run(greys), native = onThisMachine(name, ...trials[name]);
+    check(drawn.every((g, i) => Math.abs(g - 255 * (Math.min(1, Math.max(-1, native[i])) + 1) / 2) <= 1), `${name}: another image than on this machine`);
+}
 async function checkTrials() {
     for (const name of Object.keys(trials)) {
         await open(name + '.html');
@@ -119,16 +148,14 @@ async function checkTrials() {
         for (const line of await complaints()) check(false, `${name}: ${line}`);
         await picture(`try-${name}-1400`);
     }
-    await run('const s = document.querySelector(".try select"); s.value = 10; [...document.querySelectorAll(".try button")].at(-1).click()');
-    await until('ddpm: does not come to an end', () => run('return document.querySelector(".try").dataset.left === "0"'));
-    const [drawn] = await run(greys), native = onThisMachine('ddpm', trials.ddpm[0], trials.ddpm[1]);
-    check(drawn.every((g, i) => Math.abs(g - 255 * (Math.min(1, Math.max(-1, native[i])) + 1) / 2) <= 1), 'ddpm: another image than on this machine');
+    for (const name of ['ddpm', 'guidance']) await checkSteps(name);
 }
 
 (async () => {
     const all = pages(book), names = fs.readdirSync(book).filter(n => n.endsWith('.html'));
     check(names.length > 20 && all.length > 300, `${names.length} pages, ${all.length} with code`);
     all.forEach(checkLinks);
+    checkContrast();
     await checkNumbers();
     const driver = spawn('chromedriver', [`--port=${port}`], {stdio: 'ignore'});
     try {

@@ -55,6 +55,32 @@ function show(where, pixels, low = 0) {
     where.getContext('2d').putImageData(image, 0, 0);
 }
 
+// Draws one step at a time, x_t beside the x_0 that the network sees in it; `choices` are shown, and `chosen` are their numbers.
+function drawSteps(box, network, choices, chosen, usual = 50) {
+    const noisy = canvas('x at t'), seen = canvas('predicted x at 0'), left = element('span');
+    const seed = element('input', {type: 'number', value: 1, min: 0, max: 1e6});
+    const steps = element('select', {}, ...[10, 25, 50, 100, 1000].map(n => element('option', {value: n, textContent: n, selected: n === usual})));
+    let run = 0;
+    const draw = async () => {
+        const mine = ++run;
+        let x = network.draw(0, [+seed.value, +steps.value, ...chosen()]);
+        for (;;) {
+            show(noisy, x, -1);
+            show(seen, x.subarray(SIDE * SIDE), -1);
+            left.textContent = ` ${x[2 * SIDE * SIDE]} steps left`;
+            box.dataset.left = x[2 * SIDE * SIDE];
+            await new Promise(requestAnimationFrame);
+            if (mine !== run || !x[2 * SIDE * SIDE]) return;
+            x = network.draw(1);
+        }
+    };
+    box.append(noisy, seen, element('p', {}, labelled('seed', seed), labelled('steps', steps), ...choices,
+        element('button', {onclick: draw, textContent: 'draw'}), left,
+        ' Left: the image on its way. Right: what the network takes it for.'));
+    draw();
+    return draw;
+}
+
 const demos = {
     // a plane through the latent space; where the pointer is, or the sliders are, is decoded
     vae(box, network) {
@@ -117,29 +143,15 @@ const demos = {
             element('button', {onclick: shirt, textContent: 'a T-shirt'})), element('div', {className: 'codes'}, ...codes));
         shirt();
     },
-    // one step at a time: x_t, and the x_0 that the network sees in it
-    ddpm(box, network) {
-        const noisy = canvas('x at t'), seen = canvas('predicted x at 0'), left = element('span');
-        const seed = element('input', {type: 'number', value: 1, min: 0, max: 1e6});
-        const steps = element('select', {}, ...[10, 50, 100, 1000].map(n => element('option', {value: n, textContent: n, selected: n === 50})));
-        let run = 0;
-        const draw = async () => {
-            const mine = ++run;
-            let x = network.draw(0, [+seed.value, +steps.value]);
-            for (;;) {
-                show(noisy, x, -1);
-                show(seen, x.subarray(SIDE * SIDE), -1);
-                left.textContent = ` ${x[2 * SIDE * SIDE]} steps left`;
-                box.dataset.left = x[2 * SIDE * SIDE];
-                await new Promise(requestAnimationFrame);
-                if (mine !== run || !x[2 * SIDE * SIDE]) return;
-                x = network.draw(1);
-            }
-        };
-        box.append(noisy, seen, element('p', {}, labelled('seed', seed), labelled('steps', steps),
-            element('button', {onclick: draw, textContent: 'draw'}), left,
-            ' Left: the image on its way. Right: what the network takes it for.'));
-        draw();
+    ddpm: (box, network) => drawSteps(box, network, [], () => []),
+    // the same, steered to a class
+    guidance(box, network) {
+        const kinds = ['T-shirt', 'trousers', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot'];
+        const kind = element('select', {}, ...kinds.map((k, i) => element('option', {value: i, textContent: k, selected: i === 8})));
+        const scale = slider(0, 8, 1, 0.25), value = element('span', {textContent: '1'});
+        const draw = drawSteps(box, network, [labelled('class', kind), labelled('scale', scale), value], () => [+kind.value, +scale.value], 25);
+        scale.oninput = () => { value.textContent = scale.value; };
+        kind.onchange = scale.onchange = draw;
     },
 };
 

@@ -5,11 +5,13 @@
 
 static Autoencoder net;
 
+const char *const try_files[] = {"weights.safetensors", NULL};
+
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
 
 void try_start(void) {
-    net = autoencoder_new(&try_params, architecture_named("default"), 32);
+    net = autoencoder_new(try_params, architecture_named("default"), 32);
 }
 
 int try_draw(int what) {

@@ -16,11 +16,13 @@ static NoiseSchedule all, few;
 static Sampler sampler;
 static int left;
 
+const char *const try_files[] = {"weights.safetensors", NULL};
+
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
 
 void try_start(void) {
-    net = model_new(&try_params, unet_config("default"));
+    net = model_new(try_params, unet_config("default"));
     network = unet_denoiser(&net, PREDICT_NOISE, FIXED_LARGE);
     clipped = clipped_denoiser(&network.denoiser);
     all = ddpm_schedule(false);

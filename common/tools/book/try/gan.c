@@ -5,11 +5,13 @@
 
 static Generator net;
 
+const char *const try_files[] = {"weights.safetensors", NULL};
+
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
 
 void try_start(void) {
-    net = generator_new(&try_params, design_named("default", false, true));
+    net = generator_new(try_params, design_named("default", false, true));
 }
 
 int try_draw(int what) {

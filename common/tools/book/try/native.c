@@ -1,7 +1,7 @@
-/* native.c — the same modules without a browser:
+/* native.c — the same modules without a browser; the weights' files are in FOLDER:
  *
- *     NAME pack WEIGHTS OUT               the weights as the page wants them: all tensors in order
- *     NAME draw WEIGHTS WHAT NUMBER...    WHAT: calls of try_draw, "01111"; prints the last one's try_out */
+ *     NAME pack FOLDER OUT               the weights as the page wants them: all tensors in order
+ *     NAME draw FOLDER CALLS NUMBER...   CALLS of try_draw: "01111"; prints the last one's try_out */
 #include "base/error.h"
 #include "base/file.h"
 #include "io/half.h"
@@ -19,18 +19,20 @@ static bool fits_half(const Tensor *w) {
 }
 
 /* of each tensor how many bytes a number takes, in two bytes, then its numbers */
+static void pack_tensor(AtomicFile *f, const Tensor *w) {
+    uint16_t bytes = fits_half(w) ? 2 : 4;
+    file_put(f, &bytes, sizeof bytes);
+    for (size_t k = 0; k < w->len; k++) {
+        uint16_t half = half_from_float((float)w->x[k]);
+        float whole = (float)w->x[k];
+        file_put(f, bytes == 2 ? (void *)&half : (void *)&whole, bytes);
+    }
+}
+
 static void pack(const char *path) {
     AtomicFile f = file_create(path);
-    for (int i = 0; i < try_params.count; i++) {
-        const Tensor *w = try_params.list[i];
-        uint16_t bytes = fits_half(w) ? 2 : 4;
-        file_put(&f, &bytes, sizeof bytes);
-        for (size_t k = 0; k < w->len; k++) {
-            uint16_t half = half_from_float((float)w->x[k]);
-            float whole = (float)w->x[k];
-            file_put(&f, bytes == 2 ? (void *)&half : (void *)&whole, bytes);
-        }
-    }
+    for (int k = 0; k < TRY_NETWORKS; k++)
+        for (int i = 0; i < try_params[k].count; i++) pack_tensor(&f, try_params[k].list[i]);
     file_commit(&f);
 }
 
@@ -40,13 +42,21 @@ static void draw(const char *calls) {
     for (int i = 0; i < n; i++) printf("%.9g\n", (double)try_out[i]);
 }
 
+static void load(const char *folder, const char *chapter) {
+    for (int k = 0; try_files[k]; k++) {
+        Entries e = {0};
+        char *path = path_join(folder, try_files[k]);
+        entries_add(&e, "", &try_params[k]);
+        weights_read(path, chapter, &e);
+        free(path);
+    }
+}
+
 int main(int argc, char **argv) {
     bool packs = argc == 4 && !strcmp(argv[1], "pack"), draws = argc >= 4 && !strcmp(argv[1], "draw");
-    if (!packs && !draws) usage_error("usage: %s pack WEIGHTS OUT, or draw WEIGHTS CALLS NUMBER...", argv[0]);
-    Entries e = {0};
+    if (!packs && !draws) usage_error("usage: %s pack FOLDER OUT, or draw FOLDER CALLS NUMBER...", argv[0]);
     try_start();
-    entries_add(&e, "", &try_params);
-    weights_read(argv[2], strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0], &e);
+    load(argv[2], strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
     for (int i = 4; i < argc; i++) try_in[i - 4] = (real)strtod(argv[i], NULL);
     if (packs) pack(argv[3]);
     else draw(argv[3]);

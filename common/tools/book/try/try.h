@@ -13,12 +13,13 @@
 #define EXPORT(name) name
 #endif
 
-enum { TRY_NUMBERS = 4096 };
+enum { TRY_NUMBERS = 4096, TRY_NETWORKS = 2 };
 
-extern Params try_params;
+extern Params try_params[TRY_NETWORKS];
+extern const char *const try_files[];    /* of each network's weights; then NULL */
 extern real try_in[TRY_NUMBERS], try_out[TRY_NUMBERS];
 
-void try_start(void);        /* makes the network in try_params */
+void try_start(void);        /* makes the networks in try_params */
 /* What is drawn depends on `what` and on try_in: see each file. Returns how many numbers of try_out
  * there are. */
 int  try_draw(int what);

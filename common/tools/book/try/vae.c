@@ -6,11 +6,13 @@
 
 static Vae net;
 
+const char *const try_files[] = {"weights.safetensors", NULL};
+
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
 
 void try_start(void) {
-    net = vae_new(&try_params, CONVOLUTIONAL, BERNOULLI, 32, 0);
+    net = vae_new(try_params, CONVOLUTIONAL, BERNOULLI, 32, 0);
 }
 
 int try_draw(int what) {
