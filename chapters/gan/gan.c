@@ -20,7 +20,7 @@ static Tensor *neg_log_not_d(Tensor *logits) {
     return t_mean(t_softplus(logits));
 }
 
-/* max(0, 1 - side * l): nothing more to win beyond a margin of 1 */
+/* mean of max(0, 1 - side * l), for side 1 or -1: 0 beyond the margin of 1 */
 static Tensor *margin(Tensor *logits, int side) {
     return t_mean(t_relu(t_add_scalar(t_scale(logits, -side), 1)));
 }
@@ -81,7 +81,8 @@ static double angle(int n, const real *a, const real *b) {
 }
 
 /* Shoemake 1985: normal noise of many dimensions lies near a sphere of radius sqrt(code). The
- * middle of a straight line lies inside it, at radius sqrt(code/2), where G has never been. */
+ * middle of a straight line lies inside it, at radius sqrt(code/2), where noise of training almost
+ * never lies. */
 void interpolate_noise(const Design *d, const real *a, const real *b, int steps, real *z) {
     int n = d->code;
     double w = uniform_bound(d) == 0 ? angle(n, a, b) : 0;

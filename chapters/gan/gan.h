@@ -1,4 +1,4 @@
-/* gan.h — two networks against each other: G makes images of noise, D tells them from real ones.
+/* gan.h — two networks against each other: G makes images from noise, D tells them from real ones.
  *
  * Goodfellow et al. 2014, "Generative Adversarial Nets"; Radford et al. 2015 (DCGAN); Miyato et al.
  * 2018, "Spectral Normalization for Generative Adversarial Networks".
@@ -20,7 +20,7 @@
 enum { IMAGE = 28, PIXELS = IMAGE * IMAGE, CLASSES = 10, LAYERS = 8 };
 
 typedef enum {
-    DEFAULT,            /* DCGAN-like G, spectrally normalised D: best images for the minutes */
+    DEFAULT,            /* DCGAN-like G, spectrally normalised D; trains in minutes */
     GOODFELLOW,         /* 2014: a perceptron against maxout units with dropout */
     DCGAN28,            /* the DCGAN authors' own network for 28x28 images */
     DCGAN64,            /* their network for 64x64 ones, as pytorch/examples has it */
@@ -31,7 +31,7 @@ typedef struct {
     int code;                /* dimensions of z */
     int classes;             /* both networks are conditioned on one of so many classes; 0: not */
     int side, channels;      /* images are (B,side,side,channels) */
-    double low;              /* their pixels are in [low,1]: what G's last function reaches */
+    double low;              /* their pixels are in [low,1]: the range of G's last activation */
     int width;               /* channels in the layer next to the image */
     bool spectral;           /* DEFAULT: D's weights are divided by their largest singular value */
 } Design;
@@ -68,7 +68,7 @@ void generator_start_at(const Generator *g, const real *mean);
  * an image does not depend on its neighbours. */
 Tensor *generator(const Generator *g, Tensor *z, Tensor *y, bool training);
 /* -> logits (B,1): D(x) = sigmoid(logit) is the probability that x is real. training: also one
- * power iteration of the spectral norms. GOODFELLOW has dropout where the tape has. */
+ * power iteration of the spectral norms. GOODFELLOW: dropout if the tape's `dropout` is set. */
 Tensor *discriminator(const Discriminator *d, Tensor *x, Tensor *y, bool training);
 
 /* ---- the games (gan.c) ----------------------------------------------------------------------- */
@@ -90,8 +90,8 @@ Tensor *noise_tensor(Tape *t, const Design *d, int n, Rng *rng);     /* the same
  * straight line for uniform noise */
 void interpolate_noise(const Design *d, const real *a, const real *b, int steps, real *z);
 
-/* n grey images (28,28) in [0,1] -> (side,side,channels) in [low,1], and back. 64x64 is an image
- * doubled to 56x56 in a frame of `low`. */
+/* n grey images (28,28) in [0,1] -> (side,side,channels) in [low,1], and back. For
+ * 64x64 an image is doubled to 56x56 and framed with `low`. */
 void scale_images(const Design *d, int n, const real *images, real *scaled);
 void unscale_images(const Design *d, int n, const real *scaled, real *images);
 

@@ -18,7 +18,7 @@ if (there(record."/log.csv")) {
     set yrange [0:1]
     plot record."/log.csv" using "step":"d_real" with lines linetype 1 linewidth 1 title "real", \
          "" using "step":"d_fake" with lines linetype 2 linewidth 1 title "generated", \
-         1 / (1 + exp(-1)) with lines linecolor rgb grey dashtype 2 title "logits of 1 and -1, between which the hinge loss acts", \
+         1 / (1 + exp(-1)) with lines linecolor rgb grey dashtype 2 title "logits of 1 and -1, the margins of the hinge loss", \
          1 / (1 + exp(1)) with lines linecolor rgb grey dashtype 2 notitle
     set yrange [*:*]
 }
@@ -32,7 +32,7 @@ if (there(record."/toy_value.csv")) {
     set ylabel "V(D,G)"
     set yrange [-1.6:-0.75]
     plot record."/toy_value.csv" using "step":"fixed" with lines linetype 1 title "fixed G", \
-         "" using "step":"best" with lines linetype 1 linewidth 1 dashtype 2 title "its largest value", \
+         "" using "step":"best" with lines linetype 1 linewidth 1 dashtype 2 title "fixed G, the largest possible value", \
          "" using "step":"equal" with lines linetype 3 title "p_g = p", \
          "" using "step":"game" with lines linetype 2 title "both learn", \
          -log(4) with lines linecolor rgb grey dashtype 2 title "-log 4"
@@ -43,7 +43,7 @@ if (there(record."/toy_optimum.csv")) {
     set output out."/toy_optimum.png"
     set title "A trained D against p / (p + p_g), along a line through two modes"
     set xlabel "x"
-    set ylabel "D(x); densities, scaled"
+    set ylabel "D(x); densities times 4"
     set xrange [-4:4]
     plot record."/toy_optimum.csv" using "x":(4 * column("density_real")) with filledcurves y1=0 linecolor rgb sky fillstyle transparent solid 0.3 title "p", \
          "" using "x":(4 * column("density_fake")) with filledcurves y1=0 linecolor rgb orange fillstyle transparent solid 0.3 title "p_g", \
@@ -82,8 +82,8 @@ if (there(record."/modes_points.csv")) {
     set output out."/modes.png"
     set terminal pngcairo size 1320,400 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,4
-    set xlabel ""
-    set ylabel ""
+    set xlabel "x"
+    set ylabel "y"
     set size ratio -1
     set xrange [-2.8:2.8]
     set yrange [-2.8:2.8]

@@ -30,7 +30,8 @@ static void left_vector(const SpectralNorm *n, const real *v, real *u) {
     normalise((size_t)out, u);
 }
 
-/* u^T W v (1); its gradient reaches W alone. Without training v follows from the u there is */
+/* u^T W v, shape (1); its gradient reaches W alone. Without training u stays, and v is computed
+ * from it */
 static Tensor *sigma_of(const SpectralNorm *n, Tensor *w, bool training) {
     int out = (int)n->u->len, rest = (int)(w->len / n->u->len);
     Tensor *v = t_input(w->tape, NULL, SHAPE(1, rest));

@@ -9,7 +9,7 @@
 enum { STEPS = 3000, EVERY = 50, BATCH = 256, POINTS = TOY_SIDE * TOY_SIDE, SAMPLES = 1000 };
 static const double fitting_rate = 2e-2, game_rate = 2e-3;
 
-/* factor of the learning rate at `step`: falls in the second half, so that D comes to rest */
+/* factor of the learning rate at `step`: falls in the second half, so that D settles */
 static double falling(int step) {
     return fmin(1, 2.0 * (STEPS - step) / STEPS);
 }

@@ -4,7 +4,7 @@
  *   - optimal_discriminator   D*(x) = p(x) / (p(x) + q(x))                        (proposition 1)
  *   - game_value              V(D) = E_p log D(x) + E_q log(1 - D(x)), by summing over a grid;
  *                             at D* it is -log 4 + 2 JSD(p,q), so -log 4 for q = p  (theorem 1)
- *   - fit_discriminator       a small D trained against a q that stays
+ *   - fit_discriminator       a small D trained against a fixed q
  *   - slopes                  the gradients of the two losses at the generator's points
  *   - toy_gan_step            both networks learning */
 #ifndef TOY_H
@@ -29,7 +29,7 @@ void ring_centre(int k, double *x, double *y);      /* of mode k */
 
 double optimal_discriminator(const Plane *p, const Plane *q, double x, double y);
 
-/* in-64-64-out, both players' network */
+/* in-64-64-out, the network of G and of D */
 typedef struct {
     Linear l[3];
     SpectralNorm spectral[3];      /* where .w is set, the layer's weight is normalised */
@@ -63,7 +63,7 @@ void player_start(Player *p, const char *name, int in, int out, uint64_t seed);
 void player_spectral(Player *p, const char *name);
 void player_free(Player *p);
 
-/* one step of D, real points from p and made ones from q */
+/* one step of D, real points from p and generated ones from q */
 void fit_discriminator(Player *d, const Plane *p, const Plane *q, int batch, double lr);
 
 /* Mean over points drawn from q of the length of the gradient that the minimax and the
