@@ -14,8 +14,7 @@ Architecture architecture_named(const char *config) {
 }
 
 /* Logistic units have slope 1/4 at 0, so weights four times Glorot & Bengio's keep the size of
- * signals and gradients through the eight layers. This is what the 2006 paper needed pretraining
- * for. */
+ * signals and gradients through the eight layers. The paper has pretraining instead. */
 static Linear logistic_new(Scope s, int in, int out) {
     LayerInit init = {WEIGHTS_NORMAL, .scale = 4 * sqrt(2.0 / (in + out)), .zero_bias = true};
     return linear_new(with_init(s, init), in, out, true);

@@ -38,10 +38,9 @@ Tensor *encode(const Autoencoder *a, Tensor *x);          /* (B,28,28,1) -> (B,c
 Tensor *decode_logits(const Autoencoder *a, Tensor *h);   /* (B,code) -> (B,28,28,1) */
 Tensor *decode(const Autoencoder *a, Tensor *h);          /* in [0,1]; any value for LINEAR */
 
-/* Summed over the 784 pixels, averaged over images, so that numbers are comparable with the
- * paper's. */
+/* Summed over the 784 pixels, averaged over images, as the paper reports it. */
 Tensor *squared_error(Tensor *reconstruction, Tensor *x);
-/* nats; its floor is the entropy of grey pixels, not 0 */
+/* in nats, summed and averaged likewise; its smallest value is the entropy of grey pixels, not 0 */
 Tensor *cross_entropy(Tensor *logits, Tensor *x);
 
 /* For n images or codes in plain arrays, 256 at a time. */

@@ -162,7 +162,8 @@ static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const
               "test images|autoencoder|PCA");
 }
 
-/* each row: from one test image's code to the next one's in a straight line; COLUMNS = 2 ROWS images */
+/* each row: along the straight line from one test image's code to the next one's; codes holds those
+ * of COLUMNS = 2 ROWS images */
 static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const real *codes) {
     size_t row = (size_t)COLUMNS * (size_t)a->code;
     real *path = arena_get(arena, ROWS * row * sizeof *path),
@@ -189,7 +190,7 @@ static void codes_of_fitted_gaussian(int n, int code, const real *codes, int cou
 }
 
 /* Decoding codes that no image was encoded to, two rows each: of N(0,I), of independent Gaussians
- * with each number's mean and deviation over real codes, of a Gaussian with their covariance. */
+ * with each number's mean and deviation over real codes, of a Gaussian with their mean and covariance. */
 static void picture_of_random_codes(Arena *arena, const Autoencoder *a, int n, const real *codes) {
     int code = a->code, third = ROWS / 3 * COLUMNS;
     real *mean = arena_get(arena, (size_t)code * sizeof *mean);
