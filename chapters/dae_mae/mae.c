@@ -292,7 +292,7 @@ ImageFeatures image_features(const Encoder *e, Tensor *images) {
     return (ImageFeatures){mean, cls};
 }
 
-/* The head starts near zero, so that its first, random opinions do not shake the encoder. */
+/* The head starts near zero, so that its gradient hardly changes the encoder at first. */
 MaeClassifier mae_classifier_new(Params *p, MaeShape shape, int classes) {
     MaeClassifier c = {.encoder = encoder_new(p, shape)};
     LayerInit near_zero = {WEIGHTS_NORMAL, .scale = 2e-5, .zero_bias = true};

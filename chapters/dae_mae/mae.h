@@ -1,15 +1,15 @@
-/* mae.h — masked autoencoders: cut an image into patches, hide most of them, encode only what is
- * left, and rebuild what was hidden.
+/* mae.h — masked autoencoders: cut an image into patches, hide most of them, encode only the
+ * visible ones, and predict the hidden ones.
  *
  * He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners". Letters: B images of N
  * patches, each of K = patch * patch * channels numbers; D channels in the encoder.
  *
- * Parameters have the names of the authors' code (blocks.0.attn.qkv, decoder_pred, ...), so files
- * do too, but for attn.proj, which is attn.out here.
+ * Parameters have the names of the authors' code (blocks.0.attn.qkv, decoder_pred, ...), and so
+ * have files, except that attn.proj is attn.out here.
  *
  * Interface:
  *   - mae_shape_named, mae_new, encoder_new     the networks
- *   - mask_random, mask_from_noise, mask_nothing      which patches are seen
+ *   - mask_random, mask_from_noise, mask_nothing      which patches are visible
  *   - patchify, unpatchify, normalise_patches   images as patches, targets
  *   - encode, decode, masked_error, mae_forward       the autoencoder
  *   - image_features, mae_classifier_new, classify     what the encoder is for
