@@ -62,7 +62,7 @@ static void vincent2008_new(Dae *d, Scope s) {
 }
 
 /* 28x28x1 -> 14x14x32 -> 7x7x64 -> 7x7x32 and back. The code has twice as many numbers as the
- * image: nothing but the corruption keeps this network from plain copying. */
+ * image: only the corruption keeps this network from copying. */
 static void convolutional_new(Dae *d, Scope s) {
     enum { C0 = 16, C1 = 32, C2 = 64, CODE = 32 };
     d->code = 7 * 7 * CODE;

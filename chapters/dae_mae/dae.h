@@ -1,4 +1,4 @@
-/* dae.h — denoising autoencoders: x is corrupted to x~, and the network must give back x, not x~.
+/* dae.h — denoising autoencoders: x is corrupted to x~, and the network is trained to reconstruct x.
  *
  * Vincent, Larochelle, Bengio & Manzagol 2008, "Extracting and Composing Robust Features with
  * Denoising Autoencoders", the emphasised loss of their paper of 2010, and a convolutional network
@@ -30,12 +30,11 @@ typedef struct {
 
 CorruptionKind corruption_named(const char *name);   /* "none|masking|salt-pepper|gaussian" */
 
-/* x~ ~ q(x~|x) of n numbers, drawn from rng, which moves on: the next call corrupts otherwise.
- *   MASKING       0 with probability v; what stays is not scaled up, as dropout would
+/* x~ ~ q(x~|x) of n numbers. rng moves on: the next call draws another corruption.
+ *   MASKING       0 with probability v; the other pixels are not scaled up (dropout does that)
  *   SALT_PEPPER   0 or 1, either with probability v/2
  *   GAUSSIAN      x + level N(0,1), not clamped
- * chosen (n): 1 where a number was chosen to be corrupted, even if it is what it was; NULL: not
- * wanted. */
+ * chosen (n), or NULL: 1 where a number was chosen to be corrupted, even if its value is unchanged. */
 void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *corrupted, real *chosen);
 
 /* ---- networks -------------------------------------------------------------------------------- */
@@ -61,7 +60,7 @@ Tensor *dae_reconstruct(const Dae *d, Tensor *x);    /* r(x), in (0,1) */
 /* Cross-entropy of r(x~) with the clean x, nats summed over pixels, averaged over images (2008,
  * eq. 2); its best r(x~) is the mean of x given x~, as that of the squared error. alpha is the
  * weight of the pixels chosen to be corrupted, beta that of the others (2010, section 4.2);
- * with both 1 chosen is not looked at and may be NULL. */
+ * with both 1 `chosen` is not used and may be NULL. */
 Tensor *reconstruction_loss(Tensor *logits, Tensor *clean, const real *chosen, double alpha,
                             double beta);
 /* the same of a batch that it corrupts itself, anew at every call */
@@ -80,7 +79,7 @@ double denoising_error(const Dae *d, Corruption c, int n, const real *x, uint64_
 
 /* One step of n chains (Bengio et al. 2013, section 3): x~ ~ q(x~|x), then x ~ P(x|x~), for which
  * the network gives the mean r(x~); `spread` is the deviation around it, the same for all pixels.
- * r (n,28,28,1): the means, which are what is worth looking at; may be NULL */
+ * r (n,28,28,1), or NULL: the means, which pictures show */
 void dae_chain_step(const Dae *d, Corruption c, double spread, int n, real *x, real *r, Rng *rng);
 
 #endif

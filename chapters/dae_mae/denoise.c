@@ -96,7 +96,7 @@ static Dae load_network(Params *p, const char *path) {
 }
 
 /* Six chains in rows, three from test images and three from noise: r(x~) after 1, 1 + EVERY, ...
- * steps. The spread of P(x|x~) is the root mean square of what the network leaves over. */
+ * steps. The spread of P(x|x~) is the root mean square of x - r(x~). */
 static void picture_of_chains(const Dae *d, Corruption c, int n, const real *x) {
     enum { CHAINS = 6, EVERY = 10 };
     static real state[CHAINS * PIXELS], r[CHAINS * PIXELS], film[CHAINS * COLUMNS * PIXELS];

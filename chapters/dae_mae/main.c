@@ -1,5 +1,5 @@
 /* dae_mae — train, sample from, evaluate denoising and masked autoencoders on Fashion-MNIST: the
- * options, and which half is meant. Part 1's commands are in denoise.c, part 2's in mask.c. */
+ * options, and which half a command is for. Part 1's commands are in denoise.c, part 2's in mask.c. */
 #include "settings.h"
 
 #include "base/error.h"

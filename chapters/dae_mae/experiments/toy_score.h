@@ -1,4 +1,4 @@
-/* toy_score.h — what a denoising autoencoder knows of the density, where the density is known:
+/* toy_score.h — what a denoising autoencoder estimates of the density, where the density is known:
  * points in the plane, from a mixture of Gaussians laid along two moons.
  *
  * Corrupt x ~ p by N(0, sigma^2 I); x~ has the density p_sigma, p blurred. The reconstruction with
@@ -26,8 +26,8 @@ void   moons_draw(int n, Rng *rng, real *points);                        /* of p
 int    moon_of(double x, double y);              /* 0, 1: which moon's share of p is larger here */
 void   best_reconstruction(double sigma, double x, double y, double r[2]);
 
-/* r(x~) = x~ + sigma net(x~), net 2-64-64-2. The skip leaves to the network what changes, and sigma
- * gives it the size that it has: (r* - x~)/sigma is of the size of the noise that was added. */
+/* r(x~) = x~ + sigma net(x~), net 2-64-64-2. The network computes the difference alone, in units
+ * of sigma: (r* - x~)/sigma is at most of the size of N(0,I), for every sigma. */
 typedef struct {
     double sigma;
     Linear l[3];
