@@ -27,14 +27,14 @@ if (there(record."/log.csv")) {
 
 if (there(record."/kl.csv")) {
     set output out."/kl.png"
-    set title "What each dimension of z carries"
-    set xlabel "dimension of z, by its KL"
-    set ylabel "nats per image"
+    set title "KL of each dimension of z"
+    set xlabel "dimension of z, in order of its KL"
+    set ylabel "KL, nats per image"
     set style fill solid 0.9 noborder
     set boxwidth 0.7
-    set xrange [0.3:*]
-    plot record."/kl.csv" using "rank":(column("variance") > 0.01 ? column("kl") : NaN) with boxes linecolor rgb blue title "active: the mean moves with x", \
-         "" using "rank":(column("variance") > 0.01 ? NaN : column("kl")) with boxes linecolor rgb red title "not active"
+    set xrange [0.3:32.7]
+    plot record."/kl.csv" using "rank":(column("variance") > 0.01 ? column("kl") : NaN) with boxes linecolor rgb blue title "active: the mean varies with x", \
+         "" using "rank":(column("variance") > 0.01 ? NaN : column("kl")) with boxes linecolor rgb red title "not active: KL near 0"
     set xrange [*:*]
 }
 
@@ -42,7 +42,7 @@ if (there(record."/classes.csv")) { load "plots/classes.gp" }
 
 if (there(record."/beta.csv")) {
     set output out."/beta.png"
-    set title "The weight of the KL: reconstruction against code"
+    set title "The weight of the KL: reconstruction against KL"
     set xlabel "beta"
     set ylabel "nats per test image"
     set logscale x 2

@@ -130,7 +130,7 @@ Tensor *mean_image(Tensor *logits) {
 
 /* BERNOULLI: sum over pixels of x log p + (1-x) log(1-p), from logits.
  * GAUSSIAN: -784 (log sigma + log(2 pi)/2) - |x - mean|^2 / (2 sigma^2). A plain squared error would
- * be sigma^2 = 1/2, as if a grey pixel could as well be black or white, and the KL would win. */
+ * be sigma^2 = 1/2, far wider than the errors of pixels are, and the KL would dominate. */
 Tensor *log_likelihood(const Vae *v, Tensor *logits, Tensor *x) {
     if (v->likelihood == BERNOULLI) return t_scale(t_bce_logits(logits, x), -PIXELS);
     Tensor *log_sigma = t_use(x->tape, v->log_sigma);

@@ -8,7 +8,7 @@
  *   - vae_new                 one of three networks, with one of two likelihoods
  *   - encode, reparameterize, decode      x -> (mu, logvar) -> z -> logits
  *   - log_likelihood, kl_divergence       the two parts of the ELBO
- *   - observe                 the data as the likelihood wants them: binarised or dequantised
+ *   - observe                 the data as the likelihood is defined for: binarised or dequantised
  *   - encode_all, decode_all, elbo_all, importance_weighted   for many images, without gradients */
 #ifndef VAE_H
 #define VAE_H
@@ -79,7 +79,7 @@ double image_log_likelihood(const Vae *v, const real *logits, const real *x);
 double importance_weighted(const Vae *v, int n, const real *x, const int *labels, int K, Rng *rng);
 
 /* Per dimension of z: KL averaged over n posteriors, and the variance of mu over them. A dimension
- * whose mean does not move with x (Var_x mu < 0.01) carries nothing: it is not active. */
+ * is active if its mean varies with x: Var_x mu > 0.01 (Burda et al. 2015). */
 void code_use(int n, int code, const real *mu, const real *logvar, double *kl, double *variance);
 int active_units(int code, const double *variance);
 
