@@ -190,7 +190,8 @@ static void codes_of_fitted_gaussian(int n, int code, const real *codes, int cou
 }
 
 /* Decoding codes that no image was encoded to, two rows each: of N(0,I), of independent Gaussians
- * with each number's mean and deviation over real codes, of a Gaussian with their mean and covariance. */
+ * with each number's mean and deviation over real codes, of a Gaussian with their mean and
+ * covariance. */
 static void picture_of_random_codes(Arena *arena, const Autoencoder *a, int n, const real *codes) {
     int code = a->code, third = ROWS / 3 * COLUMNS;
     real *mean = arena_get(arena, (size_t)code * sizeof *mean);

@@ -1,4 +1,4 @@
-/* dae.h — denoising autoencoders: x is corrupted to x~, and the network is trained to reconstruct x.
+/* dae.h — denoising autoencoders: x is corrupted to x~, from which the network must reconstruct x.
  *
  * Vincent, Larochelle, Bengio & Manzagol 2008, "Extracting and Composing Robust Features with
  * Denoising Autoencoders", the emphasised loss of their paper of 2010, and a convolutional network
@@ -34,7 +34,7 @@ CorruptionKind corruption_named(const char *name);   /* "none|masking|salt-peppe
  *   MASKING       0 with probability v; the other pixels are not scaled up (dropout does that)
  *   SALT_PEPPER   0 or 1, either with probability v/2
  *   GAUSSIAN      x + level N(0,1), not clamped
- * chosen (n), or NULL: 1 where a number was chosen to be corrupted, even if its value is unchanged. */
+ * chosen (n), or NULL: 1 where a number was chosen to be corrupted, even if it did not change. */
 void corrupt(Corruption c, size_t n, const real *x, Rng *rng, real *corrupted, real *chosen);
 
 /* ---- networks -------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* dae_mae — train, sample from, evaluate denoising and masked autoencoders on Fashion-MNIST: the
- * options, and which half a command is for. Part 1's commands are in denoise.c, part 2's in mask.c. */
+ * options, and which half a command is for. Part 1's commands are in denoise.c, part 2's in
+ * mask.c. */
 #include "settings.h"
 
 #include "base/error.h"
@@ -26,7 +27,7 @@ static Option options[] = {
     COMMON_OPTIONS(o.common, "default|vit-b16|vit-l16|vit-h14|dae|vincent2008"),
     /* denoising autoencoder */
     {"corruption", 0, .s = &o.corruption, .choices = "none|masking|salt-pepper|gaussian",
-     .keep = KEEP_MODEL, .help = "corruption of the training images"},
+     .keep = KEEP_MODEL, .help = "corruption of the training images (dae, vincent2008)"},
     {"level", 0, .d = &o.level, .min = 0, .max = 10, .meta = "X", .keep = KEEP_MODEL,
      .help = "probability that a pixel is corrupted; gaussian: standard deviation"},
     {"alpha", 0, .d = &o.alpha, .min = 0, .max = 1e3, .meta = "X", .only = "train",
@@ -45,7 +46,7 @@ static Option options[] = {
     {"schedule", 0, .i = &o.schedule, .min = 1, .max = 1e9, .meta = "N", .only = "train",
      .help = "length of the learning rate schedule, warm-up and cosine, in steps"},
     {"weights", 'w', .s = &o.common.weights, .meta = "FILE", .keep = KEEP_NOT, .only = "finetune",
-     .help = "the same, of a masked autoencoder whose encoder is taken over"},
+     .help = "finetune: the masked autoencoder whose encoder the classifier starts from"},
     {"labels", 0, .i = &o.labels, .min = 0, .max = 1e6, .meta = "N", .keep = KEEP_NOT,
      .only = "finetune", .help = "number of labelled images, equally many per class; 0: all"},
     {"scratch", 0, .b = &o.scratch, .keep = KEEP_NOT, .only = "finetune",

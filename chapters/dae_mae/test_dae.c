@@ -333,9 +333,9 @@ Test(dae, samples_are_of_the_density) {
     cr_expect_float_eq(second, 0.5, 0.01, "%g", second);
 }
 
-/* A network trained for a second or two to take noise away: is what it does the score of the
+/* A network trained for a second or two to take noise away: is (r(x) - x)/sigma^2 the score of the
  * blurred density? Its error is a few per cent; an untrained one has an error of about 1. For the
- * density itself the blur is in the way, less of it the smaller sigma is (Alain & Bengio). */
+ * score of the density itself the error is larger by the blur, the less the smaller sigma is. */
 Test(dae, a_trained_denoiser_knows_the_score) {
     static const struct {
         double sigma, bound;

@@ -273,7 +273,7 @@ Test(mae, normalised_targets_use_the_unbiased_variance) {
     tape_free(&t);
 }
 
-/* Does the loss know nothing of visible patches' targets, and is it the mean over hidden ones? */
+/* Is the loss independent of visible patches' targets, and is it the mean over hidden ones? */
 Test(mae, visible_targets_do_not_matter) {
     Tape t = {.no_grad = true};
     Mask m = some_mask(&t.arena);

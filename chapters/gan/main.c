@@ -89,7 +89,7 @@ static real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
 }
 
-/* the size of a picture and what stands at its edges, "first|second", or NULL */
+/* the size of a picture and the labels of its rows and columns, "first|second", or NULL */
 typedef struct {
     int rows, columns;
     const char *row_labels, *column_labels;
@@ -128,8 +128,8 @@ static Optimizer *new_optimizer(Run *run, const Design *d, const char *name, Par
     return run_adam(run, full, p, (Adam){.beta1 = 0.5, .beta2 = 0.999, .eps = 1e-8});
 }
 
-/* One step. Descent is that of Goodfellow et al.'s mnist.yaml: momentum from 0.5 in epoch 1 to 0.7
- * in epoch 250, learning rate divided by 1.000004 after each step. */
+/* One step. Gradient descent is that of Goodfellow et al.'s mnist.yaml: momentum from 0.5 in epoch 1
+ * to 0.7 in epoch 250, learning rate divided by 1.000004 after each step. */
 static void update(Optimizer *opt, Tensor *loss, double lr, int64_t step, double epoch) {
     if (opt->plain) {
         opt->sgd.momentum = 0.5 + 0.2 * fmin(epoch / 249, 1);
@@ -174,8 +174,8 @@ static void save_samples(const Run *run, const real *history, const Generator *g
                        "untrained|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|end", NULL});
 }
 
-/* Algorithm 1 of the paper: k steps of D, then one of G. D sees real and generated images in
- * batches of their own, since batch normalisation would mix them, and no gradient of its loss
+/* Algorithm 1 of the paper: k steps of D, then one of G. D gets real and generated images in
+ * separate batches, since batch normalisation would mix them, and no gradient of its loss
  * reaches G (t_detach). G's step goes through a D that is frozen. */
 static int train(void) {
     Run *run = run_start(&cli, (RunSettings){.columns = "loss_d,loss_g,d_real,d_fake",

@@ -223,7 +223,7 @@ static double slope_at(Loss loss, double logit) {
     return slope;
 }
 
-/* A D that is sure (logit -20): has G anything to learn from? D(G(z)) = s: slopes s and 1 - s. And
+/* A D that is sure (logit -20): has G a gradient? D(G(z)) = s: slopes s and 1 - s. And
  * no loss may be infinite, however sure D is. */
 Test(gan, minimax_saturates_and_the_other_losses_do_not) {
     double s = 1 / (1 + exp(20));
@@ -618,7 +618,7 @@ Test(gan, the_value_at_the_optimum_is_minus_log_4) {
     cr_assert_float_eq(distance_to_optimum(&ring, &ring, half), 0, 1e-9);
 }
 
-/* G far from the data and D sure of it: does the minimax loss tell G almost nothing? */
+/* G far from the data and D sure of it: is the gradient of the minimax loss almost 0? */
 Test(gan, the_slope_of_minimax_vanishes_as_d_wins) {
     Player d;
     player_start(&d, "d", 2, 1, 1);
@@ -680,7 +680,7 @@ Test(gan, a_normalised_perceptron_has_unit_slope) {
 }
 
 #ifndef REAL_DOUBLE
-/* Proposition 1: does a D trained against a G that stays reach p/(p+q) and the value there? */
+/* Proposition 1: does a D trained against a fixed G reach p/(p+q) and the value there? */
 Test(gan, a_trained_discriminator_reaches_the_optimum) {
     static double d[TOY_SIDE * TOY_SIDE];
     const Plane *made[2] = {&blob, &ring};

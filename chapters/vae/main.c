@@ -78,7 +78,7 @@ static real *new_codes(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * (size_t)o.code * sizeof(real));
 }
 
-/* n images of a set as the likelihood sees them, always drawn alike, and their classes */
+/* n images of a set, binarised or dequantised with the same noise each time, and their classes */
 typedef struct {
     int n, *labels;
     real *grey, *x;
@@ -236,7 +236,7 @@ static int sample(void) {
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-/* KL and variance of the mean for each dimension, the busiest first: kl.csv */
+/* KL and variance of the mean for each dimension, the largest KL first: kl.csv */
 static int save_code_use(Arena *arena, const Vae *v, const Observed *d) {
     int D = v->code;
     real *mu = new_codes(arena, d->n), *logvar = new_codes(arena, d->n);

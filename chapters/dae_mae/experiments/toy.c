@@ -12,7 +12,7 @@ enum { LEVELS = 7, FINEST = 1, LANGEVIN_STEPS = 200 };    /* finest level of Lan
 static const double sigmas[LEVELS] = {0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1};
 static const double shown_sigma = 0.3, chain_sigma = 0.1, rate = 5e-3, langevin_share = 0.1;
 
-/* what the network would move, and what the theory says, at the points of a grid */
+/* r(x) - x of the network, and the exact sigma^2 grad log p_sigma, at the points of a grid */
 static void save_arrows(const char *folder, const Denoiser *d) {
     enum { ACROSS = 21, DOWN = 17, POINTS = ACROSS * DOWN };
     real at[2 * POINTS], r[2 * POINTS];
@@ -89,8 +89,9 @@ static void at_one_level(const Denoiser *d, real *points, Rng *rng) {
     toy_langevin(d, langevin_share, (LEVELS - FINEST) * LANGEVIN_STEPS, CHAINS, points, rng);
 }
 
-/* All begin at one end of the upper moon. Down all levels from the largest sigma to that of FINEST;
- * beside it, for as many steps, the smallest and the largest of these alone. */
+/* All points start at one end of the upper moon. One set takes steps at each level, from the
+ * largest sigma down to that of FINEST; two more take as many steps at the smallest or the largest
+ * of these alone. */
 static void save_langevin(const char *folder, const Denoiser *d, Rng *rng, bool quiet) {
     static real points[3][2 * CHAINS];
     static const char *const names[] = {"falling_sigma", "smallest_sigma", "largest_sigma"};
