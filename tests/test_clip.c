@@ -73,7 +73,7 @@ static void case_new(Case *c) {
 }
 
 static Tensor *features_of_images(const Case *c, Tape *t) {
-    return clip_normalise(clip_image(&c->net.image, t_use(t, c->images)));
+    return clip_normalise(clip_image(&c->net.image, t_use(t, c->images), NULL));
 }
 
 static Tensor *features_of_texts(const Case *c, Tape *t, const int *tokens) {

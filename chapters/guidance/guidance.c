@@ -100,14 +100,6 @@ Tensor *class_log_probability(Tensor *logits, const int *label) {
 
 /* ---- what steers ----------------------------------------------------------------------------- */
 
-void guide_gradient(const void *guide, const Step *at, const real *xt, real *gradient) {
-    const Guide *g = guide;
-    tape_reset(g->tape);
-    Tensor *x = t_variable(g->tape, xt, SHAPE(at->n, at->height, at->width, at->channels));
-    backward(t_sum(g->value(g, at, x)));
-    memcpy(gradient, x->g, x->len * sizeof *gradient);
-}
-
 static Tensor *log_probability_at(const Guide *self, const Step *at, Tensor *xt) {
     const ClassGuide *g = (const ClassGuide *)self;
     Tensor *logits = class_logits(g->net, xt, step_times(at));

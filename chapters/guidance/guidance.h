@@ -4,11 +4,10 @@
  * are theirs). The parts of the network are in common/nn: adaptive group norm, heads and BigGAN's
  * blocks in unet_blocks.h, attention at several sizes in unet.h, the classifier's pooling in
  * unet_classifier.h. What shifts the mean or the noise is in common/diffusion: condition_mean and
- * condition_score (sampler.h), score_guidance (guidance.h). Here:
+ * condition_score (sampler.h), score_guidance and guide_gradient (guidance.h). Here:
  *
  *   - model_config, classifier_config    the paper's networks and ours, by name
  *   - NoisyClassifier                    p(y|x_t)
- *   - Guide, guide_gradient              the gradient of a number by x_t, for score_guidance
  *   - ClassGuide                         of log p(y|x_t)
  *   - Enlarging                          the second network of a pair: from a quarter of the size
  *
@@ -61,19 +60,6 @@ void class_is_right(const Tensor *logits, const int *label, double *right);
 Tensor *class_log_probability(Tensor *logits, const int *label);
 
 /* ---- what steers (algorithms 1 and 2) -------------------------------------------------------- */
-
-/* A number of each picture, which drawing is to raise: xt (n,H,W,C), a variable on `tape` -> (n,1).
- * One of your own is a struct whose first member is a Guide. */
-typedef struct Guide Guide;
-struct Guide {
-    Tensor *(*value)(const Guide *self, const Step *at, Tensor *xt);
-    Tape *tape;                 /* with gradients; used anew at every step */
-};
-
-/* For score_guidance, with a Guide as its context: the gradient of the sum over the pictures by
- * x_t, (n,H,W,C). A mean over them would make guidance weaker the more are drawn at once. Networks
- * whose weights are frozen cost half as much. */
-void guide_gradient(const void *guide, const Step *at, const real *xt, real *gradient);
 
 /* log p(y|x_t) at x_t, as in the paper's code; its derivation takes the gradient at the mean of the
  * step (section 4.1), which differs little where steps are small. */

@@ -1,5 +1,7 @@
 #include "diffusion/guidance.h"
 
+#include <string.h>
+
 /* ---- without a classifier -------------------------------------------------------------------- */
 
 static Prediction predict_classifier_free(const Denoiser *self, const Step *at, real *xt) {
@@ -46,6 +48,14 @@ ScoreGuidance score_guidance(const Denoiser *of,
                                               real *gradient),
                              const void *context, double scale) {
     return (ScoreGuidance){{predict_by_score}, of, gradient, context, scale};
+}
+
+void guide_gradient(const void *guide, const Step *at, const real *xt, real *gradient) {
+    const Guide *g = guide;
+    tape_reset(g->tape);
+    Tensor *x = t_variable(g->tape, xt, SHAPE(at->n, at->height, at->width, at->channels));
+    backward(t_sum(g->value(g, at, x)));
+    memcpy(gradient, x->g, x->len * sizeof *gradient);
 }
 
 /* ---- known pixels ---------------------------------------------------------------------------- */

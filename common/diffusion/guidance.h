@@ -1,7 +1,8 @@
 /* guidance.h — denoisers around others that steer what is drawn (denoiser.h says in which order).
  *
  *   - classifier_free, mix_guided     Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"
- *   - score_guidance        Dhariwal & Nichol 2021, "Diffusion Models Beat GANs", section 4
+ *   - score_guidance, guide_gradient  Dhariwal & Nichol 2021, "Diffusion Models Beat GANs",
+ *                                     section 4
  *   - pasted_denoiser, blended_denoiser     some pixels are known: inpainting */
 #ifndef GUIDANCE_H
 #define GUIDANCE_H
@@ -43,6 +44,19 @@ ScoreGuidance score_guidance(const Denoiser *of,
                              void (*gradient)(const void *context, const Step *at, const real *xt,
                                               real *gradient),
                              const void *context, double scale);
+
+/* A number of each picture, which drawing is to raise: xt (n,H,W,C), a variable on `tape` -> (n,1).
+ * One of your own is a struct whose first member is a Guide. */
+typedef struct Guide Guide;
+struct Guide {
+    Tensor *(*value)(const Guide *self, const Step *at, Tensor *xt);
+    Tape *tape;                         /* with gradients; used anew at every step */
+};
+
+/* For score_guidance, with a Guide as its context: the gradient of the sum over the pictures by
+ * x_t, (n,H,W,C). A mean over them would make guidance weaker the more are drawn at once. Networks
+ * whose weights are frozen cost half as much. */
+void guide_gradient(const void *guide, const Step *at, const real *xt, real *gradient);
 
 /* Known numbers of pictures 0, 1, ...: image (N,H,W,C), mask (N,H,W), 1 where they are known. */
 typedef struct {

@@ -79,7 +79,7 @@ void frozen_clip_images(const FrozenClip *f, int n, const real *x, real *feature
         int B = n - i < AT_ONCE ? n - i : AT_ONCE;
         tape_reset(&t);
         Tensor *images = t_input(&t, x + (size_t)i * size, SHAPE(B, side, side, 3));
-        Tensor *y = clip_normalise(clip_image(&f->net.image, standardise(c, images)));
+        Tensor *y = clip_normalise(clip_image(&f->net.image, standardise(c, images), NULL));
         memcpy(features + (size_t)i * D, y->x, y->len * sizeof(real));
     }
     tape_free(&t);

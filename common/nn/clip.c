@@ -63,7 +63,8 @@ ClipImage clip_image_new(Scope s, ClipImageConfig c, int dim) {
     ClipImage e = {.config = c};
     TransformerConfig blocks = image_config(&c);
     e.patch = conv2d_new(sub(s, "patch"), 3, W, c.patch, c.patch, 0, false);
-    e.class_token = normal(s, "class_token", 1 / sqrt(W), SHAPE(W));
+    e.class_token = c.timesteps ? normal(s, "class_token", 1 / sqrt(W), SHAPE(c.timesteps, W))
+                                : normal(s, "class_token", 1 / sqrt(W), SHAPE(W));
     e.positions = normal(s, "positions", 1 / sqrt(W), SHAPE(1 + grid * grid, W));
     e.norm_pre = layer_norm_new(sub(s, "norm_pre"), W, eps);
     e.block = transformer_new(sub(s, "block"), &blocks);
@@ -96,15 +97,23 @@ Clip clip_new(Params *p, ClipConfig c) {
 
 /* ---- images ---------------------------------------------------------------------------------- */
 
-Tensor *clip_image(const ClipImage *e, Tensor *images) {
-    Tape *t = images->tape;
+/* of B images, the same for all or by their timesteps: (B,1,W) */
+static Tensor *class_tokens(const ClipImage *e, Tape *tape, const int *t, int B) {
+    int W = e->config.width;
+    if (t) return t_reshape(t_gather_rows(t_use(tape, e->class_token), t, B), SHAPE(B, 1, W));
+    Tensor *zeros = t_input(tape, NULL, SHAPE(B, 1, W));
+    k_fill(zeros->len, 0, zeros->x);
+    return t_add(zeros, e->class_token);
+}
+
+Tensor *clip_image(const ClipImage *e, Tensor *images, const int *t) {
     int B = images->shape[0], side = e->config.side, W = e->config.width;
     if (images->rank != 4 || images->shape[1] != side || images->shape[2] != side)
         die("clip_image: %s is not (B,%d,%d,3)", t_describe(images), side, side);
+    if (!t != !e->config.timesteps)
+        die("clip_image: %s timesteps", t ? "an encoder without" : "a noisy image has");
     Tensor *x = t_reshape(conv2d(&e->patch, images), SHAPE(B, -1, W));
-    Tensor *zeros = t_input(t, NULL, SHAPE(B, 1, W));
-    k_fill(zeros->len, 0, zeros->x);
-    x = t_concat(t_add(zeros, e->class_token), x, 1);              /* the same for all images */
+    x = t_concat(class_tokens(e, images->tape, t, B), x, 1);
     x = layer_norm(&e->norm_pre, t_add(x, e->positions));
     x = transformer(&e->block, x, (Attention){0});
     x = t_reshape(t_slice(x, 1, 0, 1), SHAPE(B, W));               /* the class token */

@@ -25,6 +25,7 @@
 typedef struct {
     int side, patch;                     /* RGB images, side x side; patches, patch x patch */
     int width, depth, heads;
+    int timesteps;                       /* images are noisy, of so many timesteps; 0: clean */
 } ClipImageConfig;
 
 typedef struct {
@@ -49,14 +50,15 @@ ClipConfig clip_small(int side, int vocabulary);
 typedef struct {
     ClipImageConfig config;
     Conv2d patch;                        /* as wide as its stride, without bias */
-    Tensor *class_token, *positions;     /* (W); (1+patches,W) */
+    Tensor *class_token, *positions;     /* (W), or (timesteps,W); (1+patches,W) */
     LayerNorm norm_pre, norm_post;
     Transformer block;
     Tensor *proj;                        /* (W,D) */
 } ClipImage;
 ClipImage clip_image_new(Scope s, ClipImageConfig c, int dim);
-/* images (B,side,side,3), normalised -> (B,D) */
-Tensor *clip_image(const ClipImage *e, Tensor *images);
+/* images (B,side,side,3), normalised -> (B,D). t (B): of noisy images their timesteps, each of which
+ * has a class token of its own (Nichol et al. 2021, "GLIDE", section 4.4); NULL: they are clean */
+Tensor *clip_image(const ClipImage *e, Tensor *images, const int *t);
 
 /* A transformer whose tokens see those before them. dim 0: without a projection into the common
  * space, as Stable Diffusion reads its prompts. */

@@ -41,7 +41,7 @@ static void run(Golden *g) {
     golden_load(g);
     golden_sizes(g, "text", shape);
     const int *text = golden_input_integers(g, "text", shape[0], shape[1], 1, c.text.vocabulary);
-    Tensor *image_raw = clip_image(&net.image, golden_input(g, "image"));
+    Tensor *image_raw = clip_image(&net.image, golden_input(g, "image"), NULL);
     Tensor *text_raw = clip_text(&net.text, &g->tape, text, shape[0], shape[1]);
     Tensor *image = clip_normalise(image_raw), *words = clip_normalise(text_raw);
     Tensor *logits = clip_logits(&net, image, words);

@@ -62,7 +62,7 @@ static Tensor *batch_loss(const Clip *net, const Bpe *bpe, const CaptionedBatch 
     for (int i = 0; i < b->n; i++)
         bpe_tokenize(bpe, b->captions[i], NULL, context, tokens + i * context);
     clip_groups(b->n, context, tokens, group);
-    Tensor *images = clip_normalise(clip_image(&net->image, b->images));
+    Tensor *images = clip_normalise(clip_image(&net->image, b->images, NULL));
     Tensor *texts = clip_normalise(clip_text(&net->text, t, tokens, b->n, context));
     return clip_loss(clip_logits(net, images, texts), group);
 }
