@@ -42,7 +42,7 @@ static struct {
     .codebook = "ema",
 };
 
-/* The autoencoder's weights remember the options before "stage". */
+/* The autoencoder's weights file keeps the options before "stage". */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|sonnet"),
     {"hidden", 0, .i = &o.hidden, .min = 2, .max = 1024, .meta = "N", .keep = KEEP_MODEL,
@@ -58,7 +58,7 @@ static Option options[] = {
     {"decay", 0, .d = &o.decay, .min = 0.001, .max = 0.99999, .meta = "X", .only = "train",
      .help = "decay of these averages"},
     {"revive", 0, .d = &o.revive, .min = 0, .max = 1e6, .meta = "N", .only = "train",
-     .help = "restart codes that fewer vectors per batch use; 0: never"},
+     .help = "restart codes that fewer than N vectors per batch choose; 0: never"},
     {"beta", 0, .d = &o.beta, .min = 0, .max = 1000, .meta = "X", .only = "train",
      .help = "weight of the commitment loss"},
     {"stage", 0, .s = &o.stage, .choices = "all|autoencoder|prior", .keep = KEEP_NOT,
@@ -225,8 +225,8 @@ static void picture_of_reconstructions(char *path, const Vqvae *v, const Images 
 
 /* ---- train: the autoencoder ------------------------------------------------------------------ */
 
-/* When an epoch is over: how many of the codes did its millions of vectors choose? A single batch
- * has too few vectors to say. `times` (K) counts; then it starts anew. */
+/* At the end of an epoch: how many codes were chosen in it, and how evenly? A single batch has too
+ * few vectors to tell. `times` (K) counts choices and is then reset. */
 static void log_code_use(Run *run, const Loader *l, const Quantised *q, Tensor *times) {
     uint64_t next = l->order.next, count = (uint64_t)l->order.count;
     for (int i = 0; i < q->n; i++) times->x[q->index[i]] += 1;
@@ -312,7 +312,7 @@ static int train_prior(void) {
         Tensor *loss = pixelcnn_loss(pixelcnn_logits(&prior, embedded, labels), codes);
         run_log(run, "loss", loss);
         minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));
-        if (run_every(run, 250)) {       /* as many images it learns from as it does not */
+        if (run_every(run, 250)) {       /* equally many training and validation images */
             run_value(run, "train_nats", nats_per_code(&prior, &train_set, HELD_OUT));
             run_value(run, "validation_nats", nats_per_code(&prior, &validation, HELD_OUT));
         }

@@ -13,8 +13,7 @@ if (there(log)) {
     set logscale y
     set yrange [0.02:1.5]
     plot log using "step":"nmse" with lines linecolor rgb sky title "training batches", \
-         "" using "step":"validation_nmse" with linespoints linetype 2 pointsize 0.4 title "validation images", \
-         0.06 with lines linecolor rgb grey dashtype 2 title "0.06"
+         "" using "step":"validation_nmse" with linespoints linetype 2 pointsize 0.4 title "validation images"
     unset logscale
     set yrange [*:*]
 

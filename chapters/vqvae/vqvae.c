@@ -43,7 +43,7 @@ static Tensor *residual_stack(const Residual *r, Tensor *h) {
     return t_relu(h);
 }
 
-/* No rectifier after to_codes: the codes shall lie anywhere. */
+/* No ReLU after to_codes: z_e may have any sign. */
 Tensor *encode(const Vqvae *v, Tensor *x) {
     Tensor *h = t_relu(conv2d(&v->down[0], t_add_scalar(x, -0.5)));     /* (B,14,14,C/2) */
     h = t_relu(conv2d(&v->down[1], h));                                 /* (B,7,7,C) */
@@ -115,7 +115,7 @@ double observation_nats(size_t n, const real *x, const real *mean, double scale)
     return sum;
 }
 
-/* by golden sections of ln scale, in which the nats have one valley */
+/* golden-section search over ln scale; assumes a single minimum */
 double fit_scale(size_t n, const real *x, const real *mean) {
     const double golden = (sqrt(5) - 1) / 2;
     double low = log(0.05), high = log(200);

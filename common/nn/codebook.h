@@ -21,8 +21,8 @@
 typedef struct {
     int count, dim;            /* K, D */
     double decay, eps;         /* of the averages; decay 0: learned by gradient */
-    /* (K,D). By gradient: a parameter, `table`. By averages: a buffer, `embed`, as in the code that
-     * VQ-VAE-2 is known by, and like there two more: */
+    /* (K,D). By gradient: a parameter, `table`. By averages: a buffer, `embed`, and two more below,
+     * under the names of rosinality's vq-vae-2-pytorch. */
     Tensor *table;
     Tensor *cluster_size;      /* (K) N_k: how many vectors a batch gives to code k, averaged */
     Tensor *embed_avg;         /* (K,D) m_k: their sum, averaged */
@@ -47,14 +47,14 @@ Quantised quantise(const Codebook *c, Tensor *z);       /* z (...,D) */
 Tensor *codebook_lookup(const Codebook *c, Tape *t, const int *index, int rank, const int *shape);
 
 /* Codes put at vectors of z (...,D), the encoder's output for some data: the first at random, each
- * next one where the squared distance to the codes before is a draw's probability (Arthur &
- * Vassilvitskii 2007, k-means++), so that equal vectors do not become equal codes, all but one of
- * them dead. */
+ * further one at a vector drawn with probability proportional to its squared distance to the
+ * nearest code so far (Arthur & Vassilvitskii 2007, k-means++). Equal vectors do not become equal
+ * codes, of which all but one would never be chosen. */
 void codebook_start(Codebook *c, const Tensor *z, Rng *rng);
 
 /* Appendix A.1: N_k and m_k move towards the number and sum of the vectors that chose k just now,
  * by 1 - decay; e_k = m_k / N_k. In the division N_k is smoothed to (N_k + eps) / (N + K eps) N
- * with N = sum N_k, eps 1e-5 unless set otherwise; what is kept is not. */
+ * with N = sum N_k, eps 1e-5 unless set otherwise, as in Sonnet; the stored N_k is not smoothed. */
 void codebook_update(Codebook *c, const Quantised *q);
 
 /* Codes whose N_k fell below `threshold` are put at random vectors of q->z; returns how many. They
