@@ -37,7 +37,7 @@ static struct {
     .keep = 1,
 };
 
-/* The autoencoder's weights remember the options before "stage": priors of several kinds may be
+/* The autoencoder's weights file keeps the options before "stage": priors of several kinds may be
  * trained for one autoencoder. */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|emoji|rosinality"),
@@ -70,7 +70,7 @@ static Option options[] = {
     {"temperature", 'T', .d = &o.temperature, .min = 0, .max = 100, .meta = "X", .keep = KEEP_NOT,
      .only = "sample eval", .help = "sampling temperature; below 1, likely codes are preferred"},
     {"keep", 'k', .d = &o.keep, .min = 0.001, .max = 1, .meta = "X", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "share of samples kept, by the confidence of the classifier"},
+     .only = "sample eval", .help = "share of samples kept: the likeliest by the classifier"},
     {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"},
     {0}};
@@ -108,8 +108,8 @@ static ImageSet load_data(void) {
     return d;
 }
 
-/* The bottom is conditioned on the top's codes, by a network of its own; without a top it attends
- * in the top's place. Both are conditioned on the class. */
+/* The bottom is conditioned on the top's codes, by a network of its own. With one level the bottom
+ * prior has the attention that the top's would have. Both are conditioned on the class. */
 static SnailConfig prior_config(int stage) {
     bool both = !strcmp(o.attention, "both"), top = stage == TOP;
     int size = (is_fashion() ? 32 : 64) / (top ? 8 : 4);
@@ -261,8 +261,8 @@ static Tensor *prior_loss(const Snail *s, int stage, Tape *t, Loader *l, const C
     return t_cross_entropy(snail(s, snail_one_hot(s, t, l->size, z), condition), z);
 }
 
-/* what a prior in training draws: the top's with the bottom left out, the bottom's for the tops of
- * validation images */
+/* samples of a prior in training: of the top, decoded without a bottom; of the bottom, given the
+ * tops of validation images */
 static void picture_of_prior(char *path, const ImageSet *d, const Model *m, int stage, Codes c) {
     Arena arena = {0};
     c.n = c.n < 4 * COLUMNS ? c.n / COLUMNS * COLUMNS : 4 * COLUMNS;

@@ -49,7 +49,7 @@ typedef struct {
     const int *labels;                    /* the classes of the n images that are wanted */
     double temperature;
     /* Rejection (Razavi et al. 2019, section 3.3): 1 / keep times as many are drawn, and those kept
-     * whose class the evaluator is surest of. 1: all, and there need be none */
+     * to whose class the evaluator gives the highest probability. 1: all; evaluator may be NULL */
     double keep;
     const Evaluator *evaluator;
 } Draw;

@@ -6,7 +6,7 @@
 
 /* ---- construction ---------------------------------------------------------------------------- */
 
-/* Layers bear the numbers they have in the public code, where activations are counted too. */
+/* Layers are numbered as in the public code, which counts activations too. */
 static void residuals_new(Residual *r, Scope s, int first, int blocks, int width, int inside) {
     for (int i = 0; i < blocks; i++) {
         Scope block = sub(s, "blocks.%d", first + i);
@@ -88,7 +88,7 @@ static Tensor *decoder(const Decoder *d, Tensor *x) {
     return x;
 }
 
-/* what the bottom codebook quantises: features beside the decoded top, which it need not repeat */
+/* what the bottom codebook quantises: a 1x1 convolution of the decoded top and the features */
 static Tensor *bottom_vectors(const Vqvae2 *v, Tensor *features, Tensor *top) {
     if (top) features = t_concat(decoder(&v->dec_t, top), features, -1);
     return conv2d(&v->to_bottom, features);

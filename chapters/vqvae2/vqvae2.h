@@ -1,4 +1,4 @@
-/* vqvae2.h — a picture as two pictures of codes: a coarse one for the whole, a finer for detail.
+/* vqvae2.h — a picture as two maps of codes: a coarse one, the top, and a finer one, the bottom.
  *
  * Razavi, van den Oord & Vinyals 2019, "Generating Diverse High-Fidelity Images with VQ-VAE-2",
  * section 3.1; networks and parameter names are those of rosinality/vq-vae-2-pytorch.
@@ -7,11 +7,11 @@
  *     bottom codes: nearest of [dec_t(top codes), enc_b(x)]
  *     x' = dec([upsample_t(top codes), bottom codes])
  *
- * The bottom is quantised with the decoded top in view, so it need not hold the same again. With
- * one level there is no top: a plain VQ-VAE of the same parts, to compare with.
+ * The bottom's vectors are computed from the decoded top, too, so it need not repeat what the top
+ * holds. With one level there is no top: a plain VQ-VAE of the same parts, to compare with.
  *
  * Interface:
- *   - vqvae2_new, vqvae2_start       the network; codebooks put where the data are
+ *   - vqvae2_new, vqvae2_start       the network; codes start at encoder outputs
  *   - encode, decode, vqvae2_loss    with gradients
  *   - codebooks_update               the averages, after a training pass's encode
  *   - encode_all, decode_all         many pictures, without gradients; decoding without a level */
@@ -61,21 +61,21 @@ typedef struct {
 
 Vqvae2 vqvae2_new(Params *p, Vqvae2Config c);
 
-/* What one pass makes of x (B,H,W,C), H and W multiples of 8 (of 4, for one level) */
+/* The quantised levels of x (B,H,W,C), H and W multiples of 8 (of 4, for one level) */
 typedef struct {
     Quantised top, bottom;      /* (B,H/8,W/8,D); (B,H/4,W/4,D). One level: top.codes is NULL */
 } Encoding;
 Encoding encode(const Vqvae2 *v, Tensor *x);
 Tensor *decode(const Vqvae2 *v, Tensor *top, Tensor *bottom);    /* -> (B,H,W,C); top NULL: none */
 
-/* mean (x' - x)^2 / variance + 0.25 (the two commitment losses). The variance is the data's: with
- * it 0.25 weighs the same whatever the pictures are. (The public code leaves it out.) */
+/* mean (x' - x)^2 / variance + 0.25 (the two commitment losses). The variance is the data's:
+ * dividing by it makes 0.25 independent of the pixels' scale. (The public code leaves it out.) */
 Tensor *vqvae2_loss(const Encoding *e, Tensor *x, Tensor *decoded, double variance);
 
-/* Before the first step: both codebooks at outputs for x. */
+/* Before the first step: puts the codes of both levels at the encoder's outputs for x. */
 void vqvae2_start(Vqvae2 *v, Tensor *x, Rng *rng);
 /* After encode, once a step. Codes that fewer than `threshold` vectors a step chose on average
- * begin anew at some vector of this step; returns how many. */
+ * are put at random vectors of this step; returns how many. */
 int codebooks_update(Vqvae2 *v, const Encoding *e, double threshold, Rng *rng);
 
 /* ---- n pictures (n,H,W,C) in plain arrays ---------------------------------------------------- */
@@ -83,8 +83,8 @@ int codebooks_update(Vqvae2 *v, const Encoding *e, double threshold, Rng *rng);
 /* top (n,H/8,W/8) and bottom (n,H/4,W/4): numbers of codes */
 void encode_all(const Vqvae2 *v, int n, int height, int width, const real *x, int *top,
                 int *bottom);
-/* A level that is NULL is left out: in its place stands the codebook's mean, each code counted as
- * often as it was chosen, which says nothing about any picture. */
+/* A level that is NULL is left out: in its place stands the codebook's mean, each code weighted
+ * by how often it was chosen: the same for every picture. */
 void decode_all(const Vqvae2 *v, int n, int height, int width, const int *top, const int *bottom,
                 real *x);
 

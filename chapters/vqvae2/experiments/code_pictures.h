@@ -1,5 +1,5 @@
-/* code_pictures.h — what codes are, to look at: codes as colours, codes at random, many bottoms for
- * one top. Each function returns rows of `columns` images in the arena, with values in [-1,1]. */
+/* code_pictures.h — pictures of codes: codes as colours, codes at random, many bottoms for one top.
+ * Each function returns rows of `columns` images in the arena, with values in [-1,1]. */
 #ifndef CODE_PICTURES_H
 #define CODE_PICTURES_H
 
