@@ -58,7 +58,7 @@ NoiseSchedule schedule_strided(const NoiseSchedule *s, int n) {
     return some;
 }
 
-/* ---- there and back -------------------------------------------------------------------------- */
+/* ---- loss, denoiser, interpolation ----------------------------------------------------------- */
 
 Tensor *simple_loss(const Model *net, const NoisyImages *b, PredictionType p, double *error) {
     Tensor *output = model_output(net, b->xt, b->time), *target = training_target(b, p);
@@ -75,7 +75,7 @@ NetworkDenoiser unet_denoiser(const Model *net, PredictionType p, Variance fixed
 }
 
 void interpolate(Sampler *m, int t, int n, const real *a, const real *b, double lambda, real *y) {
-    enum { NOISE_OF_A = 1 << 15, NOISE_OF_B };      /* steps that no schedule has */
+    enum { NOISE_OF_A = 1 << 15, NOISE_OF_B };      /* keys of steps that no schedule has */
     size_t size = sampler_size(m);
     tape_reset(&m->tape);
     real *eps = arena_get(&m->tape.arena, size * sizeof *eps);

@@ -1,5 +1,5 @@
-/* ddpm.h — denoising diffusion: noise is added to a picture step by step until nothing else is
- * left; a network learns to go back.
+/* ddpm.h — denoising diffusion: noise is added to a picture step by step until only noise is left;
+ * a network learns the reverse steps.
  *
  * Ho, Jain & Abbeel 2020, "Denoising Diffusion Probabilistic Models" (equation numbers are theirs).
  * Its mathematics, which the chapters after this one use as well, is in common/diffusion:
@@ -8,8 +8,8 @@
  *   - unet_config, model_new, model_output     the paper's networks and ours, by name
  *   - ddpm_schedule, schedule_strided          1000 steps, and fewer of them
  *   - simple_loss                              what is minimised
- *   - unet_denoiser                            a network as samplers ask it
- *   - interpolate                              between two pictures, by way of noise
+ *   - unet_denoiser                            a network as a Denoiser, for samplers
+ *   - interpolate                              between two pictures, mixed at a noise level
  *
  * Pixels are in [-1,1]. */
 #ifndef DDPM_H
@@ -29,9 +29,9 @@ typedef struct {
 } Model;
 
 UNetConfig unet_config(const char *config);      /* "default", "bench", "cifar10", "lsun256" */
-int picture_side(const char *config);            /* how wide and high its pictures are */
+int picture_side(const char *config);            /* width and height of its pictures */
 Model model_new(Params *p, UNetConfig c);
-/* xt (B,H,W,C), time (B): of steps as in training -> (B,H,W,C) */
+/* xt (B,H,W,C), time (B), the index t of the full chain -> (B,H,W,C) */
 Tensor *model_output(const Model *m, Tensor *xt, const double *time);
 
 /* the names that its parameters have in official files (official.c) */
@@ -50,9 +50,8 @@ Tensor *simple_loss(const Model *net, const NoisyImages *b, PredictionType p, do
 NetworkDenoiser unet_denoiser(const Model *net, PredictionType p, Variance fixed);
 
 /* Between n pictures a and n others b (section 4.4): both are brought to index t with noise of
- * their own, (1 - lambda) a_t + lambda b_t goes the way back and is y (n,height,width,channels).
- * All noise depends on the seed and the picture's place alone: y moves with lambda, and with
- * nothing else. */
+ * their own; (1 - lambda) a_t + lambda b_t is denoised to y (n,height,width,channels). All noise
+ * depends on the seed and the picture's place alone, so y changes with lambda alone. */
 void interpolate(Sampler *m, int t, int n, const real *a, const real *b, double lambda, real *y);
 
 #endif

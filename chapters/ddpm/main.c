@@ -52,7 +52,7 @@ static Option options[] = {
      .only = "eval", .help = "test images for the likelihood bound; 0: none"},
     {0}};
 
-/* the paper's recipe; steps are for their data and processors */
+/* the paper's settings, its numbers of steps included */
 static const Preset presets[] = {{"bench", "lr=0.0002 warmup=5000"},
                                  {"cifar10", "lr=0.0002 warmup=5000 batch=128 steps=800000 "
                                              "dropout=0.1"},
@@ -83,7 +83,7 @@ static UNetConfig chosen_config(void) {
     return c;
 }
 
-/* Train and eval refuse those that 28x28 grey pictures do not fit. */
+/* Train and eval refuse the configurations for colour pictures: their data are 28x28 and grey. */
 static void check_config(void) {
     if (unet_config(o.common.config).in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
@@ -142,7 +142,7 @@ static void save_preview(const Model *net, const NoiseSchedule *s, char *path) {
     schedule_free(&quick);
 }
 
-/* Images are not mirrored, as the paper's pictures are: all shoes point the same way. */
+/* Unlike the paper's, images are not mirrored: all shoes point the same way. */
 static int train(void) {
     static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
     check_config();                      /* before there is a folder */
@@ -186,8 +186,8 @@ static int train(void) {
 
 /* ---- trained weights ------------------------------------------------------------------------- */
 
-/* A checkpoint's averages and moments are read, too, and forgotten: a file holds what is asked for
- * or is refused. */
+/* A file must hold exactly the tensors asked for, so a checkpoint's averages and moments are read,
+ * too, and freed. */
 static void load_raw(const char *path, Params *params) {
     Params average = {0}, m = {0}, v = {0};
     checkpoint_load(path, &(Checkpoint){.cli = &cli,
@@ -215,8 +215,8 @@ static Model load_network(Params *params) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-/* One test image at eleven moments of the forward process; below, what the network makes of each at
- * once. */
+/* One test image at eleven times of the forward process; below each, the x0 predicted from it in one
+ * pass. */
 static void save_forward(Sampler *m, const Images *set) {
     enum { MOMENTS = 10, N = MOMENTS + 1 };
     static real x0[PIXELS], eps[PIXELS], images[2 * N * PIXELS];
@@ -238,8 +238,8 @@ static void save_forward(Sampler *m, const Images *set) {
     for (int k = 0; k < N; k++) free(captions[k]);
 }
 
-/* A row for each pair of test images: the first; what becomes of mixtures of both, half the way to
- * noise, from the first alone to the second alone; the second (figure 8 of the paper). */
+/* A row for each pair of test images: the first; mixtures of both at half the chain, denoised, from
+ * the first alone to the second alone; the second (figure 8 of the paper). */
 static void save_interpolation(Sampler *m, const Images *set) {
     enum { PAIRS = 4, MIXTURES = 11, ROW = MIXTURES + 2 };
     static real pictures[2 * PAIRS * PIXELS], y[PAIRS * PIXELS], images[PAIRS * ROW * PIXELS];
@@ -271,8 +271,8 @@ static int sample(void) {
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &s), full = sampler_of(&clipped.denoiser, &all);
     draw_samples(&cli, &m, o.pictures, grid(0, COLUMNS));
-    if (m.height == SIDE) {          /* images can be shown on their way there and back */
-        Fashion data = load_data();  /* not before: noise is enough for what comes first */
+    if (m.height == SIDE) {          /* the test images have this size */
+        Fashion data = load_data();  /* not before: samples need no data */
         save_forward(&full, &data.test);
         save_interpolation(&m, &data.test);
         fashion_free(&data);

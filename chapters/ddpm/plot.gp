@@ -61,7 +61,7 @@ if (there(record."/bound.csv")) {
     paid = 0
     set title "rate and distortion, β̃"
     set xlabel "bits per dimension sent so far"
-    set ylabel "error of the predicted image, RMS of 255"
+    set ylabel "RMS error of the predicted image, levels of 255"
     set xrange [1e-4:10]
     set format x "10^{%T}"
     plot record."/bound.csv" using (before = paid, paid = paid + column("small"), before):(127.5 * sqrt(column("start_mse"))) \
@@ -71,8 +71,8 @@ if (there(record."/bound.csv")) {
 
 if (there(record."/steps.csv")) {
     set output out."/steps.png"
-    set title "Samples in fewer steps, by the variance of a step back"
-    set xlabel "steps of the way back"
+    set title "Samples in fewer steps, by the variance of a reverse step"
+    set xlabel "sampling steps"
     set ylabel "Fréchet distance of the samples (lower is better)"
     set logscale xy
     set key outside below center vertical height 1 samplen 2
