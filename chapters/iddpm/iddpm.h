@@ -1,5 +1,5 @@
-/* iddpm.h — denoising diffusion, improved: a variance that is learned, a schedule that loses the
- * picture more slowly, a loss that is the likelihood's bound, and sampling in fewer steps.
+/* iddpm.h — denoising diffusion, improved: a learned variance, a schedule that adds noise more
+ * slowly, a loss that is the likelihood's bound, and sampling in fewer steps.
  *
  * Nichol & Dhariwal 2021, "Improved Denoising Diffusion Probabilistic Models" (equation numbers are
  * theirs). What the chapters after this one use as well is in common/diffusion: schedule_cosine,
@@ -9,9 +9,9 @@
  *
  *   - model_config      the paper's networks and ours, by name
  *   - scaled_linear     DDPM's schedule for any number of steps
- *   - LossSampler       timesteps drawn by how much they matter
+ *   - LossSampler       timesteps drawn in proportion to their losses
  *   - early_timesteps   for validation
- *   - gradient_noise    how noisy gradients are
+ *   - gradient_noise    noise and signal of a gradient
  *
  * The network's output has twice the channels of a picture: [eps | v] at each pixel. Pixels are in
  * [-1,1]. */
@@ -26,8 +26,8 @@
 
 typedef struct {
     UNetConfig unet;
-    int classes;                /* it is conditioned on one of so many; or 0 */
-    int side;                   /* how wide and high its pictures are */
+    int classes;                /* number of classes it is conditioned on; or 0 */
+    int side;                   /* width and height of its pictures */
 } ModelConfig;
 
 /* "default", "cifar10", "imagenet64", "imagenet64-cond", "lsun" */
@@ -56,15 +56,15 @@ void timestep_probabilities(const LossSampler *s, double *p);
 void draw_timesteps(const LossSampler *s, Rng *rng, int B, int *t, double *weight);
 void loss_sampler_update(LossSampler *s, int B, const int *t, const double *loss);
 
-/* Without knowing the losses, and without drawing: n timesteps in rising order, as many of each as
- * if p ~ 1 / (t + 1), about as the bound's terms fall; weight as above. For validation. */
+/* For validation, without random numbers or losses: n timesteps in rising order, as many of each as
+ * if p ~ 1 / (t + 1), which is about how the bound's terms fall; weight as above. */
 void early_timesteps(int T, int n, int *t, double *weight);
 
-/* A gradient over b pictures is the true one and noise of variance S / b (the variances of all its
- * numbers added up). Squared norms of two gradients, over b pictures and over B > b, give what the
- * true one's is and S, both right on average (McCandlish et al. 2018, appendix A.1). Their
- * quotient, the noise scale, is how many pictures a batch needs before noise and signal are
- * alike. */
+/* A gradient over b pictures is the true one plus noise of variance S / b (the sum of the variances
+ * of its numbers). From the squared norms of two gradients, over b pictures and over B > b, follow
+ * unbiased estimates of the true one's squared norm (signal) and of S (noise) (McCandlish et al.
+ * 2018, appendix A.1). noise / signal, the noise scale, is the batch size at which both are
+ * equal. */
 typedef struct {
     double signal, noise;
 } GradientNoise;

@@ -81,7 +81,7 @@ static Option options[] = {
      .help = "evaluate the bound of a shorter chain, as --respace (default: all steps)"},
     {0}};
 
-/* the paper's recipes for CIFAR-10 and ImageNet; steps are for their data and processors */
+/* the paper's settings for CIFAR-10 and ImageNet, its numbers of steps included */
 #define PAPER "lr=0.0001 warmup=0 batch=128 timesteps=4000 "
 static const Preset presets[] = {{"cifar10", PAPER "dropout=0.3 steps=500000"},
                                  {"imagenet64", PAPER "steps=1500000"},
@@ -116,7 +116,7 @@ static ClassUNet network_new(Params *p) {
     return class_unet_new(p, c.unet, c.classes);
 }
 
-/* Train and eval refuse networks that 28x28 grey pictures do not fit. */
+/* Train and eval refuse networks for colour pictures: their data are 28x28 and grey. */
 static void check_config(void) {
     if (chosen_config().unet.in != 1)
         usage_error("--config %s: a network for colour pictures of another size; info counts it, "
@@ -171,7 +171,7 @@ static Grid grid(int count, int columns) {
                   .columns = columns, .enlarge = c.side < 128 ? 2 : 1, .low = -1, .high = 1};
 }
 
-/* which class each of n pictures is to be; NULL without classes */
+/* The class of each of n pictures: --class, or all in turn; NULL without classes. */
 static const int *wanted_classes(Arena *arena, int n) {
     int classes = chosen_config().classes;
     return classes ? labels_in_turn(arena, n, o.class, classes) : NULL;
@@ -209,7 +209,7 @@ static void check_settings(void) {
                     "it needs --variance learned");
 }
 
-/* what is trained, and of one batch: times and their weights; what came of each picture */
+/* what is trained; of one batch, times and their weights, and the losses of each picture */
 typedef struct {
     ClassUNet net;
     NoiseSchedule chain;
@@ -265,7 +265,7 @@ static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) 
     backward(t_sum(t_mul(loss.each, w)));
 }
 
-/* Losses of the mean over all times, and of each quarter of them: the former weighted. */
+/* The weighted mean over all times, and the plain means of each quarter of them. */
 static void log_losses(const Training *m, Run *run) {
     static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
     int B = o.common.batch, T = o.timesteps;
@@ -328,8 +328,9 @@ static void save_preview(const Training *m, char *path) {
     arena_free(&arena);
 }
 
-/* The batch goes through the network in two halves, whose gradients add up: for the gradient of one
- * half alone, and with half the memory. Images are not mirrored: all shoes point the same way. */
+/* The batch goes through the network in two halves, whose gradients are added: gradient_noise needs
+ * that of one half, and it takes half the memory. Images are not mirrored: all shoes point the same
+ * way. */
 static int train(void) {
     if (!o.common.resume) check_settings();     /* else the checkpoint has them */
     Run *run = run_start(&cli, (RunSettings){
@@ -435,7 +436,7 @@ static void save_schedules(void) {
     free(path);
 }
 
-/* forward.png: an image on its way to noise, always the same noise; linear above, cosine below */
+/* forward.png: an image at rising t, with the same noise; linear above, cosine below */
 static void save_forward(const Images *set) {
     enum { MOMENTS = 10 };
     static real x0[PIXELS], eps[PIXELS], images[2 * MOMENTS * PIXELS];

@@ -39,11 +39,11 @@ if (there(record."/schedule.csv")) {
     set multiplot layout 1,2 title "Two schedules"
     set xlabel "t / T"
     set key outside below center vertical height 1 samplen 2
-    set title "ᾱ: what remains of the picture's variance"
+    set title "ᾱ: share of the picture's variance that is left"
     plot for [s in "linear cosine"] rows("schedule.csv", 1, s) using (column("T") == 1000 ? column("t") / 1000 : NaN):"alpha_bar" \
          with lines linetype (s eq "linear" ? 1 : 2) title s
     set key outside below center vertical height 1 samplen 2
-    set title "β̃ / β: how far the two fixed variances are apart (cosine)"
+    set title "β̃ / β: ratio of the two fixed variances (cosine)"
     plot for [k=1:3] rows("schedule.csv", 1, "cosine") using \
          (column("T") == word("30 100 1000", k) + 0 ? column("t") / column("T") : NaN):"variance_ratio" \
          with lines linetype k title "T = ".word("30 100 1000", k)
@@ -69,7 +69,7 @@ if (there(record."/bound.csv")) {
     # the rows go from noise to picture: what x_t has cost so far are the terms above it
     set title "rate and distortion"
     set xlabel "bits per dimension sent so far"
-    set ylabel "how far the predicted picture is, of 255 (RMS)"
+    set ylabel "RMS error of the prediction, levels of 255"
     set xrange [1e-4:10]
     set format x "10^{%T}"
     paid = 0; other = 0
@@ -88,7 +88,7 @@ if (there(record."/bound.csv")) {
 if (there(record."/steps.csv")) {
     set output out."/steps.png"
     set title "Samples in fewer steps"
-    set xlabel "steps of the way back"
+    set xlabel "sampling steps"
     set ylabel "Fréchet distance of the samples (lower is better)"
     set logscale xy
     set key outside below center vertical height 1 samplen 2
@@ -97,7 +97,7 @@ if (there(record."/steps.csv")) {
     set xrange [9:1100]
     set yrange [0.5:60]
     floor = floor_of(record."/metrics.json")
-    names = "'learned variance' 'DDIM, no noise' 'β̃ in its place' 'β in its place'"
+    names = "'learned variance' 'the same weights, DDIM, η = 0' 'the same weights, β̃' 'the same weights, β'"
     if (there(ddpm."/steps.csv")) {
         plot for [k=1:4] rows("steps.csv", 2, word("ddpm ddim small large", k)) using "steps":"frechet_distance" \
              with linespoints linetype k title word(names, k), \
@@ -149,7 +149,7 @@ if (there(record."/curves.csv") && there(record."/noise.csv")) {
     plot for [k=1:7] rows("curves.csv", 1, word(runs, k)) using "step":"validation_bits" \
          with linespoints linetype k linewidth 2 pointsize 0.6 title word(names, k)
     unset offsets
-    set title "trained on the bound alone: that of ten batches"
+    set title "trained on the bound alone: its mean over ten batches"
     set logscale y
     plot for [k=5:6] rows("noise.csv", 1, word(runs, k)) using "step":"bits" \
          with lines linetype k linewidth (k == 5 ? 3 : 2) title word(names, k)
