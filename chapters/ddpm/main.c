@@ -215,8 +215,8 @@ static Model load_network(Params *params) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-/* One test image at eleven times of the forward process; below each, the x0 predicted from it in one
- * pass. */
+/* One test image at eleven times of the forward process; below each, the x0 predicted from it in
+ * one pass. */
 static void save_forward(Sampler *m, const Images *set) {
     enum { MOMENTS = 10, N = MOMENTS + 1 };
     static real x0[PIXELS], eps[PIXELS], images[2 * N * PIXELS];
