@@ -127,7 +127,7 @@ Test(ddpm, the_loss_is_the_mean_of_the_pictures_errors) {
     schedule_free(&s);
 }
 
-/* Is a picture the same whoever is drawn beside it, in a strided schedule, and is what is predicted
+/* Is a picture the same whatever is drawn beside it, in a strided schedule, and is the predicted x0
  * clipped? */
 Test(ddpm, a_picture_depends_on_its_number_alone) {
     enum { SIZE = 16 };
@@ -296,7 +296,7 @@ Test(ddpm_program, official_weights_draw_what_the_network_draws) {
     params_free(&params);
 }
 
-/* Whoever stops the drawing keeps what was drawn, and whoever draws more gets the same first. */
+/* Does a stopped drawing keep what was drawn, and does a longer one begin with the same images? */
 Test(ddpm_program, stopping_loses_nothing_that_was_drawn) {
     few_garments(400, 120);
     RUN("ddpm", "train -q --preview 0 --steps 1 --batch 4 --data %s --out %s");
@@ -386,8 +386,8 @@ static double farthest(const char *a, const char *b) {
     return most;
 }
 
-/* Does --raw draw from the weights as trained: those of the average if it forgets at once (up to
- * the half precision in which it is passed on), others if it remembers? */
+/* Does --raw draw from the weights as trained? With --ema 0 they are the averaged ones, up to the
+ * half precision of the weights file; with a slow average they are not. */
 Test(ddpm_program, raw_weights_are_those_as_trained) {
     few_garments(400, 120);
     static const char *const runs[] = {"forgets", "remembers"};

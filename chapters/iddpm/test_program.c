@@ -45,7 +45,7 @@ static Sampler small_sampler(const Denoiser *d, const NoiseSchedule *s, bool ddi
                      .height = SIDE, .width = SIDE, .channels = 1, .seed = 9};
 }
 
-/* Is a picture, bit for bit, the same whoever is drawn beside it, by either sampler? */
+/* Is a picture, bit for bit, the same whatever is drawn beside it, by either sampler? */
 Test(iddpm_network, a_picture_depends_on_its_number_alone) {
     static const int label[] = {2, 0, 1, 1, 0};
     NoiseSchedule s = few_steps("5");
@@ -104,8 +104,8 @@ static Losses losses_of(const ClassUNet *net, const NoisyImages *b, const int *l
     return training_losses(b, HYBRID, learned, class_unet(net, b->xt, b->time, label));
 }
 
-/* A loss is of what the network says of x_t, given the time on its own scale and the class; and so
- * is the bound of validation, which clips as sampling does. */
+/* Is the loss that of the network's output for x_t, the time on its own scale and the class? And
+ * the validation bound, which clips as sampling does? */
 Test(iddpm_network, the_loss_is_of_what_the_network_is_given) {
     static const int label = 2, t = 40;
     NoiseSchedule s = few_steps("100");
@@ -140,8 +140,7 @@ Test(iddpm_network, the_loss_is_of_what_the_network_is_given) {
     schedule_free(&s);
 }
 
-/* Losses of a batch are its pictures' own: whoever is beside it, a picture with its noise, time and
- * class has its loss. */
+/* Does a picture with its noise, time and class have the same loss in any batch? */
 Test(iddpm_network, losses_belong_to_their_pictures) {
     enum { B = 3 };
     static const int label[B] = {2, 0, 1}, t[B] = {0, 40, 99};
@@ -303,7 +302,7 @@ Test(iddpm_program, official_weights_draw_what_the_network_draws) {
     params_free(&params);
 }
 
-/* Whoever draws more pictures gets the same first, to rounding; on more threads, bit for bit. */
+/* Do more pictures begin with the same ones, to rounding, and on more threads bit for bit? */
 Test(iddpm_program, pictures_depend_on_seed_and_number_alone) {
     static float one[3][21 * PIXELS];
     few_garments(200, 20);

@@ -216,9 +216,9 @@ Test(vqvae, the_scale_is_the_one_with_the_fewest_nats) {
 /* ---- learning -------------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-/* Eight images by heart, with codes by averages and by gradient, of which only those by averages
- * are revived; then eight maps of codes: the
- * prior must know which code comes next, but for which of the eight it is. */
+/* Overfitting eight images, with codes by averages and by gradient, of which only those by averages
+ * are revived; then their eight maps of codes: what the prior cannot predict is which of the eight
+ * maps it is, ln 8 nats a map. */
 static void eight_images(Design d, int *codes) {
     Fashion data = fashion_load(NULL);
     static real x[8 * PIXELS];

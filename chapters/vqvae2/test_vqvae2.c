@@ -386,7 +386,7 @@ Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
     cr_expect(file_there("one/metrics.json") && file_there("a/metrics.json"));
 }
 
-/* Colour, the other preset; does the autoencoder's file, which knows nothing of priors, open? */
+/* Colour, the other preset; does the autoencoder's file, which has no options of priors, open? */
 Test(vqvae2_program, emoji_are_learned_rebuilt_and_drawn) {
     RUN("vqvae2", "train -q " ONE "--config emoji --batch 2 --width 16 --codes 32 "
                   "--prior-channels 16 --prior-batch 1 --steps 1 --top-steps 1 --bottom-steps 1 "
