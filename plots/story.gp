@@ -5,7 +5,7 @@ file(c) = c eq "ae" ? "ae/reconstructions" : c eq "dae_mae" ? "dae_mae/repairs-7
 label(c) = c eq "ae" ? "ae:\nreconstructions" : c eq "dae_mae" ? "dae\\_mae:\n3/4 were hidden" : c
 reconstructs(c) = c eq "ae" || c eq "dae_mae"
 left(c) = reconstructs(c) ? 96 : 0      # pixels that row labels take
-above(c) = c eq "vqvae" ? 14 : 0        # and column labels
+above(c) = c eq "vqvae" || c eq "vqvae2" ? 14 : 0        # and column labels
 cell(c) = c eq "vqvae2" ? 66 : 58       # pixels of an image and the gap
 SIDE = 58; STEP = 62; TEXT = 130; COLUMNS = 8
 rows = words(chapters)

@@ -63,7 +63,7 @@ static Option options[] = {
      .help = "weight of the commitment loss"},
     {"stage", 0, .s = &o.stage, .choices = "all|autoencoder|prior", .keep = KEEP_NOT,
      .only = "train eval",
-     .help = "train this stage only; the prior needs the autoencoder in --out"},
+     .help = "stage to train, the prior after the autoencoder in --out; eval: all or autoencoder"},
     {"layers", 0, .i = &o.layers, .min = 1, .max = PIXELCNN_LAYERS_MOST, .meta = "N",
      .keep = KEEP_MODEL, .help = "gated layers of the prior"},
     {"width", 0, .i = &o.width, .min = 1, .max = 1024, .meta = "N", .keep = KEEP_MODEL,

@@ -163,14 +163,26 @@ static void load_all(Model *m) {
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
+static Grid grid(const ImageSet *d, int rows, int columns) {
+    return (Grid){.count = rows * columns, .height = d->size, .width = d->size,
+                  .channels = d->channels, .columns = columns, .enlarge = d->size < 64 ? 2 : 1,
+                  .low = -1, .high = 1};
+}
+
 /* rows of `columns` images, labelled "first|second", or not: NULL */
 static void save_labelled(char *path, const ImageSet *d, const real *x, int rows, int columns,
                           const char *labels) {
-    save_grid(&cli, path, x,
-              (Grid){.count = rows * columns, .height = d->size, .width = d->size,
-                     .channels = d->channels, .columns = columns,
-                     .enlarge = d->size < 64 ? 2 : 1, .low = -1, .high = 1,
-                     .row_labels = labels});
+    Grid g = grid(d, rows, columns);
+    g.row_labels = labels;
+    save_grid(&cli, path, x, g);
+}
+
+/* the same with labelled columns */
+static void save_columns(char *path, const ImageSet *d, const real *x, int rows, int columns,
+                         const char *labels) {
+    Grid g = grid(d, rows, columns);
+    g.column_labels = labels;
+    save_grid(&cli, path, x, g);
 }
 
 static void save_rows(char *path, const ImageSet *d, const real *x, int rows, int columns) {
@@ -383,19 +395,20 @@ static int sample(void) {
     ImageSet *d = &t.d, colour = {.size = d->size, .channels = 3};
     int columns = d->classes < COLUMNS ? d->classes : COLUMNS, labels[ROWS * COLUMNS];
     Rng uniform = rng_new(o.common.seed, "uniform"), bottoms = rng_new(o.common.seed, "bottoms");
-    save_rows(output_path(&cli, "samples.png"), d, draw(&t, ROWS * columns, labels, columns), ROWS,
-              columns);
+    save_columns(output_path(&cli, "samples.png"), d, draw(&t, ROWS * columns, labels, columns),
+                 ROWS, columns, is_fashion() && !o.common.data ? FASHION_LABELS : NULL);
     picture_of_reconstructions(output_path(&cli, "reconstructions.png"), d, &t.m.autoencoder,
                                &d->test);
     save_labelled(output_path(&cli, "codes.png"), &colour,
                   codes_as_colours(&t.arena, d, &t.m, COLUMNS), o.levels + 1, COLUMNS,
                   o.levels == 2 ? "test images|top codes|bottom codes" : "test images|codes");
-    save_rows(output_path(&cli, "uniform.png"), d,
-              uniform_codes(&t.arena, d, &t.m, 2 * COLUMNS, &uniform), 2, COLUMNS);
+    save_labelled(output_path(&cli, "uniform.png"), d,
+                  uniform_codes(&t.arena, d, &t.m, 2 * COLUMNS, &uniform), 2, COLUMNS,
+                  "uniform codes");
     if (o.levels == 2)
-        save_rows(output_path(&cli, "bottoms.png"), d,
-                  bottoms_of_a_top(&t.arena, d, &t.m, BOTTOMS, COLUMNS, o.temperature, &bottoms),
-                  BOTTOMS, COLUMNS);
+        save_columns(output_path(&cli, "bottoms.png"), d,
+                     bottoms_of_a_top(&t.arena, d, &t.m, BOTTOMS, COLUMNS, o.temperature, &bottoms),
+                     BOTTOMS, COLUMNS, "test image|rebuilt|new bottoms");
     unload(&t);
     return 0;
 }
