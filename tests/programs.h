@@ -8,7 +8,7 @@
  *   - same_file, file_there, text_of
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
- * In arguments, %s stands for the test's folder (twice at most). */
+ * In arguments, %s stands for the test's folder (three times at most). */
 #ifndef PROGRAMS_H
 #define PROGRAMS_H
 
@@ -58,7 +58,7 @@ static inline char *text_of(const char *path) {
 static inline int run_program(const char *name, const char *arguments, char message[static 2000]) {
     const char *build = getenv("BUILD");
     char command[1200], args[900], path[100];
-    snprintf(args, sizeof args, arguments, folder, folder);
+    snprintf(args, sizeof args, arguments, folder, folder, folder);
     snprintf(path, sizeof path, "%s/stderr", folder);
     snprintf(command, sizeof command, "%s/%s %s >/dev/null 2>%s", build ? build : "build", name,
              args, path);

@@ -333,16 +333,17 @@ Test(vqvae2_program, a_prior_of_another_autoencoder_is_not_gone_on_from) {
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --seed 2 --data %s --out %s/b");
     RUN("vqvae2", "train -q " ONE "--stage top --top-steps 2 --prior-channels 16 "
-                  "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/c");
+                  "--autoencoder %s/a/autoencoder-weights.safetensors --data %s --out %s/c");
     int status = run_program("vqvae2", "train -q " ONE "--stage bottom --bottom-steps 1 "
                              "--prior-channels 16 --autoencoder "
-                             "%s/b/autoencoder-weights.safetensors --out %s/c", message);
+                             "%s/b/autoencoder-weights.safetensors --data %s --out %s/c", message);
     cr_expect_eq(status, 0, "%s", message);
     cr_expect(strstr(message, "top-weights.safetensors: was trained on other weights"), "%s",
               message);
     cr_expect(!file_there("c/weights.safetensors"), "two autoencoders' priors in one file");
     status = run_program("vqvae2", "train -q " ONE "--stage top --resume --top-steps 3 "
-                         "--autoencoder %s/b/autoencoder-weights.safetensors --out %s/c", message);
+                         "--autoencoder %s/b/autoencoder-weights.safetensors --data %s --out %s/c",
+                         message);
     cr_expect_eq(status, 0, "%s", message);
     cr_expect(strstr(message, "this stage starts anew"), "%s", message);
     cr_expect(file_there("c/weights.safetensors") && file_there("c/top-weights.safetensors.old"));
@@ -375,10 +376,10 @@ Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
     few_garments(400, 120);
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");
     RUN("vqvae2", "train -q " ONE "--stage top --top-steps 1 --attention none --prior-channels 16 "
-                  "--autoencoder %s/a/autoencoder-weights.safetensors --out %s/b");
+                  "--autoencoder %s/a/autoencoder-weights.safetensors --data %s --out %s/b");
     RUN("vqvae2", "train -q " ONE "--stage bottom --bottom-steps 1 --attention none "
                   "--prior-channels 16 --autoencoder %s/a/autoencoder-weights.safetensors "
-                  "--out %s/b");
+                  "--data %s --out %s/b");
     cr_expect(file_there("b/weights.safetensors"));
     RUN("vqvae2", TRAIN "--levels 1 --steps 1 --bottom-steps 1 --data %s --out %s/one");
     RUN("vqvae2", "eval -q " ONE "--samples 20 --data %s --out %s/one");
