@@ -198,7 +198,7 @@ static cJSON *score_level(Evaluation *e, int best_of, const Examples *s, int tes
 }
 
 /* captions of test scenes, then half as many with held-out combinations */
-static void report_drawn(Evaluation *e, cJSON *metrics) {
+static void report_images(Evaluation *e, cJSON *metrics) {
     int test = o.captions, n = test + test / 2;
     Examples seen = examples_of(e, PART_TEST, test);
     Examples unseen = examples_of(e, PART_HELD_OUT, n - test);
@@ -250,7 +250,7 @@ int eval(void) {
     Examples test = examples_of(&e, PART_TEST, n), held_out = examples_of(&e, PART_HELD_OUT, n);
     report_dvae(&e, &test, metrics);
     report_prior(&e, &test, &held_out, metrics);
-    report_drawn(&e, metrics);
+    report_images(&e, metrics);
     metrics_save(&cli, metrics);
     evaluation_close(&e);
     return 0;
