@@ -13,6 +13,14 @@ static Tensor *minus_difference(Tensor *a, Tensor *b) {
     return t_scale(t_mean_axis(square, 1), -1);
 }
 
+/* minus the squared difference of each picture's a and b, over the square of b: (B,1) */
+static Tensor *minus_relative_difference(Tensor *a, Tensor *b) {
+    int B = a->shape[0];
+    Tensor *difference = t_reshape(t_square(t_sub(a, b)), SHAPE(B, -1));
+    Tensor *square = t_reshape(t_square(b), SHAPE(B, -1));
+    return t_scale(t_div(t_sum_axis(difference, 1), t_sum_axis(square, 1)), -1);
+}
+
 /* rows of a times rows of b, over the product of their lengths: (B,C), (B,C) -> (B,1) */
 static Tensor *cosine(Tensor *a, Tensor *b) {
     Tensor *lengths = t_mul(t_sum_axis(t_square(a), 1), t_sum_axis(t_square(b), 1));
@@ -40,8 +48,8 @@ Tensor *likeness(const NoisyClassifier *net, Likeness what, Tensor *x, Tensor *r
     if (what == LIKE_FEATURES) return cosine(f, g);
     Tensor *sum = NULL;
     for (int l = 0; l < net->net.encoder.config.levels; l++) {
-        Tensor *term = minus_difference(gram_matrices(level[l]),
-                                        gram_matrices(level_of_reference[l]));
+        Tensor *term = minus_relative_difference(gram_matrices(level[l]),
+                                                 gram_matrices(level_of_reference[l]));
         sum = sum ? t_add(sum, term) : term;
     }
     return sum;

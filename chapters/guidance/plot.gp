@@ -23,6 +23,7 @@ if (there(record."/diffusion-log.csv") && there(record."/classifier-log.csv")) {
     set key inside bottom right
     set title "how often the classifier is right about validation images"
     set yrange [0:1]
+    set xtics 1000
     plot for [k=1:4] record."/classifier-log.csv" using "step":"validation_".k with linespoints linetype word("1 4 3 2", k) + 0 \
          pointsize 0.4 title word("first second third last", k)." quarter"
     eval plain

@@ -81,7 +81,7 @@ static void paint_column(const NoisyClassifier *c, const Step *at, const real *x
     captions[0] = text_format("t = %d", at->t);
     for (int k = 0; k < 2; k++) {
         double p = paint_gradient(c, at, xt, class[k], rgb + (size_t)(k + 1) * row);
-        captions[(k + 1) * MOMENTS] = text_format("%.9s %.2f", names[class[k]], p);
+        captions[(k + 1) * MOMENTS] = text_format("%.11s %.0f%%", names[class[k]], 100 * p);
     }
 }
 
