@@ -189,6 +189,48 @@ Test(wardrobe, held_out_scenes_show_something_new) {
 /* ---- captions -------------------------------------------------------------------------------- */
 
 /* every wording of some scenes, letter by letter? */
+/* Is it of the kind, at or after the place, and the first? */
+Test(wardrobe, scenes_of_a_kind_are_found) {
+    Wardrobe w = open_wardrobe(64);
+    const SceneKind kind = {.count = 2, .colours = 1u << 3 | 1u << 7, .classes = 0x2d};
+    uint64_t found = wardrobe_find(&w, PART_TRAIN, 1, 50, kind), next = 50;
+    for (;; next++) {
+        Scene s = wardrobe_scene(&w, PART_TRAIN, 1, next);
+        bool is = s.count == 2;
+        for (int i = 0; i < s.count; i++)
+            is = is && (s.garment[i].colour == 3 || s.garment[i].colour == 7) &&
+                 (0x2d >> s.garment[i].class & 1);
+        if (is) break;
+    }
+    cr_expect_eq(found, next, "%d, but %d is the first", (int)found, (int)next);
+    cr_expect_eq(wardrobe_find(&w, PART_TRAIN, 1, 77, (SceneKind){0}), 77);
+    uint64_t index[] = {found, 12};
+    Scene scenes[2], alone = wardrobe_scene(&w, PART_TRAIN, 1, found);
+    uint8_t *pixels = malloc(2 * BIG * 3);
+    wardrobe_get(&w, PART_TRAIN, 1, 0, 2,
+                 &(SceneBatch){.index = index, .pixels = pixels, .scenes = scenes});
+    cr_expect_eq(scenes[0].garment[0].image, alone.garment[0].image);
+    cr_expect_eq(scenes[0].garment[0].top, alone.garment[0].top);
+    free(pixels);
+    close_wardrobe(&w);
+}
+
+Test(wardrobe, captions_that_say_the_same_have_one_plainest_wording) {
+    static const char *const same[][2] = {
+        {"a photo of a red sneaker", "a red sneaker"},
+        {"a pair of blue trousers", "blue trousers"},
+        {"a blue bag below an orange coat", "an orange coat above a blue bag"},
+        {"an orange coat at the top and a blue bag at the bottom",
+         "an orange coat above a blue bag"},
+        {"a grey boot to the right of a pink dress", "a pink dress to the left of a grey boot"},
+        {"a pink dress to the left of a grey boot", "a pink dress to the left of a grey boot"},
+        {"grinning face", "grinning face"}};
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        char text[SCENE_CAPTION];
+        cr_expect_str_eq(scene_plainest(same[i][0], text), same[i][1]);
+    }
+}
+
 Test(wardrobe, captions_are_correct_english) {
     enum { RED, ORANGE, BLUE = 5, PURPLE, TROUSERS = 1, COAT = 4, BAG = 8 };
     static const struct { Relation relation; int wording; const char *caption; } cases[] = {

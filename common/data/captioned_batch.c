@@ -28,12 +28,21 @@ static CaptionedBatch batch_new(const CaptionedData *d, Tape *t, int n, int emoj
     return b;
 }
 
+/* the numbers of n scenes of a kind */
+static uint64_t *find_scenes(const CaptionedData *d, Tape *t, Part part, BatchPlan p, int n) {
+    uint64_t *index = arena_get(&t->arena, (size_t)(n + 1) * sizeof *index), next = p.first;
+    for (int i = 0; i < n; i++, next++)
+        index[i] = next = wardrobe_find(&d->wardrobe, part, p.seed, next, p.kind);
+    return index;
+}
+
 static void put_scenes(const CaptionedData *d, Tape *t, CaptionedBatch *b, Part part,
-                       uint64_t seed, uint64_t first) {
+                       BatchPlan p) {
     int n = b->n - b->emoji;
     Scene *scenes = arena_get(&t->arena, (size_t)(n + 1) * sizeof *scenes);
-    wardrobe_get(&d->wardrobe, part, seed, first, n,
-                 &(SceneBatch){.images = b->images->x, .low = -1, .high = 1, .scenes = scenes});
+    wardrobe_get(&d->wardrobe, part, p.seed, 0, n,
+                 &(SceneBatch){.index = find_scenes(d, t, part, p, n), .images = b->images->x,
+                               .low = -1, .high = 1, .scenes = scenes});
     for (int i = 0; i < n; i++)
         b->captions[i] = scene_caption(&scenes[i], arena_get(&t->arena, SCENE_CAPTION));
 }
@@ -60,7 +69,7 @@ CaptionedBatch training_batch(const CaptionedData *d, Tape *t, BatchPlan p) {
     CaptionedBatch b = batch_new(d, t, p.n, p.emoji);
     size_t len = picture_len(d);
     real *still = arena_get(&t->arena, len * sizeof *still);
-    put_scenes(d, t, &b, PART_TRAIN, p.seed, p.first);
+    put_scenes(d, t, &b, PART_TRAIN, p);
     for (int i = 0; i < p.emoji; i++) {
         int at = p.n - p.emoji + i, dy = shift(d, p.rng), dx = shift(d, p.rng);
         images_get(&d->emoji.train, 1, &p.number[i], -1, 1, still, NULL);
@@ -76,7 +85,7 @@ CaptionedBatch training_batch(const CaptionedData *d, Tape *t, BatchPlan p) {
 CaptionedBatch validation_batch(const CaptionedData *d, Tape *t, int n, int emoji) {
     if (emoji > d->emoji.validation.count) emoji = d->emoji.validation.count;
     CaptionedBatch b = batch_new(d, t, n, emoji);
-    put_scenes(d, t, &b, PART_VALIDATION, 0, 0);
+    put_scenes(d, t, &b, PART_VALIDATION, (BatchPlan){0});
     images_get(&d->emoji.validation, emoji, NULL, -1, 1,
                b.images->x + (size_t)(n - emoji) * picture_len(d), NULL);
     for (int i = 0; i < emoji; i++) b.captions[n - emoji + i] = d->emoji.validation.captions[i];

@@ -29,16 +29,20 @@ typedef struct {
     const char **captions;           /* (n) */
 } CaptionedBatch;
 
-/* Which pairs training is shown: scenes first, first + 1, ... of a seed, and the emoji of these
- * numbers, moved by up to four pixels of 64, every second one called by its group as well. */
+/* Which pairs training is shown: of the scenes from the number `first` of a seed on the next of a
+ * kind, and the emoji of these numbers, moved by up to four pixels of 64, every second one called by
+ * its group as well. */
 typedef struct {
     int n, emoji;                    /* pairs; how many of them are emoji */
+    SceneKind kind;                  /* {0}: any */
     uint64_t seed, first;
     const int *number;               /* (emoji) */
     Rng *rng;
 } BatchPlan;
 
 CaptionedBatch training_batch(const CaptionedData *d, Tape *t, BatchPlan p);
+/* group[i] = the first j whose caption says the same as that of i, in whatever words: group (n) */
+void caption_groups(const CaptionedBatch *b, int *group);
 /* Of the validation part, as it is; the first scenes, the first emoji */
 CaptionedBatch validation_batch(const CaptionedData *d, Tape *t, int n, int emoji);
 

@@ -126,6 +126,24 @@ Scene wardrobe_scene(const Wardrobe *w, Part part, uint64_t seed, uint64_t index
     return s;
 }
 
+static bool is_of_kind(const Scene *s, SceneKind kind) {
+    if (kind.count && s->count != kind.count) return false;
+    for (int i = 0; i < s->count; i++) {
+        const Garment *g = &s->garment[i];
+        if (kind.colours && !(kind.colours >> g->colour & 1)) return false;
+        if (kind.classes && !(kind.classes >> g->class & 1)) return false;
+    }
+    return true;
+}
+
+uint64_t wardrobe_find(const Wardrobe *w, Part part, uint64_t seed, uint64_t index,
+                       SceneKind kind) {
+    for (;; index++) {
+        Scene s = wardrobe_scene(w, part, seed, index);
+        if (is_of_kind(&s, kind)) return index;
+    }
+}
+
 /* ---- a batch --------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -140,7 +158,8 @@ static void make_one(int i, void *context) {
     const Job *j = context;
     const SceneBatch *out = j->out;
     size_t area = (size_t)j->w->size * (size_t)j->w->size, k = (size_t)i;
-    Scene s = wardrobe_scene(j->w, j->part, j->seed, j->first + k);
+    uint64_t index = out->index ? out->index[i] : j->first + k;
+    Scene s = wardrobe_scene(j->w, j->part, j->seed, index);
     if (out->images || out->pixels || out->map || out->mask || out->scenes) {
         uint8_t drawn[64 * 64 * 3], *pixels = out->pixels ? out->pixels + k * area * 3 : drawn;
         wardrobe_draw(j->w, j->part, &s, pixels, out->map ? out->map + k * area : NULL,

@@ -17,6 +17,7 @@
  *   - wardrobe_open, wardrobe_free
  *   - wardrobe_get                   scenes first..first+n-1: pictures, scenes, maps, masks
  *   - wardrobe_scene                 what one of them shows, without drawing it
+ *   - wardrobe_find                  the next one of so many garments, in these colours and classes
  *   - scene_caption, scene_parse     scenes to captions, and back
  *   - wardrobe_draw                  a scene of the caller's own, as for calibration */
 #ifndef WARDROBE_H
@@ -64,8 +65,9 @@ typedef struct {
 Wardrobe wardrobe_open(const Fashion *data, int size);
 void     wardrobe_free(Wardrobe *w);
 
-/* where scenes go; NULL: not wanted */
+/* which scenes, and where they go; NULL: not wanted */
 typedef struct {
+    const uint64_t *index;            /* (n) their numbers; NULL: first, first + 1, ... */
     real *images;                     /* (n,size,size,3), byte 0 as `low`, 255 as `high` */
     double low, high;
     uint8_t *pixels;                  /* (n,size,size,3), the bytes themselves */
@@ -77,6 +79,14 @@ typedef struct {
 void wardrobe_get(const Wardrobe *w, Part part, uint64_t seed, uint64_t first, int n,
                   const SceneBatch *out);
 Scene wardrobe_scene(const Wardrobe *w, Part part, uint64_t seed, uint64_t index);
+/* what scenes are to show; 0: anything */
+typedef struct {
+    int count;                        /* of garments */
+    unsigned colours, classes;        /* bit k: colour k, or class k, may be among them */
+} SceneKind;
+
+/* The first scene from `index` on that is of this kind; there must be some. */
+uint64_t wardrobe_find(const Wardrobe *w, Part part, uint64_t seed, uint64_t index, SceneKind kind);
 /* draws it with garments of `part` and fills its boxes; pixels (size,size,3), map, mask (size,size)
  * or NULL */
 void wardrobe_draw(const Wardrobe *w, Part part, Scene *s, uint8_t *pixels, uint8_t *map,
@@ -91,6 +101,9 @@ HeldOut scene_held_out(const Scene *s);
 bool held_out_colour(int class, int colour);
 /* for LEFT_OF and ABOVE; the other two are these with the garments exchanged */
 bool held_out_relation(Relation r, int first_class, int second_class);
+/* A caption's scene in one wording for all that say the same: of two garments the left, or upper,
+ * one first; a caption that is none of ours stays as it is. Returns `caption` or text. */
+const char *scene_plainest(const char *caption, char text[static SCENE_CAPTION]);
 /* the same scene described from the other garment: "above" becomes "below" */
 Scene scene_exchanged(Scene s);
 

@@ -149,3 +149,11 @@ bool scene_parse(const char *caption, Scene *s) {
     }
     return false;
 }
+
+const char *scene_plainest(const char *caption, char text[static SCENE_CAPTION]) {
+    Scene s;
+    if (!scene_parse(caption, &s)) return caption;
+    if (s.relation == RIGHT_OF || s.relation == BELOW) s = scene_exchanged(s);
+    s.wording = 0;
+    return scene_caption(&s, text);
+}

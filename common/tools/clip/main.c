@@ -15,14 +15,15 @@
 static struct {
     CommonOptions common;
     const char *side, *merges;
-    double emoji;
+    double emoji, alike;
     int scenes;
     CliList text, image;
 } o = {
-    .common = {.seed = 1, .steps = 4000, .batch = 128, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 4800, .batch = 128, .lr = 1e-3, .config = "default",
                .out = "build/runs/clip"},
     .side = "64",
     .emoji = 0.25,
+    .alike = 0.5,
     .scenes = 1000,
 };
 
@@ -32,6 +33,8 @@ static Option options[] = {
      .help = "of the images, in pixels; 32: scenes of one garment"},
     {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
      .help = "share of emoji in a batch; the others are scenes of the wardrobe"},
+    {"alike", 0, .d = &o.alike, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "share of batches whose scenes are much alike: two colours, few classes"},
     {"scenes", 0, .i = &o.scenes, .min = 20, .max = 5000, .meta = "N", .only = "eval",
      .help = "scenes that are measured"},
     {"text", 0, .list = &o.text, .meta = "TEXT", .only = "eval", .keep = KEEP_NOT,
@@ -54,14 +57,21 @@ static ClipConfig config(int vocabulary) {
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
+/* captions that say the same are one group, in whatever words */
 static Tensor *batch_loss(const Clip *net, const Bpe *bpe, const CaptionedBatch *b) {
     Tape *t = b->images->tape;
     int context = net->config.text.context;
-    int *tokens = arena_get(&t->arena, (size_t)(b->n * context) * sizeof *tokens);
+    size_t count = (size_t)(b->n * context);
+    int *tokens = arena_get(&t->arena, count * sizeof *tokens);
+    int *meaning = arena_get(&t->arena, count * sizeof *meaning);
     int *group = arena_get(&t->arena, (size_t)b->n * sizeof *group);
-    for (int i = 0; i < b->n; i++)
+    for (int i = 0; i < b->n; i++) {
+        char plain[SCENE_CAPTION];
         bpe_tokenize(bpe, b->captions[i], NULL, context, tokens + i * context);
-    clip_groups(b->n, context, tokens, group);
+        bpe_tokenize(bpe, scene_plainest(b->captions[i], plain), NULL, context,
+                     meaning + i * context);
+    }
+    clip_groups(b->n, context, meaning, group);
     Tensor *images = clip_normalise(clip_image(&net->image, b->images, NULL));
     Tensor *texts = clip_normalise(clip_text(&net->text, t, tokens, b->n, context));
     return clip_loss(clip_logits(net, images, texts), group);
@@ -82,6 +92,20 @@ static void log_zero_shot(Run *run, const Clip *net, const Bpe *bpe, const Capti
     run_value(run, "colour", 100 * z.colour);
 }
 
+/* Captions of any scenes differ in colour, and hardly ask for more. In a share of the batches all
+ * scenes are therefore much alike: one garment in one of two colours; or two garments, of four
+ * classes and two colours, so that only classes, or who is where, can tell them apart. */
+static SceneKind batch_kind(Rng *rng) {
+    real u[2];
+    rng_uniform(rng, 2, u);
+    int first = (int)rng_below(rng, WARDROBE_COLOURS);
+    int other = (first + 1 + (int)rng_below(rng, WARDROBE_COLOURS - 1)) % WARDROBE_COLOURS;
+    SceneKind alike = {.count = (double)u[1] < 0.5 ? 1 : 2, .colours = 1u << first | 1u << other};
+    while (alike.count == 2 && __builtin_popcount(alike.classes) < 4)
+        alike.classes |= 1u << rng_below(rng, WARDROBE_CLASSES);
+    return (double)u[0] < o.alike ? alike : (SceneKind){0};
+}
+
 static int train(void) {
     if (is_official()) usage_error("--config %s: is not trained here; its own weights are for eval",
                                    o.common.config);
@@ -99,14 +123,15 @@ static int train(void) {
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
     Loader *order = run_order(run, data.emoji.train.count, emoji ? emoji : 1);
-    Rng *rng = run_rng(run, "emoji");
+    Rng *rng = run_rng(run, "emoji"), *kinds = run_rng(run, "kinds");
     run_record(run, "parameters", (double)params_count(params));
     uint64_t scenes = (uint64_t)(o.common.batch - emoji);
     while (run_next(run)) {
         loader_next(order);
         CaptionedBatch b = training_batch(&data, &run->tape, (BatchPlan){
-            .n = o.common.batch, .emoji = emoji, .seed = o.common.seed,
-            .first = (uint64_t)run->step * scenes, .number = order->index, .rng = rng});
+            .n = o.common.batch, .emoji = emoji, .kind = batch_kind(kinds),
+            .seed = o.common.seed, .first = (uint64_t)run->step * scenes * 256,
+            .number = order->index, .rng = rng});
         Tensor *loss = batch_loss(&net, &bpe, &b);
         run_log(run, "loss", loss);
         run_value(run, "ln_batch", log(o.common.batch));
