@@ -68,6 +68,19 @@ static void load_upsampler(TextModels *m) {
     free(path);
 }
 
+static void load_noisy_clip(TextModels *m) {
+    if (!is_ours()) usage_error("--clip-scale: for the default; --config %s has no CLIP that knows "
+                                "its noise", o.common.config);
+    char *path = stage_weights(NOISY_CLIP);
+    NoiseSchedule all = glide_schedule(&m->base.config);
+    m->noisy = noisy_clip_new(&m->noisy_params, m->base.config.side, all.T);
+    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->noisy_params, NULL}}});
+    params_freeze(&m->noisy_params, true);
+    m->clip = frozen_clip_load(NULL);
+    schedule_free(&all);
+    free(path);
+}
+
 void text_models_load(TextModels *m, bool inpaints) {
     *m = (TextModels){.bpe = tokenizer()};
     const char *name;
@@ -75,10 +88,13 @@ void text_models_load(TextModels *m, bool inpaints) {
     load(path, &m->base, &m->base_params, glide_config(name, m->bpe.size));
     free(path);
     load_upsampler(m);
+    if (o.clip_scale > 0) load_noisy_clip(m);
 }
 
 void text_models_free(TextModels *m) {
     params_free(&m->base_params), params_free(&m->upsampler_params);
+    params_free(&m->noisy_params);
+    if (o.clip_scale > 0) frozen_clip_free(&m->clip);
     bpe_free(&m->bpe);
 }
 
@@ -88,20 +104,32 @@ int text_models_side(const TextModels *m) {
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 
+/* how well pictures fit the drawing's captions; the gradient is taken on the tape */
+static ClipGuide guide_to(const TextModels *m, Arena *arena, Tape *tape, BaseDrawing d) {
+    size_t D = (size_t)m->clip.net.config.dim;
+    real *text = arena_get(arena, (size_t)d.n * D * sizeof *text);
+    frozen_clip_texts(&m->clip, d.n, d.captions, text);
+    return clip_guide(&m->noisy, text, frozen_clip_scale(&m->clip), tape);
+}
+
 void draw_base(const TextModels *m, BaseDrawing d, real *x) {
     Arena arena = {0};
+    Tape tape = {0};
+    bool by_clip = o.clip_scale > 0;
+    ClipGuide guide = {0};
+    if (by_clip) guide = guide_to(m, &arena, &tape, d);
     TextTable text = captions_table(&arena, &m->base, &m->bpe, d.n, d.captions);
     TextSampler s;
     text_sampler_open(&s, &m->base, (TextDrawing){
         .text = &text, .scale = d.scale, .eta = o.eta,
         .chain = chain_of(&m->base, "respace", o.respace),
         .method = strcmp(o.sampler, "ddim") ? ANCESTRAL : DDIM, .known = d.known, .mask = d.mask,
-        .seed = o.common.seed});
+        .clip = by_clip ? &guide : NULL, .clip_scale = o.clip_scale, .seed = o.common.seed});
     draw_images(&s.sampler, d.n, x, (Drawing){.at_once = drawn_at_once(&s.sampler, 16),
                                               .quiet = d.quiet, .last_steps = d.last_steps});
     as_bytes((size_t)d.n * sampler_size(&s.sampler), x);
     text_sampler_close(&s);
-    arena_free(&arena);
+    tape_free(&tape), arena_free(&arena);
 }
 
 void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, const real *low,

@@ -17,6 +17,8 @@ Settings o = {
     .upsampler_batch = 16,
     .inpaint_steps = 2000,
     .classes_steps = 8000,
+    .clip_steps = 2000,
+    .clip_batch = 64,
     .warmup = 200,
     .preview = 25,
     .p_uncond = 0.15,
@@ -40,7 +42,8 @@ Settings o = {
 static Option options[] = {
     COMMON_OPTIONS(o.common,
                    "default|glide-base|glide-upsample|glide-base-inpaint|glide-upsample-inpaint"),
-    {"stage", 0, .s = &o.stage, .choices = "all|base|upsampler|inpaint|classes", .keep = KEEP_NOT,
+    {"stage", 0, .s = &o.stage, .choices = "all|base|upsampler|inpaint|noisy-clip|classes",
+     .keep = KEEP_NOT,
      .help = "stage to train; sample and eval: classes, or all for texts"},
     {"time", 0, .s = &o.time, .choices = "discrete|continuous", .keep = KEEP_MODEL,
      .help = "classes: 1000 steps and a learned variance, or the paper's continuous time"},
@@ -55,6 +58,11 @@ static Option options[] = {
     {"classes-steps", 0, .i = &o.classes_steps, .min = 0, .max = 1e9, .meta = "N",
      .keep = KEEP_DEFAULT, .only = "train",
      .help = "training steps of the class-conditional network"},
+    {"noisy-clip-steps", 0, .i = &o.clip_steps, .min = 0, .max = 1e9, .meta = "N",
+     .keep = KEEP_DEFAULT, .only = "train",
+     .help = "training steps of CLIP's image encoder on noisy images, for --clip-scale"},
+    {"noisy-clip-batch", 0, .i = &o.clip_batch, .min = 2, .max = 65536, .meta = "N",
+     .only = "train", .help = "its images in a batch"},
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of captions or classes dropped in training"},
     {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
@@ -68,6 +76,8 @@ static Option options[] = {
      .only = "sample eval", .help = "guidance scale s of GLIDE: 1 no guidance, 0 unconditional"},
     {"w", 0, .d = &o.w, .min = -101, .max = 99, .meta = "W", .keep = KEEP_NOT,
      .only = "sample eval", .help = "guidance weight of Ho & Salimans: --scale is 1 + W"},
+    {"clip-scale", 0, .d = &o.clip_scale, .min = 0, .max = 1e6, .meta = "S", .keep = KEEP_NOT,
+     .only = "sample eval", .help = "scale of CLIP guidance; with --scale 0 it alone reads the text"},
     DIFFUSION_RESPACE(o, ""),
     {"upsampler-respace", 0, .s = &o.upsampler_respace, .meta = "STEPS", .keep = KEEP_NOT,
      .only = "sample eval", .help = "sampling steps of the upsampler (DDIM)"},
@@ -106,7 +116,8 @@ Cli cli = {.program = "cfg",
 
 /* ---- what the commands share ----------------------------------------------------------------- */
 
-const char *const stage_names[STAGES] = {"base", "upsampler", "inpaint", "classes"};
+const char *const stage_names[STAGES] = {"base", "upsampler", "inpaint", "noisy-clip",
+                                         "classes"};
 
 bool is_stage(Stage s) {
     return !strcmp(o.stage, stage_names[s]) || (s == BASE && !strcmp(o.stage, "all"));
@@ -132,7 +143,8 @@ static int train(void) {
                     "official weights", o.common.config);
     for (int s = 0; s < STAGES; s++) {
         if (strcmp(o.stage, "all") && strcmp(o.stage, stage_names[s])) continue;
-        int status = s == CLASSES ? classes_train() : text_train((Stage)s);
+        int status = s == CLASSES ? classes_train() : s == NOISY_CLIP ? clip_train()
+                                                                      : text_train((Stage)s);
         if (status) return status;
     }
     return 0;
@@ -151,6 +163,7 @@ static int eval(void) {
 static int info(void) {
     bool all = !strcmp(o.stage, "all");
     if (is_published() || !is_stage(CLASSES)) text_info();
+    if (!is_published() && (all || is_stage(NOISY_CLIP))) clip_info();
     if (!is_published() && (all || is_stage(CLASSES))) classes_info();
     return 0;
 }

@@ -10,11 +10,12 @@ typedef struct {
     CommonOptions common;
     const char *stage;
     /* training */
-    int upsampler_steps, upsampler_batch, inpaint_steps, classes_steps, warmup, preview;
+    int upsampler_steps, upsampler_batch, inpaint_steps, classes_steps, clip_steps, clip_batch;
+    int warmup, preview;
     double p_uncond, emoji, clip, ema;
     /* drawing */
     int pictures, samples, emoji_samples;
-    double scale, w, eta;
+    double scale, w, clip_scale, eta;
     const char *respace, *upsampler_respace, *sampler;
     /* texts */
     CliList prompt;
@@ -30,7 +31,7 @@ extern Settings o;
 extern Cli cli;
 
 /* Each is a run of its own in the folder. */
-typedef enum { BASE, UPSAMPLER, INPAINT, CLASSES, STAGES } Stage;
+typedef enum { BASE, UPSAMPLER, INPAINT, NOISY_CLIP, CLASSES, STAGES } Stage;
 extern const char *const stage_names[STAGES];
 bool is_stage(Stage s);                      /* --stage, "all" being the base */
 
@@ -43,6 +44,7 @@ char *stage_weights(Stage s);
 
 int classes_train(void), classes_sample(void), classes_eval(void), classes_info(void);
 int text_train(Stage s);                                                   /* train_text.c */
+int clip_train(void), clip_info(void);                                     /* train_clip.c */
 int text_sample(void);                                                     /* prompts.c */
 int text_eval(void);                                                       /* eval_text.c */
 int text_info(void);

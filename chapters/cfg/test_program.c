@@ -80,6 +80,23 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
     npy_close(&a);
 }
 
+/* Does CLIP guidance change what is drawn, and a scale of 0 nothing? */
+Test(cfg_program, clip_steers_what_is_drawn) {
+    train_some_steps();
+    RUN("cfg", "train -q --stage noisy-clip --noisy-clip-steps 1 --noisy-clip-batch 4 --data %s "
+               "--out %s/run");
+    static const char *const options[] = {"", "--clip-scale 0", "--clip-scale 1000"};
+    for (int i = 0; i < 3; i++) {
+        char line[400];
+        snprintf(line, sizeof line, "sample -q -n 1 -p 'a red dress' --scale 0 --respace 2 "
+                 "--upsampler-respace 2 %s --out %s/run && cp %s/run/samples.npy %s/%d",
+                 options[i], folder, folder, folder, i);
+        RUN("cfg", line);
+    }
+    cr_expect(same_file("0", "1"), "a scale of 0 is none");
+    cr_expect(!same_file("0", "2"), "1000 is another one");
+}
+
 /* Both ways to count the scale give the same picture; another scale another one. */
 Test(cfg_program, a_scale_can_be_said_in_two_ways) {
     train_some_steps();

@@ -19,8 +19,10 @@ void text_sampler_open(TextSampler *s, const Glide *net, TextDrawing how) {
     s->network = guided_texts(&s->guided);
     s->pasted = pasted_denoiser(&s->network.denoiser, how.known, how.mask);
     s->clipped = clipped_denoiser(how.known ? &s->pasted.denoiser : &s->network.denoiser);
+    s->by_score = score_guidance(&s->clipped.denoiser, guide_gradient, how.clip, how.clip_scale);
     s->chain = how.chain;
-    s->sampler = (Sampler){.denoiser = &s->clipped.denoiser, .schedule = &s->chain,
+    s->sampler = (Sampler){.denoiser = how.clip ? &s->by_score.denoiser : &s->clipped.denoiser,
+                           .schedule = &s->chain,
                            .method = how.method, .eta = how.eta, .height = side, .width = side,
                            .channels = 3, .seed = how.seed};
 }
@@ -31,6 +33,14 @@ void text_sampler_close(TextSampler *s) {
 }
 
 /* ---- pictures -------------------------------------------------------------------------------- */
+
+Tensor *small_pictures(Tensor *images) {
+    const Tensor *halves = t_avg_pool2(images);
+    Tensor *small = t_input(images->tape, halves->x, SHAPE(halves->shape[0], halves->shape[1],
+                                                           halves->shape[2], halves->shape[3]));
+    as_bytes(small->len, small->x);
+    return small;
+}
 
 real *halve_mask(Arena *arena, int n, int side, const real *mask) {
     int half = side / 2;

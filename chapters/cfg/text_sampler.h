@@ -7,13 +7,15 @@
 #include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
 #include "glide.h"
+#include "noisy_clip.h"
 
-/* A network on its way to be drawn with: guided, known pixels pasted, clipped */
+/* A network on its way to be drawn with: guided, known pixels pasted, clipped, guided by CLIP */
 typedef struct {
     GuidedTexts guided;
     NetworkDenoiser network;
     KnownPixels pasted;
     ClippedDenoiser clipped;
+    ScoreGuidance by_score;
     NoiseSchedule chain;
     Sampler sampler;
 } TextSampler;
@@ -26,6 +28,8 @@ typedef struct {
     SamplingMethod method;
     NoiseSchedule chain;                 /* goes with the sampler */
     const real *low, *known, *mask;      /* as in GuidedTexts */
+    const ClipGuide *clip;               /* NULL: none */
+    double clip_scale;
     uint64_t seed;
 } TextDrawing;
 
@@ -36,6 +40,8 @@ void text_sampler_close(TextSampler *s);
 TextTable captions_table(Arena *arena, const Glide *m, const Bpe *bpe, int n,
                          const char *const *captions);
 
+/* pictures (B,side,side,3) of half the size, as bytes have them; no gradient */
+Tensor *small_pictures(Tensor *images);
 /* masks (n,side,side) of pictures that halve() makes smaller: known where all four pixels are */
 real *halve_mask(Arena *arena, int n, int side, const real *mask);
 

@@ -28,11 +28,7 @@ typedef struct {
 
 /* pictures (B,64,64,3) as the stage draws them, and what it is shown besides */
 static Tensor *pictures_of(const Training *m, Tensor *images, Rng *erased, GlideInput *in) {
-    Tensor *small = t_input(images->tape, NULL, SHAPE(images->shape[0], SCENE_SIDE / 2,
-                                                      SCENE_SIDE / 2, 3));
-    Tensor *halves = t_avg_pool2(images);
-    memcpy(small->x, halves->x, small->len * sizeof *small->x);
-    as_bytes(small->len, small->x);
+    Tensor *small = small_pictures(images);
     *in = (GlideInput){0};
     if (m->net.config.low) {
         in->low = small;

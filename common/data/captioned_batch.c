@@ -63,6 +63,17 @@ static int shift(const CaptionedData *d, Rng *rng) {
     return (int)rng_below(rng, (uint32_t)(2 * most + 1)) - most;
 }
 
+int *caption_groups(const CaptionedBatch *b) {
+    Arena *arena = &b->images->tape->arena;
+    int *group = arena_get(arena, (size_t)b->n * sizeof *group);
+    const char **plain = arena_get(arena, (size_t)b->n * sizeof *plain);
+    for (int i = 0; i < b->n; i++) {
+        plain[i] = scene_plainest(b->captions[i], arena_get(arena, SCENE_CAPTION));
+        for (group[i] = 0; strcmp(plain[group[i]], plain[i]); ) group[i]++;
+    }
+    return group;
+}
+
 /* ---- batches --------------------------------------------------------------------------------- */
 
 CaptionedBatch training_batch(const CaptionedData *d, Tape *t, BatchPlan p) {

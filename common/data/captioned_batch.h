@@ -40,9 +40,10 @@ typedef struct {
     Rng *rng;
 } BatchPlan;
 
+/* (n): of each pair the first one whose caption says the same, in whatever words; on the tape */
+int *caption_groups(const CaptionedBatch *b);
+
 CaptionedBatch training_batch(const CaptionedData *d, Tape *t, BatchPlan p);
-/* group[i] = the first j whose caption says the same as that of i, in whatever words: group (n) */
-void caption_groups(const CaptionedBatch *b, int *group);
 /* Of the validation part, as it is; the first scenes, the first emoji */
 CaptionedBatch validation_batch(const CaptionedData *d, Tape *t, int n, int emoji);
 

@@ -197,15 +197,6 @@ Tensor *clip_loss(Tensor *logits, const int *group) {
     return t_scale(t_sum(t_mul(p, t_add(images, texts))), -0.5 / B);
 }
 
-void clip_groups(int B, int N, const int *tokens, int *group) {
-    size_t bytes = (size_t)N * sizeof *tokens;
-    for (int i = 0; i < B; i++) {
-        group[i] = i;
-        for (int j = 0; j < i && group[i] == i; j++)
-            if (!memcmp(tokens + i * N, tokens + j * N, bytes)) group[i] = j;
-    }
-}
-
 void clip_clamp(Clip *c) {
     real most = (real)log(100), *s = c->logit_scale->x;
     *s = *s < 0 ? 0 : *s > most ? most : *s;

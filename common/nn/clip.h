@@ -97,8 +97,6 @@ Tensor *clip_logits(const Clip *c, Tensor *image, Tensor *text);
  *     loss = -1/(2B) sum over i, j of p_ij (log softmax_j(l_i.) + log softmax_i(l_.j)).
  * Without equal captions that is the paper's. Features that say nothing give ln B. */
 Tensor *clip_loss(Tensor *logits, const int *group);
-/* group[i] = the first j whose tokens are those of i; tokens (B,N), padded alike */
-void clip_groups(int B, int N, const int *tokens, int *group);
 /* Keeps exp(logit_scale) within 1 and 100 (section 2.5): after each step of the optimiser */
 void clip_clamp(Clip *c);
 

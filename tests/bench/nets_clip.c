@@ -36,11 +36,10 @@ static void build(Training *t) {
 
 static double step(Training *t) {
     Net *n = t->net;
-    clip_groups(t->batch, LENGTH, n->text, n->group);
     Tensor *images = t_input(&t->tape, n->images, SHAPE(t->batch, SIDE, SIDE, 3));
     Tensor *f = clip_normalise(clip_image(&n->clip.image, images, NULL));
     Tensor *g = clip_normalise(clip_text(&n->clip.text, &t->tape, n->text, t->batch, LENGTH));
-    double loss = descend(t, 0, clip_loss(clip_logits(&n->clip, f, g), n->group), 1e-4);
+    double loss = descend(t, 0, clip_loss(clip_logits(&n->clip, f, g), NULL), 1e-4);
     clip_clamp(&n->clip);
     return loss;
 }

@@ -61,20 +61,12 @@ static ClipConfig config(int vocabulary) {
 static Tensor *batch_loss(const Clip *net, const Bpe *bpe, const CaptionedBatch *b) {
     Tape *t = b->images->tape;
     int context = net->config.text.context;
-    size_t count = (size_t)(b->n * context);
-    int *tokens = arena_get(&t->arena, count * sizeof *tokens);
-    int *meaning = arena_get(&t->arena, count * sizeof *meaning);
-    int *group = arena_get(&t->arena, (size_t)b->n * sizeof *group);
-    for (int i = 0; i < b->n; i++) {
-        char plain[SCENE_CAPTION];
+    int *tokens = arena_get(&t->arena, (size_t)(b->n * context) * sizeof *tokens);
+    for (int i = 0; i < b->n; i++)
         bpe_tokenize(bpe, b->captions[i], NULL, context, tokens + i * context);
-        bpe_tokenize(bpe, scene_plainest(b->captions[i], plain), NULL, context,
-                     meaning + i * context);
-    }
-    clip_groups(b->n, context, meaning, group);
     Tensor *images = clip_normalise(clip_image(&net->image, b->images, NULL));
     Tensor *texts = clip_normalise(clip_text(&net->text, t, tokens, b->n, context));
-    return clip_loss(clip_logits(net, images, texts), group);
+    return clip_loss(clip_logits(net, images, texts), caption_groups(b));
 }
 
 static double validation_loss(const Clip *net, const Bpe *bpe, const CaptionedData *d, int emoji) {

@@ -1,0 +1,97 @@
+/* train_clip.c — the program's stage for CLIP guidance: CLIP's image encoder once more, on the noisy
+ * pictures that the base draws. */
+#include "data/captioned_batch.h"
+#include "diffusion/losses.h"
+#include "noisy_clip.h"
+#include "settings.h"
+#include "text_sampler.h"
+#include "train/run.h"
+
+#include <math.h>
+
+enum { SCENE_SIDE = 64, HELD_OUT = 64 };
+
+typedef struct {
+    ClipImage net;
+    FrozenClip clip;
+    NoiseSchedule chain;
+    CaptionedData data;
+} Training;
+
+/* of pictures at times t and their captions; right (n) or NULL: see noisy_clip_loss */
+static Tensor *batch_loss(const Training *m, const CaptionedBatch *b, const int *t, Rng *noise,
+                          double *right) {
+    Tape *tape = b->images->tape;
+    NoisyImages noisy = noisy_images(&m->chain, small_pictures(b->images), t, noise);
+    Tensor *image = clip_normalise(clip_image(&m->net, noisy.xt, t));
+    Tensor *text = t_input(tape, NULL, SHAPE(b->n, m->clip.net.config.dim));
+    frozen_clip_texts(&m->clip, b->n, b->captions, text->x);
+    return noisy_clip_loss(&m->clip, image, text, caption_groups(b), right);
+}
+
+/* How many of 64 unseen pictures fit their own caption best, all at the same t; by quarter of the
+ * timesteps, one in the middle of each */
+static void log_accuracy(Run *run, const Training *m) {
+    static const char *const columns[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
+    for (int k = 0; k < 4; k++) {
+        Tape tape = {.no_grad = true};
+        Rng noise = rng_new(1, "validation noise");
+        CaptionedBatch b = validation_batch(&m->data, &tape, HELD_OUT, HELD_OUT / 4);
+        int t[HELD_OUT];
+        double right[HELD_OUT];
+        for (int i = 0; i < b.n; i++) t[i] = m->chain.T * (2 * k + 1) / 8;
+        batch_loss(m, &b, t, &noise, right);
+        for (int i = 0; i < b.n; i++) run_value(run, columns[k], right[i]);
+        tape_free(&tape);
+    }
+}
+
+int clip_train(void) {
+    Run *run = run_start(&cli, (RunSettings){
+        .columns = "loss,ln_batch,quarter_1,quarter_2,quarter_3,quarter_4", .log_every = 10,
+        .stage = stage_names[NOISY_CLIP], .steps = &o.clip_steps});
+    Training m = {.clip = frozen_clip_load(NULL)};
+    int B = o.clip_batch, emoji = (int)(o.emoji * B);
+    captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
+    run_fashion(run, &m.data.fashion);
+    run_data(run, "emoji", m.data.emoji.source);
+    run_data(run, "clip", m.clip.sha256);
+    GlideConfig base = glide_config("base", m.clip.bpe.size);
+    m.chain = glide_schedule(&base);
+    Params *params = run_params(run, "");
+    m.net = noisy_clip_new(params, base.side, m.chain.T);
+    Optimizer *adam = run_adam(run, "adam", params, (Adam){.beta1 = 0.9, .beta2 = 0.98,
+        .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
+    run_ema(run, adam, 0.999);
+    Loader *order = run_order(run, m.data.emoji.train.count, emoji ? emoji : 1);
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *moved = run_rng(run, "emoji");
+    run_record(run, "parameters", (double)params_count(params));
+
+    while (run_next(run)) {
+        loader_next(order);
+        CaptionedBatch b = training_batch(&m.data, &run->tape, (BatchPlan){
+            .n = B, .emoji = emoji, .seed = o.common.seed,
+            .first = (uint64_t)run->step * (uint64_t)(B - emoji), .number = order->index,
+            .rng = moved});
+        int *t = arena_get(&run->tape.arena, (size_t)B * sizeof *t);
+        for (int i = 0; i < B; i++) t[i] = (int)rng_below(times, (uint32_t)m.chain.T);
+        Tensor *loss = batch_loss(&m, &b, t, noise, NULL);
+        run_log(run, "loss", loss);
+        run_value(run, "ln_batch", log(B));
+        minimise(adam, loss, o.common.lr * lr_cosine(run->step, 200, o.clip_steps));
+        if (run_every(run, 250)) log_accuracy(run, &m);
+    }
+    schedule_free(&m.chain);
+    frozen_clip_free(&m.clip), captioned_data_free(&m.data);
+    return run_finish(run);
+}
+
+int clip_info(void) {
+    Params params = {.shapes_only = true};
+    GlideConfig base = glide_config("base", 1);
+    NoiseSchedule chain = glide_schedule(&base);
+    noisy_clip_new(&params, base.side, chain.T);
+    print_parameters(stage_names[NOISY_CLIP], &params);
+    schedule_free(&chain), params_free(&params);
+    return 0;
+}
