@@ -1,6 +1,6 @@
-/* cfg — guidance without a classifier. Four stages: GLIDE's base, which draws pictures of 32x32
- * from texts; its upsampler to 64x64; the base once more, for inpainting; and, with the same
- * guidance, Fashion-MNIST by class. */
+/* cfg — guidance without a classifier. Five stages: GLIDE's base, which draws pictures of 32x32
+ * from texts; its upsampler to 64x64; the base once more, for inpainting; CLIP's image encoder for
+ * noisy pictures, to guide by; and, with guidance of the first kind, Fashion-MNIST by class. */
 #include "base/error.h"
 #include "base/file.h"
 #include "settings.h"
