@@ -38,6 +38,7 @@ static Cli cli;
 static void call(char *word, char *word2, char *word3) {
     static char *argv[5] = {"ae"};
     common = (CommonOptions){
+        .micro = 1,
         .seed = 3, .steps = 10, .batch = 4, .lr = 0.5, .config = "default", .out = "o"};
     hidden = 5;
     cli = (Cli){.program = "ae", .options = options,

@@ -215,9 +215,9 @@ Test(cli, writes_values_that_read_back_exactly) {
         cr_assert_eq(strtod(cli_text(&(Option){.name = "x", .d = &x}, text), NULL), x);
     }
     parse("train");
-    cr_assert_str_eq(cli_text(&options[4], text), "0.001");
-    cr_assert_str_eq(cli_text(&options[10], text), "false");
-    cr_assert_null(cli_text(&options[7], text), "%s has no value", options[7].name);
+    cr_assert_str_eq(cli_text(&options[5], text), "0.001");
+    cr_assert_str_eq(cli_text(&options[11], text), "false");
+    cr_assert_null(cli_text(&options[8], text), "%s has no value", options[8].name);
 }
 
 /* --resume: do values come from the checkpoint unless given, with the preset below them? */

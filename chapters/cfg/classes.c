@@ -162,7 +162,7 @@ int classes_train(void) {
 
     while (run_next(run)) {
         Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
-        drop_labels(o.common.batch, loader->labels, NONE, o.p_uncond, drop);
+        drop_labels(loader->size, loader->labels, NONE, o.p_uncond, drop);
         Losses l = losses(&net, &chain, x0, loader->labels, times, noise);
         Tensor *loss = t_mean(l.each);
         run_log(run, "loss", loss), run_log(run, "mse", t_mean(t_detach(l.mse)));

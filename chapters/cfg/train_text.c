@@ -141,7 +141,7 @@ static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
     loader_next(c->emoji);
     CaptionedBatch b = training_batch(&m->data, &run->tape, (BatchPlan){
         .n = B, .emoji = m->emoji, .seed = o.common.seed,
-        .first = (uint64_t)run->step * (uint64_t)(B - m->emoji), .number = c->emoji->index,
+        .first = (uint64_t)run->micro_batch * (uint64_t)(B - m->emoji), .number = c->emoji->index,
         .rng = c->moved});
     drop_captions(B, b.captions, o.p_uncond, c->drop);
     for (int i = 0; i < B; i++) c->t[i] = (int)rng_below(c->times, (uint32_t)m->chain.T);
@@ -161,7 +161,7 @@ int text_train(Stage stage) {
     Run *run = run_start(&cli, settings_of(stage));
     char *base = path_join(o.common.out, "base-weights.safetensors");
     if (stage == INPAINT) run_trained_on(run, base);
-    int B = stage == UPSAMPLER ? o.upsampler_batch : o.common.batch;
+    int B = run_part(run, stage == UPSAMPLER ? o.upsampler_batch : o.common.batch);
     Training m = {.stage = stage, .bpe = bpe_load(NULL), .batch = B, .emoji = (int)(o.emoji * B)};
     captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
     run_fashion(run, &m.data.fashion);

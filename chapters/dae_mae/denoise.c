@@ -64,8 +64,7 @@ int dae_train(void) {
     Optimizer *optimizer = published ? run_sgd(run, "sgd", params, (Sgd){0})
                                      : run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     if (!published) run_ema(run, optimizer, 0.999);
-    Rng noise = rng_new(o.common.seed, "corruption");
-    run_counter(run, "noise", &noise.next);
+    Rng *noise = run_rng_as(run, "corruption", "noise");
     Loader *loader = run_loader(run, &data.train);
     int held_out = data.validation.count < HELD_OUT ? data.validation.count : HELD_OUT;
     real *validation = images_new(&run->arena, &data.validation, held_out, 0, 1, NULL);
@@ -73,7 +72,7 @@ int dae_train(void) {
 
     while (run_next(run)) {
         Tensor *x = loader_images(loader, &run->tape, 0, 1);
-        Tensor *loss = denoising_loss(&net, corruption, x, o.alpha, o.beta, &noise);
+        Tensor *loss = denoising_loss(&net, corruption, x, o.alpha, o.beta, noise);
         run_log(run, "loss", loss);
         minimise(optimizer, loss, o.common.lr * (published ? 1 : lr_warmup(run->step, 100)));
         if (run_every(run, 250))

@@ -13,7 +13,7 @@ enum { HELD_OUT = 128, SHOWN = 12 };      /* validation scenes: measured, shown 
 /* scenes of the step, on its tape: x (n,64,64,3) in [0,1]; what they show */
 static Tensor *training_scenes(Run *run, const Data *d, int n, Scene *scenes) {
     Tensor *x = t_input(&run->tape, NULL, SHAPE(n, SIDE, SIDE, 3));
-    wardrobe_get(&d->wardrobe, PART_TRAIN, o.common.seed, (uint64_t)run->step * (uint64_t)n, n,
+    wardrobe_get(&d->wardrobe, PART_TRAIN, o.common.seed, (uint64_t)run->micro_batch * (uint64_t)n, n,
                  &(SceneBatch){.images = x->x, .high = 1, .scenes = scenes});
     return x;
 }
@@ -78,7 +78,8 @@ static void save_reconstructions(char *path, const real *x, const real *y) {
 static int train_dvae(void) {
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,nats,kl,commitment,tau,beta,hard_error,soft_error,codes_used,perplexity",
-        .log_every = 10, .stage = stage_names[STAGE_DVAE], .later = stage_names[STAGE_PRIOR]});
+        .log_every = 10, .stage = stage_names[STAGE_DVAE], .later = stage_names[STAGE_PRIOR],
+        .whole_batch = chosen_dvae().dim ? "the codebook follows the whole batch" : NULL});
     Data data;
     data_open(&data);
     run_fashion(run, &data.fashion);
@@ -93,10 +94,11 @@ static int train_dvae(void) {
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
     Validation *held = validation_scenes(&run->arena, &data);
     real *rebuilt = arena_get(&run->arena, sizeof held->x);
+    int B = run_part(run, o.common.batch);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        Tensor *x = training_scenes(run, &data, o.common.batch, NULL);
+        Tensor *x = training_scenes(run, &data, B, NULL);
         double tau = cosine_schedule(1, o.tau, run->step, o.tau_steps);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
         if (run->step == 0) dvae_start(&net, x, codebook);
@@ -200,7 +202,7 @@ static int train_prior(void) {
     Tape kept = {.no_grad = true};
     Pairs validation = pairs_of(&kept, &m, HELD_OUT, held->x, held->scenes, NULL);
     run_record(run, "parameters", (double)params_count(params));
-    int B = o.prior_batch;
+    int B = run_part(run, o.prior_batch);
     Scene *scenes = arena_get(&run->arena, (size_t)B * sizeof *scenes);
 
     while (run_next(run)) {

@@ -6,7 +6,8 @@
 /* ---- images ---------------------------------------------------------------------------------- */
 
 void source_open(Source *s, Run *run, int batch, bool needs_clip) {
-    *s = (Source){.batch = batch, .emoji = (int)(o.emoji * batch)};
+    int B = run_part(run, batch);
+    *s = (Source){.batch = B, .emoji = (int)(o.emoji * B)};
     if (needs_clip) {
         char *path = clip_path();
         s->clip = frozen_clip_load(path);
@@ -29,7 +30,7 @@ CaptionedBatch source_next(Source *s, Run *run) {
     loader_next(s->order);
     return training_batch(&s->data, &run->tape, (BatchPlan){
         .n = s->batch, .emoji = s->emoji, .seed = o.common.seed,
-        .first = (uint64_t)run->step * (uint64_t)(s->batch - s->emoji), .number = s->order->index,
+        .first = (uint64_t)run->micro_batch * (uint64_t)(s->batch - s->emoji), .number = s->order->index,
         .rng = s->moved});
 }
 

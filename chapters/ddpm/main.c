@@ -160,7 +160,7 @@ static int train(void) {
     run->tape.dropout = run_rng(run, "dropout");
     Loader *loader = run_loader(run, &data.train);
     NoiseSchedule schedule = ddpm_schedule(o.no_time);
-    int B = o.common.batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    int B = loader->size, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
     double *error = arena_get(&run->arena, (size_t)B * sizeof *error);
     run_record(run, "parameters", (double)params_count(params));
 

@@ -179,7 +179,8 @@ static void save_samples(const Run *run, const real *history, const Generator *g
  * reaches G (t_detach). G's step goes through a D that is frozen. */
 static int train(void) {
     Run *run = run_start(&cli, (RunSettings){.columns = "loss_d,loss_g,d_real,d_fake",
-                                             .log_every = 10});
+                                             .log_every = 10,
+        .whole_batch = "the discriminator steps before the generator's gradient is taken"});
     Design design = chosen_design();
     Loss loss = loss_named(o.loss);
     Fashion data = load_data();

@@ -271,7 +271,7 @@ static int train_classifier(void) {
     NoisyClassifier net = noisy_classifier_new(params, chosen_classifier(), c.side);
     Optimizer *adam = run_adam(run, "adam", params,
                                (Adam){ADAM_DEFAULTS, .weight_decay = o.weight_decay});
-    Loader *loader = run_order(run, data.train.count, o.classifier_batch);
+    Loader *loader = run_order(run, data.train.count, run_part(run, o.classifier_batch));
     loader->images = &data.train;
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
     Cli remembered = cli_before(&cli, "stage");

@@ -222,25 +222,29 @@ typedef struct {
     double *weight, *loss, *mse, *bits;
 } Training;
 
+static bool draws_by_importance(void) {
+    return strcmp(o.times, "auto") ? !strcmp(o.times, "importance") : chosen_objective() == VLB;
+}
+
 static Training training_new(Run *run, Params *params, const Images *set) {
     Training m = {.net = network_new(params), .chain = chosen_chain(),
                   .objective = chosen_objective(), .loader = run_loader(run, set),
                   .parameterization = {PREDICT_NOISE, variance_named(o.variance)}};
-    bool automatic = !strcmp(o.times, "auto");
-    m.importance = automatic ? m.objective == VLB : !strcmp(o.times, "importance");
-    m.t = arena_get(&run->arena, (size_t)o.common.batch * sizeof *m.t);
+    size_t B = (size_t)m.loader->size;
+    m.importance = draws_by_importance();
+    m.t = arena_get(&run->arena, B * sizeof *m.t);
     double **of_each[] = {&m.weight, &m.loss, &m.mse, &m.bits};
     for (int k = 0; k < 4; k++)
-        *of_each[k] = arena_get(&run->arena, (size_t)o.common.batch * sizeof **of_each[k]);
+        *of_each[k] = arena_get(&run->arena, B * sizeof **of_each[k]);
     return m;
 }
 
 static void draw_times(Training *m, Rng *times) {
     if (m->importance) {
-        draw_timesteps(&m->sampler, times, o.common.batch, m->t, m->weight);
+        draw_timesteps(&m->sampler, times, m->loader->size, m->t, m->weight);
         return;
     }
-    for (int b = 0; b < o.common.batch; b++) {
+    for (int b = 0; b < m->loader->size; b++) {
         m->t[b] = (int)rng_below(times, (uint32_t)o.timesteps);
         m->weight[b] = 1;
     }
@@ -253,7 +257,7 @@ static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) 
     Tensor *x0 = t_input(tape, NULL, SHAPE(n, SIDE, SIDE, 1));
     Tensor *w = t_input(tape, NULL, SHAPE(n, 1));
     images_get(l->images, n, l->index + first, -1, 1, x0->x, NULL);
-    for (int b = 0; b < n; b++) w->x[b] = (real)(m->weight[first + b] / o.common.batch);
+    for (int b = 0; b < n; b++) w->x[b] = (real)(m->weight[first + b] / l->size);
     NoisyImages batch = noisy_images(&m->chain, x0, m->t + first, noise);
     Tensor *output = class_unet(&m->net, batch.xt, batch.time, l->labels + first);
     Losses loss = training_losses(&batch, m->objective, m->parameterization, output);
@@ -268,7 +272,7 @@ static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) 
 /* The weighted mean over all times, and the plain means of each quarter of them. */
 static void log_losses(const Training *m, Run *run) {
     static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
-    int B = o.common.batch, T = o.timesteps;
+    int B = m->loader->size, T = o.timesteps;
     double loss = 0, bits = 0;
     for (int b = 0; b < B; b++) {
         loss += m->weight[b] * m->loss[b] / B;
@@ -336,7 +340,9 @@ static int train(void) {
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,bits,quarter_1,quarter_2,quarter_3,quarter_4,gradient,signal,noise,"
                    "validation,validation_bits",
-        .log_every = 10});
+        .log_every = 10,
+        .whole_batch = draws_by_importance() ? "times are drawn by the losses of the batches before"
+                                             : NULL});
     Fashion data = load_data();
     run_fashion(run, &data);
     Params *params = run_params(run, "");
@@ -348,7 +354,7 @@ static int train(void) {
     run->tape.dropout = run_rng(run, "dropout");
     if (m.importance) loss_sampler_start(&m.sampler, o.timesteps);
     if (m.importance) run_state(run, "times.", &m.sampler.state);
-    int B = o.common.batch, half = (B + 1) / 2;
+    int B = m.loader->size, half = (B + 1) / 2;
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {

@@ -75,7 +75,8 @@ int train_autoencoder(void) {
     enum { DISCRIMINATOR_WIDTH = 32, DISCRIMINATOR_LAYERS = 2 };
     Run *run = run_start(&cli, (RunSettings){
         .columns = "l1,perceptual,latent,discriminator,lambda,adversarial,validation_psnr",
-        .log_every = 10, .stage = "autoencoder", .later = "diffusion"});
+        .log_every = 10, .stage = "autoencoder", .later = "diffusion",
+        .whole_batch = o.codes ? "the codebook follows the whole batch" : NULL});
     CaptionedData data;
     captioned_data_open(&data, o.common.data, SCENE_SIDE);
     run_fashion(run, &data.fashion);
@@ -97,7 +98,7 @@ int train_autoencoder(void) {
                            .kl = o.kl, .commitment = 0.25};
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params, NULL}}});
-    int emoji = (int)(o.emoji * o.common.batch);
+    int B = run_part(run, o.common.batch), emoji = (int)(o.emoji * B);
     Loader *order = run_order(run, data.emoji.train.count, emoji ? emoji : 1);
     Rng *noise = run_rng(run, "noise"), *moved = run_rng(run, "emoji"),
         *codes = run_rng(run, "codes");
@@ -106,8 +107,8 @@ int train_autoencoder(void) {
     while (run_next(run)) {
         loader_next(order);
         CaptionedBatch b = training_batch(&data, &run->tape, (BatchPlan){
-            .n = o.common.batch, .emoji = emoji, .seed = o.common.seed,
-            .first = (uint64_t)run->step * (uint64_t)(o.common.batch - emoji),
+            .n = B, .emoji = emoji, .seed = o.common.seed,
+            .first = (uint64_t)run->micro_batch * (uint64_t)(B - emoji),
             .number = order->index, .rng = moved});
         if (run->step == 0 && o.codes) codebook_start(&net.codebook, encode(&net, b.images), codes);
         loss.discriminator = run->step >= o.disc_start && o.discriminator > 0 ? &discriminator

@@ -102,13 +102,13 @@ int train_diffusion(void) {
     memcpy(all.params, list, sizeof list);
     run_weights(run, all);
     run_record(run, "parameters", (double)params_count(&m->params));
-    int B = o.diffusion_batch, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    int B = run_part(run, o.diffusion_batch), *t = arena_get(&run->arena, (size_t)B * sizeof *t);
     bool *dropped = arena_get(&run->arena, (size_t)B * sizeof *dropped);
+    if (!run->resumed) measure(&r);
 
     while (run_next(run)) {
-        if (run->step == 0) measure(&r);
         Pictures p = scenes_new(&run->tape.arena, &r.wardrobe, PART_TRAIN, o.common.seed,
-                                (uint64_t)run->step * (uint64_t)B, B, holes);
+                                (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
         for (int i = 0; i < B; i++) {
             real u;
             rng_uniform(drop, 1, &u);

@@ -146,15 +146,14 @@ static int train(void) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     run_ema(run, adam, 0.999);
     Loader *loader = run_loader(run, &data.train);
-    Rng coins = rng_new(o.common.seed, "observations"), *noise = run_rng(run, "noise");
-    run_counter(run, "coins", &coins.next);
+    Rng *noise = run_rng(run, "noise"), *coins = run_rng_as(run, "observations", "coins");
     Observed validation = observe_first(&run->arena, &net, &data.validation, 1000);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
         Tensor *grey = loader_images(loader, &run->tape, 0, 1);
         Tensor *x = t_input(&run->tape, NULL, grey->rank, grey->shape);
-        observe(&net, x->len, grey->x, &coins, x->x);
+        observe(&net, x->len, grey->x, coins, x->x);
         Posterior q = encode(&net, x, loader->labels);
         Tensor *kl = kl_divergence(q);
         Tensor *logits = decode(&net, reparameterize(q, noise), loader->labels);

@@ -241,7 +241,8 @@ static void log_code_use(Run *run, const Loader *l, const Quantised *q, Tensor *
 static int train_autoencoder(void) {
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,nmse,commitment,validation_nmse,perplexity,codes_used", .log_every = 10,
-        .stage = "autoencoder", .later = "prior"});
+        .stage = "autoencoder", .later = "prior",
+        .whole_batch = "the codebook follows the whole batch"});
     Fashion data = load_data();
     run_fashion(run, &data);
     Params *params = run_params(run, ""), *epoch = run_params(run, "epoch.");
@@ -299,7 +300,7 @@ static int train_prior(void) {
     Maps validation = encode_set(&run->arena, &autoencoder, &data.validation, HELD_OUT);
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     run_ema(run, adam, 0.999);
-    Loader *loader = run_order(run, train_set.n, o.common.batch);
+    Loader *loader = run_order(run, train_set.n, run_part(run, o.common.batch));
     run_weights(run, (Weights){.file = "weights.safetensors",
                                .params = {{"autoencoder.", &of_autoencoder}, {"prior.", params}}});
     run_record(run, "parameters", (double)params_count(params));
@@ -308,7 +309,7 @@ static int train_prior(void) {
         loader_next(loader);
         int *codes = loader_rows(loader, &run->tape, POSITIONS, train_set.codes);
         int *labels = loader_rows(loader, &run->tape, 1, train_set.labels);
-        Tensor *embedded = pixelcnn_embed(&prior, &run->tape, codes, o.common.batch, MAP, MAP);
+        Tensor *embedded = pixelcnn_embed(&prior, &run->tape, codes, loader->size, MAP, MAP);
         Tensor *loss = pixelcnn_loss(pixelcnn_logits(&prior, embedded, labels), codes);
         run_log(run, "loss", loss);
         minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));

@@ -223,7 +223,8 @@ static int train_autoencoder(void) {
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,error,commitment,revived,validation_error,perplexity_top,"
                    "perplexity_bottom",
-        .log_every = 10, .stage = "autoencoder", .later = "top bottom"});
+        .log_every = 10, .stage = "autoencoder", .later = "top bottom",
+        .whole_batch = "the codebooks follow the whole batch"});
     ImageSet data = load_data();
     run_image_set(run, &data);
     Model m = {0};
@@ -309,7 +310,7 @@ static int train_prior(int stage) {
     adam->clip = 1;
     run_ema(run, adam, 0.999);
     run->tape.dropout = run_rng(run, "dropout");
-    Loader *loader = run_order(run, codes.n, o.prior_batch);
+    Loader *loader = run_order(run, codes.n, run_part(run, o.prior_batch));
     Weights all = {.file = "weights.safetensors"};
     int other = stage == TOP ? BOTTOM : TOP;
     run_weights(run, (Weights){.params = {{"", params}}});

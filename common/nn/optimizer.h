@@ -3,10 +3,14 @@
  *     minimise(adam, loss, lr);             // gradients of one loss, one step
  *
  *     backward(first), backward(second);    // or the gradients of several, added up in this order,
- *     optimizer_step(adam, lr);             // and one step */
+ *     optimizer_step(adam, lr);             // and one step
+ *
+ * Where a step is made of micro-batches (gradient_sum.h), optimizer_step adds up their gradients and
+ * steps after the last one. */
 #ifndef OPTIMIZER_H
 #define OPTIMIZER_H
 
+#include "nn/gradient_sum.h"
 #include "nn/optim.h"
 
 typedef struct {
@@ -16,6 +20,7 @@ typedef struct {
     Sgd sgd;
     double clip;             /* largest norm of a step's gradient; 0: any */
     Ema *ema;                /* averages of the weights; NULL: none */
+    GradientSum sum;         /* of micro-batches */
 } Optimizer;
 
 /* One step with the gradients that are there, clipped; then the new average. Clears the gradients:

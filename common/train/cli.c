@@ -350,6 +350,7 @@ void cli_parse(Cli *c, int argc, char **argv) {
     c->command = NULL;
     c->line = keep_text(quoted_line(argc, argv));
     for (Option *o = c->options; o->name; o++) o->given = false;
+    if (c->common && !c->common->micro) c->common->micro = 1;
     Given given = {.words = malloc(((size_t)argc + strlen(c->line)) * sizeof *given.words)};
     if (!given.words) fail("out of memory");
     read_words(c, argc, argv, &given);

@@ -107,6 +107,7 @@ typedef struct {
 typedef struct CommonOptions {
     uint64_t seed;
     int threads, steps, batch;                    /* threads 0: all processors */
+    int micro;                                    /* micro-batches of a step; cli_parse: 1 */
     double lr;
     const char *config, *out, *weights, *data;    /* weights, data NULL: the chapter's own */
     bool resume, quiet;
@@ -123,6 +124,8 @@ typedef struct CommonOptions {
      .only = "train", .help = "training steps, including those before --resume"},                 \
     {"batch", 'b', .i = &(c).batch, .min = 1, .max = 65536, .meta = "N",                          \
      .help = "images in a batch"},                                                                \
+    {"micro", 0, .i = &(c).micro, .min = 1, .max = 65536, .meta = "M", .only = "train",           \
+     .help = "parts of a batch that go through the network one after another"},                   \
     {"lr", 'l', .d = &(c).lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",                 \
      .help = "learning rate"},                                                                    \
     {"threads", 't', .i = &(c).threads, .min = 0, .max = 256, .meta = "N", .keep = KEEP_NOT,      \

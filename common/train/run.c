@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/processes.h"
 #include "data/sha256.h"
 #include "train/record.h"
 #include "train/run_state.h"
@@ -32,7 +33,7 @@ static void on_signal(int number) {
     static const char text[] = "\nstopping after this step; once more stops at once\n";
     caught = number;
     for (int i = 0; i < 3; i++) signal(stop_signals[i], SIG_DFL);
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) return;   /* nothing to be done then */
+    if (process_rank() || write(STDERR_FILENO, text, sizeof text - 1) < 0) return;   /* nothing to be done then */
 }
 
 /* from the first step on; before it a signal ends the program. One that the parent had ignored (as
@@ -99,15 +100,21 @@ Run *run_start(Cli *cli, RunSettings settings) {
     Run *r = calloc(1, sizeof *r);
     RunState *s = calloc(1, sizeof *s);
     if (!r || !s) fail("out of memory");
-    *s = (RunState){.settings = settings, .cli = cli};
+    *s = (RunState){.settings = settings, .cli = cli, .writes = process_rank() == 0, .lock = -1};
+    s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
     r->state = s;
+    run_micro_check(s);
     if (cli->common->threads) threads_set(cli->common->threads);
     signal(SIGXFSZ, SIG_IGN);     /* a file at its size limit: an error like a full disk */
     signal(SIGPIPE, SIG_IGN);     /* nobody reads what is said any more: training goes on */
     s->folder = text_format("%s", cli->common->out);
     s->checkpoint = run_path(r, "checkpoint.safetensors");
-    run_folder_open(s);
+    if (s->writes) run_folder_open(s);
     r->resumed = cli->common->resume && run_folder_resumes(s);
+    s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
+    run_micro_check(s);                        /* a checkpoint may have brought another */
+    s->parts = arena_get(&r->arena, (size_t)process_count() * sizeof *s->parts);
+    memset(s->parts, 0, (size_t)process_count() * sizeof *s->parts);
     s->record = record_new(cli);
     json_text(s->record, "commit", BUILD_COMMIT);
     json_text(s->record, "flags", BUILD_FLAGS);
@@ -185,6 +192,7 @@ static Optimizer *new_optimizer(Run *r, Params *p) {
     if (s->optimizer_count == RUN_OPTIMIZERS) die("run: more than %d optimisers", RUN_OPTIMIZERS);
     Optimizer *o = &s->optimizers[s->optimizer_count++];
     o->params = p;
+    o->sum.micro = &s->micro;
     return o;
 }
 
@@ -216,35 +224,44 @@ void run_ema(Run *r, Optimizer *o, double decay) {
     save_number(s, (CheckpointNumber){"ema.step", .i = &s->ema.step});
 }
 
-Rng *run_rng(Run *r, const char *name) {
+Rng *run_rng_as(Run *r, const char *name, const char *saved) {
     RunState *s = r->state;
     if (s->stream_count == RUN_STREAMS) die("run_rng: more than %d streams", RUN_STREAMS);
-    Rng *rng = &s->streams[s->stream_count++];
+    Rng *rng = &s->streams[s->stream_count];
     *rng = rng_new(s->cli->common->seed, name);
-    run_counter(r, name, &rng->next);
+    s->stream_of[s->stream_count++] = rng->stream;
+    run_counter(r, saved, &rng->next);
     return rng;
 }
 
-Loader *run_order(Run *r, int count, int batch) {
+Rng *run_rng(Run *r, const char *name) {
+    return run_rng_as(r, name, name);
+}
+
+Loader *run_order(Run *r, int count, int size) {
     RunState *s = r->state;
     if (s->loader_count == RUN_LOADERS) die("run_loader: more than %d", RUN_LOADERS);
     Loader *l = &s->loaders[s->loader_count++];
     l->order = batches_new(count, s->cli->common->seed);
-    l->size = batch;
-    l->index = arena_get(&r->arena, (size_t)batch * sizeof *l->index);
-    l->labels = arena_get(&r->arena, (size_t)batch * sizeof *l->labels);
+    l->size = size;
+    l->micro = &s->micro;
+    l->index = arena_get(&r->arena, (size_t)size * sizeof *l->index);
+    l->labels = arena_get(&r->arena, (size_t)size * sizeof *l->labels);
     run_counter(r, s->loader_count > 1 ? arena_text(&r->arena, "batches.%d", s->loader_count)
                                        : "batches", &l->order.next);
     return l;
 }
 
 Loader *run_loader(Run *r, const Images *images) {
-    Loader *l = run_order(r, images->count, r->state->cli->common->batch);
+    Loader *l = run_order(r, images->count, run_part(r, r->state->cli->common->batch));
     l->images = images;
     return l;
 }
 
+/* Batch after batch, and of each one part after part: a step sees the same images, whatever --micro */
 void loader_next(Loader *l) {
+    uint64_t part = l->calls++ * (uint64_t)l->micro->count + (uint64_t)l->micro->index;
+    if (l->micro->count > 1) l->order.next = l->first + part * (uint64_t)l->size;
     batches_next(&l->order, l->size, l->index);
     for (int i = 0; l->images && i < l->size; i++)
         l->labels[i] = l->images->labels[l->index[i]];
@@ -325,6 +342,7 @@ static void describe(const Run *r, const char *status) {
 }
 
 static void save_record(const Run *r, const char *status) {
+    if (!r->state->writes) return;
     char *path = run_path(r, "run.json");
     describe(r, status);
     json_save(path, r->state->record);
@@ -354,7 +372,13 @@ static void save_weights(const Run *r, Weights w) {
 
 /* Weights first: a run is as far as its checkpoint says, weights and all. */
 static void save(const Run *r) {
-    const RunState *s = r->state;
+    RunState *s = r->state;
+    for (int i = 0; i < s->optimizer_count; i++) {
+        Optimizer *o = &s->optimizers[i];
+        sum_gather(&o->sum, o->params, &o->adam.m), sum_gather(&o->sum, o->params, &o->adam.v);
+        sum_gather(&o->sum, o->params, &o->sgd.velocity);
+    }
+    if (!s->writes) return;
     if (!s->file_count) save_weights(r, (Weights){.params = {{"", s->saved.params[0].params, NULL}}});
     for (int i = 0; i < s->file_count; i++) save_weights(r, s->files[i]);
     checkpoint_save(s->checkpoint, &s->saved);
@@ -362,13 +386,9 @@ static void save(const Run *r) {
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* everything is registered: the checkpoint is read, the files are made */
-static void begin(Run *r) {
+static void open_files(Run *r) {
     RunState *s = r->state;
     char *path = run_path(r, "log.csv");
-    if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
-    s->started = true;
-    s->first = r->step;
     s->log = runlog_open(path, s->settings.columns, r->resumed, r->step);
     s->wall = s->log.seconds;
     s->start = seconds_now();
@@ -380,8 +400,19 @@ static void begin(Run *r) {
     runlog_commit(&s->log);
     file_commit(&record);
     free(path), free(record_path);
+}
+
+/* everything is registered: the checkpoint is read, the files are made */
+static void begin(Run *r) {
+    RunState *s = r->state;
+    if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
+    s->started = true;
+    s->first = r->step;
+    s->start = seconds_now();
+    processes_wait();                          /* all have read it */
+    if (s->writes) open_files(r);
     progress_start(&s->progress, s->settings.stage ? s->settings.stage : "train", r->step,
-                   total_steps(s), s->cli->common->quiet);
+                   total_steps(s), s->cli->common->quiet || !s->writes);
     catch_signals();
 }
 
@@ -391,8 +422,10 @@ static bool is_due(const Run *r, int64_t every) {
 }
 
 bool run_every(Run *r, int64_t steps) {
-    bool due = is_due(r, steps);
-    if (due) use_averages(r->state, true);
+    RunState *s = r->state;
+    bool due = is_due(r, steps) && run_micro_is_last(s) && s->writes;
+    if (due) use_averages(s, true);
+    s->evaluating |= due;
     return due;
 }
 
@@ -401,15 +434,20 @@ static void decide(Run *r) {
     int64_t tenth = total_steps(s) / 10;
     if (s->decided) return;
     s->decided = true;
-    s->stopping = caught != 0;
+    s->stopping = caught;
+    processes_share(&s->stopping, sizeof s->stopping);
     s->saving = s->stopping ||
                 is_due(r, s->settings.save_every ? s->settings.save_every : tenth ? tenth : 1);
 }
 
 bool run_saves(Run *r) {
+    RunState *s = r->state;
+    if (!run_micro_is_last(s)) return false;
     decide(r);
-    if (r->state->saving) use_averages(r->state, true);
-    return r->state->saving;
+    if (!s->saving || !s->writes) return false;
+    use_averages(s, true);
+    s->evaluating = true;
+    return true;
 }
 
 void run_value(Run *r, const char *column, double value) {
@@ -422,8 +460,7 @@ void run_value(Run *r, const char *column, double value) {
         fail("step %lld: %s is %g, training stopped; a program built with CHECK=1 stops where it "
              "begins", (long long)r->step + 1, column, value);
     }
-    s->sum[k] += value;
-    s->measured[k]++;
+    run_micro_value(s, k, value);
 }
 
 void run_log(Run *r, const char *column, const Tensor *scalar) {
@@ -454,7 +491,7 @@ static void log_means(Run *r, int columns) {
         mean[k] = s->measured[k] ? s->sum[k] / (double)s->measured[k] : NAN;
         s->sum[k] = 0, s->measured[k] = 0;
     }
-    runlog_row(&s->log, r->step, wall_seconds(s), columns, mean);
+    if (s->writes) runlog_row(&s->log, r->step, wall_seconds(s), columns, mean);
 }
 
 static void end_step(Run *r) {
@@ -463,7 +500,8 @@ static void end_step(Run *r) {
     decide(r);
     use_averages(s, false);
     r->step++;
-    s->under_way = false;
+    s->under_way = s->evaluating = false;
+    run_micro_end(r);
     make_note(s, columns);
     if (is_due(r, s->settings.log_every ? s->settings.log_every : 1)) log_means(r, columns);
     if (s->saving) save(r);
@@ -473,9 +511,13 @@ static void end_step(Run *r) {
 bool run_next(Run *r) {
     RunState *s = r->state;
     if (!s->started) begin(r);
-    if (s->under_way) end_step(r);
-    s->decided = false;
-    s->under_way = r->step < total_steps(s) && !s->stopping;
+    bool same_step = s->under_way && run_micro_next(r);
+    if (!same_step) {
+        if (s->under_way) end_step(r);
+        s->decided = false;
+        s->under_way = r->step < total_steps(s) && !s->stopping;
+        if (s->under_way) run_micro_first(r);
+    }
     if (s->under_way) tape_reset(&r->tape);
     return s->under_way;
 }
@@ -523,13 +565,15 @@ int run_finish(Run *r) {
     if (!s->started) begin(r);
     progress_end(&s->progress, r->step, s->note);
     save_record(r, s->stopping ? "interrupted" : "finished");
-    say_result(r);
-    runlog_close(&s->log);
+    if (s->writes) say_result(r), runlog_close(&s->log);
     release_signals();
     run_folder_close(s);
-    int status = s->stopping ? 128 + caught : 0;
-    for (int i = 0; i < s->optimizer_count; i++)
+    processes_wait();                          /* what later stages read is written */
+    int status = s->stopping ? 128 + s->stopping : 0;
+    for (int i = 0; i < s->optimizer_count; i++) {
         adam_free(&s->optimizers[i].adam), sgd_free(&s->optimizers[i].sgd);
+        sum_free(&s->optimizers[i].sum);
+    }
     for (int i = 0; i < s->params_count; i++) params_free(&s->params[i]);
     for (int i = 0; i < s->loader_count; i++) batches_free(&s->loaders[i].order);
     ema_free(&s->ema), fashion_free(&s->fashion);

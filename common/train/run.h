@@ -27,6 +27,16 @@
  * never overwritten: log.csv.old, then log.csv.old2 ... A stage that is trained anew, or further,
  * does the same with the files of later stages, which were trained on what it was.
  *
+ * With --micro M a step is made of M micro-batches, each a turn of the loop: run_next hands out the
+ * step's batch in M equal parts, and minimise or optimizer_step steps at the end of the last turn
+ * (nn/gradient_sum.h). run->step, the averages and the learning rate are those of the step; what is
+ * logged is the mean over the micro-batches; run_every and run_saves are true in the last one at
+ * most. Each draws from random streams of its own, by (seed, stream, step, micro-batch). So nothing
+ * passes from one micro-batch to the next, and several processes can share them (base/processes.h).
+ * What depends on a whole batch (batch normalisation, a contrastive loss, the norm of a gradient
+ * that is logged) depends on a micro-batch then. A loop that reads what the same step has changed,
+ * like a codebook that follows the batches, says so in RunSettings.whole_batch, and is refused.
+ *
  * Ctrl-C, SIGTERM or SIGHUP: the step is finished and saved, and run_finish prints the command that
  * goes on. A second one ends the program at once. */
 #ifndef RUN_H
@@ -45,12 +55,14 @@ typedef struct {
     const char *stage;           /* starts its files' names: "prior-log.csv"; NULL: none */
     const char *later;           /* the stages that build on it: "prior", "top bottom"; or NULL */
     const int *steps;            /* how many; NULL: --steps */
+    const char *whole_batch;     /* why --micro must be 1; NULL: it need not */
 } RunSettings;
 
 typedef struct Run {
     Tape tape;                   /* of the step; reset before each */
     Arena arena;                 /* for what lasts as long as the run */
     int64_t step;                /* steps done */
+    int64_t micro_batch;         /* micro-batches before this one: step M + its index */
     bool resumed;                /* there is a checkpoint to go on from */
     struct RunState *state;      /* run.c's own */
 } Run;
@@ -80,6 +92,8 @@ Optimizer *run_sgd(Run *r, const char *name, Params *p, Sgd settings);
 void run_ema(Run *r, Optimizer *o, double decay);
 /* a stream of random numbers, of --seed and the name */
 Rng *run_rng(Run *r, const char *name);
+/* the same, saved under another name */
+Rng *run_rng_as(Run *r, const char *name, const char *saved);
 /* anything else: tensors, counters */
 void run_state(Run *r, const char *prefix, Params *p);
 void run_counter(Run *r, const char *name, uint64_t *counter);
@@ -88,10 +102,14 @@ void run_counter(Run *r, const char *name, uint64_t *counter);
 typedef struct {
     const Images *images;        /* NULL: of numbers alone */
     Batches order;
-    int size, *index, *labels;   /* of a batch; its images' numbers, and their classes */
+    int size, *index, *labels;   /* of a micro-batch; its images' numbers, and their classes */
+    const MicroBatch *micro;     /* which one */
+    uint64_t first, calls;       /* where the step began; batches handed out in this micro-batch */
 } Loader;
-Loader *run_loader(Run *r, const Images *images);             /* --batch images at a time */
-Loader *run_order(Run *r, int count, int batch);              /* numbers below count */
+/* a micro-batch's part of a batch: batch / --micro, which must divide it */
+int run_part(const Run *r, int batch);
+Loader *run_loader(Run *r, const Images *images);             /* such a part of --batch at a time */
+Loader *run_order(Run *r, int count, int size);               /* `size` numbers below count */
 void    loader_next(Loader *l);                               /* the next batch's index and labels */
 Tensor *loader_images(Loader *l, Tape *t, double low, double high);  /* and its images (B,H,W,C) */
 /* rows of a table (count,width) for this batch: (B,width), on the tape */

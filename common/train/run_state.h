@@ -14,10 +14,12 @@ typedef struct RunState {
     Cli *cli;
     char *folder, *checkpoint;       /* --out, and the checkpoint in it */
     int lock;                        /* the folder's descriptor, locked */
+    bool writes;                     /* the one process that writes files and messages */
     /* registered */
     Params params[RUN_PARAMS];
     Optimizer optimizers[RUN_OPTIMIZERS];
     Rng streams[RUN_STREAMS];
+    uint64_t stream_of[RUN_STREAMS]; /* their streams, while they draw from a micro-batch's */
     Loader loaders[RUN_LOADERS];
     Weights files[RUN_FILES];
     int params_count, optimizer_count, stream_count, loader_count, file_count;
@@ -30,11 +32,15 @@ typedef struct RunState {
     int saved_params, saved_numbers, saved_texts;
     /* the step under way */
     bool started, under_way, averages_in_use;
-    bool decided, saving, stopping;  /* looked at once a step, so that saving and stopping agree */
+    MicroBatch micro;
+    bool decided, saving;            /* looked at once a step, so that saving and stopping agree */
+    int stopping;                    /* the signal, or 0 */
     RunLog log;
     Progress progress;
     double sum[RUNLOG_COLUMNS];      /* of the columns since the last row */
     int64_t measured[RUNLOG_COLUMNS];
+    bool evaluating;                 /* run_every or run_saves was true */
+    double (*parts)[2 * RUNLOG_COLUMNS];     /* sums and numbers of each process's micro-batch */
     char note[80];                   /* "loss 0.123" */
     int64_t first;                   /* steps at the start */
     double start, wall;              /* seconds: when this part began, what earlier ones took */
@@ -51,5 +57,19 @@ bool run_folder_resumes(RunState *s);
  * it; says so. */
 void run_folder_set_aside(RunState *s, bool goes_on);
 void run_folder_close(RunState *s);
+
+/* ---- run_micro.c: a step made of micro-batches ------------------------------------------------- */
+
+/* --micro is one that can be: before there is a folder */
+void run_micro_check(const RunState *s);
+/* the first micro-batch of a step that this process does */
+void run_micro_first(Run *r);
+/* Ends a micro-batch. Is there another one of this step to do here? */
+bool run_micro_next(Run *r);
+bool run_micro_is_last(const RunState *s);
+/* this micro-batch's share of the log */
+void run_micro_value(RunState *s, int column, double value);
+/* Ends a step. */
+void run_micro_end(Run *r);
 
 #endif

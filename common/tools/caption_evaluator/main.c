@@ -73,9 +73,9 @@ static void make_one(int i, void *context) {
 }
 
 static Tensor *draw_batch(Run *run, const Wardrobe *w, Scene *scenes) {
-    int n = o.common.batch;
+    int n = run_part(run, o.common.batch);
     Tensor *x = t_input(&run->tape, NULL, SHAPE(n, NET_SIDE, NET_SIDE, 3));
-    Batch b = {w, (uint64_t)run->step * (uint64_t)n, scenes, x->x};
+    Batch b = {w, (uint64_t)run->micro_batch * (uint64_t)n, scenes, x->x};
     parallel_items(n, 100000, make_one, &b);
     return x;
 }
@@ -96,7 +96,7 @@ static int train_detector(void) {
     while (run_next(run)) {
         Tensor *x = draw_batch(run, &w, scenes);
         CaptionOutput y = caption_net(&net, x);
-        Tensor *loss = caption_loss(&y, o.common.batch, scenes);
+        Tensor *loss = caption_loss(&y, x->shape[0], scenes);
         run_log(run, "loss", loss);
         minimise(adam, loss, o.common.lr * lr_cosine(run->step, 100, o.common.steps));
     }

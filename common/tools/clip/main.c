@@ -105,7 +105,7 @@ static int train(void) {
         .columns = "loss,ln_batch,scale,validation,class,colour", .log_every = 20});
     CaptionedData data;
     Bpe bpe = bpe_load(NULL);
-    int side = atoi(o.side), emoji = (int)(o.emoji * o.common.batch);
+    int side = atoi(o.side), B = run_part(run, o.common.batch), emoji = (int)(o.emoji * B);
     captioned_data_open(&data, o.common.data, side);
     run_fashion(run, &data.fashion);
     run_data(run, "emoji", data.emoji.source);
@@ -117,16 +117,15 @@ static int train(void) {
     Loader *order = run_order(run, data.emoji.train.count, emoji ? emoji : 1);
     Rng *rng = run_rng(run, "emoji"), *kinds = run_rng(run, "kinds");
     run_record(run, "parameters", (double)params_count(params));
-    uint64_t scenes = (uint64_t)(o.common.batch - emoji);
+    uint64_t scenes = (uint64_t)(B - emoji);
     while (run_next(run)) {
         loader_next(order);
         CaptionedBatch b = training_batch(&data, &run->tape, (BatchPlan){
-            .n = o.common.batch, .emoji = emoji, .kind = batch_kind(kinds),
-            .seed = o.common.seed, .first = (uint64_t)run->step * scenes * 256,
-            .number = order->index, .rng = rng});
+            .n = B, .emoji = emoji, .kind = batch_kind(kinds), .seed = o.common.seed,
+            .first = (uint64_t)run->micro_batch * scenes * 256, .number = order->index, .rng = rng});
         Tensor *loss = batch_loss(&net, &bpe, &b);
         run_log(run, "loss", loss);
-        run_value(run, "ln_batch", log(o.common.batch));
+        run_value(run, "ln_batch", log(B));
         minimise(adam, loss, o.common.lr * lr_cosine(run->step, 500, o.common.steps));
         clip_clamp(&net);
         run_value(run, "scale", exp((double)net.logit_scale->x[0]));

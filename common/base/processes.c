@@ -1,0 +1,106 @@
+#define _DEFAULT_SOURCE   /* on_exit */
+#include "base/processes.h"
+
+#ifndef WITH_MPI
+
+void processes_start(void) {}
+
+int process_rank(void) { return 0; }
+int process_count(void) { return 1; }
+
+void processes_exchange(const void *from, const size_t *start, void *to) {
+    (void)from, (void)start, (void)to;
+}
+
+void processes_gather(void *all, const size_t *start) {
+    (void)all, (void)start;
+}
+
+void processes_gather_each(void *all, size_t size) {
+    (void)all, (void)size;
+}
+
+void processes_share(void *bytes, size_t n) {
+    (void)bytes, (void)n;
+}
+
+void processes_wait(void) {}
+
+#else
+
+#include "base/error.h"
+
+#include <limits.h>
+#include <mpi.h>
+#include <stdlib.h>
+
+static int rank, count = 1;
+
+int process_rank(void) { return rank; }
+int process_count(void) { return count; }
+
+/* MPI's own handler ends the whole job at an error: no call returns one. */
+static void stop(int status, void *unused) {
+    int ended;
+    (void)unused;
+    MPI_Finalized(&ended);
+    if (ended) return;
+    if (status == 0) MPI_Finalize();
+    else MPI_Abort(MPI_COMM_WORLD, status);
+}
+
+/* Without mpirun there is nobody to join; Open MPI and its kin (PMIx), MPICH and Slurm (PMI) say so. */
+void processes_start(void) {
+    if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMIX_RANK") && !getenv("PMI_RANK")) return;
+    MPI_Init(NULL, NULL);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &count);
+    on_exit(stop, NULL);
+}
+
+static int as_int(size_t n) {
+    if (n > INT_MAX) fail("%zu MB at once are more than MPI sends", n >> 20);
+    return (int)n;
+}
+
+/* lengths, then beginnings, of slices as MPI counts them; to be freed */
+static int *slices(const size_t *start) {
+    int *s = malloc(2 * (size_t)count * sizeof *s);
+    if (!s) fail("out of memory");
+    for (int k = 0; k < count; k++) {
+        s[k] = as_int(start[k + 1] - start[k]);
+        s[count + k] = as_int(start[k]);
+    }
+    return s;
+}
+
+void processes_exchange(const void *from, const size_t *start, void *to) {
+    size_t mine = start[rank + 1] - start[rank], *received = malloc(((size_t)count + 1) * sizeof mine);
+    if (!received) fail("out of memory");
+    for (int k = 0; k <= count; k++) received[k] = (size_t)k * mine;
+    int *out = slices(start), *in = slices(received);
+    MPI_Alltoallv(from, out, out + count, MPI_BYTE, to, in, in + count, MPI_BYTE, MPI_COMM_WORLD);
+    free(received), free(out), free(in);
+}
+
+void processes_gather(void *all, const size_t *start) {
+    if (count == 1) return;
+    int *s = slices(start);
+    MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, s, s + count, MPI_BYTE, MPI_COMM_WORLD);
+    free(s);
+}
+
+void processes_gather_each(void *all, size_t size) {
+    if (count > 1)
+        MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, all, as_int(size), MPI_BYTE, MPI_COMM_WORLD);
+}
+
+void processes_share(void *bytes, size_t n) {
+    if (count > 1) MPI_Bcast(bytes, as_int(n), MPI_BYTE, 0, MPI_COMM_WORLD);
+}
+
+void processes_wait(void) {
+    if (count > 1) MPI_Barrier(MPI_COMM_WORLD);
+}
+
+#endif

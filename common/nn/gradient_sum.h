@@ -1,0 +1,48 @@
+/* gradient_sum.h — the gradient of a step that is made of several micro-batches.
+ *
+ * With M micro-batches a step's gradient is (g_0 + g_1 + ... + g_{M-1}) / M, added up in this order:
+ * the mean over the whole batch, if its parts are of one size. What a micro-batch changes in buffers
+ * (running statistics) is averaged in the same way: each begins with the buffers that the step
+ * before left, and the step leaves  before + (sum of the changes) / M.
+ *
+ * Where several processes share a step, P of them do micro-batches 0 .. P-1 at the same time, then
+ * the next P. Each owns some of the parameters: it is sent everyone's gradient of them, adds these
+ * up in the order of the micro-batches, and steps its parameters; then all are gathered. The sums
+ * are the same, bit for bit, for any number of processes. */
+#ifndef GRADIENT_SUM_H
+#define GRADIENT_SUM_H
+
+#include "tensor/tensor.h"
+
+typedef struct {
+    int count;               /* micro-batches of a step */
+    int index;               /* the one under way: 0 .. count-1 */
+} MicroBatch;
+
+/* of one Params; all of it made at the first sum_add */
+typedef struct {
+    const MicroBatch *micro; /* NULL: steps of one batch */
+    int *first;              /* process k owns parameters first[k] .. first[k+1]-1 of the list */
+    real *sum;               /* of the gradients of those owned */
+    bool *has_sum;           /* which of them had one */
+    real *before, *change;   /* buffers as the step began; the sum of what was changed */
+    real *own;               /* what is sent and received */
+    real **kept;             /* gradients whose place the sums have taken */
+} GradientSum;
+
+/* Are steps made of several micro-batches? */
+bool sum_wanted(const GradientSum *s);
+/* Remembers the buffers: before the first micro-batch. */
+void sum_start(GradientSum *s, const Params *p);
+/* Adds this micro-batch's gradients, and clears them. After the last one returns true: the sums
+ * stand in the gradients' place, those of other processes' parameters are cleared. */
+bool sum_add(GradientSum *s, Params *p);
+/* sqrt(sum g^2) of all parameters; after sum_add */
+double sum_norm(const GradientSum *s, const Params *p);
+/* After the step: every process has all parameters; gradients have their own place again. */
+void sum_end(GradientSum *s, Params *p);
+/* `twin`: moments of p's parameters. Process 0 gets those of all owners. */
+void sum_gather(const GradientSum *s, const Params *p, Params *twin);
+void sum_free(GradientSum *s);
+
+#endif
