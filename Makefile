@@ -7,6 +7,7 @@ endif
 OPENMP  ?= 1      # 0: one thread
 VECTOR  ?=        # bytes in a vector: 16, 32 or 64; empty: what this processor has
 CHECK   ?=        # 1: stop at the op that makes the first non-finite number
+MPI     ?=        # 1: several processes can share a training (mpirun)
 CHAPTER ?= *      # for test-chapter
 BUILD   ?= build
 FREETYPE ?= /usr/include/freetype2   # the folder of ft2build.h
@@ -27,6 +28,13 @@ FLAGS += -DVEC_BYTES=$(strip $(VECTOR))
 endif
 ifeq ($(strip $(CHECK)),1)
 FLAGS += -DCHECK_FINITE
+endif
+ifeq ($(strip $(MPI)),1)
+ifeq ($(shell command -v mpicc),)
+$(error mpicc is not there; `make setup-mpi` installs Open MPI)
+endif
+MPI_FLAGS := -DWITH_MPI $(patsubst -I%,-isystem %,$(shell mpicc --showme:compile))
+LIBS      += $(shell mpicc --showme:link)
 endif
 ifneq ($(SANITIZE),)
 FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -63,16 +71,21 @@ help:
 	@echo "make margins          how far every compared number is from its tolerance"
 	@echo "make torture          kill trainings at random system calls, resume, compare every file"
 	@echo "make docs-check       code and numbers quoted in the READMEs equal the source and the records"
+	@echo "make MPI=1 build      programs that several processes can train: mpirun -n 2 build/ae train --micro 2"
+	@echo "make test-mpi         are the weights the same for 1, 2 and 3 processes, and after a kill -9?"
+	@echo "make setup-mpi        install Open MPI"
 	@echo "make setup            install the packages that are missing (Debian, Ubuntu)"
 	@echo "make format, clean"
 	@echo
-	@echo "variables: CC=clang  OPENMP=0  VECTOR=16|32|64  CHECK=1 (stop at the first NaN)"
+	@echo "variables: CC=clang  OPENMP=0  VECTOR=16|32|64  CHECK=1 (stop at the first NaN)  MPI=1"
 
 # ---- packages -----------------------------------------------------------------------------------
 # demo, test, data and setup install what is missing; everything else says what is missing
-.PHONY: setup needed
+.PHONY: setup setup-mpi needed
 setup:
 	@sh tests/setup.sh
+setup-mpi:
+	@sh tests/setup.sh libopenmpi-dev openmpi-bin
 needed: $(filter setup,$(if $(filter demo test data setup,$(MAKECMDGOALS)),setup))
 	@sh tests/setup.sh --check $(if $(filter test-% check mutants,$(MAKECMDGOALS)),libcriterion-dev liblapacke-dev)
 
@@ -118,6 +131,14 @@ COMMIT = $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+
+# the one file that knows of MPI is made again when MPI= changes
+PROCESSES := $(BUILD)/float/common/base/processes.o $(BUILD)/double/common/base/processes.o
+$(PROCESSES): private FLAGS += $(MPI_FLAGS)
+$(PROCESSES): $(BUILD)/mpi-flags
+$(BUILD)/mpi-flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(MPI_FLAGS)' | cmp -s - $@ || echo '$(MPI_FLAGS)' > $@
 
 # ---- programs: one per chapter, and tools: common/tools/NAME/*.c -> NAME ------------------------------------
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(wildcard common/tools/*/main.c))))
@@ -216,6 +237,13 @@ test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(if $$(filter $$*,$
 
 test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%)
 	@$(RUN) some $<
+
+# trainings that several processes share; MPIRUN: how they are started
+MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
+.PHONY: test-mpi
+test-mpi: | setup-mpi
+	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
 
 .PHONY: check mutants fuzz docs-check
 check:

@@ -545,3 +545,152 @@ EACH_CHAPTER(an_earlier_run_is_kept) {
     snprintf(old, sizeof old, "run/%s.old", log);
     cr_expect(same_file("first", old), "%s: %s is not the first run's", r->chapter, old);
 }
+
+/* ---- micro-batches and several processes ----------------------------------------------------- */
+
+/* What cannot be trained in micro-batches: rows of these chapters with this among their options; the
+ * stage of them that can, or "" */
+static const struct {
+    const char *chapter, *option, *stage;
+} whole[] = {{"gan", "", ""},
+             {"vqvae", "", "prior"},
+             {"vqvae2", "", "top"},
+             {"dalle", "--quantiser vq", "prior"},
+             {"iddpm", "--objective vlb", ""},
+             {"ldm", "--codes", "diffusion"}};
+
+/* NULL: all stages of the row can */
+static const char *only_stage(const Row *r) {
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (!strcmp(r->chapter, whole[i].chapter) && strstr(r->fast, whole[i].option))
+            return whole[i].stage;
+    return NULL;
+}
+
+/* Is it said, in one line, before anything is made? */
+EACH_ROW(what_needs_whole_batches_says_so) {
+    if (!only_stage(r)) return;
+    few_images();
+    refuse_training(r, "--micro 3 --data %s --out %s/x", 2, "--micro 3: ");
+    cr_expect(!file_there("x"), "%s: a folder was made", r->chapter);
+}
+
+/* The tests of several processes are those of `make test-mpi`, which sets $MPIRUN. */
+static struct criterion_test_params shared_rows(bool all) {
+    return getenv("MPIRUN") ? find_rows(all) : cr_make_param_array(Row, NULL, 0);
+}
+
+/* the row with batches of six */
+static Row in_sixes(const Row *r) {
+    Row six = *r;
+    const char *from = r->fast;
+    char *to = six.fast;
+    while (*from) {
+        bool batch = !strncmp(from, "batch ", 6);
+        if (batch) from += 6, from += strspn(from, "0123456789"), to = stpcpy(to, "batch 6");
+        else *to++ = *from++;
+    }
+    *to = 0;
+    if (!strstr(six.fast, "--batch")) strcat(six.fast, " --batch 6");
+    return six;
+}
+
+/* starts a training of P processes */
+static pid_t start_shared(const Row *r, int P, int n, const char *out, const char *more) {
+    char arguments[1000], command[1600];
+    train_arguments(arguments, r, n, out, more);
+    if (P == 1) return start(r->chapter, arguments);
+    snprintf(command, sizeof command, "exec %s -n %d %s %s >%s/out 2>%s/err", getenv("MPIRUN"), P,
+             program(r->chapter), arguments, folder, folder);
+    pid_t child = fork();
+    cr_assert_geq(child, 0, "fork: %s", strerror(errno));
+    if (child) return child;
+    execl("/bin/sh", "sh", "-c", command, NULL);
+    _exit(127);
+}
+
+static void train_shared(const Row *r, int P, int n, const char *out, const char *more) {
+    char said[TEXT];
+    int status = wait_for(start_shared(r, P, n, out, more));
+    read_text("err", said);
+    cr_assert_eq(status, 0, "%s, %d processes: status %d: %s", r->chapter, P, status, said);
+}
+
+TestSuite(processes, .init = make_folder, .fini = remove_test_folder);
+
+/* Six micro-batches by one process, two and three: the same files, bit for bit? */
+ParameterizedTestParameters(processes, train_the_same_weights) { return shared_rows(true); }
+ParameterizedTest(Row *r, processes, train_the_same_weights) {
+    static const char *const out[] = {"", "one", "two", "three"};
+    const char *stage = only_stage(r);
+    char more[60] = "--threads 1 --micro 6";
+    Row six = in_sixes(r);
+    if (stage && !*stage) return;            /* what_needs_whole_batches_says_so */
+    few_images();
+    if (stage) {
+        train(&six, 1, "one", "--threads 1");
+        cr_assert_eq(shell("cd %s; cp -r one two; cp -r one three", folder), 0);
+        snprintf(more, sizeof more, "--threads 1 --micro 6 --stage %s", stage);
+    }
+    for (int P = 1; P <= 3; P++) train_shared(&six, P, 2, out[P], more);
+    expect_same_training(&six, "one", "two"), expect_same_training(&six, "one", "three");
+}
+
+/* a process that mpirun `parent` has started; 0: none */
+static pid_t a_process_of(pid_t parent) {
+    char command[60];
+    int pid = 0;
+    snprintf(command, sizeof command, "pgrep -P %d", (int)parent);
+    FILE *f = popen(command, "r");
+    while (f && fscanf(f, "%d", &pid) == 1);
+    if (f) pclose(f);
+    return pid;
+}
+
+/* One of three processes is killed at some moment: does the job end, is the last checkpoint whole,
+ * and do one process, two or three go on from it to the same end? */
+static void kill_and_resume(const Row *r, int milliseconds, int P) {
+    cr_assert_eq(shell("rm -rf %s/killed", folder), 0);
+    pid_t job = start_shared(r, 3, 12, "killed", "--threads 1 --micro 6");
+    for (int i = 0; i < 60000 && !file_there("killed/checkpoint.safetensors"); i++) usleep(1000);
+    usleep(1000 * (unsigned)milliseconds);
+    pid_t victim = a_process_of(job);
+    if (victim > 0) kill(victim, SIGKILL);
+    int status = wait_for(job);
+    cr_expect(status != 0 || victim <= 0, "the job's status is 0");
+    train_shared(r, P, 0, "killed", "--resume --threads 1");
+    expect_same_training(r, "straight", "killed");
+}
+
+ParameterizedTestParameters(processes, go_on_when_one_was_killed) { return shared_rows(false); }
+ParameterizedTest(Row *r, processes, go_on_when_one_was_killed) {
+    Row six = in_sixes(r);
+    if (strcmp(r->chapter, "ae")) return;
+    few_images();
+    train_shared(&six, 1, 12, "straight", "--threads 1 --micro 6");
+    for (int k = 0; k < 3; k++) kill_and_resume(&six, 37 * k, 1 + k);
+}
+
+/* Hosts with other options, or other data: are they found before the first step, and named? */
+ParameterizedTestParameters(processes, that_differ_are_named) { return shared_rows(false); }
+ParameterizedTest(Row *r, processes, that_differ_are_named) {
+    static const char *const says[] = {"its options", "its data"};
+    const char *call = program(r->chapter), *run = getenv("MPIRUN");
+    char said[TEXT], same[300];
+    if (strcmp(r->chapter, "ae")) return;
+    few_images();
+    cr_assert_eq(shell("mkdir %s/x %s/other; cp %s/*ubyte* %s/other; printf X | dd conv=notrunc "
+                       "of=%s/other/%s bs=1 seek=500 2>/dev/null", folder, folder, folder, folder,
+                       folder, fashion_files[0]), 0);
+    snprintf(same, sizeof same, "train -q --micro 2 --batch 6 --steps 1 --out %s/x --data %s",
+             folder, folder);
+    cr_expect_neq(shell("%s -n 1 %s %s : -n 1 %s %s --lr 0.5 2>%s/err", run, call, same, call, same,
+                        folder), 0);
+    for (int k = 0; k < 2; k++) {
+        read_text("err", said);
+        cr_expect(strstr(said, "process 1 on ") && strstr(said, says[k]), "%s", said);
+        if (!k) shell("%s -n 1 %s %s : -n 1 %s %s/other 2>%s/err", run, call, same, call, same,
+                      folder);
+    }
+    cr_expect(!file_there("x/checkpoint.safetensors"));
+}

@@ -1,6 +1,7 @@
 #include "base/error.h"
 
 #include "base/printable.h"
+#include "base/processes.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ void usage_error(const char *format, ...) {
 }
 
 void notice(const char *format, ...) {
+    if (process_rank()) return;      /* the others have noticed the same */
     va_list args;
     va_start(args, format);
     print_line(format, args);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/processes.h"
 #include "io/npy.h"
 #include "nn/official.h"
 
@@ -25,6 +26,7 @@ static void open_standard_streams(void) {
 int program_main(Cli *cli, int argc, char **argv) {
     open_standard_streams();
     threads_sleep_when_waiting(argv);
+    processes_start();
     cli_parse(cli, argc, argv);
     if (cli->common && cli->common->threads) threads_set(cli->common->threads);
     const Command *c = cli->commands;

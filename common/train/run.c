@@ -103,7 +103,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     *s = (RunState){.settings = settings, .cli = cli, .writes = process_rank() == 0, .lock = -1};
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
     r->state = s;
-    run_micro_check(s);
+    if (!cli->common->resume) run_micro_check(s);
     if (cli->common->threads) threads_set(cli->common->threads);
     signal(SIGXFSZ, SIG_IGN);     /* a file at its size limit: an error like a full disk */
     signal(SIGPIPE, SIG_IGN);     /* nobody reads what is said any more: training goes on */
@@ -112,7 +112,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     if (s->writes) run_folder_open(s);
     r->resumed = cli->common->resume && run_folder_resumes(s);
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
-    run_micro_check(s);                        /* a checkpoint may have brought another */
+    run_micro_check(s);                        /* a checkpoint may have brought it */
     s->parts = arena_get(&r->arena, (size_t)process_count() * sizeof *s->parts);
     memset(s->parts, 0, (size_t)process_count() * sizeof *s->parts);
     s->record = record_new(cli);
@@ -409,7 +409,7 @@ static void begin(Run *r) {
     s->started = true;
     s->first = r->step;
     s->start = seconds_now();
-    processes_wait();                          /* all have read it */
+    run_agree(r);                              /* and all have read it */
     if (s->writes) open_files(r);
     progress_start(&s->progress, s->settings.stage ? s->settings.stage : "train", r->step,
                    total_steps(s), s->cli->common->quiet || !s->writes);

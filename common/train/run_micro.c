@@ -3,10 +3,14 @@
 #include "train/run_state.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/processes.h"
+#include "data/sha256.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void run_micro_check(const RunState *s) {
     const char *why = s->settings.whole_batch, *stage = s->settings.stage;
@@ -27,6 +31,71 @@ int run_part(const Run *r, int batch) {
 bool run_micro_is_last(const RunState *s) {
     return s->micro.index + process_count() >= s->micro.count;
 }
+
+/* ---- before the first step ------------------------------------------------------------------- */
+
+enum { COMPARED = 4 };
+typedef struct {
+    char host[64], sum[COMPARED][SHA256_TEXT];
+} Identity;
+
+static void sum_options(const Cli *cli, char to[static SHA256_TEXT]) {
+    char *all = text_format("%s", cli->program), value[CLI_TEXT];
+    for (const Option *o = cli->options; o->name; o++) {
+        bool same = cli_kept(cli, o) && strcmp(o->name, "data");     /* their folders may differ */
+        const char *v = same ? cli_text(o, value) : NULL;
+        char *longer = v ? text_format("%s --%s %s", all, o->name, v) : NULL;
+        if (longer) free(all), all = longer;
+    }
+    sha256(all, strlen(all), to);
+    free(all);
+}
+
+static void sum_texts(const Checkpoint *c, char to[static SHA256_TEXT]) {
+    char *all = text_format("data");
+    for (const CheckpointText *t = c->texts; t->name; t++) {
+        char *longer = text_format("%s %s %s", all, t->name, t->text);
+        free(all), all = longer;
+    }
+    sha256(all, strlen(all), to);
+    free(all);
+}
+
+static void sum_weights(const RunState *s, char to[static SHA256_TEXT]) {
+    char both[2 * SHA256_TEXT] = "";
+    for (int k = 0; k < s->optimizer_count; k++) {
+        const Params *p = s->optimizers[k].params;
+        for (int i = 0; i < p->count; i++) {
+            sha256(p->list[i]->x, p->list[i]->len * sizeof(real), both + strlen(both));
+            sha256(both, strlen(both), to);
+            strcpy(both, to);
+        }
+    }
+    sha256(both, strlen(both), to);
+}
+
+void run_agree(const Run *r) {
+    static const char *const what[COMPARED] = {"program", "options", "data", "weights"};
+    const RunState *s = r->state;
+    int P = process_count();
+    if (P == 1) return;
+    Identity *all = calloc((size_t)P, sizeof *all), *own = all + process_rank();
+    if (!all) fail("out of memory");
+    gethostname(own->host, sizeof own->host - 1);
+    file_sha256("/proc/self/exe", own->sum[0]);
+    sum_options(s->cli, own->sum[1]), sum_texts(&s->saved, own->sum[2]);
+    sum_weights(s, own->sum[3]);
+    processes_gather_each(all, sizeof *all);
+    for (int k = 1; k < P && s->writes; k++)
+        for (int i = 0; i < COMPARED; i++)
+            if (strcmp(all[k].sum[i], all[0].sum[i]))
+                fail("process %d on %s: its %s (sha256 %.16s...) are not those of process 0 on %s "
+                     "(%.16s...)", k, all[k].host, what[i], all[k].sum[i], all[0].host,
+                     all[0].sum[i]);
+    free(all);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 /* The k-th stream of random numbers in micro-batch `index` of a step is one of its own, of which a
  * step has the draws from step 2^32 on. */

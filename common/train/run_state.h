@@ -62,6 +62,9 @@ void run_folder_close(RunState *s);
 
 /* --micro is one that can be: before there is a folder */
 void run_micro_check(const RunState *s);
+/* All processes are about to do the same: program, options, data and weights are; or process 0 says
+ * whose are not. */
+void run_agree(const Run *r);
 /* the first micro-batch of a step that this process does */
 void run_micro_first(Run *r);
 /* Ends a micro-batch. Is there another one of this step to do here? */
