@@ -77,7 +77,8 @@ static void drawn_close(Drawn *d) {
 }
 
 static int *labels_of(Arena *arena, int n) {
-    if (o.class >= FASHION_CLASSES) usage_error("--class %d: there are %d, from 0", o.class, FASHION_CLASSES);
+    if (o.class >= FASHION_CLASSES)
+        usage_error("--class %d: there are %d, from 0", o.class, FASHION_CLASSES);
     return labels_in_turn(arena, n, o.class, FASHION_CLASSES);
 }
 

@@ -1,4 +1,4 @@
-/* test_noisy_clip.c — CLIP guidance: the loss that trains the noisy encoder, and the gradient that
+/* test_noisy_clip.c — CLIP guidance: the loss that trains the noisy encoder, the gradient that
  * steers. */
 #include "noisy_clip.h"
 #include "testing.h"
@@ -64,7 +64,8 @@ Test(noisy_clip, a_caption_that_says_the_same_is_right) {
     Case c;
     case_new(&c);
     Tape t = {.no_grad = true};
-    const real images[N * 2] = {1, 0, 0, 1, 1, 0, 0, -1}, texts[N * 2] = {0.6, 0.8, 0, 1, 1, 0, 0, -1};
+    const real images[N * 2] = {1, 0, 0, 1, 1, 0, 0, -1};
+    const real texts[N * 2] = {0.6, 0.8, 0, 1, 1, 0, 0, -1};
     double right[N];
     noisy_clip_loss(&c.clip, t_input(&t, images, SHAPE(N, 2)), t_input(&t, texts, SHAPE(N, 2)),
                     groups, right);
@@ -87,7 +88,8 @@ static Step step_at(const NoiseSchedule *s, int t, int first, int n, Tape *tape)
 /* scale f(x_t, t) g(c) of picture i */
 static double fit(const Case *c, int i, int t, const real *xt) {
     Tape tape = {.no_grad = true};
-    Tensor *f = clip_normalise(clip_image(&c->net, t_input(&tape, xt, SHAPE(1, SIDE, SIDE, 3)), &t));
+    Tensor *x = t_input(&tape, xt, SHAPE(1, SIDE, SIDE, 3));
+    Tensor *f = clip_normalise(clip_image(&c->net, x, &t));
     double sum = 0;
     for (int d = 0; d < DIM; d++) sum += (double)f->x[d] * (double)c->text[i * DIM + d];
     tape_free(&tape);

@@ -51,7 +51,7 @@ int clip_train(void) {
         .columns = "loss,ln_batch,quarter_1,quarter_2,quarter_3,quarter_4", .log_every = 10,
         .stage = stage_names[NOISY_CLIP], .steps = &o.clip_steps});
     Training m = {.clip = frozen_clip_load(NULL)};
-    int B = o.clip_batch, emoji = (int)(o.emoji * B);
+    int B = run_part(run, o.clip_batch), emoji = (int)(o.emoji * B);
     captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
     run_fashion(run, &m.data.fashion);
     run_data(run, "emoji", m.data.emoji.source);
@@ -64,14 +64,15 @@ int clip_train(void) {
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
     Loader *order = run_order(run, m.data.emoji.train.count, emoji ? emoji : 1);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *moved = run_rng(run, "emoji");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
+    Rng *moved = run_rng(run, "emoji");
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
         loader_next(order);
         CaptionedBatch b = training_batch(&m.data, &run->tape, (BatchPlan){
             .n = B, .emoji = emoji, .seed = o.common.seed,
-            .first = (uint64_t)run->step * (uint64_t)(B - emoji), .number = order->index,
+            .first = (uint64_t)run->micro_batch * (uint64_t)(B - emoji), .number = order->index,
             .rng = moved});
         int *t = arena_get(&run->tape.arena, (size_t)B * sizeof *t);
         for (int i = 0; i < B; i++) t[i] = (int)rng_below(times, (uint32_t)m.chain.T);
