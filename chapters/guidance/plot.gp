@@ -49,7 +49,7 @@ if (there(record."/tradeoff.csv")) {
     set output out."/tradeoff.png"
     set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,3 title "Guidance trades variety for fidelity (points: seeds; lines: their means)"
-    set key inside bottom right vertical samplen 2
+    set key outside below center horizontal samplen 2
     names = "unconditional conditional"
     set xlabel "recall"; set ylabel "precision"
     set title "each label is a scale"
@@ -62,7 +62,6 @@ if (there(record."/tradeoff.csv")) {
          for [k=1:2] rows("tradeoff.csv", 1, word(names, k)) using "scale":"accuracy" with points linetype k notitle
     set ylabel "Fréchet distance"
     set title "distance from the training images"
-    set key inside top left
     set yrange [0:*]
     plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "scale":"frechet_distance" with lines linetype k title word(names, k), \
          for [k=1:2] rows("tradeoff.csv", 1, word(names, k)) using "scale":"frechet_distance" with points linetype k notitle
