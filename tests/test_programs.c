@@ -16,7 +16,7 @@
 typedef struct {
     char chapter[24];
     char fast[200];              /* options of train that make its steps fast */
-    char stages[64];             /* options that say how many steps, "steps prior-steps" */
+    char stages[100];            /* options that say how many steps, "steps prior-steps" */
 } Row;
 
 /* Several rows: several ways to train, each of which must be resumed bit for bit. The first one
