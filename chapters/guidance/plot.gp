@@ -52,12 +52,14 @@ if (there(record."/tradeoff.csv")) {
     set key outside below center horizontal samplen 2
     names = "unconditional conditional"
     set xlabel "recall"; set ylabel "precision"
+    set xtics 0.02
     set title "each label is a scale"
     plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision" with linespoints linetype k title word(names, k), \
          for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision":"scale" with labels offset 0.8,0.6 notitle
     set xlabel "scale"; set ylabel "share"
-    set title "pictures of the class that was asked for"
+    set title "images of the class that was asked for"
     set xrange [-0.3:8.3]
+    set xtics 1
     plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "scale":"accuracy" with lines linetype k title word(names, k), \
          for [k=1:2] rows("tradeoff.csv", 1, word(names, k)) using "scale":"accuracy" with points linetype k notitle
     set ylabel "Fréchet distance"
