@@ -12,6 +12,7 @@
 #include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
+#include "train/timesteps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,8 +101,7 @@ static Losses losses(const ClassUNet *net, const NoiseSchedule *s, Tensor *x0, c
         Tensor *mse = t_mean_axis(t_reshape(error, SHAPE(B, SIDE * SIDE)), 1);
         return (Losses){.each = mse, .mse = mse};
     }
-    int *t = arena_get(&x0->tape->arena, (size_t)B * sizeof *t);
-    for (int b = 0; b < B; b++) t[b] = (int)rng_below(times, TIMESTEPS);
+    const int *t = uniform_timesteps(&x0->tape->arena, times, TIMESTEPS, B);
     NoisyImages b = noisy_images(s, x0, t, noise);
     return training_losses(&b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE},
                            class_unet(net, b.xt, b.time, label));

@@ -1,11 +1,11 @@
 /* train_clip.c — the program's stage for CLIP guidance: CLIP's image encoder once more, on the noisy
  * pictures that the base draws. */
-#include "data/captioned_batch.h"
 #include "diffusion/losses.h"
 #include "noisy_clip.h"
 #include "settings.h"
 #include "text_sampler.h"
-#include "train/run.h"
+#include "train/captioned_source.h"
+#include "train/timesteps.h"
 
 #include <math.h>
 
@@ -15,7 +15,7 @@ typedef struct {
     ClipImage net;
     FrozenClip clip;
     NoiseSchedule chain;
-    CaptionedData data;
+    CaptionedSource source;
 } Training;
 
 /* of pictures at times t and their captions; right (n) or NULL: see noisy_clip_loss */
@@ -36,7 +36,7 @@ static void log_accuracy(Run *run, const Training *m) {
     for (int k = 0; k < 4; k++) {
         Tape tape = {.no_grad = true};
         Rng noise = rng_new(1, "validation noise");
-        CaptionedBatch b = validation_batch(&m->data, &tape, HELD_OUT, HELD_OUT / 4);
+        CaptionedBatch b = validation_batch(&m->source.data, &tape, HELD_OUT, HELD_OUT / 4);
         int t[HELD_OUT];
         double right[HELD_OUT];
         for (int i = 0; i < b.n; i++) t[i] = m->chain.T * (2 * k + 1) / 8;
@@ -51,10 +51,7 @@ int clip_train(void) {
         .columns = "loss,ln_batch,quarter_1,quarter_2,quarter_3,quarter_4", .log_every = 10,
         .stage = stage_names[NOISY_CLIP], .steps = &o.clip_steps});
     Training m = {.clip = frozen_clip_load(NULL)};
-    int B = run_part(run, o.clip_batch), emoji = (int)(o.emoji * B);
-    captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
-    run_fashion(run, &m.data.fashion);
-    run_data(run, "emoji", m.data.emoji.source);
+    captioned_source_open(&m.source, run, o.clip_batch, o.emoji, SCENE_SIDE);
     run_data(run, "clip", m.clip.sha256);
     GlideConfig base = glide_config("base", m.clip.bpe.size);
     m.chain = glide_schedule(&base);
@@ -63,27 +60,20 @@ int clip_train(void) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){.beta1 = 0.9, .beta2 = 0.98,
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
-    Loader *order = run_order(run, m.data.emoji.train.count, emoji ? emoji : 1);
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
-    Rng *moved = run_rng(run, "emoji");
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        loader_next(order);
-        CaptionedBatch b = training_batch(&m.data, &run->tape, (BatchPlan){
-            .n = B, .emoji = emoji, .seed = o.common.seed,
-            .first = (uint64_t)run->micro_batch * (uint64_t)(B - emoji), .number = order->index,
-            .rng = moved});
-        int *t = arena_get(&run->tape.arena, (size_t)B * sizeof *t);
-        for (int i = 0; i < B; i++) t[i] = (int)rng_below(times, (uint32_t)m.chain.T);
+        CaptionedBatch b = captioned_source_next(&m.source, run, (SceneKind){0});
+        const int *t = uniform_timesteps(&run->tape.arena, times, m.chain.T, b.n);
         Tensor *loss = batch_loss(&m, &b, t, noise, NULL);
         run_log(run, "loss", loss);
-        run_value(run, "ln_batch", log(B));
+        run_value(run, "ln_batch", log(b.n));
         minimise(adam, loss, o.common.lr * lr_cosine(run->step, 200, o.clip_steps));
         if (run_every(run, 250)) log_accuracy(run, &m);
     }
     schedule_free(&m.chain);
-    frozen_clip_free(&m.clip), captioned_data_free(&m.data);
+    frozen_clip_free(&m.clip), captioned_source_free(&m.source);
     return run_finish(run);
 }
 

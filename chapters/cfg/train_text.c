@@ -1,12 +1,12 @@
 /* train_text.c — the program's stages that draw from texts: the base, the upsampler, and the base
  * once more for inpainting. */
 #include "base/error.h"
-#include "data/captioned_batch.h"
 #include "diffusion/losses.h"
 #include "settings.h"
 #include "text_sampler.h"
 #include "train/draw_samples.h"
-#include "train/run.h"
+#include "train/captioned_source.h"
+#include "train/timesteps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +19,8 @@ typedef struct {
     Stage stage;
     Glide net;
     NoiseSchedule chain;
-    CaptionedData data;
+    CaptionedSource source;
     Bpe bpe;
-    int batch, emoji;               /* images in one; how many of them are emoji */
 } Training;
 
 /* ---- one batch ------------------------------------------------------------------------------- */
@@ -61,8 +60,8 @@ static double validation(const Training *m, bool with) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise"), erased = rng_new(1, "validation masks");
     GlideInput in;
-    int step[HELD_OUT], two = 2 * m->batch, n = two < HELD_OUT ? two : HELD_OUT;
-    CaptionedBatch b = validation_batch(&m->data, &t, n, n / 4);
+    int step[HELD_OUT], two = 2 * m->source.batch, n = two < HELD_OUT ? two : HELD_OUT;
+    CaptionedBatch b = validation_batch(&m->source.data, &t, n, n / 4);
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";
     Tensor *x0 = pictures_of(m, b.images, &erased, &in);
@@ -80,7 +79,7 @@ static void save_preview(const Training *m, char *path) {
     GlideInput in;
     char steps[16];
     int n = PREVIEWED;
-    CaptionedBatch b = validation_batch(&m->data, &t, n, n / 4);
+    CaptionedBatch b = validation_batch(&m->source.data, &t, n, n / 4);
     pictures_of(m, b.images, &erased, &in);
     snprintf(steps, sizeof steps, "%d", o.preview);
     TextTable text = captions_table(&t.arena, &m->net, &m->bpe, n, b.captions);
@@ -120,39 +119,27 @@ static void start_from_base(Run *run, Params *params, const GlideConfig *base, c
 }
 
 /* what training draws by chance */
-typedef struct {
-    Loader *emoji;
-    Rng *noise, *times, *drop, *moved, *erased;
-    int *t;                         /* (batch) */
-} Chance;
+typedef struct { Rng *noise, *times, *drop, *erased; } Chance;
 
-static Chance chance_of(Run *run, const Training *m) {
-    return (Chance){.emoji = run_order(run, m->data.emoji.train.count, m->emoji ? m->emoji : 1),
-                    .noise = run_rng(run, "noise"), .times = run_rng(run, "times"),
-                    .drop = run_rng(run, "drop"), .moved = run_rng(run, "emoji"),
-                    .erased = run_rng(run, "erased"),
-                    .t = arena_get(&run->arena, (size_t)m->batch * sizeof(int))};
+static Chance chance_of(Run *run) {
+    return (Chance){.noise = run_rng(run, "noise"), .times = run_rng(run, "times"),
+                    .drop = run_rng(run, "drop"), .erased = run_rng(run, "erased")};
 }
 
 /* The loss of the next batch, some of whose captions are left out */
 static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
-    int B = m->batch;
     GlideInput in;
-    loader_next(c->emoji);
-    CaptionedBatch b = training_batch(&m->data, &run->tape, (BatchPlan){
-        .n = B, .emoji = m->emoji, .seed = o.common.seed,
-        .first = (uint64_t)run->micro_batch * (uint64_t)(B - m->emoji), .number = c->emoji->index,
-        .rng = c->moved});
-    drop_captions(B, b.captions, o.p_uncond, c->drop);
-    for (int i = 0; i < B; i++) c->t[i] = (int)rng_below(c->times, (uint32_t)m->chain.T);
+    CaptionedBatch b = captioned_source_next(&m->source, run, (SceneKind){0});
+    drop_captions(b.n, b.captions, o.p_uncond, c->drop);
+    const int *t = uniform_timesteps(&run->tape.arena, c->times, m->chain.T, b.n);
     Tensor *x0 = pictures_of(m, b.images, c->erased, &in);
-    Losses l = losses(m, x0, b.captions, c->t, in, c->noise);
+    Losses l = losses(m, x0, b.captions, t, in, c->noise);
     run_log(run, "mse", t_mean(t_detach(l.mse)));
     return t_mean(l.each);
 }
 
 static void training_close(Training *m) {
-    captioned_data_free(&m->data);
+    captioned_source_free(&m->source);
     bpe_free(&m->bpe);
     schedule_free(&m->chain);
 }
@@ -161,11 +148,9 @@ int text_train(Stage stage) {
     Run *run = run_start(&cli, settings_of(stage));
     char *base = path_join(o.common.out, "base-weights.safetensors");
     if (stage == INPAINT) run_trained_on(run, base);
-    int B = run_part(run, stage == UPSAMPLER ? o.upsampler_batch : o.common.batch);
-    Training m = {.stage = stage, .bpe = bpe_load(NULL), .batch = B, .emoji = (int)(o.emoji * B)};
-    captioned_data_open(&m.data, o.common.data, SCENE_SIDE);
-    run_fashion(run, &m.data.fashion);
-    run_data(run, "emoji", m.data.emoji.source);
+    Training m = {.stage = stage, .bpe = bpe_load(NULL)};
+    captioned_source_open(&m.source, run, stage == UPSAMPLER ? o.upsampler_batch : o.common.batch,
+                          o.emoji, SCENE_SIDE);
     Params *params = run_params(run, "");
     m.net = glide_new(params, glide_config(stage_names[stage], m.bpe.size));
     m.chain = glide_schedule(&m.net.config);
@@ -174,7 +159,7 @@ int text_train(Stage stage) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;
     run_ema(run, adam, o.ema);
-    Chance chance = chance_of(run, &m);
+    Chance chance = chance_of(run);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {

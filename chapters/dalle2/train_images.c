@@ -111,10 +111,10 @@ int decoder_train(void) {
     while (run_next(run)) {
         CaptionedBatch b = source_next(&s, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
-        whiten(&w, s.batch, p.image->x, p.image->x);
-        Tensor *x0 = images_at(&run->tape, s.batch, b.images->x, SMALL);
+        whiten(&w, s.pairs.batch, p.image->x, p.image->x);
+        Tensor *x0 = images_at(&run->tape, s.pairs.batch, b.images->x, SMALL);
         Tensor *given = drop_some(&net, &p, drop);
-        const int *t = uniform_timesteps(&run->tape, times, s.batch);
+        const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         Losses l = decoder_losses(&net, &chain, x0, given, p.text, t, noise);
         run_log(run, "mse", t_mean(t_detach(l.mse)));
         training_step(run, adam, t_mean(l.each));
@@ -179,10 +179,10 @@ int upsampler_train(Stage stage) {
 
     while (run_next(run)) {
         CaptionedBatch b = source_next(&s, run);
-        Crops crops = crop_pairs(c, images_at(&run->tape, s.batch, b.images->x, c->side),
-                                 images_at(&run->tape, s.batch, b.images->x, c->low), parts);
+        Crops crops = crop_pairs(c, images_at(&run->tape, s.pairs.batch, b.images->x, c->side),
+                                 images_at(&run->tape, s.pairs.batch, b.images->x, c->low), parts);
         corrupt(c, crops.low, corruption);
-        const int *t = uniform_timesteps(&run->tape, times, s.batch);
+        const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         training_step(run, adam, t_mean(upsampler_losses(&net, &chain, crops, t, noise).each));
         if (run_every(run, 250))
             run_value(run, "validation", upsampler_validation(&net, &chain, &h));

@@ -69,10 +69,10 @@ int prior_train(void) {
     while (run_next(run)) {
         CaptionedBatch b = source_next(&s, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
-        whiten(&w, s.batch, p.image->x, p.image->x);
-        for (int i = 0; i < s.batch; i++)
+        whiten(&w, s.pairs.batch, p.image->x, p.image->x);
+        for (int i = 0; i < s.pairs.batch; i++)
             if (by_chance(drop, o.no_text)) caption_drop(&p.text, i);
-        const int *t = uniform_timesteps(&run->tape, times, s.batch);
+        const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         training_step(run, adam, prior_loss(&net, &chain, p.image, p.text, t, noise));
         if (run_every(run, 250)) {
             whiten(&w, h.n, h.z, z);
@@ -131,14 +131,14 @@ int ar_train(void) {
     run_ema(run, adam, o.ema);
     if (!run->resumed) run_record(run, "variance_kept", fit_codes(&s, &net));
     HeldPairs h = held_pairs(&run->arena, &s);
-    int *dot = arena_get(&run->arena, (size_t)s.batch * sizeof *dot);
-    int *code = arena_get(&run->arena, (size_t)(s.batch * net.config.codes) * sizeof *code);
+    int *dot = arena_get(&run->arena, (size_t)s.pairs.batch * sizeof *dot);
+    int *code = arena_get(&run->arena, (size_t)(s.pairs.batch * net.config.codes) * sizeof *code);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
         CaptionedBatch b = source_next(&s, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
-        codes_of(&net, s.batch, p.image->x, p.text.embedding->x, dot, code);
+        codes_of(&net, s.pairs.batch, p.image->x, p.text.embedding->x, dot, code);
         training_step(run, adam, ar_prior_loss(&net, p.text, dot, code));
         if (run_every(run, 250)) run_value(run, "validation", ar_validation(&net, &h));
     }

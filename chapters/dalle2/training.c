@@ -6,32 +6,23 @@
 /* ---- images ---------------------------------------------------------------------------------- */
 
 void source_open(Source *s, Run *run, int batch, bool needs_clip) {
-    int B = run_part(run, batch);
-    *s = (Source){.batch = B, .emoji = (int)(o.emoji * B)};
+    *s = (Source){0};
     if (needs_clip) {
         char *path = clip_path();
         s->clip = frozen_clip_load(path);
         run_trained_on(run, path);
         free(path);
     }
-    captioned_data_open(&s->data, o.common.data, SIDE);
-    run_fashion(run, &s->data.fashion);
-    run_data(run, "emoji", s->data.emoji.source);
-    s->order = run_order(run, s->data.emoji.train.count, s->emoji ? s->emoji : 1);
-    s->moved = run_rng(run, "emoji");
+    captioned_source_open(&s->pairs, run, batch, o.emoji, SIDE);
 }
 
 void source_close(Source *s) {
-    captioned_data_free(&s->data);
+    captioned_source_free(&s->pairs);
     if (s->clip.net.config.dim) frozen_clip_free(&s->clip);
 }
 
-CaptionedBatch source_next(Source *s, Run *run) {
-    loader_next(s->order);
-    return training_batch(&s->data, &run->tape, (BatchPlan){
-        .n = s->batch, .emoji = s->emoji, .seed = o.common.seed,
-        .first = (uint64_t)run->micro_batch * (uint64_t)(s->batch - s->emoji), .number = s->order->index,
-        .rng = s->moved});
+CaptionedBatch source_next(const Source *s, Run *run) {
+    return captioned_source_next(&s->pairs, run, (SceneKind){0});
 }
 
 void source_pairs(const Source *s, int n, real *image, real *text) {
@@ -41,8 +32,8 @@ void source_pairs(const Source *s, int n, real *image, real *text) {
     Rng moved = rng_new(o.common.seed, "fit");
     for (int i = 0; i < n; i += AT_ONCE, tape_reset(&t)) {
         for (int k = 0; k < emoji; k++)
-            number[k] = (i / AT_ONCE * emoji + k) % s->data.emoji.train.count;
-        CaptionedBatch b = training_batch(&s->data, &t, (BatchPlan){
+            number[k] = (i / AT_ONCE * emoji + k) % s->pairs.data.emoji.train.count;
+        CaptionedBatch b = training_batch(&s->pairs.data, &t, (BatchPlan){
             .n = AT_ONCE, .emoji = emoji, .seed = o.common.seed,
             .first = (uint64_t)(i / AT_ONCE * (AT_ONCE - emoji)), .number = number, .rng = &moved});
         ClipPairs p = clip_pairs(&s->clip, &b);
@@ -62,10 +53,10 @@ void source_whitening(const Source *s, Whitening *w) {
 }
 
 HeldPairs held_pairs(Arena *arena, const Source *s) {
-    int two = 2 * s->batch, n = two < SHOWN ? SHOWN : two < HELD_OUT ? two : HELD_OUT;
+    int two = 2 * s->pairs.batch, n = two < SHOWN ? SHOWN : two < HELD_OUT ? two : HELD_OUT;
     HeldPairs h = {.n = n};
     Tape t = {.no_grad = true};
-    CaptionedBatch b = validation_batch(&s->data, &t, n, (int)(o.emoji * n));
+    CaptionedBatch b = validation_batch(&s->pairs.data, &t, n, (int)(o.emoji * n));
     h.x = arena_get(arena, b.images->len * sizeof *h.x);
     memcpy(h.x, b.images->x, b.images->len * sizeof *h.x);
     h.captions = arena_get(arena, (size_t)n * sizeof *h.captions);
@@ -86,12 +77,6 @@ CaptionFeatures held_text(const HeldPairs *h, Tape *t) {
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
-
-int *uniform_timesteps(Tape *t, Rng *rng, int B) {
-    int *at = arena_get(&t->arena, (size_t)B * sizeof *at);
-    for (int b = 0; b < B; b++) at[b] = (int)rng_below(rng, 1000);
-    return at;
-}
 
 bool by_chance(Rng *rng, double p) {
     real u;

@@ -3,23 +3,21 @@
 #define TRAINING_H
 
 #include "settings.h"
-#include "train/run.h"
+#include "train/captioned_source.h"
+#include "train/timesteps.h"
 
 enum { HELD_OUT = 128, SHOWN = 16 };         /* validation pairs: measured at most, shown */
 
 /* The images of a run's steps */
 typedef struct {
-    CaptionedData data;
+    CaptionedSource pairs;
     FrozenClip clip;                         /* net.config.dim 0: a stage without it */
-    int batch, emoji;                        /* images in one; how many of them are emoji */
-    Loader *order;                           /* of the emoji */
-    Rng *moved;
 } Source;
 
 /* Opened right after run_start; a stage that needs CLIP is then trained on its weights. */
 void source_open(Source *s, Run *run, int batch, bool needs_clip);
 void source_close(Source *s);
-CaptionedBatch source_next(Source *s, Run *run);
+CaptionedBatch source_next(const Source *s, Run *run);
 /* Embeddings (n,dim) of training images and their captions, from the first scene on */
 void source_pairs(const Source *s, int n, real *image, real *text);
 /* mean and deviation of --fit of them */
@@ -36,8 +34,6 @@ typedef struct {
 HeldPairs held_pairs(Arena *arena, const Source *s);
 CaptionFeatures held_text(const HeldPairs *h, Tape *t);        /* all of them */
 
-/* B of 1000 timesteps, all as likely as one another, on the tape */
-int *uniform_timesteps(Tape *t, Rng *rng, int B);
 bool by_chance(Rng *rng, double p);
 
 /* one step of the optimiser; logs loss and gradient */

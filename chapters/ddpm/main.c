@@ -8,6 +8,7 @@
 #include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
+#include "train/timesteps.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -144,7 +145,6 @@ static void save_preview(const Model *net, const NoiseSchedule *s, char *path) {
 
 /* Unlike the paper's, images are not mirrored: all shoes point the same way. */
 static int train(void) {
-    static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
     check_config();                      /* before there is a folder */
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,quarter_1,quarter_2,quarter_3,quarter_4,gradient,validation",
@@ -170,7 +170,7 @@ static int train(void) {
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Tensor *loss = simple_loss(&net, &batch, predicted(), error);
         run_log(run, "loss", loss);
-        for (int b = 0; b < B; b++) run_value(run, quarters[4 * t[b] / TIMESTEPS], error[b]);
+        log_by_quarter(run, "quarter", TIMESTEPS, B, t, error);
         backward(loss);
         run_value(run, "gradient", grad_norm(params));
         optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));

@@ -236,7 +236,7 @@ static int train_diffusion(void) {
     while (run_next(run)) {
         Arena *arena = &run->tape.arena;
         Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
-        int *t = uniform_timesteps(arena, times, loader->size);
+        int *t = uniform_timesteps(arena, times, TIMESTEPS, loader->size);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Losses loss = diffusion_losses(&net, &batch, loader->labels);
         Tensor *mean = t_mean(loss.each);
@@ -244,7 +244,7 @@ static int train_diffusion(void) {
         run_value(run, "bits", TIMESTEPS * k_sum(loss.bits->len, loss.bits->x) / loader->size);
         double *error = arena_get(arena, (size_t)loader->size * sizeof *error);
         for (int b = 0; b < loader->size; b++) error[b] = (double)loss.mse->x[b];
-        log_by_quarter(run, "quarter", loader->size, t, error);
+        log_by_quarter(run, "quarter", TIMESTEPS, loader->size, t, error);
         minimise(adam, mean, o.common.lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 250))
             run_value(run, "validation", validation_error(&net, &schedule, &data.validation));
@@ -281,7 +281,7 @@ static int train_classifier(void) {
     while (run_next(run)) {
         Arena *arena = &run->tape.arena;
         Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
-        int *t = uniform_timesteps(arena, times, loader->size);
+        int *t = uniform_timesteps(arena, times, TIMESTEPS, loader->size);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Tensor *logits = class_logits(&net, batch.xt, batch.time);
         double *right = arena_get(arena, (size_t)loader->size * sizeof *right);
@@ -289,7 +289,7 @@ static int train_classifier(void) {
         Tensor *loss = t_cross_entropy(logits, loader->labels);
         run_log(run, "loss", loss);
         for (int b = 0; b < loader->size; b++) run_value(run, "accuracy", right[b]);
-        log_by_quarter(run, "quarter", loader->size, t, right);
+        log_by_quarter(run, "quarter", TIMESTEPS, loader->size, t, right);
         minimise(adam, loss, o.classifier_lr * lr_linear(run->step, 100, o.classifier_steps));
         if (run_every(run, 250)) log_validation_accuracy(run, &net, &schedule, &data.validation);
     }

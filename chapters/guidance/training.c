@@ -4,22 +4,9 @@
 
 enum { HELD_OUT = 512 };
 
-int *uniform_timesteps(Arena *arena, Rng *rng, int B) {
-    int *t = arena_get(arena, (size_t)B * sizeof *t);
-    for (int b = 0; b < B; b++) t[b] = (int)rng_below(rng, TIMESTEPS);
-    return t;
-}
-
 Losses diffusion_losses(const ClassUNet *net, const NoisyImages *b, const int *label) {
     Tensor *output = class_unet(net, b->xt, b->time, label);
     return training_losses(b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE}, output);
-}
-
-void log_by_quarter(Run *run, const char *name, int B, const int *t, const double *value) {
-    for (int b = 0; b < B; b++) {
-        char *column = arena_text(&run->tape.arena, "%s_%d", name, 1 + t[b] * 4 / TIMESTEPS);
-        run_value(run, column, value[b]);
-    }
 }
 
 /* the first of a set, each at a timestep of its own; t (HELD_OUT) */
@@ -49,7 +36,7 @@ void log_validation_accuracy(Run *run, const NoisyClassifier *net, const NoiseSc
     while (validation_next(&v)) {
         class_is_right(class_logits(net, v.batch.xt, v.batch.time), v.labels, right);
         for (int b = 0; b < v.B; b++) run_value(run, "validation", right[b]);
-        log_by_quarter(run, "validation", v.B, t + v.first, right);
+        log_by_quarter(run, "validation", TIMESTEPS, v.B, t + v.first, right);
     }
     validation_free(&v);
 }

@@ -9,6 +9,7 @@
 #include "train/draw_samples.h"
 #include "train/report.h"
 #include "train/run.h"
+#include "train/timesteps.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -271,14 +272,13 @@ static void add_gradient(Training *m, Tape *tape, Rng *noise, int first, int n) 
 
 /* The weighted mean over all times, and the plain means of each quarter of them. */
 static void log_losses(const Training *m, Run *run) {
-    static const char *const quarters[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
     int B = m->loader->size, T = o.timesteps;
     double loss = 0, bits = 0;
     for (int b = 0; b < B; b++) {
         loss += m->weight[b] * m->loss[b] / B;
         bits += m->weight[b] * m->bits[b] / B * T;
-        run_value(run, quarters[(int64_t)m->t[b] * 4 / T], m->mse[b]);
     }
+    log_by_quarter(run, "quarter", T, B, m->t, m->mse);
     run_value(run, "loss", loss);
     if (m->objective != SIMPLE) run_value(run, "bits", bits);
 }

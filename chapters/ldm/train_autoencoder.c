@@ -3,9 +3,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/captioned_batch.h"
 #include "first_stage_loss.h"
-#include "train/run.h"
+#include "train/captioned_source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -77,10 +76,8 @@ int train_autoencoder(void) {
         .columns = "l1,perceptual,latent,discriminator,lambda,adversarial,validation_psnr",
         .log_every = 10, .stage = "autoencoder", .later = "diffusion",
         .whole_batch = o.codes ? "the codebook follows the whole batch" : NULL});
-    CaptionedData data;
-    captioned_data_open(&data, o.common.data, SCENE_SIDE);
-    run_fashion(run, &data.fashion);
-    run_data(run, "emoji", data.emoji.source);
+    CaptionedSource source;
+    captioned_source_open(&source, run, o.common.batch, o.emoji, SCENE_SIDE);
     char *features_file = own_file(EMOJI_CLASSIFIER_WEIGHTS);
     Frozen features = frozen_load(features_file, &classifier_emoji);
     Params *params = run_params(run, ""), *d_params = run_params(run, "discriminator.");
@@ -98,18 +95,11 @@ int train_autoencoder(void) {
                            .kl = o.kl, .commitment = 0.25};
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params, NULL}}});
-    int B = run_part(run, o.common.batch), emoji = (int)(o.emoji * B);
-    Loader *order = run_order(run, data.emoji.train.count, emoji ? emoji : 1);
-    Rng *noise = run_rng(run, "noise"), *moved = run_rng(run, "emoji"),
-        *codes = run_rng(run, "codes");
+    Rng *noise = run_rng(run, "noise"), *codes = run_rng(run, "codes");
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        loader_next(order);
-        CaptionedBatch b = training_batch(&data, &run->tape, (BatchPlan){
-            .n = B, .emoji = emoji, .seed = o.common.seed,
-            .first = (uint64_t)run->micro_batch * (uint64_t)(B - emoji),
-            .number = order->index, .rng = moved});
+        CaptionedBatch b = captioned_source_next(&source, run, (SceneKind){0});
         if (run->step == 0 && o.codes) codebook_start(&net.codebook, encode(&net, b.images), codes);
         loss.discriminator = run->step >= o.disc_start && o.discriminator > 0 ? &discriminator
                                                                              : NULL;
@@ -118,12 +108,12 @@ int train_autoencoder(void) {
         minimise(adam, pass.loss, o.common.lr * lr_warmup(run->step, 100));
         if (loss.discriminator)
             train_discriminator(run, &discriminator, d_adam, b.images, &pass);
-        if (run_every(run, 250)) validate(run, &data, &space);
+        if (run_every(run, 250)) validate(run, &source.data, &space);
         if (run_saves(run))
-            save_reconstructions(run, &data, &space, run_path(run, "reconstructions.png"));
+            save_reconstructions(run, &source.data, &space, run_path(run, "reconstructions.png"));
     }
     int status = run_finish(run);
-    frozen_free(&features), params_free(&one), captioned_data_free(&data);
+    frozen_free(&features), params_free(&one), captioned_source_free(&source);
     free(features_file);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "condition_picture.h"
 #include "diffusion/losses.h"
 #include "train/run.h"
+#include "train/timesteps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,7 @@ int train_diffusion(void) {
     memcpy(all.params, list, sizeof list);
     run_weights(run, all);
     run_record(run, "parameters", (double)params_count(&m->params));
-    int B = run_part(run, o.diffusion_batch), *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    int B = run_part(run, o.diffusion_batch);
     bool *dropped = arena_get(&run->arena, (size_t)B * sizeof *dropped);
     if (!run->resumed) measure(&r);
 
@@ -113,8 +114,8 @@ int train_diffusion(void) {
             real u;
             rng_uniform(drop, 1, &u);
             dropped[i] = (double)u < o.p_uncond;
-            t[i] = (int)rng_below(times, (uint32_t)m->schedule.T);
         }
+        const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
         Tensor *loss = ldm_loss(m, &run->tape, &p, dropped, t, noise);
         run_log(run, "loss", loss);
         backward(loss);

@@ -129,6 +129,10 @@ Run *run_start(Cli *cli, RunSettings settings) {
     return r;
 }
 
+const CommonOptions *run_options(const Run *r) {
+    return r->state->cli->common;
+}
+
 static bool says_trained_on(const char *file, const char *sum) {
     char *said = checkpoint_text(file, "trained_on");
     bool same = !said || !strcmp(said, sum);

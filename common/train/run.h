@@ -72,6 +72,8 @@ typedef struct Run {
  * network after this. */
 Run *run_start(Cli *cli, RunSettings settings);
 
+const CommonOptions *run_options(const Run *r);
+
 /* A stage that builds on the weights in `path`: right after run_start. If the checkpoint was
  * trained on others, the run says so and starts anew. Its checkpoint and weights remember what they
  * were trained on. */

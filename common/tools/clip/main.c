@@ -2,10 +2,9 @@
  * which text fits a picture; with official weights, too. */
 #include "base/error.h"
 #include "compare.h"
-#include "data/captioned_batch.h"
 #include "measures.h"
+#include "train/captioned_source.h"
 #include "train/program.h"
-#include "train/run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -103,38 +102,31 @@ static int train(void) {
                                    o.common.config);
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,ln_batch,scale,validation,class,colour", .log_every = 20});
-    CaptionedData data;
+    CaptionedSource source;
     Bpe bpe = bpe_load(NULL);
-    int side = atoi(o.side), B = run_part(run, o.common.batch), emoji = (int)(o.emoji * B);
-    captioned_data_open(&data, o.common.data, side);
-    run_fashion(run, &data.fashion);
-    run_data(run, "emoji", data.emoji.source);
+    captioned_source_open(&source, run, o.common.batch, o.emoji, atoi(o.side));
+    source.searched = 256;
     Params *params = run_params(run, "");
     Clip net = clip_new(params, config(bpe.size));
     Optimizer *adam = run_adam(run, "adam", params, (Adam){.beta1 = 0.9, .beta2 = 0.98,
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
-    Loader *order = run_order(run, data.emoji.train.count, emoji ? emoji : 1);
-    Rng *rng = run_rng(run, "emoji"), *kinds = run_rng(run, "kinds");
+    Rng *kinds = run_rng(run, "kinds");
     run_record(run, "parameters", (double)params_count(params));
-    uint64_t scenes = (uint64_t)(B - emoji);
     while (run_next(run)) {
-        loader_next(order);
-        CaptionedBatch b = training_batch(&data, &run->tape, (BatchPlan){
-            .n = B, .emoji = emoji, .kind = batch_kind(kinds), .seed = o.common.seed,
-            .first = (uint64_t)run->micro_batch * scenes * 256, .number = order->index, .rng = rng});
+        CaptionedBatch b = captioned_source_next(&source, run, batch_kind(kinds));
         Tensor *loss = batch_loss(&net, &bpe, &b);
         run_log(run, "loss", loss);
-        run_value(run, "ln_batch", log(B));
+        run_value(run, "ln_batch", log(b.n));
         minimise(adam, loss, o.common.lr * lr_cosine(run->step, 500, o.common.steps));
         clip_clamp(&net);
         run_value(run, "scale", exp((double)net.logit_scale->x[0]));
         if (run_every(run, 500)) {
-            run_value(run, "validation", validation_loss(&net, &bpe, &data, emoji));
-            log_zero_shot(run, &net, &bpe, &data);
+            run_value(run, "validation", validation_loss(&net, &bpe, &source.data, source.emoji));
+            log_zero_shot(run, &net, &bpe, &source.data);
         }
     }
-    captioned_data_free(&data);
+    captioned_source_free(&source);
     bpe_free(&bpe);
     return run_finish(run);
 }

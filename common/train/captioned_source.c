@@ -1,0 +1,26 @@
+#include "train/captioned_source.h"
+
+void captioned_source_open(CaptionedSource *s, Run *run, int batch, double emoji, int side) {
+    const CommonOptions *o = run_options(run);
+    int B = run_part(run, batch);
+    *s = (CaptionedSource){.batch = B, .emoji = (int)(emoji * B), .seed = o->seed,
+                           .searched = 1};
+    captioned_data_open(&s->data, o->data, side);
+    run_fashion(run, &s->data.fashion);
+    run_data(run, "emoji", s->data.emoji.source);
+    s->order = run_order(run, s->data.emoji.train.count, s->emoji ? s->emoji : 1);
+    s->moved = run_rng(run, "emoji");
+}
+
+void captioned_source_free(CaptionedSource *s) {
+    captioned_data_free(&s->data);
+}
+
+/* Each micro-batch has a range of scenes of its own. */
+CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run, SceneKind kind) {
+    uint64_t range = (uint64_t)(s->batch - s->emoji) * s->searched;
+    loader_next(s->order);
+    return training_batch(&s->data, &run->tape, (BatchPlan){
+        .n = s->batch, .emoji = s->emoji, .kind = kind, .seed = s->seed,
+        .first = (uint64_t)run->micro_batch * range, .number = s->order->index, .rng = s->moved});
+}

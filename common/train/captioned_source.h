@@ -1,0 +1,31 @@
+/* captioned_source.h — the pairs of a text-to-image training, batch after batch: scenes of the
+ * wardrobe, and emoji (data/captioned_batch.h).
+ *
+ *     CaptionedSource source;
+ *     captioned_source_open(&source, run, o.common.batch, o.emoji, 64);
+ *     while (run_next(run)) {
+ *         CaptionedBatch b = captioned_source_next(&source, run, (SceneKind){0});
+ *         ... */
+#ifndef CAPTIONED_SOURCE_H
+#define CAPTIONED_SOURCE_H
+
+#include "data/captioned_batch.h"
+#include "train/run.h"
+
+typedef struct {
+    CaptionedData data;
+    int batch, emoji;            /* pairs of a micro-batch; how many of them are emoji */
+    Loader *order;               /* of the emoji */
+    Rng *moved;                  /* how far each emoji is moved */
+    uint64_t seed;
+    uint64_t searched;           /* scenes looked through for each one, where a kind is wanted; 1 */
+} CaptionedSource;
+
+/* Right after run_start and run_trained_on. batch: pairs of a step, of which the share `emoji`;
+ * side: of the images, in pixels; the data are recorded with the run. *s must not move. */
+void captioned_source_open(CaptionedSource *s, Run *run, int batch, double emoji, int side);
+void captioned_source_free(CaptionedSource *s);
+/* on the run's tape; scenes of a kind, {0}: any */
+CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run, SceneKind kind);
+
+#endif
