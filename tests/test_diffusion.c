@@ -382,8 +382,8 @@ static Prediction fixed(const NoiseSchedule *s, Variance v, int t, size_t n, rea
     return (Prediction){.n = n, .x0 = x0, .fixed_log_variance = fixed_log_variance(s, v, t)};
 }
 
-/* Whoever knows x0 pays nothing but for the variance; and the price of a wrong x0 grows with its
- * square. The prior's term is what the facts of the schedule say: about 1e-5 bits. */
+/* With the true x0 the bound costs nothing but for the variance, and the cost of a wrong x0 grows
+ * with its square. The prior's term follows from the schedule: about 1e-5 bits. */
 Test(diffusion, terms_of_the_bound) {
     NoiseSchedule s = paper();
     real x0[4] = {-1, (real)-0.2, (real)0.5, 1}, xt[4] = {0, 1, -1, (real)0.5}, wrong[4];

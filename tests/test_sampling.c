@@ -71,8 +71,8 @@ Test(sampling, ddim_with_eta_one_is_ancestral_sampling) {
     schedule_free(&all), schedule_free(&s);
 }
 
-/* With eta = 0 a step there and a step back meet, if the same picture is predicted; and whoever
- * predicts the true picture is led to it. */
+/* With eta = 0 a step there and a step back meet, if the same picture is predicted; and with
+ * the true picture predicted, the steps lead to it. */
 Test(sampling, ddim_without_noise_can_be_reversed) {
     NoiseSchedule s = schedule_cosine(50);
     real x0[N], eps[N], z[N], x[N], there[N], back[N];

@@ -259,7 +259,7 @@ Test(guidance, a_step_moves_by_the_finite_differences_of_log_p) {
     pair_free(&p);
 }
 
-/* The gradient is that of the sum: whoever is drawn beside it, a picture is guided as if alone. */
+/* The gradient is that of the sum: whatever is drawn beside it, a picture is guided as if alone. */
 Test(guidance, a_guided_picture_depends_on_its_number_alone) {
     static const int label[5] = {2, 0, 1, 1, 0};
     Pair p;

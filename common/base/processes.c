@@ -49,7 +49,8 @@ static void stop(int status, void *unused) {
     else MPI_Abort(MPI_COMM_WORLD, status);
 }
 
-/* Without mpirun there is nobody to join; Open MPI and its kin (PMIx), MPICH and Slurm (PMI) say so. */
+/* Without mpirun there are no others. Open MPI and other users of PMIx, MPICH and Slurm (PMI) leave
+ * these in the environment. */
 void processes_start(void) {
     if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMIX_RANK") && !getenv("PMI_RANK")) return;
     MPI_Init(NULL, NULL);
@@ -75,7 +76,8 @@ static int *slices(const size_t *start) {
 }
 
 void processes_exchange(const void *from, const size_t *start, void *to) {
-    size_t mine = start[rank + 1] - start[rank], *received = malloc(((size_t)count + 1) * sizeof mine);
+    size_t mine = start[rank + 1] - start[rank];
+    size_t *received = malloc(((size_t)count + 1) * sizeof *received);
     if (!received) fail("out of memory");
     for (int k = 0; k <= count; k++) received[k] = (size_t)k * mine;
     int *out = slices(start), *in = slices(received);

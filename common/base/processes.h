@@ -1,8 +1,8 @@
 /* processes.h — several processes that do one training: started by mpirun, or one alone.
  *
  * Only a program built with `make MPI=1` can be one of several (MPI does the sending); any other is
- * process 0 of 1, and what follows costs it nothing. Every process must call what "together" is
- * said of, in the same order. A process that fails ends all of them.
+ * process 0 of 1, and what follows costs it nothing. What is marked "together" must be called by every
+ * process, in the same order. A process that fails ends all of them.
  *
  * Interface:
  *   - processes_start         before the command line is read
@@ -22,13 +22,13 @@ int process_count(void);
 /* Together: sends bytes start[k] .. start[k+1] of `from` to process k; own slice of every process's
  * comes to `to`, in the order of the processes. */
 void processes_exchange(const void *from, const size_t *start, void *to);
-/* Together: each process has bytes start[rank] .. start[rank+1] of `all`; then everyone has all. */
+/* Together: each process has bytes start[rank] .. start[rank+1] of `all`; then every process has all. */
 void processes_gather(void *all, const size_t *start);
 /* The same with slices of `size` bytes */
 void processes_gather_each(void *all, size_t size);
 /* Together: process 0's n bytes come to all */
 void processes_share(void *bytes, size_t n);
-/* Together: nobody goes on before all are here */
+/* Together: no process goes on before all have called it */
 void processes_wait(void);
 
 #endif

@@ -5,7 +5,7 @@
  *
  * Interface:
  *   - emoji_names_parse   checks text in memory, prints nothing; an error leaves nothing allocated
- *   - emoji_concept       what an emoji shows, whoever shows it
+ *   - emoji_concept       what an emoji shows, without skin tone, hair, gender or direction
  *   - emoji_held_out      is it one of the combinations that are kept out of training? */
 #ifndef EMOJI_NAMES_H
 #define EMOJI_NAMES_H

@@ -23,8 +23,8 @@ typedef struct {
  * sees images of another size. */
 EmojiNamer emoji_namer(Arena *arena, const FrozenClip *clip, const Captioned *emoji);
 
-/* Of n pictures the share whose nearest name is: the very one; of the same concept (whoever shows
- * it, see emoji.h); of the same group */
+/* Of n pictures the share whose nearest name is: the very one; of the same concept (see
+ * emoji_names.h); of the same group */
 typedef struct {
     int pictures;
     double name, concept, group;

@@ -120,7 +120,7 @@ INLINE vec vsqrt(vec x) {
 
 /* One step of a transposition by halves: seen as a 2x2 matrix of blocks of `half` lanes, (a; b)
  * exchanges its off-diagonal blocks. Lane i of the results comes from lane i of a or b, or from
- * `half` lanes further. Clang finds the shuffle instruction in the loop, GCC must be told. */
+ * `half` lanes further. Clang finds the shuffle instruction in the loop, GCC does not. */
 INLINE void vexchange(vec *a, vec *b, int half) {
 #ifdef __clang__
     vec low = *a, high = *b;

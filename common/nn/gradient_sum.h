@@ -6,9 +6,9 @@
  * before left, and the step leaves  before + (sum of the changes) / M.
  *
  * Where several processes share a step, P of them do micro-batches 0 .. P-1 at the same time, then
- * the next P. Each owns some of the parameters: it is sent everyone's gradient of them, adds these
+ * the next P. Each owns some of the parameters: it receives every process's gradient of them, adds these
  * up in the order of the micro-batches, and steps its parameters; then all are gathered. The sums
- * are the same, bit for bit, for any number of processes. (Everyone still has room for all moments, and
+ * are the same, bit for bit, for any number of processes. (Every process still has memory for all moments, and
  * gradients travel after the backward pass, not during it.) */
 #ifndef GRADIENT_SUM_H
 #define GRADIENT_SUM_H

@@ -292,7 +292,7 @@ Tensor *t_cross_entropy(Tensor *logits, const int *target);
 
 /* ---- for writers of ops (and tests) ---------------------------------------------------------- */
 
-/* What t_new is told of an op. READS(i), READS_Y: whose values its backward pass reads, operand i's
+/* What t_new needs to know of an op. READS(i), READS_Y: whose values its backward pass reads, operand i's
  * and its own. OVER(i): it may be computed over operand i, number by number. CHEAP: it costs little
  * beside the products and convolutions around it, and may be run again rather than its values kept */
 enum { READS_NOTHING = 0, READS_Y = 1 << 4, CHEAP = 1 << 5 };

@@ -33,7 +33,8 @@ static void on_signal(int number) {
     static const char text[] = "\nstopping after this step; once more stops at once\n";
     caught = number;
     for (int i = 0; i < 3; i++) signal(stop_signals[i], SIG_DFL);
-    if (process_rank() || write(STDERR_FILENO, text, sizeof text - 1) < 0) return;   /* nothing to be done then */
+    if (process_rank()) return;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) return;   /* nothing to be done then */
 }
 
 /* from the first step on; before it a signal ends the program. One that the parent had ignored (as
