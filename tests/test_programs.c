@@ -208,6 +208,14 @@ static bool has_all_commands(const Row *r) {
     return access(path, F_OK) == 0;
 }
 
+/* "  -s, --seed": no letter stands for two options of a command */
+static void letters_are_different(const char *chapter, const char *help) {
+    int times[128] = {0};
+    for (const char *p = help; (p = strstr(p, "\n  -")); p++)
+        cr_expect(!times[p[4] & 127]++, "%s: -%c stands for two options:\n%s", chapter, p[4], help);
+    cr_expect(times['h'] == 1, "%s: no -h", chapter);
+}
+
 /* Does --help name the options and commands that every program has, and does the program know every
  * option and command that --help names? */
 EACH_CHAPTER(help_names_every_option) {
@@ -215,7 +223,7 @@ EACH_CHAPTER(help_names_every_option) {
         "--config", "--seed", "--steps", "--batch", "--lr", "--threads", "--out", "--weights",
         "--data", "--resume", "--quiet", "--help", "\n  train ", "\n  sample ", "\n  eval ",
         "\n  info "};
-    char help[TEXT], arguments[200], said[2000];
+    char help[TEXT], of_command[TEXT], arguments[200], said[2000];
     int named = 0;
     cr_assert_eq(wait_for(start(r->chapter, "--help")), 0, "%s", r->chapter);
     read_text("out", help);
@@ -236,7 +244,9 @@ EACH_CHAPTER(help_names_every_option) {
     cr_expect(named >= 12, "%s --help names %d options", r->chapter, named);
     for (const char *p = strstr(help, "\ncommands:\n") + 10; p[1] == ' '; p = strchr(p + 1, '\n')) {
         snprintf(arguments, sizeof arguments, "%.*s --help", (int)strcspn(p + 3, " "), p + 3);
-        cr_expect_eq(run_program(r->chapter, arguments, said), 0, "%s: %s", arguments, said);
+        cr_expect_eq(wait_for(start(r->chapter, arguments)), 0, "%s: %s", r->chapter, arguments);
+        read_text("out", of_command);
+        letters_are_different(r->chapter, of_command);
     }
 }
 

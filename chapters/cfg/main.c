@@ -72,7 +72,7 @@ static Option options[] = {
     {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
      .help = "a caption to draw; may be repeated"},
     DIFFUSION_SAMPLES(o),
-    {"scale", 's', .d = &o.scale, .min = -100, .max = 100, .meta = "S", .keep = KEEP_NOT,
+    {"scale", 0, .d = &o.scale, .min = -100, .max = 100, .meta = "S", .keep = KEEP_NOT,
      .only = "sample eval", .help = "guidance scale s of GLIDE: 1 no guidance, 0 unconditional"},
     {"w", 0, .d = &o.w, .min = -101, .max = 99, .meta = "W", .keep = KEEP_NOT,
      .only = "sample eval", .help = "guidance weight of Ho & Salimans: --scale is 1 + W"},
