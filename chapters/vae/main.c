@@ -95,13 +95,11 @@ static Observed observe_first(Arena *arena, const Vae *v, const Images *set, int
 }
 
 static void save_images(char *path, const real *images, int rows, int columns,
-                        const char *row_labels) {
-    bool classes = o.conditional && !row_labels && !o.common.data;
+                        const char *row_labels, const char *column_labels) {
     save_grid(&cli, path, images,
               (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
                      .columns = columns, .enlarge = columns > COLUMNS ? 1 : 2, .low = 0,
-                     .high = 1, .row_labels = row_labels,
-                     .column_labels = classes ? FASHION_LABELS : NULL});
+                     .high = 1, .row_labels = row_labels, .column_labels = column_labels});
 }
 
 /* n pictures of z ~ N(0,I), classes in turn: a grid's columns are classes */
@@ -119,7 +117,8 @@ static void picture_of_samples(const Vae *v, char *path) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw_samples(v, o.common.seed, ROWS * COLUMNS, images, labels);
-    save_images(path, images, ROWS, COLUMNS, NULL);
+    save_images(path, images, ROWS, COLUMNS, NULL,
+                o.conditional && !o.common.data ? FASHION_LABELS : NULL);
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -188,7 +187,7 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
     encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
     decode_all(v, COLUMNS, mu, d->labels, grid + 2 * COLUMNS * PIXELS);
     save_images(output_path(&cli, "reconstructions.png"), grid, 3, COLUMNS,
-                "test images|binarised|reconstructions");
+                "test images|binarised|reconstructions", NULL);
 }
 
 /* each row: from one test image's mean code to the next one's in a straight line */
@@ -204,8 +203,8 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
             labels[i * COLUMNS + j] = d->labels[2 * i + (2 * j >= COLUMNS)];
     }
     decode_all(v, ROWS * COLUMNS, path, labels, grid);
-    save_images(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS,
-                "between two test images|||||");
+    save_images(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS, NULL,
+                "image A|||||||||image B");
 }
 
 /* two dimensions: all of the latent space at once */
@@ -214,7 +213,7 @@ static void picture_of_manifold(Arena *arena, const Vae *v) {
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    save_images(output_path(&cli, "manifold.png"), grid, SIDE, SIDE, NULL);
+    save_images(output_path(&cli, "manifold.png"), grid, SIDE, SIDE, NULL, NULL);
 }
 
 static int sample(void) {
