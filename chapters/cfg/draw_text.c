@@ -77,6 +77,7 @@ static void load_noisy_clip(TextModels *m) {
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->noisy_params, NULL}}});
     params_freeze(&m->noisy_params, true);
     m->clip = frozen_clip_load(NULL);
+    checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
     schedule_free(&all);
     free(path);
 }

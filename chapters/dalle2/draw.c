@@ -11,22 +11,14 @@
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-/* Is CLIP the one that these weights were trained on? */
-static void check_clip(const Models *m, const char *path, Stage s) {
-    char *said = checkpoint_text(path, "trained_on");
-    if (said && strcmp(said, m->clip.sha256))
-        fail("%s: was trained on another CLIP than the one that is read now (--clip); train "
-             "--stage %s again", path, stage_names[s]);
-    free(said);
-}
-
 static void load(Models *m, Stage s, char *path) {
     Params *whitening = m->whitening[s].count ? &m->whitening[s] : NULL;
     Checkpoint c = {.cli = &cli, .params = {{"", &m->params[s], NULL},
                                             {"whitening.", whitening, NULL}}};
     checkpoint_options(path, &cli, false);
     checkpoint_load(path, &c);
-    if (s == PRIOR || s == AR || s == DECODER) check_clip(m, path, s);
+    if (s == PRIOR || s == AR || s == DECODER)
+        checkpoint_same(path, "trained_on", m->clip.sha256, "CLIP");
     free(path);
 }
 

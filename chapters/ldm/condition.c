@@ -65,9 +65,13 @@ int condition_tokens(Condition c) {
     return c == TEXT ? TEXT_TOKENS : c == LAYOUT ? LAYOUT_TOKENS : 0;
 }
 
-Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe) {
-    Conditioner c = {.kind = kind, .space = s, .bpe = bpe};
-    if (is_attended(kind))
+Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe,
+                            const FrozenClip *clip) {
+    Conditioner c = {.kind = kind, .space = s, .bpe = clip ? &clip->bpe : bpe, .clip = clip};
+    if (clip && clip->net.config.text.width != CONTEXT_WIDTH)
+        die("this CLIP's tokens have %d channels, not %d", clip->net.config.text.width,
+            CONTEXT_WIDTH);
+    if (is_attended(kind) && !clip)
         c.tokens = text_transformer_new(scope(p, "tokens"), (TextTransformerConfig){
             .vocabulary = kind == TEXT ? bpe->size : LAYOUT_VOCABULARY,
             .length = condition_tokens(kind), .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
@@ -98,11 +102,14 @@ static Tensor *attended(const Conditioner *c, Tape *t, const Pictures *p, const 
     int *ids = arena_get(&t->arena, n * M * sizeof *ids);
     uint8_t *mask = arena_get(&t->arena, n * M);
     for (size_t i = 0; i < n; i++) {
+        bool no = dropped && dropped[i];
+        const char *caption = no ? "" : p->captions[i];
         if (c->kind == TEXT)
-            bpe_tokenize_masked(c->bpe, p->captions[i], (int)M, ids + i * M, mask + i * M);
+            bpe_tokenize_masked(c->bpe, caption, (int)M, ids + i * M, mask + i * M);
         else layout_tokens(&p->scenes[i], ids + i * M, mask + i * M);
-        if (dropped && dropped[i]) memset(mask + i * M, 0, M);
+        if (no) memset(mask + i * M, 0, M);
     }
+    if (c->clip) return clip_text_tokens(&c->clip->net.text, t, ids, p->n, (int)M);
     return text_transformer(&c->tokens, t, ids, mask, p->n);
 }
 

@@ -2,7 +2,7 @@
  * what the U-Net reads (Rombach et al. 2022, section 3.3).
  *
  *     none       nothing
- *     text       a caption's tokens through a transformer          attended to
+ *     text       a caption's tokens through CLIP, or a transformer   attended to
  *     layout     boxes: class and colour, two corners each, the same way    attended to
  *     semantic   a map of classes, brought to the latents' size    beside the latents
  *     inpaint    the latents of a picture with a hole, and the hole          beside
@@ -13,9 +13,9 @@
 #define CONDITION_H
 
 #include "data/captioned_batch.h"
+#include "eval/frozen_clip.h"
 #include "latents.h"
 #include "nn/text_transformer.h"
-#include "text/bpe.h"
 
 typedef enum { NO_CONDITION, TEXT, LAYOUT, SEMANTIC, INPAINT, SUPER_RESOLUTION,
                CONDITIONS } Condition;
@@ -47,6 +47,7 @@ typedef struct {
     Condition kind;
     const LatentSpace *space;
     const Bpe *bpe;                      /* of texts */
+    const FrozenClip *clip;              /* whose text encoder reads texts; NULL: `tokens` does */
     TextTransformer tokens;              /* of texts and layouts */
     Linear labels;                       /* of maps: each label's channels */
 } Conditioner;
@@ -57,7 +58,10 @@ int condition_channels(Condition c, const LatentSpace *s);
 int condition_tokens(Condition c);
 enum { CONTEXT_WIDTH = 128 };
 
-Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe);
+/* Of texts: bpe, for a transformer that is trained together with the U-Net (section 4.3), or clip,
+ * which stays as it is (Stable Diffusion); the other is NULL. */
+Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe,
+                            const FrozenClip *clip);
 
 /* What the network is given; NULL: not there */
 typedef struct {

@@ -21,6 +21,7 @@ Settings o = {
     .disc_start = 2500,
     .stage = "all",
     .condition = "text",
+    .text = "clip",
     .context = "attended",
     .width = 32,
     .diffusion_steps = 4500,
@@ -66,6 +67,8 @@ static Option options[] = {
      .help = "first stage to train diffusion on (default: the one in --out)"},
     {"condition", 0, .s = &o.condition, .choices = CONDITION_NAMES, .keep = KEEP_MODEL,
      .help = "condition, by cross-attention or concatenation"},
+    {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,
+     .help = "texts: read by the frozen CLIP, or by a transformer trained with the U-Net"},
     {"context", 0, .s = &o.context, .choices = "attended|pooled", .keep = KEEP_MODEL,
      .help = "texts and layouts: by cross-attention, or their last token added to the time's "
              "embedding"},

@@ -59,9 +59,11 @@ void model_new_diffusion(Model *m) {
     Params *p = &m->params;
     Condition kind = condition_called(o.condition);
     p->seed = o.common.seed;
-    if (kind == TEXT) m->bpe = bpe_load(NULL);
+    bool clip = kind == TEXT && !strcmp(o.text, "clip");
+    if (clip) m->clip = frozen_clip_load(NULL);
+    else if (kind == TEXT) m->bpe = bpe_load(NULL);
     m->space.scale = buffer((Scope){.params = p}, "latent_scale", 1, SHAPE(1));
-    m->conditioner = conditioner_new(p, kind, &m->space, &m->bpe);
+    m->conditioner = conditioner_new(p, kind, &m->space, &m->bpe, clip ? &m->clip : NULL);
     UNetConfig c = unet_config(&m->space, kind);
     m->net = is_attended(kind) && is_pooled() ? ldm_unet_pooled(p, c, CONTEXT_WIDTH)
                                               : ldm_unet_new(p, c);
@@ -70,6 +72,7 @@ void model_new_diffusion(Model *m) {
 
 void model_free(Model *m) {
     if (m->bpe.size) bpe_free(&m->bpe);
+    if (m->clip.bpe.size) frozen_clip_free(&m->clip);
     if (m->schedule.T) schedule_free(&m->schedule);
     params_free(&m->first_params), params_free(&m->params);
 }
@@ -91,6 +94,9 @@ void model_load(Model *m) {
     model_new_diffusion(m);
     model_list(m, list);
     weights_load(&cli, list);
+    char *path = weights_path(&cli);
+    if (m->conditioner.clip) checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
+    free(path);
     params_freeze(&m->first_params, true);
 }
 

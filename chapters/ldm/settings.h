@@ -16,7 +16,7 @@ typedef struct {
     double kl, perceptual, discriminator;
     int disc_start;
     /* diffusion */
-    const char *stage, *autoencoder, *condition, *context;
+    const char *stage, *autoencoder, *condition, *text, *context;
     int width, diffusion_steps, diffusion_batch, warmup, preview;
     double diffusion_lr, p_uncond, emoji, clip, ema;
     /* drawing */
@@ -39,7 +39,8 @@ extern Cli cli;
 typedef struct {
     Params first_params, params;         /* of the first stage; of all that diffusion trains */
     LatentSpace space;
-    Bpe bpe;                             /* of texts */
+    Bpe bpe;                             /* of texts that a trained transformer reads */
+    FrozenClip clip;                     /* of texts that CLIP reads */
     Conditioner conditioner;
     LdmUNet net;
     NoiseSchedule schedule;

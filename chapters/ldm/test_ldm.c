@@ -243,7 +243,7 @@ typedef struct {
 static void given(Given *g, Condition kind, int factor) {
     *g = (Given){.params.seed = 1, .space = {.factor = factor, .channels = 3}};
     g->space.scale = buffer((Scope){.params = &g->params}, "latent_scale", 1, SHAPE(1));
-    g->conditioner = conditioner_new(&g->params, kind, &g->space, NULL);
+    g->conditioner = conditioner_new(&g->params, kind, &g->space, NULL, NULL);
 }
 
 /* a scene with one garment in the left half, on white */
@@ -322,6 +322,31 @@ Test(ldm, a_layout_is_its_boxes) {
     cr_expect(k_sum_squared_difference(a->len, a->x, tinted->x) > 1e-3);
     cr_expect(k_sum_squared_difference(a->len, nothing->x, empty->x) == 0);
     params_free(&g.params), tape_free(&t), arena_free(&arena);
+}
+
+/* Texts read by CLIP: nothing of it is trained; a dropped caption is the empty one. */
+Test(ldm, a_text_is_what_clip_reads) {
+    Arena arena = {0};
+    Pictures p = one_scene(&arena);
+    Tape t = {0};
+    FrozenClip clip = frozen_clip_load(NULL);
+    LatentSpace space = {.factor = 8, .channels = 3};
+    Params none = {0};
+    Conditioner c = conditioner_new(&none, TEXT, &space, NULL, &clip);
+    bool dropped = true;
+    cr_expect(none.count == 0);
+    Tensor *red = condition(&c, &t, &p, NULL).context;
+    cr_assert(red->shape[1] == condition_tokens(TEXT) && red->shape[2] == CONTEXT_WIDTH);
+    cr_expect(!red->wants_grad);
+    Tensor *nothing = condition(&c, &t, &p, &dropped).context;
+    p.captions[0] = "a blue dress";
+    Tensor *blue = condition(&c, &t, &p, NULL).context;
+    p.captions[0] = "";
+    Tensor *empty = condition(&c, &t, &p, NULL).context;
+    cr_expect(k_sum_squared_difference(red->len, red->x, blue->x) > 1);
+    cr_expect(k_sum_squared_difference(red->len, red->x, nothing->x) > 1);
+    cr_expect(k_sum_squared_difference(red->len, nothing->x, empty->x) == 0);
+    frozen_clip_free(&clip), tape_free(&t), arena_free(&arena);
 }
 
 /* ---- latents --------------------------------------------------------------------------------- */

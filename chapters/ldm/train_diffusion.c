@@ -91,6 +91,7 @@ int train_diffusion(void) {
     r.fashion = fashion_load(o.common.data);
     r.wardrobe = wardrobe_open(&r.fashion, SCENE_SIDE);
     run_fashion(run, &r.fashion);
+    if (m->conditioner.clip) run_data(run, "clip", m->clip.sha256);
     run_state(run, "", &m->params);
     Optimizer *adam = run_adam(run, "adam", &m->params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;
