@@ -378,17 +378,20 @@ test-book:
 	@node common/tools/book/test_book.js $(BUILD)/book
 
 # ---- benchmarks -------------------------------------------------------------------------------------------
-# peers are measured where they are installed: libopenblas-dev, libdnnl-dev, python3-torch (make setup-bench)
+# peers are measured where they are installed: libopenblas-dev, libdnnl-dev, python3-torch, and node's
+# onnxruntime-node in $(ONNX) (make setup-bench)
+ONNX := $(BUILD)/onnx
 has = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo $(2))
 PEERS     = $(call has,cblas.h,-DWITH_OPENBLAS) $(call has,dnnl.h,-DWITH_DNNL)
 PEER_LIBS = $(call has,cblas.h,-lopenblas) $(call has,dnnl.h,-ldnnl)
 
 .PHONY: bench setup-bench
 bench: $(BUILD)/bench_kernels $(BUILD)/bench_steps
-	sh tests/bench/bench.sh $(BUILD)
+	NODE_PATH=$(ONNX)/node_modules sh tests/bench/bench.sh $(BUILD)
 
 setup-bench:
-	@sh tests/setup.sh libopenblas-dev libdnnl-dev python3-torch
+	@sh tests/setup.sh libopenblas-dev libdnnl-dev python3-torch $(if $(shell command -v npm),,nodejs npm)
+	@mkdir -p $(ONNX) && npm install --silent --ignore-scripts --prefix $(ONNX) onnxruntime-node@1.30.0
 
 $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $(PEERS) $^ -o $@ $(PEER_LIBS) $(LIBS)

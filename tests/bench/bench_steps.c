@@ -1,15 +1,16 @@
 /* bench_steps.c — whole training steps (forward, backward, Adam) and a sampling step (forward
- * without gradients, and the sampler's arithmetic) against PyTorch's.
+ * without gradients, and the sampler's arithmetic) against PyTorch's, and against ONNX Runtime's
+ * where the step can be exported.
  *
  *   bench_steps [time] [--net NAME] [--threads 1,2] [--rounds 5] [--peak GFLOPS] [--csv FILE]
- *               [--memory FILE] [--python PROGRAM] [--twin SCRIPT]
+ *               [--memory FILE] [--python PROGRAM] [--twin SCRIPT] [--onnx SCRIPT]
  *   bench_steps check [--net NAME]    same weights and batch on both sides: same losses and
  *                                     gradient norms for four steps? (when sampling, same sums of
  *                                     squares of x, which take the losses' place)
  *   bench_steps worker NAME THREADS   used by `time`
  *
- * For each network and number of threads, `time` starts one process of this program and one of
- * PyTorch per memory layout, and lets them take turns at running steps, so that whatever else the
+ * For each network and number of threads, `time` starts one process of this program, one of PyTorch
+ * per memory layout and one of ONNX Runtime, and lets them take turns at running steps, so that whatever else the
  * machine does hits all alike. The first step of a turn is not counted: caches are cold and other
  * processes' threads may still be spinning. Medians over all counted steps.
  *
@@ -34,15 +35,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_TIMES = 4096, MAX_WORKERS = 3, MAX_TURN = 30, CHECK_STEPS = 4 };
+enum { MAX_TIMES = 4096, MAX_WORKERS = 4, MAX_TURN = 30, CHECK_STEPS = 4 };
 enum { NO_TORCH = 3, NO_PYTHON = 127 };      /* the twin's exit status */
 
 static struct {
-    const char *net, *threads, *csv, *memory, *python, *twin;
+    const char *net, *threads, *csv, *memory, *python, *twin, *onnx;
     int rounds;
     double peak;                  /* of one thread, GFLOP/s; 0: not known */
 } o = {.threads = "1,2", .csv = "build/bench.csv", .memory = "build/bench_memory.csv",
-       .python = "/usr/bin/python3", .twin = "tests/bench/torch_steps.py", .rounds = 5};
+       .python = "/usr/bin/python3", .twin = "tests/bench/torch_steps.py",
+       .onnx = "tests/bench/onnx_steps.js", .rounds = 5};
 
 /* ---- worker: runs steps when told to --------------------------------------------------------- */
 
@@ -255,6 +257,49 @@ static bool start_peer(Worker *w, const NetKind *k, int threads, const char *lay
     return false;
 }
 
+/* Steps that torch_steps.py can export: those of sampling, but for the prior, whose cache grows */
+static bool is_exported(const NetKind *k) {
+    return k == &net_unet_sample || k == &net_sd1;
+}
+
+/* A step as a graph, in files of a folder of its own */
+typedef struct {
+    char folder[40], path[60];
+} Graph;
+
+/* weights: a file, or NULL: random ones. false: there is no PyTorch to export it. */
+static bool export_step(Graph *g, const NetKind *k, int batch, const char *weights) {
+    char command[900];
+    strcpy(g->folder, "/tmp/bench_steps.XXXXXX");
+    if (!mkdtemp(g->folder)) fail("bench_steps: cannot write to /tmp");
+    snprintf(g->path, sizeof g->path, "%s/step.onnx", g->folder);
+    snprintf(command, sizeof command, "'%s' '%s' export %s %d '%s' %s", o.python, o.twin, k->name,
+             batch, g->path, weights ? weights : "");
+    return system(command) == 0;
+}
+
+static void remove_graph(const Graph *g) {
+    char command[100];
+    snprintf(command, sizeof command, "rm -r '%s'", g->folder);
+    if (system(command)) fprintf(stderr, "%s: is left over\n", g->folder);
+}
+
+/* false: there is no ONNX Runtime */
+static bool start_onnx(Worker *w, const NetKind *k, int threads) {
+    Graph g;
+    char number[12];
+    snprintf(number, sizeof number, "%d", threads);
+    *w = (Worker){.layout = "graph"};
+    bool there = export_step(&g, k, k->batch, NULL) &&
+                 worker_start(w, (char *[]){"node", (char *)o.onnx, "worker", g.path, number, NULL},
+                              threads);
+    remove_graph(&g);
+    int status = there || !w->to ? 0 : worker_end(w);
+    if (status && status != NO_TORCH && status != NO_PYTHON)
+        fail("bench_steps: %s: ONNX Runtime's side has ended with status %d", k->name, status);
+    return there;
+}
+
 static void turn(const NetKind *k, Worker *w, int steps) {
     if (!worker_turn(w, steps))
         fail("bench_steps: %s: the worker with layout %s has ended", k->name, w->layout);
@@ -293,17 +338,20 @@ static void time_network(const NetKind *k, int threads) {
     if (!start_ours(&w[0], k, threads)) fail("bench_steps: the worker for %s has ended", k->name);
     n += start_peer(&w[n], k, threads, "contiguous");
     if (n > 1 && k->convolutional) n += start_peer(&w[n], k, threads, "channels_last");
-    describe_peer(n > 1 ? &w[1] : NULL);
+    int torch = n - 1;
+    describe_peer(torch ? &w[1] : NULL);
+    if (torch && is_exported(k)) n += start_onnx(&w[n], k, threads);
     for (int i = 1; i < n; i++)
         if (w[i].params != w[0].params)
             fail("bench_steps: %s has %zu parameters here and %zu in PyTorch", k->name, w[0].params,
                  w[i].params);
     take_turns(k, w, n);
-    Worker *peer = n > 1 ? &w[1] : NULL;
-    if (n > 2 && median(&w[2]) < median(&w[1])) peer = &w[2];
+    Worker *peer = torch > 0 ? &w[1] : NULL, *runtime = n > 1 + torch ? &w[n - 1] : NULL;
+    if (torch > 1 && median(&w[2]) < median(&w[1])) peer = &w[2];
     for (int i = 0; i < n; i++) worker_memory(&w[i]);
     report_time(k, threads, &w[0], peer);
     report_memory(k, threads, &w[0], peer);
+    if (runtime) report_time(k, threads, &w[0], runtime), report_memory(k, threads, &w[0], runtime);
     for (int i = 0; i < n; i++) worker_end(&w[i]);
 }
 
@@ -389,12 +437,37 @@ static bool check_network(const NetKind *k, const char *layout) {
     return same;
 }
 
+/* the same weights and input in ONNX Runtime */
+static bool check_exported(const NetKind *k) {
+    char path[] = "/tmp/bench_steps.XXXXXX", command[600];
+    int file = mkstemp(path), status = -1;
+    Graph g;
+    if (file < 0) fail("bench_steps: cannot write to /tmp");
+    close(file);
+    Training t;
+    training_start(&t, k, 4, true);
+    save(&t, path);
+    bool same = export_step(&g, k, t.batch, path);
+    snprintf(command, sizeof command, "node '%s' check '%s' %d", o.onnx, g.path, CHECK_STEPS);
+    FILE *twin = same ? popen(command, "r") : NULL;
+    same = twin && compare(&t, twin);
+    if (twin) status = pclose(twin);
+    unlink(path), remove_graph(&g);
+    training_free(&t);
+    bool missing = WIFEXITED(status) && (WEXITSTATUS(status) == NO_TORCH ||
+                                         WEXITSTATUS(status) == NO_PYTHON);
+    if (missing) printf("%-11s ONNX Runtime is missing: not compared (make setup-bench)\n", k->name);
+    else if (!same) printf("%-11s NOT CONFIRMED against ONNX Runtime\n", k->name);
+    return same || missing;
+}
+
 static int check_all(void) {
     bool all = true;
     for (const NetKind *const *k = net_kinds; *k; k++) {
         if (o.net && strcmp(o.net, (*k)->name) != 0) continue;
         all &= check_network(*k, "contiguous");
         if ((*k)->convolutional) all &= check_network(*k, "channels_last");
+        if (is_exported(*k)) all &= check_exported(*k);
     }
     return !all;
 }
@@ -402,11 +475,11 @@ static int check_all(void) {
 /* ---- command line ---------------------------------------------------------------------------- */
 
 static void parse(int argc, char **argv) {
-    enum { NET, THREADS, CSV, MEMORY, PYTHON, TWIN, ROUNDS, PEAK };
+    enum { NET, THREADS, CSV, MEMORY, PYTHON, TWIN, ONNX, ROUNDS, PEAK };
     static const struct option options[] = {
         {"net", 1, 0, NET},       {"threads", 1, 0, THREADS}, {"csv", 1, 0, CSV},
         {"memory", 1, 0, MEMORY}, {"python", 1, 0, PYTHON},   {"twin", 1, 0, TWIN},
-        {"rounds", 1, 0, ROUNDS}, {"peak", 1, 0, PEAK},       {0}};
+        {"onnx", 1, 0, ONNX},     {"rounds", 1, 0, ROUNDS}, {"peak", 1, 0, PEAK},       {0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case NET: o.net = optarg; break;
@@ -415,6 +488,7 @@ static void parse(int argc, char **argv) {
         case MEMORY: o.memory = optarg; break;
         case PYTHON: o.python = optarg; break;
         case TWIN: o.twin = optarg; break;
+        case ONNX: o.onnx = optarg; break;
         case ROUNDS: o.rounds = atoi(optarg); break;
         case PEAK: o.peak = atof(optarg); break;
         default: exit(2);

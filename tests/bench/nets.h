@@ -1,5 +1,5 @@
 /* nets.h — the networks whose steps are timed against PyTorch (torch_steps.py has their twins,
- * layer by layer under the same names). A step trains, or samples: then there are no gradients.
+ * layer by layer under the same names), some against ONNX Runtime, too. A step trains, or samples: then there are no gradients.
  *
  * A Training owns everything a step needs: weights, optimiser, tape, and one batch with its noise.
  * Batch and noise are drawn once: both sides time the same arithmetic, not their random numbers.

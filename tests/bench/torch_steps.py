@@ -2,6 +2,8 @@
 
     torch_steps.py worker NET BATCH THREADS LAYOUT       runs steps when told to on its input
     torch_steps.py check NET BATCH FILE STEPS EPS LAYOUT reads weights and batch from FILE
+    torch_steps.py export NET BATCH MODEL [FILE]         a sampling step for onnx_steps.js: the graph
+                                                         to MODEL, what goes in to MODEL.json
 
 LAYOUT is contiguous or channels_last. Everything is float32 and eager, as one writes it, with the
 faster choice wherever there are two: losses on logits, gradients set to None rather than zeroed,
@@ -707,20 +709,33 @@ class UNetSampling:
         self.beta = [0.01 + 0.19 * t / 9 for t in range(10)]
         self.t = 0
 
+    def coefficients(self, t):
+        """of x and eps in x0, of x0, x and z in the new x"""
+        beta = self.beta[t]
+        before = math.prod(1 - b for b in self.beta[:t])
+        after = before * (1 - beta)
+        return [1 / math.sqrt(after), -math.sqrt(1 / after - 1),
+                beta * math.sqrt(before) / (1 - after),
+                (1 - before) * math.sqrt(1 - beta) / (1 - after), math.sqrt(beta) if t else 0.0]
+
+    def inputs(self, t):
+        return {"x": self.x, "z": self.z, "time": torch.full((len(self.x),), 100.0 * t),
+                "c": torch.tensor(self.coefficients(t))}
+
+    def back(self, x, z, time, c):
+        x0 = torch.clamp(c[0] * x + c[1] * self.net(x, time), -1, 1)
+        return c[2] * x0 + c[3] * x + c[4] * z
+
     @torch.inference_mode()
     def step(self):
         self.t = (self.t or 10) - 1
-        beta = self.beta[self.t]
-        before = math.prod(1 - b for b in self.beta[:self.t])
-        after = before * (1 - beta)
-        time = torch.full((self.x.shape[0],), self.t * 100)
-        eps = self.net(self.x, time)
-        x0 = (self.x - math.sqrt(1 - after) * eps) / math.sqrt(after)
-        x0 = x0.clamp_(-1, 1)
-        mean = (beta * math.sqrt(before) / (1 - after) * x0 +
-                (1 - before) * math.sqrt(1 - beta) / (1 - after) * self.x)
-        self.x = mean + math.sqrt(beta) * self.z if self.t else mean
+        self.x = self.back(**self.inputs(self.t))
         return self.x.square().sum()
+
+    def exported(self):
+        """the step, what goes in at first, what changes with each of ten steps"""
+        later = [self.inputs(t) for t in reversed(range(10))]
+        return self.back, self.inputs(9), [{k: i[k] for k in ("time", "c")} for i in later], True
 
 
 class TextUNet(UNet):
@@ -775,6 +790,10 @@ class Sd1Sampling:
     @torch.inference_mode()
     def step(self):
         return self.net(self.x, self.time, self.context).square().sum()
+
+    def exported(self):
+        inputs = {"x": self.x, "time": self.time.float(), "context": self.context}
+        return self.net.forward, inputs, [{}], False
 
 
 # ---- DALL-E ---------------------------------------------------------------------------------
@@ -1019,5 +1038,31 @@ def worker(name, batch, threads, layout):
             print("%.1f %.1f" % (resident_peak(), IMPORT_PEAK), flush=True)
 
 
+class Step(nn.Module):
+    def __init__(self, net, step):
+        super().__init__()
+        self.net, self.step = net, step
+
+    def forward(self, *inputs):
+        return self.step(*inputs)
+
+
+def export(name, batch, path, weights=None):
+    import json
+    import warnings
+    warnings.simplefilter("ignore")          # the exporter's own, about shapes it does not infer
+    training = make(name, int(batch), "contiguous", read_safetensors(weights) if weights else None)
+    step, inputs, steps, x_is_y = training.exported()
+    with torch.no_grad():
+        torch.onnx.export(Step(training.net, step), tuple(inputs.values()), path,
+                          input_names=list(inputs), output_names=["y"], opset_version=17)
+    shapes = {name: list(value.shape) for name, value in inputs.items()}
+    numbers = {name: value.flatten().tolist() for name, value in inputs.items()}
+    steps = [{name: value.tolist() for name, value in at.items()} for at in steps]
+    with open(path + ".json", "w") as f:
+        json.dump({"parameters": count(training), "shapes": shapes, "inputs": numbers,
+                   "steps": steps, "x_is_y": x_is_y}, f)
+
+
 if __name__ == "__main__":
-    {"check": check, "worker": worker}[sys.argv[1]](*sys.argv[2:])
+    {"check": check, "worker": worker, "export": export}[sys.argv[1]](*sys.argv[2:])
