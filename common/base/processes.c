@@ -26,6 +26,8 @@ void processes_share(void *bytes, size_t n) {
 
 void processes_wait(void) {}
 
+double processes_waited(void) { return 0; }
+
 #else
 
 #include "base/error.h"
@@ -35,9 +37,14 @@ void processes_wait(void) {}
 #include <stdlib.h>
 
 static int rank, count = 1;
+static double waited;
+
+/* an exchange with the others, and how long it took */
+#define TIMED(call) do { double start_ = MPI_Wtime(); call; waited += MPI_Wtime() - start_; } while (0)
 
 int process_rank(void) { return rank; }
 int process_count(void) { return count; }
+double processes_waited(void) { return waited; }
 
 /* MPI's own handler ends the whole job at an error: no call returns one. */
 static void stop(int status, void *unused) {
@@ -81,28 +88,31 @@ void processes_exchange(const void *from, const size_t *start, void *to) {
     if (!received) fail("out of memory");
     for (int k = 0; k <= count; k++) received[k] = (size_t)k * mine;
     int *out = slices(start), *in = slices(received);
-    MPI_Alltoallv(from, out, out + count, MPI_BYTE, to, in, in + count, MPI_BYTE, MPI_COMM_WORLD);
+    TIMED(MPI_Alltoallv(from, out, out + count, MPI_BYTE, to, in, in + count, MPI_BYTE,
+                        MPI_COMM_WORLD));
     free(received), free(out), free(in);
 }
 
 void processes_gather(void *all, const size_t *start) {
     if (count == 1) return;
     int *s = slices(start);
-    MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, s, s + count, MPI_BYTE, MPI_COMM_WORLD);
+    TIMED(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, s, s + count, MPI_BYTE, MPI_COMM_WORLD));
     free(s);
 }
 
 void processes_gather_each(void *all, size_t size) {
-    if (count > 1)
-        MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, all, as_int(size), MPI_BYTE, MPI_COMM_WORLD);
+    if (count == 1) return;
+    TIMED(MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, all, as_int(size), MPI_BYTE, MPI_COMM_WORLD));
 }
 
 void processes_share(void *bytes, size_t n) {
-    if (count > 1) MPI_Bcast(bytes, as_int(n), MPI_BYTE, 0, MPI_COMM_WORLD);
+    if (count == 1) return;
+    TIMED(MPI_Bcast(bytes, as_int(n), MPI_BYTE, 0, MPI_COMM_WORLD));
 }
 
 void processes_wait(void) {
-    if (count > 1) MPI_Barrier(MPI_COMM_WORLD);
+    if (count == 1) return;
+    TIMED(MPI_Barrier(MPI_COMM_WORLD));
 }
 
 #endif

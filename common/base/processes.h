@@ -7,7 +7,8 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange, processes_gather, processes_share, processes_wait      together */
+ *   - processes_exchange, processes_gather, processes_share, processes_wait      together
+ *   - processes_waited        how long these have taken */
 #ifndef PROCESSES_H
 #define PROCESSES_H
 
@@ -30,5 +31,7 @@ void processes_gather_each(void *all, size_t size);
 void processes_share(void *bytes, size_t n);
 /* Together: no process goes on before all have called it */
 void processes_wait(void);
+/* Seconds that this process has spent in the five above: sending, and waiting for the others */
+double processes_waited(void);
 
 #endif

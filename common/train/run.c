@@ -336,12 +336,21 @@ static double wall_seconds(const RunState *s) {
     return s->wall + seconds_now() - s->start;
 }
 
+/* the share of this part's time that went into exchanges with other processes */
+static double waiting_share(const RunState *s) {
+    return (processes_waited() - s->waited) / fmax(seconds_now() - s->start, 1e-9);
+}
+
 static void describe(const Run *r, const char *status) {
     RunState *s = r->state;
     json_text(s->record, "status", status);
     json_number(s->record, "steps_done", (double)r->step);
     json_number(s->record, "resumed_from", (double)s->first);
     json_number(s->record, "wall_seconds", round(1e3 * wall_seconds(s)) / 1e3);
+    if (process_count() > 1) {
+        json_number(s->record, "processes", process_count());
+        json_number(s->record, "waiting_share", waiting_share(s));
+    }
     json_number(s->record, "peak_memory_bytes", peak_memory());
     json_number(s->record, "tape_bytes", (double)tape_peak(&r->tape));
 }
@@ -413,7 +422,7 @@ static void begin(Run *r) {
     if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
     s->started = true;
     s->first = r->step;
-    s->start = seconds_now();
+    s->start = seconds_now(), s->waited = processes_waited();
     run_agree(r);                              /* and all have read it */
     if (s->writes) open_files(r);
     progress_start(&s->progress, s->settings.stage ? s->settings.stage : "train", r->step,
@@ -478,6 +487,8 @@ static void make_note(RunState *s, int columns) {
     size_t n = 0;
     const char *name = s->settings.columns;
     char note[sizeof s->note] = "";
+    if (process_count() > 1)
+        n = (size_t)snprintf(note, sizeof note, "waiting %.0f %%", 100 * waiting_share(s));
     for (int k = 0; k < columns; k++, name += strcspn(name, ",") + 1) {
         char part[64];
         if (!s->measured[k]) continue;

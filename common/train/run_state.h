@@ -44,6 +44,7 @@ typedef struct RunState {
     char note[80];                   /* "loss 0.123" */
     int64_t first;                   /* steps at the start */
     double start, wall;              /* seconds: when this part began, what earlier ones took */
+    double waited;                   /* for other processes, before this part began */
     cJSON *record;                   /* run.json */
 } RunState;
 
