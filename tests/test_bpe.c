@@ -453,3 +453,14 @@ Test(bpe, of_clips_file_so_many_are_read) {
     bpe_free(&b);
     free(many.text);
 }
+
+/* As CLIP reads a text in Stable Diffusion: filled up with the token that ends it. */
+Test(bpe, a_text_can_be_filled_up_with_its_end) {
+    int ids[77], same[77];
+    Bpe bpe = bpe_load(NULL);
+    int n = bpe_tokenize_filled(&bpe, "a red dress", 77, ids);
+    cr_expect_eq(bpe_tokenize(&bpe, "a red dress", NULL, 77, same), n);
+    cr_expect(ids[0] == bpe.start && n > 3 && n < 13, "%d", n);
+    for (int i = 0; i < 77; i++) cr_expect_eq(ids[i], i < n ? same[i] : bpe.end, "%d", i);
+    bpe_free(&bpe);
+}

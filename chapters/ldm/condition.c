@@ -32,20 +32,32 @@ static void draw_hole(Rng *rng, uint8_t *hole) {
         memset(hole + i * SCENE_SIDE + at[1] * STEP, 1, (size_t)(size[1] * STEP));
 }
 
-Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
-                    int n, Rng *holes) {
+Pictures pictures_new(Arena *arena, int n) {
     size_t pixels = (size_t)n * SCENE_SIDE * SCENE_SIDE;
     Pictures p = {.n = n};
     p.images = arena_get(arena, 3 * pixels * sizeof *p.images);
     p.captions = arena_get(arena, (size_t)n * sizeof *p.captions);
     p.scenes = arena_get(arena, (size_t)n * sizeof *p.scenes);
     p.map = arena_get(arena, pixels), p.hole = arena_get(arena, pixels);
-    wardrobe_get(w, part, seed, first, n, &(SceneBatch){.images = p.images, .low = -1, .high = 1,
-                                                        .scenes = p.scenes, .map = p.map});
-    for (int i = 0; i < n; i++) {
-        p.captions[i] = scene_caption(&p.scenes[i], arena_get(arena, SCENE_CAPTION));
-        draw_hole(holes, p.hole + (size_t)i * SCENE_SIDE * SCENE_SIDE);
+    return p;
+}
+
+void scenes_put(const Pictures *p, int at, int n, Arena *arena, const Wardrobe *w, Part part,
+                uint64_t seed, uint64_t first, Rng *holes) {
+    size_t pixels = SCENE_SIDE * SCENE_SIDE, before = (size_t)at * pixels;
+    wardrobe_get(w, part, seed, first, n,
+                 &(SceneBatch){.images = p->images + 3 * before, .low = -1, .high = 1,
+                               .scenes = p->scenes + at, .map = p->map + before});
+    for (int i = at; i < at + n; i++) {
+        p->captions[i] = scene_caption(&p->scenes[i], arena_get(arena, SCENE_CAPTION));
+        draw_hole(holes, p->hole + (size_t)i * pixels);
     }
+}
+
+Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
+                    int n, Rng *holes) {
+    Pictures p = pictures_new(arena, n);
+    scenes_put(&p, 0, n, arena, w, part, seed, first, holes);
     return p;
 }
 
@@ -61,21 +73,24 @@ int condition_channels(Condition c, const LatentSpace *s) {
          : c == SUPER_RESOLUTION ? 3 : 0;
 }
 
-int condition_tokens(Condition c) {
+/* before all but one of them are left out */
+static int tokens_of(Condition c) {
     return c == TEXT ? TEXT_TOKENS : c == LAYOUT ? LAYOUT_TOKENS : 0;
 }
 
-Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe,
-                            const FrozenClip *clip) {
-    Conditioner c = {.kind = kind, .space = s, .bpe = clip ? &clip->bpe : bpe, .clip = clip};
-    if (clip && clip->net.config.text.width != CONTEXT_WIDTH)
-        die("this CLIP's tokens have %d channels, not %d", clip->net.config.text.width,
+int condition_tokens(const Conditioner *c) {
+    return c->pooled && is_attended(c->kind) ? 1 : tokens_of(c->kind);
+}
+
+Conditioner conditioner_new(Params *p, Conditioner c) {
+    if (c.clip && c.clip->net.config.text.width != CONTEXT_WIDTH)
+        die("this CLIP's tokens have %d channels, not %d", c.clip->net.config.text.width,
             CONTEXT_WIDTH);
-    if (is_attended(kind) && !clip)
+    if (is_attended(c.kind) && !c.clip)
         c.tokens = text_transformer_new(scope(p, "tokens"), (TextTransformerConfig){
-            .vocabulary = kind == TEXT ? bpe->size : LAYOUT_VOCABULARY,
-            .length = condition_tokens(kind), .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
-    if (kind == SEMANTIC) c.labels = linear_new(scope(p, "labels"), SCENE_LABELS, LABEL_CHANNELS,
+            .vocabulary = c.kind == TEXT ? c.bpe->size : LAYOUT_VOCABULARY,
+            .length = tokens_of(c.kind), .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
+    if (c.kind == SEMANTIC) c.labels = linear_new(scope(p, "labels"), SCENE_LABELS, LABEL_CHANNELS,
                                                 true);
     return c;
 }
@@ -97,20 +112,41 @@ static void layout_tokens(const Scene *s, int *ids, uint8_t *mask) {
     }
 }
 
-static Tensor *attended(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped) {
-    size_t n = (size_t)p->n, M = (size_t)condition_tokens(c->kind);
+/* what CLIP makes of the captions, or of none; end (n): where the text ends */
+static Tensor *read_by_clip(const FrozenClip *clip, Tape *t, const Pictures *p,
+                            const bool *dropped, int *end) {
+    int *ids = arena_get(&t->arena, (size_t)p->n * TEXT_TOKENS * sizeof *ids);
+    for (int i = 0; i < p->n; i++)
+        end[i] = bpe_tokenize_filled(&clip->bpe, dropped && dropped[i] ? "" : p->captions[i],
+                                     TEXT_TOKENS, ids + i * TEXT_TOKENS) - 1;
+    return clip_text_tokens(&clip->net.text, t, ids, p->n, TEXT_TOKENS);
+}
+
+/* the same of the transformer that is trained with the U-Net */
+static Tensor *read_by_own(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped,
+                           int *end) {
+    size_t n = (size_t)p->n, M = (size_t)tokens_of(c->kind);
     int *ids = arena_get(&t->arena, n * M * sizeof *ids);
     uint8_t *mask = arena_get(&t->arena, n * M);
     for (size_t i = 0; i < n; i++) {
-        bool no = dropped && dropped[i];
-        const char *caption = no ? "" : p->captions[i];
         if (c->kind == TEXT)
-            bpe_tokenize_masked(c->bpe, caption, (int)M, ids + i * M, mask + i * M);
+            bpe_tokenize_masked(c->bpe, p->captions[i], (int)M, ids + i * M, mask + i * M);
         else layout_tokens(&p->scenes[i], ids + i * M, mask + i * M);
-        if (no) memset(mask + i * M, 0, M);
+        if (dropped && dropped[i]) memset(mask + i * M, 0, M);
+        end[i] = (int)M - 1;
     }
-    if (c->clip) return clip_text_tokens(&c->clip->net.text, t, ids, p->n, (int)M);
     return text_transformer(&c->tokens, t, ids, mask, p->n);
+}
+
+static Tensor *attended(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped) {
+    int *end = arena_get(&t->arena, (size_t)p->n * sizeof *end);
+    Tensor *tokens = c->clip ? read_by_clip(c->clip, t, p, dropped, end)
+                             : read_by_own(c, t, p, dropped, end);
+    int M = tokens->shape[1], D = tokens->shape[2];
+    if (!c->pooled) return tokens;
+    for (int i = 0; i < p->n; i++) end[i] += i * M;
+    return t_reshape(t_gather_rows(t_reshape(tokens, SHAPE(p->n * M, D)), end, p->n),
+                     SHAPE(p->n, 1, D));
 }
 
 /* (n,64,64,labels), one where the label is, averaged to the latents' size, as channels */

@@ -37,7 +37,12 @@ typedef struct {
 
 enum { SCENE_SIDE = 64 };
 
-/* Scenes first, first + 1, ... of a part and seed; holes are drawn from `holes`. In the arena. */
+Pictures pictures_new(Arena *arena, int n);
+/* Pictures `at` to at + n - 1 become the scenes first, first + 1, ... of a part and seed; captions are
+ * put into the arena, holes are drawn from `holes`. */
+void scenes_put(const Pictures *p, int at, int n, Arena *arena, const Wardrobe *w, Part part,
+                uint64_t seed, uint64_t first, Rng *holes);
+/* both */
 Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
                     int n, Rng *holes);
 
@@ -45,23 +50,24 @@ Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, u
 
 typedef struct {
     Condition kind;
+    bool pooled;                         /* texts and layouts: of all tokens one is left */
     const LatentSpace *space;
-    const Bpe *bpe;                      /* of texts */
-    const FrozenClip *clip;              /* whose text encoder reads texts; NULL: `tokens` does */
+    /* of texts: for a transformer that is trained with the U-Net (section 4.3), or a CLIP whose text
+     * encoder stays as it is (Stable Diffusion); the other is NULL */
+    const Bpe *bpe;
+    const FrozenClip *clip;
     TextTransformer tokens;              /* of texts and layouts */
     Linear labels;                       /* of maps: each label's channels */
 } Conditioner;
 
 /* channels beside the latents; 0: none */
 int condition_channels(Condition c, const LatentSpace *s);
-/* tokens of a text or a layout, and the width of what tau_theta makes of them; 0: none */
-int condition_tokens(Condition c);
+/* what the U-Net attends to: so many tokens, 0: none, of such a width */
+int condition_tokens(const Conditioner *c);
 enum { CONTEXT_WIDTH = 128 };
 
-/* Of texts: bpe, for a transformer that is trained together with the U-Net (section 4.3), or clip,
- * which stays as it is (Stable Diffusion); the other is NULL. */
-Conditioner conditioner_new(Params *p, Condition kind, const LatentSpace *s, const Bpe *bpe,
-                            const FrozenClip *clip);
+/* c, whose first fields are set, with its networks */
+Conditioner conditioner_new(Params *p, Conditioner c);
 
 /* What the network is given; NULL: not there */
 typedef struct {

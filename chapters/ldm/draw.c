@@ -51,7 +51,7 @@ static LdmCondition conditions_of(Arena *arena, const Model *m, const Pictures *
     Condition kind = m->conditioner.kind;
     return (LdmCondition){.net = &m->net, .context = context, .without = without, .beside = beside,
                           .beside_channels = condition_channels(kind, &m->space), .scale = scale,
-                          .tokens = condition_tokens(kind), .width = CONTEXT_WIDTH};
+                          .tokens = condition_tokens(&m->conditioner), .width = CONTEXT_WIDTH};
 }
 
 /* ---- drawing --------------------------------------------------------------------------------- */
@@ -95,9 +95,9 @@ int sample_trained(void) {
     Fashion data = fashion_load(o.common.data);
     Wardrobe w = wardrobe_open(&data, SCENE_SIDE);
     Pictures p = pictures_to_draw(&arena, &w);
+    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
     Grid g = {.count = p.n, .height = SCENE_SIDE, .width = SCENE_SIDE, .channels = 3,
               .columns = p.n < 8 ? p.n : 8, .enlarge = 2, .low = -1, .high = 1};
     if (m.conditioner.kind == TEXT) g.captions = p.captions;

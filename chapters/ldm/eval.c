@@ -38,66 +38,42 @@ static void score(Scoring *s, int n, real *x, const Scene *scenes, cJSON *metric
     report_scenes(&cli, &s->evaluator, n, x, scenes, metrics);
 }
 
-/* n test scenes; of held-out combinations every second one */
+/* n test scenes, half of them of held-out combinations: those that cfg and dalle2 are scored on */
 static Pictures test_scenes(Scoring *s, int n) {
     Rng holes = rng_new(1, "test holes");
-    Pictures all = scenes_new(&s->arena, &s->wardrobe, PART_TEST, 1, 0, n, &holes);
-    Pictures held = scenes_new(&s->arena, &s->wardrobe, PART_HELD_OUT, 1, 0, n, &holes);
-    size_t pixels = SCENE_SIDE * SCENE_SIDE;
-    for (int i = 1; i < n; i += 2) {
-        size_t at = (size_t)i;
-        all.captions[i] = held.captions[i], all.scenes[i] = held.scenes[i];
-        memcpy(all.images + at * PICTURE, held.images + at * PICTURE,
-               PICTURE * sizeof *all.images);
-        memcpy(all.map + at * pixels, held.map + at * pixels, pixels);
-        memcpy(all.hole + at * pixels, held.hole + at * pixels, pixels);
-    }
-    return all;
+    Pictures p = pictures_new(&s->arena, n);
+    int seen = (n + 1) / 2;
+    scenes_put(&p, 0, seen, &s->arena, &s->wardrobe, PART_TEST, 1, 0, &holes);
+    scenes_put(&p, seen, n - seen, &s->arena, &s->wardrobe, PART_HELD_OUT, 1, 0, &holes);
+    return p;
 }
 
 /* ---- the first stage ------------------------------------------------------------------------- */
 
-static void reconstruct(const LatentSpace *s, int n, const real *x, real *y) {
-    enum { AT_ONCE = 64 };
-    for (int i = 0; i < n; i += AT_ONCE) {
-        Tape t = {0};
-        int some = n - i < AT_ONCE ? n - i : AT_ONCE;
-        const Tensor *z = latents_of(s, &t, some, SCENE_SIDE, x + (size_t)i * PICTURE, NULL);
-        pictures_of(s, some, SCENE_SIDE / s->factor, z->x, y + (size_t)i * PICTURE);
-        tape_free(&t);
-    }
-}
-
 static void report_errors(int n, const real *x, const real *y, cJSON *metrics) {
-    double l1 = 0, psnr = 0;
-    for (int i = 0; i < n; i++) {
-        const real *a = x + (size_t)i * PICTURE, *b = y + (size_t)i * PICTURE;
-        for (int k = 0; k < PICTURE; k++) l1 += fabs((double)(a[k] - b[k]));
-        psnr += 10 * log10(4 * PICTURE / k_sum_squared_difference(PICTURE, a, b));
-    }
-    json_number(metrics, "l1", l1 / n / PICTURE);
-    json_number(metrics, "psnr", psnr / n);
+    double l1 = 0, ratio = psnr(n, PICTURE, x, y);
+    for (int k = 0; k < n * PICTURE; k++) l1 += fabs((double)(x[k] - y[k]));
+    l1 /= (double)n * PICTURE;
+    json_number(metrics, "l1", l1);
+    json_number(metrics, "psnr", ratio);
     if (!o.common.quiet)
-        printf("%d test scenes: mean |x - x'| %.4f of 2, PSNR %.2f dB\n\n", n, l1 / n / PICTURE,
-               psnr / n);
+        printf("%d test scenes: mean |x - x'| %.4f of 2, PSNR %.2f dB\n\n", n, l1, ratio);
 }
 
 int eval_autoencoder(void) {
     Scoring s;
     Model m = {0};
-    Params scale = {0};
     scoring_open(&s);
     model_load_first_stage(&m, o.common.weights);
-    m.space.scale = buffer((Scope){.params = &scale}, "scale", 1, SHAPE(1));
     cJSON *metrics = metrics_new(&cli);
     Pictures p = test_scenes(&s, o.samples);
     real *y = arena_get(&s.arena, (size_t)p.n * PICTURE * sizeof *y);
-    reconstruct(&m.space, p.n, p.images, y);
+    reconstruct(&m.space, p.n, SCENE_SIDE, p.images, y);
     json_number(metrics, "parameters", (double)params_count(&m.first_params));
     report_errors(p.n, p.images, y, metrics);
     score(&s, p.n, y, p.scenes, metrics);
     metrics_save(&cli, metrics);
-    model_free(&m), params_free(&scale), scoring_close(&s);
+    model_free(&m), scoring_close(&s);
     return 0;
 }
 
@@ -115,7 +91,7 @@ int eval_diffusion(void) {
     draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
     json_number(metrics, "seconds_a_picture", (seconds_now() - began) / p.n);
     json_text(metrics, "condition", o.condition);
-    json_number(metrics, "scale", o.scale);
+    json_number(metrics, "scale", is_attended(m.conditioner.kind) ? o.scale : 1);
     json_number(metrics, "sampling_steps", o.sampling_steps);
     json_text(metrics, "sampler", o.sampler);
     json_number(metrics, "parameters", (double)params_count(&m.params));

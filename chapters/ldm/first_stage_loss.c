@@ -31,14 +31,23 @@ Tensor *perceptual_distance(const Classifier *c, Tensor *x, Tensor *y) {
 
 /* ---- the latents' term ----------------------------------------------------------------------- */
 
-/* z as the decoder is given it, and the term */
+static double perplexity_of(Arena *arena, const Quantised *q, int codes) {
+    int *times = arena_get(arena, (size_t)codes * sizeof *times);
+    memset(times, 0, (size_t)codes * sizeof *times);
+    codebook_count(q->n, q->index, times);
+    return codebook_perplexity(codes, times);
+}
+
+/* z as the decoder is given it, and the term: as L_rec, of a picture of so many numbers; the
+ * codebook's loss is a mean over them, as the errors are */
 static Tensor *bottleneck(const FirstStage *f, const FirstStageLoss *l, Tensor *moments, Rng *noise,
-                          FirstStagePass *pass, Tensor **term) {
+                          double numbers, FirstStagePass *pass, Tensor **term) {
     if (f->config.codes) {
         Quantised q = quantise(&f->codebook, moments);
-        pass->codes = q.n, pass->index = q.index;
-        *term = t_add(t_scale(q.commitment_loss, l->commitment), q.codebook_loss);
-        pass->latent = (double)(*term)->x[0];
+        Tensor *loss = t_add(t_scale(q.commitment_loss, l->commitment), q.codebook_loss);
+        pass->perplexity = perplexity_of(&moments->tape->arena, &q, f->config.codes);
+        pass->latent = (double)loss->x[0];
+        *term = t_scale(loss, numbers);
         return q.codes;
     }
     Posterior q = posterior(moments);
@@ -100,7 +109,8 @@ double adaptive_weight(const Conv2d *last, const Tensor *features, const real *r
 FirstStagePass first_stage_pass(const FirstStage *f, const FirstStageLoss *l, Tensor *x,
                                 Rng *noise) {
     FirstStagePass pass = {0};
-    Tensor *term, *z = bottleneck(f, l, encode(f, x), noise, &pass, &term);
+    double numbers = (double)(x->len / (size_t)x->shape[0]);
+    Tensor *term, *z = bottleneck(f, l, encode(f, x), noise, numbers, &pass, &term);
     Tensor *features = decoder_features(f, z), *y = conv2d(&f->decoder.out, features);
     t_keep(features), t_keep(y);                     /* both are read below */
     const Tensor *by_rec = reconstruction_term(l, x, y, &pass);

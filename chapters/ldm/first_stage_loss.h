@@ -40,8 +40,8 @@ typedef struct {
     Tensor *reconstruction;              /* what is drawn, (B,H,W,3) */
     double l1, perceptual;               /* means over numbers; over pixels */
     double latent;                       /* KL of a picture in nats, or the codebook's loss */
+    double perplexity;                   /* of VQ: of the batch's codes */
     double adversarial, lambda;
-    int codes, *index;                   /* of VQ: numbers of the codes that were chosen */
 } FirstStagePass;
 
 /* x (B,H,W,3); noise for KL's sample. The autoencoder has no gradients yet. */

@@ -5,6 +5,10 @@
 
 enum { AT_ONCE = 16 };                   /* pictures through the first stage together */
 
+static double scale_of(const LatentSpace *s) {
+    return s->scale ? (double)s->scale->x[0] : 1;
+}
+
 /* not scaled; of at most AT_ONCE pictures, on the tape */
 static Tensor *encode_some(const LatentSpace *s, Tape *t, int n, int side, const real *x,
                            Rng *noise) {
@@ -28,7 +32,7 @@ Tensor *latents_of(const LatentSpace *s, Tape *t, int B, int side, const real *x
     for (int i = 0; i < B; i += AT_ONCE) {
         int n = B - i < AT_ONCE ? B - i : AT_ONCE;
         Tensor *some = encode_some(s, &own, n, side, x + (size_t)i * picture, noise);
-        k_affine(some->len, some->x, s->scale->x[0], 0, z->x + (size_t)i * latent);
+        k_affine(some->len, some->x, (real)scale_of(s), 0, z->x + (size_t)i * latent);
         tape_reset(&own);
     }
     tape_free(&own);
@@ -43,12 +47,26 @@ void pictures_of(const LatentSpace *s, int n, int h, const real *z, real *x) {
     for (int i = 0; i < n; i += AT_ONCE) {
         int some = n - i < AT_ONCE ? n - i : AT_ONCE;
         Tensor *y = t_input(&own, z + (size_t)i * latent, SHAPE(some, h, h, s->channels));
-        y = t_scale(y, 1 / (double)s->scale->x[0]);
+        y = t_scale(y, 1 / scale_of(s));
         if (s->factor > 1) y = decode(&s->net, y);
         memcpy(x + (size_t)i * picture, y->x, y->len * sizeof *x);
         tape_reset(&own);
     }
     tape_free(&own);
+}
+
+void reconstruct(const LatentSpace *s, int n, int side, const real *x, real *y) {
+    Tape t = {.no_grad = true};
+    const Tensor *z = latents_of(s, &t, n, side, x, NULL);
+    pictures_of(s, n, side / s->factor, z->x, y);
+    tape_free(&t);
+}
+
+double psnr(int n, int one, const real *x, const real *y) {
+    double sum = 0;
+    for (int i = 0; i < n; i++, x += one, y += one)
+        sum += 10 * log10(4 * one / k_sum_squared_difference((size_t)one, x, y));
+    return sum / n;
 }
 
 void measure_scale(LatentSpace *s, int n, int side, const real *x, Rng *noise) {

@@ -12,24 +12,11 @@ LdmUNet ldm_unet_new(Params *p, UNetConfig c) {
     return m;
 }
 
-LdmUNet ldm_unet_pooled(Params *p, UNetConfig c, int width) {
-    LdmUNet m = ldm_unet_new(p, c);
-    m.pooled = linear_new(scope(p, "pooled"), width, unet_emb(&c), true);
-    return m;
-}
-
-/* the last of the tokens (B,M,D), as channels of the embedding */
-static Tensor *pooled(const Linear *l, Tensor *tokens) {
-    Tensor *last = t_slice(tokens, 1, tokens->shape[1] - 1, 1);
-    return linear(l, t_reshape(last, SHAPE(tokens->shape[0], tokens->shape[2])));
-}
-
 Tensor *ldm_unet(const LdmUNet *m, Tensor *z, const double *time, Tensor *beside,
                  Context context) {
     Tensor *x = beside ? t_concat(z, beside, 3) : z;
     Tensor *emb = time_embedding(&m->time, z->tape, time, z->shape[0]);
-    if (!m->pooled.w) return unet_masked(&m->unet, x, emb, context);
-    return unet(&m->unet, x, t_add(emb, pooled(&m->pooled, context.tokens)), NULL);
+    return unet_masked(&m->unet, x, emb, context);
 }
 
 OfficialMap ldm_unet_official(const UNetOfficial *design) {

@@ -21,13 +21,9 @@
 typedef struct {
     TimeEmbedding time;
     UNet unet;
-    Linear pooled;                       /* of ldm_unet_pooled; else w is NULL */
 } LdmUNet;
 
 LdmUNet ldm_unet_new(Params *p, UNetConfig c);
-/* The same without cross-attention, for comparison: of a context whose tokens have so many channels
- * only the last is read, and a layer adds it to the embedding of the time. c.context is 0. */
-LdmUNet ldm_unet_pooled(Params *p, UNetConfig c, int width);
 /* z (B,h,w,e), time (B), beside and context NULL where the network takes none -> (B,h,w,out) */
 Tensor *ldm_unet(const LdmUNet *m, Tensor *z, const double *time, Tensor *beside, Context context);
 

@@ -11,26 +11,25 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 4000, .batch = 6, .lr = 5e-4, .config = "default",
+    .common = {.seed = 1, .steps = 3000, .batch = 6, .lr = 5e-4, .config = "default",
                .out = "build/runs/ldm"},
     .factor = 4,
     .fs_width = 32,
     .kl = 1e-6,
     .perceptual = 0.2,
     .discriminator = 0.5,
-    .disc_start = 2500,
+    .disc_start = 1900,
     .stage = "all",
     .condition = "text",
     .text = "clip",
     .context = "attended",
-    .width = 32,
+    .width = 64,
     .diffusion_steps = 4500,
     .diffusion_batch = 16,
-    .diffusion_lr = 1e-3,
+    .diffusion_lr = 5e-4,
     .warmup = 200,
     .preview = 25,
     .p_uncond = 0.1,
-    .emoji = 0.25,
     .clip = 1,
     .ema = 0.9999,
     .pictures = 32,
@@ -70,8 +69,7 @@ static Option options[] = {
     {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,
      .help = "texts: read by the frozen CLIP, or by a transformer trained with the U-Net"},
     {"context", 0, .s = &o.context, .choices = "attended|pooled", .keep = KEEP_MODEL,
-     .help = "texts and layouts: by cross-attention, or their last token added to the time's "
-             "embedding"},
+     .help = "texts and layouts: all tokens are attended to, or one that sums them up"},
     {"width", 0, .i = &o.width, .min = 32, .max = 512, .meta = "N", .multiple = 32,
      .keep = KEEP_MODEL, .help = "channels of the U-Net"},
     {"diffusion-steps", 0, .i = &o.diffusion_steps, .min = 0, .max = 1e9, .meta = "N",
@@ -83,8 +81,6 @@ static Option options[] = {
     DIFFUSION_STEPS(o, "diffusion: "),
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of texts and layouts dropped in training, for guidance"},
-    {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "P", .only = "train",
-     .help = "share of emoji in the first stage's batches"},
     DIFFUSION_PREVIEW(o, 1000),
     {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "Stable Diffusion: write preview.png every N steps; 0: never"},
@@ -210,32 +206,10 @@ static int random_weights(void) {
 
 /* ---- info ------------------------------------------------------------------------------------ */
 
-static void info_first_stage(FirstStageConfig c) {
-    Params p = {.shapes_only = true};
-    first_stage_new(&p, c);
-    print_parameters("first stage", &p);
-    params_free(&p);
-}
-
-static void info_unet(UNetConfig c) {
-    Params p = {.shapes_only = true};
-    ldm_unet_new(&p, c);
-    print_parameters("U-Net", &p);
-    params_free(&p);
-}
-
-static void info_discriminator(PatchGanConfig c) {
-    Params p = {.shapes_only = true};
-    patchgan_new(&p, c);
-    print_parameters("discriminator", &p);
-    params_free(&p);
-}
-
-static void info_text_encoder(void) {
-    Params p = {.shapes_only = true};
-    clip_text_new(scope(&p, "text"), sd_text_config, 0);
-    print_parameters("text encoder", &p);
-    params_free(&p);
+/* prints and frees them */
+static void info_part(const char *what, Params *p) {
+    print_parameters(what, p);
+    params_free(p);
 }
 
 /* what is trained here */
@@ -254,17 +228,19 @@ static int info(void) {
     PublishedLdm m;
     FirstStageConfig first;
     if (is_ours()) return info_ours();
-    bool autoencoder = first_stage_published(o.common.config, &first);
-    if (autoencoder) {
-        info_first_stage(first);
-        info_discriminator(patchgan_published);
+    Params text = {.shapes_only = true}, unet = text, stage = text, discriminator = text;
+    if (first_stage_published(o.common.config, &first)) {
+        first_stage_new(&stage, first), patchgan_new(&discriminator, patchgan_published);
+        info_part("first stage", &stage), info_part("discriminator", &discriminator);
         return 0;
     }
     published_ldm(o.common.config, &m);
     first_stage_published(m.first_stage, &first);
-    if (!strncmp(o.common.config, "sd1", 3)) info_text_encoder();
-    info_unet(m.unet);
-    info_first_stage(first);
+    clip_text_new(scope(&text, "text"), sd_text_config, 0);
+    ldm_unet_new(&unet, m.unet), first_stage_new(&stage, first);
+    if (!strncmp(o.common.config, "sd1", 3)) print_parameters("text encoder", &text);
+    params_free(&text);
+    info_part("U-Net", &unet), info_part("first stage", &stage);
     return 0;
 }
 

@@ -20,11 +20,6 @@ FirstStageConfig first_stage_config(void) {
     return c;
 }
 
-/* texts and layouts: not attended to, but added to the time */
-static bool is_pooled(void) {
-    return !strcmp(o.context, "pooled");
-}
-
 /* Levels until latents are 4x4, or four of them; attention where they are at most 16x16 */
 static UNetConfig unet_config(const LatentSpace *s, Condition condition) {
     static const int multiplier[] = {1, 2, 2, 4};
@@ -36,7 +31,7 @@ static UNetConfig unet_config(const LatentSpace *s, Condition condition) {
         c.multiplier[l] = multiplier[l];
         c.attends[l] = side >> l <= 16;
     }
-    if (is_attended(condition) && !is_pooled()) c.context = CONTEXT_WIDTH, c.transformer_depth = 1;
+    if (is_attended(condition)) c.context = CONTEXT_WIDTH, c.transformer_depth = 1;
     return c;
 }
 
@@ -63,10 +58,10 @@ void model_new_diffusion(Model *m) {
     if (clip) m->clip = frozen_clip_load(NULL);
     else if (kind == TEXT) m->bpe = bpe_load(NULL);
     m->space.scale = buffer((Scope){.params = p}, "latent_scale", 1, SHAPE(1));
-    m->conditioner = conditioner_new(p, kind, &m->space, &m->bpe, clip ? &m->clip : NULL);
-    UNetConfig c = unet_config(&m->space, kind);
-    m->net = is_attended(kind) && is_pooled() ? ldm_unet_pooled(p, c, CONTEXT_WIDTH)
-                                              : ldm_unet_new(p, c);
+    m->conditioner = conditioner_new(p, (Conditioner){
+        .kind = kind, .pooled = !strcmp(o.context, "pooled"), .space = &m->space, .bpe = &m->bpe,
+        .clip = clip ? &m->clip : NULL});
+    m->net = ldm_unet_new(p, unet_config(&m->space, kind));
     m->schedule = schedule_sqrt_linear(TIMESTEPS, 0.0015, 0.0195);
 }
 
@@ -101,7 +96,8 @@ void model_load(Model *m) {
 }
 
 char *first_stage_weights(void) {
-    return path_join(o.common.out, "autoencoder-weights.safetensors");
+    return o.autoencoder ? text_format("%s", o.autoencoder)
+                         : path_join(o.common.out, "autoencoder-weights.safetensors");
 }
 
 void model_load_first_stage(Model *m, const char *path) {

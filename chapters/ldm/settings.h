@@ -18,7 +18,7 @@ typedef struct {
     /* diffusion */
     const char *stage, *autoencoder, *condition, *text, *context;
     int width, diffusion_steps, diffusion_batch, warmup, preview;
-    double diffusion_lr, p_uncond, emoji, clip, ema;
+    double diffusion_lr, p_uncond, clip, ema;
     /* drawing */
     int pictures, samples, sampling_steps;
     double scale, eta;
@@ -57,7 +57,7 @@ void model_list(Model *m, CheckpointParams list[static 3]);
 void model_load(Model *m);
 /* a first stage alone; path NULL: what training left in --out */
 void model_load_first_stage(Model *m, const char *path);
-char *first_stage_weights(void);         /* that path; the caller frees it */
+char *first_stage_weights(void);         /* that path, or --autoencoder; the caller frees it */
 
 int latent_side(const Model *m);
 

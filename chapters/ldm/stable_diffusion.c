@@ -65,11 +65,6 @@ static bool has_averages(const SdCheckpoint *c) {
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-void sd_tokenize(const Bpe *bpe, const char *prompt, int *ids) {
-    int n = bpe_tokenize(bpe, prompt, NULL, sd_text_config.context, ids);
-    for (int i = n; i < sd_text_config.context; i++) ids[i] = bpe->end;
-}
-
 void sd_read_prompts(const SdCheckpoint *c, const Bpe *bpe, int n, const char *const *prompts,
                      real *context) {
     Params p = {.shapes_only = !c->full};
@@ -83,7 +78,7 @@ void sd_read_prompts(const SdCheckpoint *c, const Bpe *bpe, int n, const char *c
     official_load(c->path, text_prefix, &clip_text_huggingface, &p);
     for (int i = 0; i < n; i++) {
         int ids[77];
-        sd_tokenize(bpe, prompts[i], ids);
+        bpe_tokenize_filled(bpe, prompts[i], sd_text_config.context, ids);
         Tensor *y = clip_text_tokens(&net, &t, ids, 1, sd_text_config.context);
         memcpy(context + (size_t)i * one, y->x, one * sizeof *y->x);
         tape_reset(&t);

@@ -34,8 +34,6 @@ void sd_report(const SdCheckpoint *c);
  * token, and is filled up with it, not with zeros: the network was trained so. */
 void sd_read_prompts(const SdCheckpoint *c, const Bpe *bpe, int n, const char *const *prompts,
                      real *context);
-/* ids (77) of one prompt */
-void sd_tokenize(const Bpe *bpe, const char *prompt, int *ids);
 
 /* the networks; parameters go into p */
 LdmUNet sd_load_unet(const SdCheckpoint *c, UNetConfig config, Params *p);

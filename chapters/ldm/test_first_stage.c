@@ -123,6 +123,7 @@ static Tensor *whole_loss(Setup *s, Tape *t, double rec, double lambda, double l
     if (s->net.config.codes) {
         Quantised q = quantise(&s->net.codebook, moments);
         z = q.codes, term = t_add(t_scale(q.commitment_loss, 0.25), q.codebook_loss);
+        term = t_scale(term, SIDE * SIDE * 3);
     } else {
         Posterior q = posterior(moments);
         Tensor *eps = t_input(t, NULL, q.mean->rank, q.mean->shape);

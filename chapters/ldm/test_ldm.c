@@ -112,43 +112,6 @@ Test(ldm, unet_gradients) {
     params_free(&p);
 }
 
-static LdmUNet tiny_pooled(Params *p) {
-    UNetConfig c = tiny_unet;
-    c.transformer_depth = c.context = 0;
-    LdmUNet m = ldm_unet_pooled(p, c, 6);
-    move_parameters(p, 0.2);
-    return m;
-}
-
-/* Without cross-attention the last token alone is read, and that one is. */
-Test(ldm, a_pooled_context_is_its_last_token) {
-    Params p = {.seed = 1};
-    LdmUNet m = tiny_pooled(&p);
-    Tape t = {.no_grad = true};
-    const double time = 4;
-    Tensor *z = values(&t, "zt", SHAPE(1, 4, 4, 2)), *beside = values(&t, "b", SHAPE(1, 4, 4, 2));
-    Tensor *tokens = values(&t, "tokens", SHAPE(1, 3, 6));
-    const Tensor *eps[4];
-    for (int k = 0; k < 4; k++) {                /* token k - 1 is another one */
-        if (k) tokens->x[6 * k - 1] += 1;
-        eps[k] = ldm_unet(&m, z, &time, beside, (Context){.tokens = tokens});
-    }
-    for (int k = 1; k < 4; k++) {
-        double change = k_sum_squared_difference(z->len, eps[k]->x, eps[k - 1]->x);
-        cr_expect((change > 1e-6) == (k == 3), "token %d: %g", k - 1, change);
-    }
-    tape_free(&t), params_free(&p);
-}
-
-Test(ldm, gradients_of_a_pooled_context) {
-    if (sizeof(real) == 4) return;
-    Params p = {.seed = 1};
-    LdmUNet m = tiny_pooled(&p);
-    double error = gradient_error_of(&p, unet_loss, &m, (GradientCheck){.samples = 2, .h = 1e-4});
-    cr_expect(error < 1e-6, "%g", error);
-    params_free(&p);
-}
-
 /* eps_without + scale (eps_with - eps_without), with the same beside */
 Test(ldm, guidance_mixes_two_predictions) {
     Params p = {.seed = 1};
@@ -243,7 +206,7 @@ typedef struct {
 static void given(Given *g, Condition kind, int factor) {
     *g = (Given){.params.seed = 1, .space = {.factor = factor, .channels = 3}};
     g->space.scale = buffer((Scope){.params = &g->params}, "latent_scale", 1, SHAPE(1));
-    g->conditioner = conditioner_new(&g->params, kind, &g->space, NULL, NULL);
+    g->conditioner = conditioner_new(&g->params, (Conditioner){.kind = kind, .space = &g->space});
 }
 
 /* a scene with one garment in the left half, on white */
@@ -310,7 +273,7 @@ Test(ldm, a_layout_is_its_boxes) {
     bool dropped = true;
     given(&g, LAYOUT, 8);
     Tensor *a = condition(&g.conditioner, &t, &p, NULL).context;
-    cr_expect(a->shape[1] == condition_tokens(LAYOUT) && a->shape[2] == CONTEXT_WIDTH);
+    cr_expect(a->shape[1] == condition_tokens(&g.conditioner) && a->shape[2] == CONTEXT_WIDTH);
     Tensor *nothing = condition(&g.conditioner, &t, &p, &dropped).context;
     p.scenes[0].garment[0].box.left += 8;
     Tensor *moved = condition(&g.conditioner, &t, &p, NULL).context;
@@ -324,7 +287,8 @@ Test(ldm, a_layout_is_its_boxes) {
     params_free(&g.params), tape_free(&t), arena_free(&arena);
 }
 
-/* Texts read by CLIP: nothing of it is trained; a dropped caption is the empty one. */
+/* Texts are read by CLIP as in its own training: nothing of it is trained here; what stands at the
+ * end of a text is its feature; a dropped caption is the empty one. */
 Test(ldm, a_text_is_what_clip_reads) {
     Arena arena = {0};
     Pictures p = one_scene(&arena);
@@ -332,18 +296,23 @@ Test(ldm, a_text_is_what_clip_reads) {
     FrozenClip clip = frozen_clip_load(NULL);
     LatentSpace space = {.factor = 8, .channels = 3};
     Params none = {0};
-    Conditioner c = conditioner_new(&none, TEXT, &space, NULL, &clip);
+    Conditioner all = conditioner_new(&none, (Conditioner){.kind = TEXT, .space = &space,
+                                                           .clip = &clip});
+    Conditioner one = all;
     bool dropped = true;
+    int ids[40], n = bpe_tokenize(&clip.bpe, p.captions[0], NULL, 32, ids);
+    one.pooled = true;
     cr_expect(none.count == 0);
-    Tensor *red = condition(&c, &t, &p, NULL).context;
-    cr_assert(red->shape[1] == condition_tokens(TEXT) && red->shape[2] == CONTEXT_WIDTH);
-    cr_expect(!red->wants_grad);
-    Tensor *nothing = condition(&c, &t, &p, &dropped).context;
-    p.captions[0] = "a blue dress";
-    Tensor *blue = condition(&c, &t, &p, NULL).context;
+    Tensor *red = condition(&all, &t, &p, NULL).context, *end = condition(&one, &t, &p, NULL).context;
+    Tensor *theirs = clip_text_tokens(&clip.net.text, &t, ids, 1, 32);
+    int D = red->shape[2], M = red->shape[1];
+    cr_assert(M == condition_tokens(&all) && D == CONTEXT_WIDTH && !red->wants_grad);
+    cr_assert(end->shape[1] == 1 && end->shape[1] == condition_tokens(&one));
+    for (int k = 0; k < n * D; k++) cr_assert_float_eq(red->x[k], theirs->x[k], 1e-5);
+    for (int k = 0; k < D; k++) cr_assert_eq(end->x[k], red->x[(n - 1) * D + k]);
+    Tensor *nothing = condition(&all, &t, &p, &dropped).context;
     p.captions[0] = "";
-    Tensor *empty = condition(&c, &t, &p, NULL).context;
-    cr_expect(k_sum_squared_difference(red->len, red->x, blue->x) > 1);
+    Tensor *empty = condition(&all, &t, &p, NULL).context;
     cr_expect(k_sum_squared_difference(red->len, red->x, nothing->x) > 1);
     cr_expect(k_sum_squared_difference(red->len, nothing->x, empty->x) == 0);
     frozen_clip_free(&clip), tape_free(&t), arena_free(&arena);

@@ -99,18 +99,6 @@ Test(stable_diffusion, a_random_checkpoint_can_be_read) {
     tape_free(&t);
 }
 
-/* A text is filled up with the token that ends it. */
-Test(stable_diffusion, prompts_end_in_end_tokens) {
-    int ids[77];
-    Bpe bpe = bpe_load(NULL);
-    sd_tokenize(&bpe, "a red dress", ids);
-    int end = 0;
-    while (end < 77 && ids[end] != bpe.end) end++;
-    cr_expect(ids[0] == bpe.start && end > 2 && end < 12, "%d", end);
-    for (int i = end; i < 77; i++) cr_expect_eq(ids[i], bpe.end, "%d", i);
-    bpe_free(&bpe);
-}
-
 Test(stable_diffusion, strength_says_how_many_steps_are_drawn) {
     cr_expect_eq(steps_of_strength(50, 0.75), 37);
     cr_expect_eq(steps_of_strength(50, 1), 50);

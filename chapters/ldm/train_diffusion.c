@@ -38,9 +38,9 @@ static Pictures held_out(Arena *arena, const Training *r, int n) {
 static double validation(const Training *r) {
     Tape tape = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    int t[HELD_OUT], two = 2 * o.diffusion_batch, n = two < HELD_OUT ? two : HELD_OUT;
-    Pictures p = held_out(&tape.arena, r, n);
-    even_timesteps(r->m.schedule.T, n, t);
+    int t[HELD_OUT];
+    Pictures p = held_out(&tape.arena, r, HELD_OUT);
+    even_timesteps(r->m.schedule.T, HELD_OUT, t);
     double loss = (double)ldm_loss(&r->m, &tape, &p, NULL, t, &noise)->x[0];
     tape_free(&tape);
     return loss;
@@ -71,10 +71,9 @@ static void measure(Training *r) {
 }
 
 static void open_first_stage(Run *run, Model *m) {
-    char *path = o.autoencoder ? NULL : first_stage_weights();
-    const char *file = o.autoencoder ? o.autoencoder : path;
+    char *path = first_stage_weights();
     if (o.factor == 1) model_new_first_stage(m);
-    else run_trained_on(run, file), model_load_first_stage(m, file);
+    else run_trained_on(run, path), model_load_first_stage(m, path);
     free(path);
 }
 

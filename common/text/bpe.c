@@ -126,6 +126,12 @@ int bpe_tokenize(const Bpe *b, const char *text, const BpeDropout *dropout, int 
     return first + n + 1;
 }
 
+int bpe_tokenize_filled(const Bpe *b, const char *text, int context, int *ids) {
+    int n = bpe_tokenize(b, text, NULL, context, ids);
+    for (int i = n; i < context; i++) ids[i] = b->end;
+    return n;
+}
+
 int bpe_tokenize_masked(const Bpe *b, const char *text, int context, int *ids, uint8_t *mask) {
     Buffer lower = {0};
     text_lower(text, strlen(text), &lower);

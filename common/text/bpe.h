@@ -18,6 +18,7 @@
  *   - bpe_train, bpe_save       from captions, to a file that bpe_load reads
  *   - bpe_encode, bpe_decode    text to ids, ids to text
  *   - bpe_tokenize              a caption as CLIP wants it: start, ids, end, filled up
+ *   - bpe_tokenize_filled       the same, filled up with ends
  *   - bpe_tokenize_masked       as GLIDE wants it: ids, filled up, and where they end
  *
  * After it was made a Bpe is only read: any number of threads may use it. */
@@ -91,6 +92,9 @@ char *bpe_decode(const Bpe *b, const int *ids, int n, size_t *length);
  * begins with the text. A text that is too long is cut, and its end stays. Returns how many ids
  * come before the zeros. (CLIP's official tokenize, with truncate=True.) */
 int bpe_tokenize(const Bpe *b, const char *text, const BpeDropout *dropout, int context, int *ids);
+/* The same without dropout, filled up with the end's id instead of 0: what Stable Diffusion gives to
+ * CLIP's text encoder */
+int bpe_tokenize_filled(const Bpe *b, const char *text, int context, int *ids);
 
 /* The lower-case caption's ids alone, without a start, filled up with the end's to `context`; mask
  * (context): 1 where the text is. An empty text is no ids at all. Returns how many ids the text

@@ -18,8 +18,6 @@ trained() {   # DIR STAGE OPTIONS...: trains a stage unless it is there
     $dalle train -q $threads --stage "$stage" "$@" --out "$dir" || exit 1
 }
 
-# first PATTERN FILE: the first number after a key, wherever it stands
-first() { tr -d '\n\t ' <"$2" | grep -o "\"$1\":[-0-9.e+]*" | head -n 1 | sed 's/.*://'; }
 # after KEY PATTERN FILE: the first number of this key behind another key
 after() { tr -d '\n\t ' <"$3" | sed "s/.*\"$1\"://" | grep -o "\"$2\":[-0-9.e+]*" | head -n 1 | sed 's/.*://'; }
 
@@ -38,7 +36,7 @@ for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --bet
     trained "$out/$name" prior --prior-steps 20 ${run#* }
     scored "$out/$name" "$out/$name/weights.safetensors"
     m=$out/$name/metrics.json
-    echo "$name,$(first lost_variance "$m"),$(first codes_used "$m"),$(first perplexity "$m"),$(first whole "$m")"
+    echo "$name,$(outer lost_variance "$m"),$(outer codes_used "$m"),$(outer perplexity "$m"),$(outer whole "$m")"
 done >>"$out/dvae.csv.tmp"
 mv "$out/dvae.csv.tmp" "$out/dvae.csv"
 
@@ -49,7 +47,7 @@ for kind in full paper row column convolution snail; do
     trained "$out/$kind" prior --prior-steps "$steps" $option --dvae "$out/beta-6.6/dvae-weights.safetensors"
     scored "$out/$kind" "$out/$kind/weights.safetensors"
     m=$out/$kind/metrics.json
-    echo "$kind,$(outer wall_seconds "$out/$kind/prior-run.json"),$(first nats_test "$m"),$(first captioning_test "$m"),$(after best_of whole "$m"),$(first frechet_distance "$m")"
+    echo "$kind,$(outer wall_seconds "$out/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
 done >>"$out/prior.csv.tmp"
 mv "$out/prior.csv.tmp" "$out/prior.csv"
 
@@ -59,6 +57,6 @@ for setting in 0.5:0 0.7:0 0.85:0 1:0 1.2:0 1:16 1:64 1:256; do
     t=${setting%:*} k=${setting#*:}
     scored "$out/trade-$t-$k" "$weights" --temperature "$t" --top-k "$k"
     m=$out/trade-$t-$k/metrics.json
-    echo "$t,$k,$(after best_of whole "$m"),$(first frechet_distance "$m"),$(first recall "$m")"
+    echo "$t,$k,$(after best_of whole "$m"),$(outer frechet_distance "$m"),$(outer recall "$m")"
 done >>"$out/trade.csv.tmp"
 mv "$out/trade.csv.tmp" "$out/trade.csv"

@@ -1,17 +1,18 @@
 #!/bin/sh
 # sweep.sh [OUT] — what the size of latents, the kind of first stage, guidance and samplers are worth, on the wardrobe.
 # Writes
-#   OUT/factors.csv   factor,codes,seconds,seconds_a_picture,psnr,frechet,whole: text to image by networks of their own,
-#                     from pixels (1) to latents an eighth of the side, KL and, at 4, VQ; seconds of training diffusion
-#   OUT/contexts.csv  context,seconds,seconds_a_picture,frechet,whole: texts attended to, or added to the time's
-#                     embedding, on one first stage
+#   OUT/factors.csv   factor,codes,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole: text to image by
+#                     networks of their own, from pixels (1) to latents an eighth of the side, KL and, at 4, VQ; seconds
+#                     of training the first stage and diffusion. Widths differ, so that parameters differ less.
+#   OUT/contexts.csv  context,text,seconds,seconds_a_picture,frechet,whole: texts attended to, or summed up in one token;
+#                     read by CLIP, or by a transformer of the U-Net's own; on one first stage
 #   OUT/steps.csv     sampler,steps,seconds_a_picture,frechet,whole: pictures of WEIGHTS
 #   OUT/scales.csv    scale,frechet,whole: the same, by guidance scale
 # frechet: distance in the caption evaluator's features; whole: share of the pictures that show what their captions
 # say. Trains and draws what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors)
 #   SAMPLES   pictures to score in each row (1000)
-#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (4000, 6000)
+#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (the program's defaults, 3000 and 4500)
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
 out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-1000}
 weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
@@ -26,34 +27,44 @@ score() {
     fresh "$dir/metrics.json" "$of" || $ldm eval -q $threads --weights "$of" --samples "$samples" "$@" --out "$dir" || exit 1
 }
 
-echo "factor,codes,seconds,seconds_a_picture,psnr,frechet,whole" >"$out/factors.csv.tmp"
-for pair in 1:0 2:0 4:0 4:1024 8:0; do
-    factor=${pair%:*} codes=${pair#*:} run=$out/factor-$factor-$codes psnr=nan
-    [ -e "$run/diffusion-run.json" ] || $ldm train -q $threads --factor "$factor" --codes "$codes" --preview 0 \
-        --steps "${STEPS:-4000}" --disc-start $((${STEPS:-4000} / 2)) --diffusion-steps "${DIFFUSION_STEPS:-6000}" \
-        --out "$run" || exit 1
+# trained FOLDER OPTIONS...: networks in the folder; what was interrupted goes on
+trained() {
+    run=$1
+    shift
+    for stage in autoencoder diffusion; do
+        case "$stage $*" in autoencoder*--autoencoder* | "autoencoder --factor 1 "*) continue ;; esac
+        grep -q '"finished"' "$run/$stage-run.json" 2>/dev/null && continue
+        resume=; [ ! -e "$run/$stage-checkpoint.safetensors" ] || resume=--resume
+        $ldm train -q $threads --stage $stage $resume --preview 0 "$@" --out "$run" || exit 1
+    done
+}
+
+steps=${STEPS:-3000} diffusion="--diffusion-steps ${DIFFUSION_STEPS:-4500}"
+echo "factor,codes,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole" >"$out/factors.csv.tmp"
+for row in 1:0:32 2:0:32 4:0:64 4:1024:64 8:0:64; do
+    factor=${row%%:*} width=${row##*:} codes=${row#*:} psnr=nan seconds=0
+    codes=${codes%:*} run=$out/factor-$factor-$codes
+    trained "$run" --factor "$factor" --codes "$codes" --width "$width" --steps "$steps" \
+        --disc-start $((steps * 5 / 8)) $diffusion
     if [ "$factor" != 1 ]; then
         score "$run/first" "$run/autoencoder-weights.safetensors" --stage autoencoder
-        psnr=$(outer psnr "$run/first/metrics.json")
+        psnr=$(outer psnr "$run/first/metrics.json") seconds=$(outer wall_seconds "$run/autoencoder-run.json")
     fi
     score "$run/pictures" "$run/weights.safetensors"
     m=$run/pictures/metrics.json
-    echo "$factor,$codes,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
+    echo "$factor,$codes,$(outer parameters "$m"),$seconds,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
 done >>"$out/factors.csv.tmp"
 mv "$out/factors.csv.tmp" "$out/factors.csv"
 
-echo "context,seconds,seconds_a_picture,frechet,whole" >"$out/contexts.csv.tmp"
-for context in attended pooled; do
-    run=$out/factor-4-0
-    if [ $context = pooled ]; then
-        run=$out/pooled
-        [ -e "$run/diffusion-run.json" ] || $ldm train -q $threads --stage diffusion --context pooled --preview 0 \
-            --autoencoder "$out/factor-4-0/autoencoder-weights.safetensors" \
-            --diffusion-steps "${DIFFUSION_STEPS:-6000}" --out "$run" || exit 1
-    fi
+echo "context,text,seconds,seconds_a_picture,frechet,whole" >"$out/contexts.csv.tmp"
+for pair in attended:clip pooled:clip attended:learned; do
+    context=${pair%:*} text=${pair#*:} run=$out/$context-$text
+    [ $pair != attended:clip ] || run=$out/factor-4-0
+    [ $pair = attended:clip ] || trained "$run" --autoencoder "$out/factor-4-0/autoencoder-weights.safetensors" \
+        --context $context --text $text $diffusion
     m=$run/pictures/metrics.json
     score "$run/pictures" "$run/weights.safetensors"
-    echo "$context,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
+    echo "$context,$text,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
 done >>"$out/contexts.csv.tmp"
 mv "$out/contexts.csv.tmp" "$out/contexts.csv"
 
