@@ -10,11 +10,8 @@
 /* ---- training -------------------------------------------------------------------------------- */
 
 void drop_labels(int n, int *label, int none, double p, Rng *rng) {
-    for (int i = 0; i < n; i++) {
-        real u;
-        rng_uniform(rng, 1, &u);
-        if ((double)u < p) label[i] = none;
-    }
+    for (int i = 0; i < n; i++)
+        if (rng_chance(rng, p)) label[i] = none;
 }
 
 /* ---- drawing --------------------------------------------------------------------------------- */

@@ -75,11 +75,8 @@ Texts texts_new(Arena *arena, const Glide *m, const Bpe *bpe, int n, const char 
 }
 
 void drop_captions(int n, const char **captions, double p, Rng *rng) {
-    for (int i = 0; i < n; i++) {
-        real u;
-        rng_uniform(rng, 1, &u);
-        if ((double)u < p) captions[i] = "";
-    }
+    for (int i = 0; i < n; i++)
+        if (rng_chance(rng, p)) captions[i] = "";
 }
 
 /* 0 in a rectangle of a mask (side,side), a quarter of the side at least */

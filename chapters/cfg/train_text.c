@@ -60,7 +60,7 @@ static double validation(const Training *m, bool with) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise"), erased = rng_new(1, "validation masks");
     GlideInput in;
-    int step[HELD_OUT], two = 2 * m->source.batch, n = two < HELD_OUT ? two : HELD_OUT;
+    int step[HELD_OUT], n = HELD_OUT;
     CaptionedBatch b = validation_batch(&m->source.data, &t, n, n / 4);
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";
@@ -72,7 +72,7 @@ static double validation(const Training *m, bool with) {
 }
 
 /* What it draws for validation's captions, at a scale of 3 (the upsampler: 1, from real small
- * pictures; below them, the small ones enlarged) */
+ * pictures) */
 static void save_preview(const Training *m, char *path) {
     Tape t = {.no_grad = true};
     Rng erased = rng_new(1, "preview masks");
@@ -144,6 +144,12 @@ static void training_close(Training *m) {
     schedule_free(&m->chain);
 }
 
+/* Fine-tuning ends at 0: it begins from averages, and is too short for averages of its own. */
+static double rate(Stage stage, int64_t step) {
+    return o.common.lr * (stage == INPAINT ? lr_cosine(step, o.warmup, o.inpaint_steps)
+                                           : lr_warmup(step, o.warmup));
+}
+
 int text_train(Stage stage) {
     Run *run = run_start(&cli, settings_of(stage));
     char *base = path_join(o.common.out, "base-weights.safetensors");
@@ -167,7 +173,7 @@ int text_train(Stage stage) {
         run_log(run, "loss", loss);
         backward(loss);
         run_value(run, "gradient", grad_norm(params));
-        optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+        optimizer_step(adam, rate(stage, run->step));
         if (run_every(run, 250)) {
             run_value(run, "validation", validation(&m, true));
             run_value(run, "without", validation(&m, false));

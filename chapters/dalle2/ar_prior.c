@@ -31,6 +31,8 @@ ArPrior ar_prior_new(Params *p, ArPriorConfig c) {
     m.basis = buffer(s, "pca.basis", 0, SHAPE(c.codes, c.dim));
     m.least = buffer(s, "pca.least", -1, SHAPE(c.codes));
     m.most = buffer(s, "pca.most", 1, SHAPE(c.codes));
+    m.dot_least = buffer(s, "dot_least", -1, SHAPE(1));
+    m.dot_most = buffer(s, "dot_most", 1, SHAPE(1));
     m.dot_share = buffer(s, "dot_share", 0, SHAPE(c.buckets));
     return m;
 }
@@ -50,14 +52,19 @@ static int bucket(double x, double least, double most, int buckets) {
     return k < 0 ? 0 : k >= buckets ? buckets - 1 : k;
 }
 
-int ar_prior_dot(const ArPrior *m, const real *image, const real *text) {
+static double cosine(const ArPrior *m, const real *image, const real *text) {
     double dot = 0, lengths[2] = {0};
     for (int i = 0; i < m->config.dim; i++) {
         dot += (double)image[i] * (double)text[i];
         lengths[0] += (double)image[i] * (double)image[i];
         lengths[1] += (double)text[i] * (double)text[i];
     }
-    return bucket(dot / sqrt(lengths[0] * lengths[1]), -1, 1, m->config.buckets);
+    return dot / sqrt(lengths[0] * lengths[1]);
+}
+
+int ar_prior_dot(const ArPrior *m, const real *image, const real *text) {
+    return bucket(cosine(m, image, text), m->dot_least->x[0], m->dot_most->x[0],
+                  m->config.buckets);
 }
 
 void ar_prior_encode(const ArPrior *m, int n, const real *embedding, int *code) {
@@ -83,16 +90,24 @@ void ar_prior_decode(const ArPrior *m, int n, const int *code, real *embedding) 
 }
 
 /* Between the least and the largest value in training, and a little more: neither is a border. */
-static void fit_ranges(ArPrior *m, int n, const real *embedding) {
+static void fit_range(int n, const double *x, real *least, real *most) {
+    double low = INFINITY, high = -INFINITY;
+    for (int i = 0; i < n; i++) low = fmin(low, x[i]), high = fmax(high, x[i]);
+    double beyond = 1e-3 * (high - low) + 1e-6;
+    *least = (real)(low - beyond), *most = (real)(high + beyond);
+}
+
+static void fit_ranges(ArPrior *m, int n, const real *image, const real *text) {
+    Arena arena = {0};
+    int D = m->config.dim;
+    double *x = arena_get(&arena, (size_t)n * sizeof *x);
     for (int k = 0; k < m->config.codes; k++) {
-        double least = INFINITY, most = -INFINITY;
-        for (int i = 0; i < n; i++) {
-            double x = coordinate(m, embedding + (size_t)i * m->config.dim, k);
-            least = fmin(least, x), most = fmax(most, x);
-        }
-        double beyond = 1e-3 * (most - least) + 1e-6;
-        m->least->x[k] = (real)(least - beyond), m->most->x[k] = (real)(most + beyond);
+        for (int i = 0; i < n; i++) x[i] = coordinate(m, image + (size_t)i * D, k);
+        fit_range(n, x, &m->least->x[k], &m->most->x[k]);
     }
+    for (int i = 0; i < n; i++) x[i] = cosine(m, image + (size_t)i * D, text + (size_t)i * D);
+    fit_range(n, x, m->dot_least->x, m->dot_most->x);
+    arena_free(&arena);
 }
 
 double ar_prior_fit(ArPrior *m, int n, const real *image, const real *text) {
@@ -104,7 +119,7 @@ double ar_prior_fit(ArPrior *m, int n, const real *image, const real *text) {
     memcpy(m->mean->x, pca.mean, m->mean->len * sizeof(real));
     memcpy(m->basis->x, pca.basis, m->basis->len * sizeof(real));
     pca_free(&pca);
-    fit_ranges(m, n, image);
+    fit_ranges(m, n, image, text);
     k_fill(m->dot_share->len, 0, m->dot_share->x);
     for (int i = 0; i < n; i++)
         m->dot_share->x[ar_prior_dot(m, image + i * D, text + i * D)] += 1 / (real)n;

@@ -30,8 +30,8 @@ typedef struct {
     Tensor *positions;                  /* (1,tokens + 1 + codes,width) */
     Transformer block;
     LayerNorm norm;
-    /* buffers, of training embeddings: (dim), (codes,dim), (codes), (codes), (buckets) */
-    Tensor *mean, *basis, *least, *most, *dot_share;
+    /* buffers, of training embeddings: (dim), (codes,dim), (codes), (codes); (1), (1), (buckets) */
+    Tensor *mean, *basis, *least, *most, *dot_least, *dot_most, *dot_share;
 } ArPrior;
 
 /* for texts of `tokens` tokens with `dim` features */

@@ -18,10 +18,13 @@ CaptionFeatures clip_captions(const FrozenClip *f, Tape *t, int n, const char *c
         int length = bpe_tokenize(&f->bpe, captions[i], NULL, N, tokens + i * N);
         for (int k = 0; k < N; k++) mask[i * N + k] = k < length;
     }
-    Tensor *z = clip_normalise(clip_text(&f->net.text, &frozen, tokens, n, N));
+    ClipReading r = clip_text_read(&f->net.text, &frozen, tokens, n, N);
+    size_t W = (size_t)f->net.config.text.width, read = (size_t)r.tokens->shape[1] * W;
     CaptionFeatures text = {
-        .tokens = leaf(t, clip_text_tokens(&f->net.text, &frozen, tokens, n, N)),
-        .embedding = leaf(t, t_scale(z, sqrt(f->net.config.dim))), .mask = mask};
+        .tokens = t_input(t, NULL, SHAPE(n, N, (int)W)), .mask = mask,
+        .embedding = leaf(t, t_scale(clip_normalise(r.end), sqrt(f->net.config.dim)))};
+    k_fill(text.tokens->len, 0, text.tokens->x);          /* masked, where no text of n reaches */
+    k_copy_rows((size_t)n, read, r.tokens->x, read, text.tokens->x, (size_t)N * W, false);
     tape_free(&frozen);
     return text;
 }

@@ -50,9 +50,9 @@ static double decoder_validation(const Decoder *net, const NoiseSchedule *s, con
     bool without[HELD_OUT];
     even_timesteps(s->T, h->n, at);
     CaptionFeatures text = held_text(h, &t);
-    for (int i = 0; i < h->n; i++) {
-        without[i] = !with;
-        if (!with) caption_drop(&text, i);
+    for (int i = 0; i < h->n; i++) {         /* nor what is never shown in training */
+        without[i] = !with || o.no_image >= 1;
+        if (!with || o.no_caption >= 1) caption_drop(&text, i);
     }
     Tensor *image = t_input(&t, z, SHAPE(h->n, h->text.dim));
     Tensor *mse = decoder_losses(net, s, images_at(&t, h->n, h->x, SMALL),
@@ -62,10 +62,13 @@ static double decoder_validation(const Decoder *net, const NoiseSchedule *s, con
     return mean;
 }
 
-/* from the embeddings of validation images, without their captions, at a scale of 2 */
+/* from the embeddings of validation images alone, or from their captions where there are none, at a
+ * scale of 2 */
 static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const HeldPairs *h,
                             const real *z, Run *run) {
-    GuidedDecoder guided = {.net = net, .z = z, .scale = 2};
+    bool by_text = o.no_image >= 1;
+    GuidedDecoder guided = {.net = net, .z = by_text ? NULL : z, .text = by_text ? &h->text : NULL,
+                            .scale = 2};
     NetworkDenoiser network = guided_decoder(&guided);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     NoiseSchedule few = preview_chain(s);
@@ -80,8 +83,8 @@ static Tensor *drop_some(const Decoder *net, ClipPairs *p, Rng *drop) {
     int B = p->image->shape[0];
     bool *without = arena_get(&p->image->tape->arena, (size_t)B * sizeof *without);
     for (int i = 0; i < B; i++) {
-        without[i] = by_chance(drop, o.no_image);
-        if (by_chance(drop, o.no_caption)) caption_drop(&p->text, i);
+        without[i] = rng_chance(drop, o.no_image);
+        if (rng_chance(drop, o.no_caption)) caption_drop(&p->text, i);
     }
     return decoder_image(net, p->image, without);
 }

@@ -71,7 +71,7 @@ int prior_train(void) {
         ClipPairs p = clip_pairs(&s.clip, &b);
         whiten(&w, s.pairs.batch, p.image->x, p.image->x);
         for (int i = 0; i < s.pairs.batch; i++)
-            if (by_chance(drop, o.no_text)) caption_drop(&p.text, i);
+            if (rng_chance(drop, o.no_text)) caption_drop(&p.text, i);
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         training_step(run, adam, prior_loss(&net, &chain, p.image, p.text, t, noise));
         if (run_every(run, 250)) {
@@ -129,7 +129,7 @@ int ar_train(void) {
     Optimizer *adam = run_adam(run, "adam", params, adam_with(0.04, 0.91, 1e-10));
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
-    if (!run->resumed) run_record(run, "variance_kept", fit_codes(&s, &net));
+    run_record(run, "variance_kept", fit_codes(&s, &net));
     HeldPairs h = held_pairs(&run->arena, &s);
     int *dot = arena_get(&run->arena, (size_t)s.pairs.batch * sizeof *dot);
     int *code = arena_get(&run->arena, (size_t)(s.pairs.batch * net.config.codes) * sizeof *code);

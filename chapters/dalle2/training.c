@@ -32,7 +32,7 @@ void source_pairs(const Source *s, int n, real *image, real *text) {
     Rng moved = rng_new(o.common.seed, "fit");
     for (int i = 0; i < n; i += AT_ONCE, tape_reset(&t)) {
         for (int k = 0; k < emoji; k++)
-            number[k] = (i / AT_ONCE * emoji + k) % s->pairs.data.emoji.train.count;
+            number[k] = (int)rng_below(&moved, (uint32_t)s->pairs.data.emoji.train.count);
         CaptionedBatch b = training_batch(&s->pairs.data, &t, (BatchPlan){
             .n = AT_ONCE, .emoji = emoji, .seed = o.common.seed,
             .first = (uint64_t)(i / AT_ONCE * (AT_ONCE - emoji)), .number = number, .rng = &moved});
@@ -77,12 +77,6 @@ CaptionFeatures held_text(const HeldPairs *h, Tape *t) {
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
-
-bool by_chance(Rng *rng, double p) {
-    real u;
-    rng_uniform(rng, 1, &u);
-    return (double)u < p;
-}
 
 void training_step(Run *run, Optimizer *adam, Tensor *loss) {
     run_log(run, "loss", loss);

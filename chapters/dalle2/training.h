@@ -34,8 +34,6 @@ typedef struct {
 HeldPairs held_pairs(Arena *arena, const Source *s);
 CaptionFeatures held_text(const HeldPairs *h, Tape *t);        /* all of them */
 
-bool by_chance(Rng *rng, double p);
-
 /* one step of the optimiser; logs loss and gradient */
 void training_step(Run *run, Optimizer *adam, Tensor *loss);
 

@@ -109,7 +109,7 @@ void corrupt(const UpsamplerConfig *c, Tensor *x, Rng *rng) {
     for (int b = 0; b < B; b++) {
         real *one = x->x + b * n, draw[3];
         rng_uniform(rng, 3, draw);
-        double deviation = c->blur * (double)draw[1];
+        double deviation = c->blur * (2 + (double)draw[1]) / 3;
         memcpy(was, one, (size_t)n * sizeof *was);
         if (draw[0] < (real)0.5 && deviation > 0) blur(h, w, deviation, was, one);
         if (!(c->noise > 0)) continue;

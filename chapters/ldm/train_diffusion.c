@@ -110,11 +110,7 @@ int train_diffusion(void) {
     while (run_next(run)) {
         Pictures p = scenes_new(&run->tape.arena, &r.wardrobe, PART_TRAIN, o.common.seed,
                                 (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
-        for (int i = 0; i < B; i++) {
-            real u;
-            rng_uniform(drop, 1, &u);
-            dropped[i] = (double)u < o.p_uncond;
-        }
+        for (int i = 0; i < B; i++) dropped[i] = rng_chance(drop, o.p_uncond);
         const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
         Tensor *loss = ldm_loss(m, &run->tape, &p, dropped, t, noise);
         run_log(run, "loss", loss);

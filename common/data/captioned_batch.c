@@ -97,8 +97,12 @@ CaptionedBatch validation_batch(const CaptionedData *d, Tape *t, int n, int emoj
     if (emoji > d->emoji.validation.count) emoji = d->emoji.validation.count;
     CaptionedBatch b = batch_new(d, t, n, emoji);
     put_scenes(d, t, &b, PART_VALIDATION, (BatchPlan){0});
-    images_get(&d->emoji.validation, emoji, NULL, -1, 1,
+    int *index = arena_get(&t->arena, (size_t)emoji * sizeof *index);
+    for (int i = 0; i < emoji; i++) {            /* evenly: they stand by groups */
+        index[i] = (int)((int64_t)i * d->emoji.validation.count / emoji);
+        b.captions[n - emoji + i] = d->emoji.validation.captions[index[i]];
+    }
+    images_get(&d->emoji.validation, emoji, index, -1, 1,
                b.images->x + (size_t)(n - emoji) * picture_len(d), NULL);
-    for (int i = 0; i < emoji; i++) b.captions[n - emoji + i] = d->emoji.validation.captions[i];
     return b;
 }

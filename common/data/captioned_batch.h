@@ -44,7 +44,7 @@ typedef struct {
 int *caption_groups(const CaptionedBatch *b);
 
 CaptionedBatch training_batch(const CaptionedData *d, Tape *t, BatchPlan p);
-/* Of the validation part, as it is; the first scenes, the first emoji */
+/* Of the validation part, as it is; the first scenes, emoji evenly */
 CaptionedBatch validation_batch(const CaptionedData *d, Tape *t, int n, int emoji);
 
 #endif

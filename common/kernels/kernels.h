@@ -342,6 +342,7 @@ Rng  rng_new(uint64_t seed, const char *purpose);
 /* each call below advances `next` by n */
 void rng_bits(Rng *r, size_t n, uint32_t *bits);
 void rng_uniform(Rng *r, size_t n, real *x);                    /* [0,1), multiples of 2^-24 */
+bool rng_chance(Rng *r, double p);                              /* true with probability p */
 /* N(0,1), Box-Muller; next += n rounded up to even */
 void rng_normal(Rng *r, size_t n, real *x);
 uint32_t rng_below(Rng *r, uint32_t n);                         /* 0..n-1, unbiased to 2^-32 n */

@@ -129,6 +129,12 @@ void rng_normal(Rng *r, size_t n, real *x) {
     r->next += n + n % 2;
 }
 
+bool rng_chance(Rng *r, double p) {
+    real u;
+    rng_uniform(r, 1, &u);
+    return (double)u < p;
+}
+
 uint32_t rng_below(Rng *r, uint32_t n) {
     uint64_t index = r->next++, block = index / 4;
     uint32_t words[4];

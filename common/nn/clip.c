@@ -144,9 +144,10 @@ static int end_of_text(const int *tokens, int N) {
 }
 
 /* Tokens see only those before them, so what stands behind the last end of text in the batch is cut
- * off: captions are much shorter than the context. */
-Tensor *clip_text(const ClipText *e, Tape *t, const int *tokens, int B, int N) {
-    int longest = 0, *row = arena_get(&t->arena, (size_t)B * sizeof *row);
+ * off: captions are much shorter than the context. -> (B,L,W) before the last norm; row (B): where
+ * the texts end, among the B L rows */
+static Tensor *read_cut(const ClipText *e, Tape *t, const int *tokens, int B, int N, int *row) {
+    int longest = 0;
     if (!e->proj) die("clip_text: this text encoder has no projection; use clip_text_tokens");
     for (int i = 0; i < B; i++) {
         row[i] = end_of_text(tokens + i * N, N);
@@ -157,9 +158,23 @@ Tensor *clip_text(const ClipText *e, Tape *t, const int *tokens, int B, int N) {
         memcpy(cut + i * longest, tokens + i * N, (size_t)longest * sizeof *cut);
         row[i] += i * longest;
     }
-    Tensor *x = text_blocks(e, t, cut, B, longest);
-    x = t_gather_rows(t_reshape(x, SHAPE(-1, e->config.width)), row, B);
+    return text_blocks(e, t, cut, B, longest);
+}
+
+static Tensor *rows_of(Tensor *x, const int *row) {
+    return t_gather_rows(t_reshape(x, SHAPE(-1, x->shape[2])), row, x->shape[0]);
+}
+
+Tensor *clip_text(const ClipText *e, Tape *t, const int *tokens, int B, int N) {
+    int *row = arena_get(&t->arena, (size_t)B * sizeof *row);
+    Tensor *x = rows_of(read_cut(e, t, tokens, B, N, row), row);
     return t_linear(layer_norm(&e->norm, x), e->proj, NULL);
+}
+
+ClipReading clip_text_read(const ClipText *e, Tape *t, const int *tokens, int B, int N) {
+    int *row = arena_get(&t->arena, (size_t)B * sizeof *row);
+    Tensor *x = layer_norm(&e->norm, read_cut(e, t, tokens, B, N, row));
+    return (ClipReading){x, t_linear(rows_of(x, row), e->proj, NULL)};
 }
 
 /* ---- how well they fit ----------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
  * Interface:
  *   - clip_official, clip_small, clip_new         the network
  *   - clip_image_new, clip_text_new               one encoder alone
- *   - clip_image, clip_text, clip_text_tokens     what the encoders make
+ *   - clip_image, clip_text, clip_text_tokens, clip_text_read     what the encoders make
  *   - clip_normalise, clip_logits, clip_loss      how well they fit
  *   - clip_clamp                                  after each step of the optimiser
  *   - clip_openai, clip_text_huggingface          official names of all weights */
@@ -76,6 +76,11 @@ ClipText clip_text_new(Scope s, ClipTextConfig c, int dim);
 Tensor *clip_text(const ClipText *e, Tape *t, const int *tokens, int B, int N);
 /* -> (B,N,W): what stands at every token, after the last norm */
 Tensor *clip_text_tokens(const ClipText *e, Tape *t, const int *tokens, int B, int N);
+/* Both in one pass, tokens up to the longest text of the batch: (B,L,W), (B,D) */
+typedef struct {
+    Tensor *tokens, *end;
+} ClipReading;
+ClipReading clip_text_read(const ClipText *e, Tape *t, const int *tokens, int B, int N);
 
 typedef struct {
     ClipConfig config;
