@@ -45,7 +45,7 @@ static const Row rows[] = {
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4", "steps classifier-steps"},
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4 --conditional --dropout 0.3",
      "steps classifier-steps"},
-    {"cfg", "--preview 0 --batch 2 --upsampler-batch 2 --noisy-clip-batch 4",
+    {"cfg", "--preview 0 --batch 2 --upsampler-batch 2 --noisy-clip-batch 4 --classes-batch 2",
      "steps upsampler-steps inpaint-steps noisy-clip-steps classes-steps"},
     {"dalle2", "--preview 0 --batch 2 --decoder-batch 2 --upsampler-batch 2 --fit 200",
      "steps ar-steps decoder-steps upsampler-steps"},

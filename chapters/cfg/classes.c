@@ -21,14 +21,14 @@ enum { SIDE = 28, NONE = FASHION_CLASSES, TIMESTEPS = 1000 };
 
 static bool is_continuous(void) { return !strcmp(o.time, "continuous"); }
 
-/* Without a learned variance in continuous time */
+/* The guidance chapter's class-conditional network with a row more, for no class; without a learned
+ * variance in continuous time */
 static ClassUNet network(Params *p) {
     UNetConfig c = adm_family(32, 1);
     unet_levels(&c, 1, 2, 2);
     unet_attend_at(&c, SIDE, SIDE / 2, SIDE / 4);
     c.in = 1, c.out = is_continuous() ? 1 : 2;
-    c.head_channels = 32;
-    c.resampling = RESAMPLE_CONV;
+    c.head_channels = 16;
     return class_unet_new(p, c, FASHION_CLASSES + 1);
 }
 
@@ -156,7 +156,8 @@ int classes_train(void) {
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;
     run_ema(run, adam, o.ema);
-    Loader *loader = run_loader(run, &data.train);
+    Loader *loader = run_order(run, data.train.count, run_part(run, o.classes_batch));
+    loader->images = &data.train;
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
     Rng *drop = run_rng(run, "drop");
     run_record(run, "parameters", (double)params_count(params));
@@ -169,7 +170,7 @@ int classes_train(void) {
         run_log(run, "loss", loss), run_log(run, "mse", t_mean(t_detach(l.mse)));
         backward(loss);
         run_value(run, "gradient", grad_norm(params));
-        optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+        optimizer_step(adam, o.classes_lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 250)) {
             run_value(run, "validation", validation(&net, &chain, &data.validation, true));
             run_value(run, "without", validation(&net, &chain, &data.validation, false));

@@ -6,24 +6,11 @@
 #include "draw_text.h"
 #include "eval/emoji_naming.h"
 #include "settings.h"
-#include "train/report.h"
+#include "train/scene_report.h"
 
 #include <stdio.h>
 
 enum { SIDE = 64 };
-
-/* every second one of a combination that training has never shown */
-static void choose_scenes(const Wardrobe *w, int n, Scene *scenes) {
-    for (int i = 0; i < n; i++)
-        scenes[i] = wardrobe_scene(w, i % 2 ? PART_HELD_OUT : PART_TEST, 1, (uint64_t)i / 2);
-}
-
-static const char **captions_of(Arena *arena, int n, const Scene *scenes) {
-    const char **captions = arena_get(arena, (size_t)n * sizeof *captions);
-    for (int i = 0; i < n; i++)
-        captions[i] = scene_caption(&scenes[i], arena_get(arena, SCENE_CAPTION));
-    return captions;
-}
 
 /* pictures (n,64,64,3) in [0,1]; base_seconds: for a picture of the base, which alone is guided */
 static real *draw(const TextModels *m, Arena *arena, int n, const char **captions,
@@ -98,17 +85,14 @@ int text_eval(void) {
     TextModels m;
     Arena arena = {0};
     chosen_scale();
+    if (o.samples < SCENES_MINIMUM)
+        usage_error("--samples %d: at least %d scenes are scored", o.samples, SCENES_MINIMUM);
     text_models_load(&m, false);
     if (!m.enlarges)
         usage_error("eval scores pictures of 64x64: train --stage upsampler, or --upsampler FILE");
-    Fashion data = fashion_load(o.common.data);
-    Wardrobe w = wardrobe_open(&data, SIDE);
     SceneEvaluator evaluator;
-    scene_evaluator_open(&evaluator, &arena, &w);
-    int n = o.samples;
-    Scene *scenes = arena_get(&arena, (size_t)n * sizeof *scenes);
-    choose_scenes(&w, n, scenes);
-    const char **captions = captions_of(&arena, n, scenes);
+    scene_evaluator_open(&evaluator, o.common.data);
+    ScoredScenes s = scored_scenes(&evaluator, o.samples);
     cJSON *metrics = metrics_new(&cli);
     json_number(metrics, "scale", chosen_scale());
     json_number(metrics, "w", chosen_scale() - 1);
@@ -117,13 +101,13 @@ int text_eval(void) {
     json_number(metrics, "parameters", (double)params_count(&m.base_params));
     json_number(metrics, "upsampler_parameters", (double)params_count(&m.upsampler_params));
     double seconds;
-    const real *x = draw(&m, &arena, n, captions, &seconds);
+    const real *x = draw(&m, &arena, s.n, s.captions, &seconds);
     json_number(metrics, "base_seconds_a_picture", seconds);
-    report_scenes(&cli, &evaluator, n, x, scenes, metrics);
-    if (o.emoji_samples) report_emoji(&m, metrics);
+    report_scenes(&cli, &evaluator, s.n, x, s.scenes, metrics);
+    if (o.emoji_samples && !(o.clip_scale > 0)) report_emoji(&m, metrics);   /* CLIP judges there */
     metrics_save(&cli, metrics);
     scene_evaluator_free(&evaluator);
-    wardrobe_free(&w), fashion_free(&data), arena_free(&arena);
+    arena_free(&arena);
     text_models_free(&m);
     return 0;
 }

@@ -10,9 +10,10 @@ typedef struct {
     CommonOptions common;
     const char *stage;
     /* training */
-    int upsampler_steps, upsampler_batch, inpaint_steps, classes_steps, clip_steps, clip_batch;
+    int upsampler_steps, upsampler_batch, inpaint_steps, clip_steps, clip_batch;
+    int classes_steps, classes_batch;
     int warmup, preview;
-    double p_uncond, emoji, clip, ema;
+    double p_uncond, emoji, clip, ema, classes_lr;
     /* drawing */
     int pictures, samples, emoji_samples;
     double scale, w, clip_scale, eta;

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "nn/codebook.h"
-#include "train/report.h"
+#include "train/scene_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,6 @@ enum { SCENES = 1000, COMPARED = 200, CHOICE = 10, LEVELS = 4 };
 
 typedef struct {
     Dalle m;
-    Data data;
     SceneEvaluator evaluator;
     Arena arena;
 } Evaluation;
@@ -40,7 +39,7 @@ static Examples examples_of(Evaluation *e, Part part, int n) {
     s.captions = arena_get(a, (size_t)n * sizeof *s.captions);
     s.codes = arena_get(a, (size_t)(n * N) * sizeof *s.codes);
     s.text = arena_get(a, (size_t)(n * T) * sizeof *s.text);
-    wardrobe_get(&e->data.wardrobe, part, o.common.seed, 0, n,
+    wardrobe_get(&e->evaluator.wardrobe, part, o.common.seed, 0, n,
                  &(SceneBatch){.images = s.x, .high = 1, .scenes = s.scenes});
     for (int i = 0; i < n; i++) {
         s.captions[i] = scene_caption(&s.scenes[i], arena_get(a, SCENE_CAPTION));
@@ -66,7 +65,7 @@ static void report_dvae(Evaluation *e, const Examples *test, cJSON *metrics) {
     json_number(to, "lost_variance", lost);
     json_number(to, "codes_used", codes_used(K, times));
     json_number(to, "perplexity", codebook_perplexity(K, times));
-    CaptionSheet sheet = caption_sheet(&e->evaluator.captions, &e->data.wardrobe,
+    CaptionSheet sheet = caption_sheet(&e->evaluator.captions, &e->evaluator.wardrobe,
                                        n, y, test->scenes);
     if (!o.common.quiet) {
         printf("from hard codes: %.2f %% of the variance is lost, %d of %d codes are used\n",
@@ -158,90 +157,64 @@ static void keep_best(const FrozenClip *clip, const char *caption, int n, const 
     }
 }
 
-/* o.best_of pictures of each caption, by the same random numbers whatever else is drawn */
-static void draw_levels(Evaluation *e, const FrozenClip *clip, const Examples *s,
+/* o.best_of pictures of each caption */
+static void draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredScenes *s,
                         real *level[LEVELS]) {
+    enum { AT_ONCE = 64 };
     Arena arena = {0};
-    int n = o.best_of, N = dalle_codes(&e->m);
+    int n = o.best_of, group = n < AT_ONCE ? AT_ONCE / n : 1, most = group * n;
     Rng rng = rng_new(o.common.seed, "evaluation");
-    const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
-    DalleDraw d = {.n = n, .captions = captions,
+    const char **captions = arena_get(&arena, (size_t)most * sizeof *captions);
+    DalleDraw d = {.captions = captions,
                    .sampler = {.temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p}};
-    d.codes = arena_get(&arena, (size_t)(n * N) * sizeof *d.codes);
-    d.x = arena_get(&arena, (size_t)n * VALUES * sizeof *d.x);
+    d.codes = arena_get(&arena, (size_t)(most * dalle_codes(&e->m)) * sizeof *d.codes);
+    d.x = arena_get(&arena, (size_t)most * VALUES * sizeof *d.x);
     Progress progress;
     progress_start(&progress, "draw", 0, s->n, o.common.quiet);
-    for (int i = 0; i < s->n; i++) {
-        for (int k = 0; k < n; k++) captions[k] = s->captions[i];
+    for (int i = 0; i < s->n; i += group) {
+        if (group > s->n - i) group = s->n - i;
+        d.n = group * n;
+        for (int k = 0; k < d.n; k++) captions[k] = s->captions[i + k / n];
         dalle_draw(&e->m, d, &rng);
-        keep_best(clip, s->captions[i], n, d.x, i, level);
-        progress_update(&progress, i + 1, "");
+        for (int k = 0; k < group; k++)
+            keep_best(clip, s->captions[i + k], n, d.x + (size_t)(k * n) * VALUES, i + k, level);
+        progress_update(&progress, i + group, "");
     }
     progress_end(&progress, s->n, "");
     arena_free(&arena);
 }
 
-/* caption accuracy of all, Frechet distance and diversity of the test captions' pictures */
-static cJSON *score_level(Evaluation *e, int best_of, const Examples *s, int test, const real *x) {
-    CaptionSheet sheet = caption_sheet(&e->evaluator.captions, &e->data.wardrobe,
-                                       s->n, x, s->scenes);
-    Scores scores = scores_of(&e->evaluator.images, test, x, NULL);
-    cJSON *to = json_object();
-    json_number(to, "best_of", best_of);
-    json_item(to, "captions", caption_sheet_json(&sheet));
-    json_item(to, "scores", scores_json(&scores));
-    if (o.common.quiet) return to;
-    printf("\nbest of %d: Frechet distance %.4f, recall %.1f %%\n", best_of, scores.frechet,
-           100 * scores.regions.recall);
-    caption_sheet_print(&sheet);
-    return to;
-}
-
-/* captions of test scenes, then half as many with held-out combinations */
 static void report_images(Evaluation *e, cJSON *metrics) {
-    int test = o.captions, n = test + test / 2;
-    Examples seen = examples_of(e, PART_TEST, test);
-    Examples unseen = examples_of(e, PART_HELD_OUT, n - test);
-    Examples s = {.n = n, .scenes = arena_get(&e->arena, (size_t)n * sizeof *s.scenes),
-                  .captions = arena_get(&e->arena, (size_t)n * sizeof *s.captions)};
-    for (int i = 0; i < n; i++) {
-        s.scenes[i] = i < test ? seen.scenes[i] : unseen.scenes[i - test];
-        s.captions[i] = i < test ? seen.captions[i] : unseen.captions[i - test];
-    }
+    ScoredScenes s = scored_scenes(&e->evaluator, o.captions);
     real *level[LEVELS] = {0};
     for (int l = 0; l < LEVELS && level_of[l] <= o.best_of; l++)
-        level[l] = arena_get(&e->arena, (size_t)n * VALUES * sizeof(real));
+        level[l] = arena_get(&e->arena, (size_t)s.n * VALUES * sizeof(real));
     FrozenClip clip = {0};
     if (o.best_of > 1) clip = frozen_clip_load(o.clip);
     double start = seconds_now();
     draw_levels(e, &clip, &s, level);
-    double seconds = (seconds_now() - start) / n / o.best_of;
-    cJSON *to = cJSON_CreateArray();
-    for (int l = 0; l < LEVELS && level[l]; l++)
-        cJSON_AddItemToArray(to, score_level(e, level_of[l], &s, test, level[l]));
-    json_item(metrics, "samples", to);
+    double seconds = (seconds_now() - start) / s.n / o.best_of;
+    cJSON *all = cJSON_CreateArray();
+    for (int l = 0; l < LEVELS && level[l]; l++) {
+        cJSON *to = json_object();
+        json_number(to, "best_of", level_of[l]);
+        if (!o.common.quiet) printf("\nbest of %d\n", level_of[l]);
+        report_scenes(&cli, &e->evaluator, s.n, level[l], s.scenes, to);
+        cJSON_AddItemToArray(all, to);
+    }
+    json_item(metrics, "samples", all);
     json_number(metrics, "seconds_a_picture", seconds);
     if (o.best_of > 1) json_text(metrics, "clip_sha256", clip.sha256), frozen_clip_free(&clip);
 }
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-static void evaluation_open(Evaluation *e) {
-    load_all(&e->m);
-    data_open(&e->data);
-    scene_evaluator_open(&e->evaluator, &e->arena, &e->data.wardrobe);
-}
-
-static void evaluation_close(Evaluation *e) {
-    scene_evaluator_free(&e->evaluator);
-    dalle_free(&e->m), data_free(&e->data), arena_free(&e->arena);
-}
-
 int eval(void) {
     if (is_published())
         usage_error("--config %s: has no weights here to score; info counts it", o.common.config);
     Evaluation e = {0};
-    evaluation_open(&e);
+    load_all(&e.m);
+    scene_evaluator_open(&e.evaluator, o.common.data);
     cJSON *metrics = metrics_new(&cli);
     for (int s = 0; s < STAGES; s++)
         json_number(metrics, s == STAGE_DVAE ? "parameters_dvae" : "parameters_prior",
@@ -252,6 +225,7 @@ int eval(void) {
     report_prior(&e, &test, &held_out, metrics);
     report_images(&e, metrics);
     metrics_save(&cli, metrics);
-    evaluation_close(&e);
+    scene_evaluator_free(&e.evaluator);
+    dalle_free(&e.m), arena_free(&e.arena);
     return 0;
 }

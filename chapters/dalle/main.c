@@ -4,6 +4,7 @@
 #include "settings.h"
 
 #include "base/error.h"
+#include "train/scene_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ Settings o = {
     .bpe_dropout = 0.1,
     .pictures = 8,
     .best_of = 1,
-    .captions = 1000,
+    .captions = 1500,
     .temperature = 1,
     .top_p = 1,
 };
@@ -97,7 +98,7 @@ static Option options[] = {
      .keep = KEEP_NOT, .help = "sample from the K likeliest codes; 0: from all"},
     {"top-p", 0, .d = &o.top_p, .min = 0, .max = 1, .meta = "X", .only = "sample eval",
      .keep = KEEP_NOT, .help = "sample from the likeliest codes with this total probability"},
-    {"captions", 0, .i = &o.captions, .min = 20, .max = 10000, .meta = "N", .only = "eval",
+    {"captions", 0, .i = &o.captions, .min = SCENES_MINIMUM, .max = 10000, .meta = "N", .only = "eval",
      .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored"},
     {0}};
 

@@ -3,7 +3,7 @@
 #include "draw.h"
 
 #include "base/error.h"
-#include "train/report.h"
+#include "train/scene_report.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,8 +11,7 @@
 
 typedef struct {
     int n;
-    Scene *scenes;
-    const char **captions;
+    const Scene *scenes;
     CaptionTable text;
     real *z;                             /* (n,D) of real images */
 } Examples;
@@ -23,20 +22,18 @@ static double cosine(int D, const real *a, const real *b) {
     return sum / sqrt(k_sum_squares((size_t)D, a) * k_sum_squares((size_t)D, b));
 }
 
-/* every second one of a combination that training has never shown */
-static Examples examples_of(const Models *m, Arena *arena, const Wardrobe *w, int n) {
-    Examples e = {.n = n, .scenes = arena_get(arena, (size_t)n * sizeof *e.scenes)};
+static Examples examples_of(const Models *m, Arena *arena, SceneEvaluator *evaluator, int n) {
+    ScoredScenes s = scored_scenes(evaluator, n);
     int D = m->clip.net.config.dim;
     real x[SIDE * SIDE * 3];
-    e.captions = arena_get(arena, (size_t)n * sizeof *e.captions);
-    e.z = arena_get(arena, (size_t)(n * D) * sizeof *e.z);
+    Examples e = {n, s.scenes, caption_table(arena, &m->clip, n, s.captions),
+                  arena_get(arena, (size_t)(n * D) * sizeof *e.z)};
     for (int i = 0; i < n; i++) {
-        wardrobe_get(w, i % 2 ? PART_HELD_OUT : PART_TEST, 1, (uint64_t)i / 2, 1,
-                     &(SceneBatch){.images = x, .low = -1, .high = 1, .scenes = &e.scenes[i]});
-        e.captions[i] = scene_caption(&e.scenes[i], arena_get(arena, SCENE_CAPTION));
+        ScoredScene one = scored_scene(i);
+        wardrobe_get(&evaluator->wardrobe, one.part, SCORED_SEED, one.number, 1,
+                     &(SceneBatch){.images = x, .low = -1, .high = 1});
         clip_images(&m->clip, 1, x, e.z + i * D);
     }
-    e.text = caption_table(arena, &m->clip, n, e.captions);
     return e;
 }
 
@@ -99,21 +96,19 @@ int eval(void) {
     models_load(&m, chosen_prior());
     if (m.upsamplers < 2)
         usage_error("eval scores images of 64x64: train --stage upsampler32 and upsampler64");
-    Fashion data = fashion_load(o.common.data);
-    Wardrobe w = wardrobe_open(&data, SIDE);
     SceneEvaluator evaluator;
-    scene_evaluator_open(&evaluator, &arena, &w);
-    Examples e = examples_of(&m, &arena, &w, o.samples);
+    scene_evaluator_open(&evaluator, o.common.data);
+    Examples e = examples_of(&m, &arena, &evaluator, o.samples);
     cJSON *metrics = metrics_new(&cli);
     describe(&m, metrics);
     const real *z = embed_captions(&m, &arena, &e.text);
-    if (z) report_embeddings(&m, &w, &e, z, metrics);
+    if (z) report_embeddings(&m, &evaluator.wardrobe, &e, z, metrics);
     real *x = images_of_captions(&m, &arena, &e.text, z);
     k_affine((size_t)e.n * SIDE * SIDE * 3, x, (real)0.5, (real)0.5, x);
     report_scenes(&cli, &evaluator, e.n, x, e.scenes, metrics);
     metrics_save(&cli, metrics);
     scene_evaluator_free(&evaluator);
-    wardrobe_free(&w), fashion_free(&data), arena_free(&arena);
+    arena_free(&arena);
     models_free(&m);
     return 0;
 }

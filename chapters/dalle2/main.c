@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "eval/scores.h"
+#include "train/scene_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ Settings o = {
     .max_norm = 1,
     .ema = 0.9999,
     .pictures = 8,
-    .samples = 500,
+    .samples = 1500,
     .prior = "diffusion",
     .prior_respace = "64",
     .prior_scale = 1,
@@ -93,7 +93,7 @@ static Option options[] = {
      .help = "a caption for the decoder, beside the image's embedding"},
     {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample vary interpolate edit", .help = "number of images to draw"},
-    {"samples", 0, .i = &o.samples, .min = SCORE_MINIMUM, .max = 10000, .meta = "N",
+    {"samples", 0, .i = &o.samples, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
      .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"},
     {"prior", 0, .s = &o.prior, .choices = "diffusion|ar|text|none", .keep = KEEP_NOT,
      .only = "sample eval", .help = "prior of the image embedding; text: the text's embedding in "

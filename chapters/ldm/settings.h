@@ -7,7 +7,7 @@
 #include "ldm.h"
 #include "patchgan.h"
 #include "text_to_image.h"
-#include "train/program.h"
+#include "train/scene_report.h"
 
 typedef struct {
     CommonOptions common;

@@ -24,3 +24,14 @@ CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run, SceneKi
         .n = s->batch, .emoji = s->emoji, .kind = kind, .seed = s->seed,
         .first = (uint64_t)run->micro_batch * range, .number = s->order->index, .rng = s->moved});
 }
+
+SceneKind alike_scenes(Rng *rng, double share) {
+    real u[2];
+    rng_uniform(rng, 2, u);
+    int first = (int)rng_below(rng, WARDROBE_COLOURS);
+    int other = (first + 1 + (int)rng_below(rng, WARDROBE_COLOURS - 1)) % WARDROBE_COLOURS;
+    SceneKind alike = {.count = (double)u[1] < 0.5 ? 1 : 2, .colours = 1u << first | 1u << other};
+    while (alike.count == 2 && __builtin_popcount(alike.classes) < 4)
+        alike.classes |= 1u << rng_below(rng, WARDROBE_CLASSES);
+    return (double)u[0] < share ? alike : (SceneKind){0};
+}

@@ -27,5 +27,11 @@ void captioned_source_open(CaptionedSource *s, Run *run, int batch, double emoji
 void captioned_source_free(CaptionedSource *s);
 /* on the run's tape; scenes of a kind, {0}: any */
 CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run, SceneKind kind);
+/* For contrastive training. Captions of any scenes differ in colour, and hardly ask for more. In a
+ * share of the batches all scenes are therefore much alike: one garment in one of two colours; or two
+ * garments, of four classes and two colours, so that only classes, or who is where, can tell them
+ * apart. `searched` is then large enough to find them: ALIKE_SEARCHED. */
+SceneKind alike_scenes(Rng *rng, double share);
+enum { ALIKE_SEARCHED = 256 };
 
 #endif

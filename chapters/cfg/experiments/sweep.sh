@@ -5,12 +5,14 @@
 #                     of scenes drawn from captions; seconds of the base for a picture: at 0 and 1 a single pass, else a doubled one
 #   OUT/emoji.csv     scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group: what CLIP
 #                     finds nearest to emoji drawn from their names
+#   OUT/clip.csv      clip_scale,samples,whole,seen,garment,frechet_distance,precision,recall,seconds: the same scenes, steered by
+#                     CLIP alone
 #   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   the folder of the reference run (build/runs/cfg)   SCALES   ("0 1 1.5 2 3 4 6 8")
-#   SAMPLES   images to score in each row (1000)                 STEPS    (2000)
+#   SAMPLES   images to score in each row (900; of scenes two thirds show seen combinations)   STEPS    (4000)
 #   DROPPED   shares of classes left out ("0.1 0.2 0.5")         THREADS  of the program   BUILD   where it is (build)
-out=${1:-build/runs/cfg-sweep} samples=${SAMPLES:-1000} steps=${STEPS:-2000}
+out=${1:-build/runs/cfg-sweep} samples=${SAMPLES:-900} steps=${STEPS:-4000}
 from=${WEIGHTS:-build/runs/cfg} scales=${SCALES:-0 1 1.5 2 3 4 6 8}
 cfg=${BUILD:-build}/cfg threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
@@ -34,8 +36,8 @@ for s in $scales; do
     w=$(awk "BEGIN { print $s - 1 }")
     if [ -s "$from/classes-weights.safetensors" ]; then
         m=$out/classes-$s/metrics.json
-        scored "$out/classes-$s" "$from/classes-weights.safetensors" --stage classes --scale "$s"
-        echo "$s,$w,$samples,$(of samples accuracy "$m"),$(of samples frechet_distance "$m"),$(of samples precision "$m"),$(of samples recall "$m")" \
+        scored "$out/classes-$s" "$from/classes-weights.safetensors" --stage classes --respace 25 --scale "$s"
+        echo "$s,$w,$samples,$(of samples intended_class_accuracy "$m"),$(of samples frechet_distance "$m"),$(of samples precision "$m"),$(of samples recall "$m")" \
             >>"$out/classes.csv.tmp"
     fi
     if [ -s "$from/base-weights.safetensors" ] && [ -s "$from/upsampler-weights.safetensors" ]; then
@@ -52,6 +54,19 @@ for s in $scales; do
 done
 for kind in classes texts emoji; do mv "$out/$kind.csv.tmp" "$out/$kind.csv"; done
 
+# ---- CLIP guidance --------------------------------------------------------------------------------------
+
+echo "clip_scale,samples,whole,seen,garment,frechet_distance,precision,recall,seconds" >"$out/clip.csv.tmp"
+for s in ${CLIP_SCALES:-0.5 1 2 4}; do
+    [ -s "$from/noisy-clip-weights.safetensors" ] && [ -s "$from/upsampler-weights.safetensors" ] || continue
+    m=$out/clip-$s/metrics.json
+    scored "$out/clip-$s" "$from/base-weights.safetensors" --scale 0 --clip-scale "$s"
+    numbers=$(for key in caption_whole caption_seen caption_garment frechet_distance precision recall \
+        base_seconds_a_picture; do printf ',%s' "$(outer $key "$m")"; done)
+    echo "$s,$samples$numbers" >>"$out/clip.csv.tmp"
+done
+mv "$out/clip.csv.tmp" "$out/clip.csv"
+
 # ---- how often the class is left out --------------------------------------------------------------------
 
 [ "$steps" = 0 ] && exit
@@ -63,7 +78,7 @@ for p in ${DROPPED:-0.1 0.2 0.5}; do
     for s in 1 2 4; do
         m=$dir/scale-$s/metrics.json
         scored "$dir/scale-$s" "$dir/classes-weights.safetensors" --stage classes --scale "$s"
-        echo "$p,$s,$(of samples accuracy "$m"),$(of samples frechet_distance "$m")" >>"$out/dropped.csv.tmp"
+        echo "$p,$s,$(of samples intended_class_accuracy "$m"),$(of samples frechet_distance "$m")" >>"$out/dropped.csv.tmp"
     done
 done
 mv "$out/dropped.csv.tmp" "$out/dropped.csv"

@@ -83,20 +83,6 @@ static void log_zero_shot(Run *run, const Clip *net, const Bpe *bpe, const Capti
     run_value(run, "colour", 100 * z.colour);
 }
 
-/* Captions of any scenes differ in colour, and hardly ask for more. In a share of the batches all
- * scenes are therefore much alike: one garment in one of two colours; or two garments, of four
- * classes and two colours, so that only classes, or who is where, can tell them apart. */
-static SceneKind batch_kind(Rng *rng) {
-    real u[2];
-    rng_uniform(rng, 2, u);
-    int first = (int)rng_below(rng, WARDROBE_COLOURS);
-    int other = (first + 1 + (int)rng_below(rng, WARDROBE_COLOURS - 1)) % WARDROBE_COLOURS;
-    SceneKind alike = {.count = (double)u[1] < 0.5 ? 1 : 2, .colours = 1u << first | 1u << other};
-    while (alike.count == 2 && __builtin_popcount(alike.classes) < 4)
-        alike.classes |= 1u << rng_below(rng, WARDROBE_CLASSES);
-    return (double)u[0] < o.alike ? alike : (SceneKind){0};
-}
-
 static int train(void) {
     if (is_official()) usage_error("--config %s: is not trained here; its own weights are for eval",
                                    o.common.config);
@@ -105,7 +91,7 @@ static int train(void) {
     CaptionedSource source;
     Bpe bpe = bpe_load(NULL);
     captioned_source_open(&source, run, o.common.batch, o.emoji, atoi(o.side));
-    source.searched = 256;
+    source.searched = ALIKE_SEARCHED;
     Params *params = run_params(run, "");
     Clip net = clip_new(params, config(bpe.size));
     Optimizer *adam = run_adam(run, "adam", params, (Adam){.beta1 = 0.9, .beta2 = 0.98,
@@ -114,7 +100,7 @@ static int train(void) {
     Rng *kinds = run_rng(run, "kinds");
     run_record(run, "parameters", (double)params_count(params));
     while (run_next(run)) {
-        CaptionedBatch b = captioned_source_next(&source, run, batch_kind(kinds));
+        CaptionedBatch b = captioned_source_next(&source, run, alike_scenes(kinds, o.alike));
         Tensor *loss = batch_loss(&net, &bpe, &b);
         run_log(run, "loss", loss);
         run_value(run, "ln_batch", log(b.n));
