@@ -37,45 +37,97 @@ static Examples examples_of(const Models *m, Arena *arena, SceneEvaluator *evalu
     return e;
 }
 
-/* the largest cosine of z with one of so many training scenes' embeddings, a mean over examples */
-static double nearest_in_training(const Models *m, const Wardrobe *w, const Examples *e) {
-    enum { TRAINING = 2000, AT_ONCE = 50 };
-    Arena arena = {0};
+/* ---- embeddings to compare with -------------------------------------------------------------- */
+
+/* of another image of each caption: other garments of the same classes, in the same places. What a
+ * perfect prior draws is as near to the true embedding as these are, on average. */
+static real *other_images(const Models *m, Arena *arena, const Wardrobe *w, const Examples *e) {
     int D = e->text.dim;
-    real *x = arena_get(&arena, AT_ONCE * SIDE * SIDE * 3 * sizeof *x);
-    real *z = arena_get(&arena, (size_t)(TRAINING * D) * sizeof *z);
+    real *z = arena_get(arena, (size_t)(e->n * D) * sizeof *z), x[SIDE * SIDE * 3];
+    uint8_t pixels[SIDE * SIDE * 3];
+    Rng rng = rng_new(SCORED_SEED, "other garments");
+    for (int i = 0; i < e->n; i++) {
+        Part part = scored_scene(i).part;
+        Scene s = e->scenes[i];
+        for (int g = 0; g < s.count; g++) {
+            const int *start = w->start[part] + s.garment[g].class;
+            uint32_t of_class = (uint32_t)(start[1] - start[0]);
+            s.garment[g].image = w->by_class[part][start[0] + (int)rng_below(&rng, of_class)];
+        }
+        wardrobe_draw(w, part, &s, pixels, NULL, NULL);
+        for (int k = 0; k < SIDE * SIDE * 3; k++) x[k] = (real)(pixels[k] / 127.5 - 1);
+        clip_images(&m->clip, 1, x, z + i * D);
+    }
+    return z;
+}
+
+/* of the image of another caption */
+static real *other_captions(Arena *arena, const Examples *e) {
+    size_t half = (size_t)(e->n / 2 * e->text.dim), all = (size_t)(e->n * e->text.dim);
+    real *z = arena_get(arena, all * sizeof *z);
+    memcpy(z, e->z + half, (all - half) * sizeof *z);
+    memcpy(z + all - half, e->z, half * sizeof *z);
+    return z;
+}
+
+/* of so many training scenes the nearest to the true one */
+static real *nearest_in_training(const Models *m, Arena *arena, const Wardrobe *w,
+                                 const Examples *e) {
+    enum { TRAINING = 2000, AT_ONCE = 50 };
+    int D = e->text.dim;
+    real *x = arena_get(arena, AT_ONCE * SIDE * SIDE * 3 * sizeof *x);
+    real *all = arena_get(arena, (size_t)(TRAINING * D) * sizeof *all);
+    real *z = arena_get(arena, (size_t)(e->n * D) * sizeof *z);
     for (int i = 0; i < TRAINING; i += AT_ONCE) {
         wardrobe_get(w, PART_TRAIN, o.common.seed, (uint64_t)i, AT_ONCE,
                      &(SceneBatch){.images = x, .low = -1, .high = 1});
-        clip_images(&m->clip, AT_ONCE, x, z + i * D);
+        clip_images(&m->clip, AT_ONCE, x, all + i * D);
     }
-    double sum = 0;
     for (int i = 0; i < e->n; i++) {
-        double best = -1;
-        for (int k = 0; k < TRAINING; k++) best = fmax(best, cosine(D, e->z + i * D, z + k * D));
-        sum += best / e->n;
+        const real *best = all;
+        for (int k = 1; k < TRAINING; k++)
+            if (cosine(D, e->z + i * D, all + k * D) > cosine(D, e->z + i * D, best))
+                best = all + k * D;
+        memcpy(z + i * D, best, (size_t)D * sizeof *z);
     }
-    arena_free(&arena);
-    return sum;
+    return z;
 }
 
-/* Mean cosines with the real images' embeddings: of z, which the prior has drawn, of the text's own
- * embeddings, of the nearest training image's */
+/* ---- cosines with the true embeddings -------------------------------------------------------- */
+
+/* mean over scenes of seen combinations, and of held-out ones */
+static void report_cosine(const char *key, const char *what, const Examples *e, const real *z,
+                          cJSON *metrics) {
+    double sum[2] = {0};
+    int count[2] = {0}, D = e->text.dim;
+    char held_key[40];
+    for (int i = 0; i < e->n; i++) {
+        bool held = scene_held_out(&e->scenes[i]) != HELD_NOTHING;
+        sum[held] += cosine(D, z + i * D, e->z + i * D), count[held]++;
+    }
+    snprintf(held_key, sizeof held_key, "%s_held_out", key);
+    json_number(metrics, key, sum[0] / count[0]);
+    json_number(metrics, held_key, sum[1] / count[1]);
+    if (!o.common.quiet)
+        printf("  %-44s %.3f  %.3f\n", what, sum[0] / count[0], sum[1] / count[1]);
+}
+
 static void report_embeddings(const Models *m, const Wardrobe *w, const Examples *e, const real *z,
                               cJSON *metrics) {
-    int D = e->text.dim;
-    double drawn = 0, text = 0, nearest = nearest_in_training(m, w, e);
-    for (int i = 0; i < e->n; i++) {
-        drawn += cosine(D, z + i * D, e->z + i * D) / e->n;
-        text += cosine(D, e->text.embedding + i * D, e->z + i * D) / e->n;
-    }
-    json_number(metrics, "cosine_drawn", drawn);
-    json_number(metrics, "cosine_text", text);
-    json_number(metrics, "cosine_nearest", nearest);
-    if (!o.common.quiet)
-        printf("cosine with the true embedding: drawn %.3f, the text's own %.3f, the nearest "
-               "training image's %.3f\n", drawn, text, nearest);
+    Arena arena = {0};
+    if (!o.common.quiet) printf("cosine with the true embedding, seen and held-out captions\n");
+    report_cosine("cosine_drawn", "drawn by the prior", e, z, metrics);
+    report_cosine("cosine_text", "the text's", e, e->text.embedding, metrics);
+    report_cosine("cosine_again", "another image of the caption", e, other_images(m, &arena, w, e),
+                  metrics);
+    report_cosine("cosine_other", "the image of another caption", e, other_captions(&arena, e),
+                  metrics);
+    report_cosine("cosine_nearest", "the nearest of 2,000 training scenes", e,
+                  nearest_in_training(m, &arena, w, e), metrics);
+    arena_free(&arena);
 }
+
+/* ---- eval ------------------------------------------------------------------------------------ */
 
 static void describe(const Models *m, cJSON *metrics) {
     json_text(metrics, "prior", o.prior);
@@ -101,8 +153,9 @@ int eval(void) {
     Examples e = examples_of(&m, &arena, &evaluator, o.samples);
     cJSON *metrics = metrics_new(&cli);
     describe(&m, metrics);
-    const real *z = embed_captions(&m, &arena, &e.text);
-    if (z) report_embeddings(&m, &evaluator.wardrobe, &e, z, metrics);
+    bool ceiling = !strcmp(o.prior, "image");
+    const real *z = ceiling ? e.z : embed_captions(&m, &arena, &e.text);
+    if (z && !ceiling) report_embeddings(&m, &evaluator.wardrobe, &e, z, metrics);
     real *x = images_of_captions(&m, &arena, &e.text, z);
     k_affine((size_t)e.n * SIDE * SIDE * 3, x, (real)0.5, (real)0.5, x);
     report_scenes(&cli, &evaluator, e.n, x, e.scenes, metrics);

@@ -1,6 +1,7 @@
 /* sample.c — the program's `sample`: images of captions. */
 #include "draw.h"
 
+#include "base/error.h"
 #include "train/captions.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ static void say_tokens(const FrozenClip *f) {
 int sample(void) {
     Models m;
     Arena arena = {0};
+    if (!strcmp(o.prior, "image")) usage_error("--prior image: is for eval; here there is none");
     models_load(&m, chosen_prior());
     say_tokens(&m.clip);
     int n = o.pictures, side = models_side(&m);

@@ -4,10 +4,11 @@
 #                     of scenes drawn from captions, for each of PRIORS at each of SCALES
 #   OUT/captions.csv  the same of a decoder that was trained on captions alone, STEPS steps (0: none)
 # and draws or trains what is not there yet. From the environment:
-#   WEIGHTS   the folder of the reference run (build/runs/dalle2)   PRIORS   ("diffusion ar text none")
-#   SCALES    ("1 2 4")   SAMPLES   images to score in each row (1000)   STEPS   (12000)
+#   WEIGHTS   the folder of the reference run (build/runs/dalle2)   PRIORS   ("diffusion ar text image none")
+#   SCALES    ("1 2 4")   SAMPLES   images to score in each row (900)   STEPS   (21000:
+#             as many operations as the prior's 5000 and the decoder's 15000)
 #   THREADS   of the program   BUILD   where it is (build)
-out=${1:-build/runs/dalle2-sweep} samples=${SAMPLES:-1000} steps=${STEPS:-12000}
+out=${1:-build/runs/dalle2-sweep} samples=${SAMPLES:-900} steps=${STEPS:-21000}
 from=${WEIGHTS:-build/runs/dalle2} scales=${SCALES:-1 2 4}
 dalle2=${BUILD:-build}/dalle2 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
@@ -16,7 +17,8 @@ columns=prior,scale,samples,whole,seen,held_out_colours,held_out_relations,garme
 
 # row DIR DECODER PRIOR SCALE: draws and scores, unless that is done; prints the row
 row() {
-    fresh "$1/metrics.json" "$2" ||
+    newer=$(find "$(dirname "$2")" -name '*-weights.safetensors' -newer "$1/metrics.json" 2>/dev/null)
+    { fresh "$1/metrics.json" "$2" && [ -z "$newer" ]; } ||
         $dalle2 eval -q $threads --samples "$samples" --weights "$2" --out "$1" --prior "$3" --scale "$4" || exit 1
     printf '%s,%s,%s' "$3" "$4" "$samples"
     for key in caption_whole caption_seen caption_held_out_colours caption_held_out_relations caption_garment \
@@ -25,7 +27,7 @@ row() {
 }
 
 echo "$columns" >"$out/priors.csv.tmp"
-for prior in ${PRIORS:-diffusion ar text none}; do
+for prior in ${PRIORS:-diffusion ar text image none}; do
     for s in $scales; do
         row "$out/$prior-$s" "$from/decoder-weights.safetensors" "$prior" "$s" >>"$out/priors.csv.tmp" || exit 1
     done
@@ -36,9 +38,10 @@ mv "$out/priors.csv.tmp" "$out/priors.csv"
 
 [ "$steps" = 0 ] && exit
 alone=$out/captions
+resume=; [ ! -e "$alone/decoder-checkpoint.safetensors" ] || resume=--resume
 grep -q '"finished"' "$alone/decoder-run.json" 2>/dev/null ||
-    $dalle2 train -q $threads --stage decoder --decoder-steps "$steps" --no-image 1 --no-caption 0.1 --preview 0 --out "$alone" || exit 1
-cp "$from"/upsampler32-weights.safetensors "$from"/upsampler64-weights.safetensors "$alone" || exit 1
+    $dalle2 train -q $threads $resume --stage decoder --decoder-steps "$steps" --no-image 1 --no-caption 0.1 --preview 0 --out "$alone" || exit 1
+cp -p "$from"/upsampler32-weights.safetensors "$from"/upsampler64-weights.safetensors "$alone" || exit 1
 echo "$columns" >"$out/captions.csv.tmp"
 for s in $scales; do
     row "$alone/scale-$s" "$alone/decoder-weights.safetensors" none "$s" >>"$out/captions.csv.tmp" || exit 1
