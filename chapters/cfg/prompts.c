@@ -11,22 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many tokens each prompt is; what is too long is cut. */
-static void say_tokens(const TextModels *m) {
-    int N = m->base.config.text.length, *ids = malloc((size_t)N * sizeof *ids);
-    uint8_t *mask = malloc((size_t)N);
-    if (!ids || !mask) fail("out of memory");
-    for (int i = 0; i < o.prompt.count; i++) {
-        int n = bpe_tokenize_masked(&m->bpe, o.prompt.text[i], N, ids, mask);
-        if (n > N)
-            fprintf(stderr, "\"%s\": %d tokens, of which the network reads %d; the rest is cut\n",
-                    o.prompt.text[i], n, N);
-        else if (!o.common.quiet)
-            printf("\"%s\": %d token%s\n", o.prompt.text[i], n, n == 1 ? "" : "s");
-    }
-    free(ids), free(mask);
-}
-
 /* ---- a user's pictures ----------------------------------------------------------------------- */
 
 /* the file n times over, (n,side,side,3) in [-1,1] */
@@ -126,7 +110,7 @@ int text_sample(void) {
     check_options();
     chosen_scale();
     text_models_load(&m, o.inpaint != NULL);
-    say_tokens(&m);
+    say_tokens(&cli, &m.bpe, &o.prompt, m.base.config.text.length, 0);
     int n = o.pictures;
     const char **captions = prompted_captions(&arena, &o.prompt, n);
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
@@ -139,6 +123,7 @@ int text_sample(void) {
     if (m.enlarges) save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
     else save_small(s.low, g);
     if (m.enlarges) enlarge(&m, &arena, &s, captions);
+    captions_save(&cli, n, captions);
     if (!o.common.quiet)
         printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),
                chosen_scale() - 1);

@@ -190,7 +190,7 @@ static void report_images(Evaluation *e, cJSON *metrics) {
     for (int l = 0; l < LEVELS && level_of[l] <= o.best_of; l++)
         level[l] = arena_get(&e->arena, (size_t)s.n * VALUES * sizeof(real));
     FrozenClip clip = {0};
-    if (o.best_of > 1) clip = frozen_clip_load(o.clip);
+    if (o.best_of > 1) clip = ranking_clip();
     double start = seconds_now();
     draw_levels(e, &clip, &s, level);
     double seconds = (seconds_now() - start) / s.n / o.best_of;

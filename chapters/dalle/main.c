@@ -182,6 +182,14 @@ void load_all(Dalle *d) {
                                             {"prior.", &d->params[STAGE_PRIOR], NULL}, {0}});
 }
 
+FrozenClip ranking_clip(void) {
+    FrozenClip f = frozen_clip_load(o.clip);
+    int side = f.net.config.image.side;
+    if (side != SIDE) fail("%s: reads images of %dx%d; those to rank have %dx%d", o.clip, side, side,
+                           SIDE, SIDE);
+    return f;
+}
+
 void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions) {
     save_grid(&cli, path, x, (Grid){.count = n, .height = SIDE, .width = SIDE, .channels = 3,
                                     .columns = columns, .enlarge = captions ? 2 : 1, .low = 0,

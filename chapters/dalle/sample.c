@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/picture_decode.h"
-
 #include "train/captions.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,7 +202,8 @@ int sample(void) {
     Dalle m = {0};
     FrozenClip file = {0}, *clip = o.best_of > 1 ? &file : NULL;
     load_all(&m);
-    if (clip) file = frozen_clip_load(o.clip);
+    say_tokens(&cli, &m.bpe, &o.prompts, m.prior.c.text, 2);
+    if (clip) file = ranking_clip();
     if (o.images.count) users_pictures(&m);
     else if (o.prompts.count) save_samples(&m, clip, o.prompts.count, o.prompts.text);
     else default_samples(&m, clip);

@@ -43,6 +43,8 @@ void build(Dalle *d, int stage);
 /* both stages' networks, from --weights or the file in --out */
 void load_all(Dalle *d);
 
+/* CLIP that ranks: --clip */
+FrozenClip ranking_clip(void);
 /* pictures in rows of `columns`, with a caption under each unless NULL; frees `path` */
 void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions);
 

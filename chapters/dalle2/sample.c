@@ -8,25 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* what is longer than CLIP reads is cut */
-static void say_tokens(const FrozenClip *f) {
-    enum { MOST = 1000 };
-    int ids[MOST], N = f->net.config.text.context;
-    for (int i = 0; i < o.prompt.count; i++) {
-        const char *text = o.prompt.text[i];
-        int n = bpe_encode(&f->bpe, text, strlen(text), NULL, ids, MOST) + 2;    /* start, end */
-        if (n > N)
-            fprintf(stderr, "\"%s\": %d tokens, of which CLIP reads %d; the rest is cut\n", text, n,
-                    N);
-    }
-}
-
 int sample(void) {
     Models m;
     Arena arena = {0};
     if (!strcmp(o.prior, "image")) usage_error("--prior image: is for eval; here there is none");
     models_load(&m, chosen_prior());
-    say_tokens(&m.clip);
+    say_tokens(&cli, &m.clip.bpe, &o.prompt, m.clip.net.config.text.context, 2);
     int n = o.pictures, side = models_side(&m);
     const char **captions = prompted_captions(&arena, &o.prompt, n);
     CaptionTable text = caption_table(&arena, &m.clip, n, captions);

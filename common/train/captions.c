@@ -1,12 +1,13 @@
 #include "train/captions.h"
 
+#include "base/error.h"
 #include "base/file.h"
 
 #include <stdlib.h>
 
 static const char *const examples[] = {
     "an orange coat above a blue bag", "a red dress", "a green sneaker to the left of a pink bag",
-    "a pair of purple trousers", "a black ankle boot", "a turquoise shirt above a brown sandal",
+    "a pair of purple trousers", "a brown boot", "a turquoise shirt above a brown sandal",
     "red apple", "smiling face"};
 enum { EXAMPLES = sizeof examples / sizeof *examples };
 
@@ -15,6 +16,21 @@ const char **prompted_captions(Arena *arena, const CliList *prompts, int n) {
     for (int i = 0; i < n; i++)
         captions[i] = prompts->count ? prompts->text[i % prompts->count] : examples[i % EXAMPLES];
     return captions;
+}
+
+void say_tokens(const Cli *cli, const Bpe *b, const CliList *prompts, int most, int ends) {
+    int *ids = malloc((size_t)most * sizeof *ids);
+    uint8_t *mask = malloc((size_t)most);
+    if (!ids || !mask) fail("out of memory");
+    for (int i = 0; i < prompts->count; i++) {
+        int n = bpe_tokenize_masked(b, prompts->text[i], most, ids, mask) + ends;
+        if (n > most)
+            fprintf(stderr, "\"%s\": %d tokens, of which the network reads %d; the rest is cut\n",
+                    prompts->text[i], n, most);
+        else if (!cli->common->quiet)
+            printf("\"%s\": %d token%s\n", prompts->text[i], n, n == 1 ? "" : "s");
+    }
+    free(ids), free(mask);
 }
 
 void captions_save(const Cli *cli, int n, const char *const *captions) {
