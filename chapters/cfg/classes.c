@@ -167,10 +167,8 @@ int classes_train(void) {
         drop_labels(loader->size, loader->labels, NONE, o.p_uncond, drop);
         Losses l = losses(&net, &chain, x0, loader->labels, times, noise);
         Tensor *loss = t_mean(l.each);
-        run_log(run, "loss", loss), run_log(run, "mse", t_mean(t_detach(l.mse)));
-        backward(loss);
-        run_value(run, "gradient", grad_norm(params));
-        optimizer_step(adam, o.classes_lr * lr_warmup(run->step, o.warmup));
+        run_log(run, "mse", t_mean(t_detach(l.mse)));
+        run_minimise(run, adam, loss, o.classes_lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 250)) {
             run_value(run, "validation", validation(&net, &chain, &data.validation, true));
             run_value(run, "without", validation(&net, &chain, &data.validation, false));

@@ -170,10 +170,7 @@ int text_train(Stage stage) {
 
     while (run_next(run)) {
         Tensor *loss = next_loss(run, &m, &chance);
-        run_log(run, "loss", loss);
-        backward(loss);
-        run_value(run, "gradient", grad_norm(params));
-        optimizer_step(adam, rate(stage, run->step));
+        run_minimise(run, adam, loss, rate(stage, run->step));
         if (run_every(run, 250)) {
             run_value(run, "validation", validation(&m, true));
             run_value(run, "without", validation(&m, false));

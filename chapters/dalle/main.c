@@ -98,8 +98,8 @@ static Option options[] = {
      .keep = KEEP_NOT, .help = "sample from the K likeliest codes; 0: from all"},
     {"top-p", 0, .d = &o.top_p, .min = 0, .max = 1, .meta = "X", .only = "sample eval",
      .keep = KEEP_NOT, .help = "sample from the likeliest codes with this total probability"},
-    {"captions", 0, .i = &o.captions, .min = SCENES_MINIMUM, .max = 10000, .meta = "N", .only = "eval",
-     .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored"},
+    {"captions", 0, .i = &o.captions, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
+     .only = "eval", .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored"},
     {0}};
 
 /* the paper's schedules; steps are for its data and processors */
@@ -185,8 +185,8 @@ void load_all(Dalle *d) {
 FrozenClip ranking_clip(void) {
     FrozenClip f = frozen_clip_load(o.clip);
     int side = f.net.config.image.side;
-    if (side != SIDE) fail("%s: reads images of %dx%d; those to rank have %dx%d", o.clip, side, side,
-                           SIDE, SIDE);
+    if (side != SIDE)
+        fail("%s: reads images of %dx%d; those to rank have %dx%d", o.clip, side, side, SIDE, SIDE);
     return f;
 }
 

@@ -209,11 +209,9 @@ static int train_prior(void) {
         Tensor *x = training_scenes(run, &data, B, scenes);
         Pairs p = pairs_of(&run->tape, &m, B, x->x, scenes, &dropout);
         PriorTerms terms = prior_loss(&m.prior, &run->tape, B, p.text, p.codes);
-        run_log(run, "loss", terms.loss), run_log(run, "image", terms.image);
+        run_log(run, "image", terms.image);
         if (terms.text) run_log(run, "text", terms.text);
-        backward(terms.loss);
-        run_value(run, "gradient", grad_norm(params));
-        optimizer_step(adam, o.prior_lr * lr_cosine(run->step, 200, o.prior_steps));
+        run_minimise(run, adam, terms.loss, o.prior_lr * lr_cosine(run->step, 200, o.prior_steps));
         if (run_every(run, 250)) run_value(run, "validation", validation_nats(&m, &validation));
         if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held->scenes);
     }

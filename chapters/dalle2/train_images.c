@@ -120,7 +120,7 @@ int decoder_train(void) {
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         Losses l = decoder_losses(&net, &chain, x0, given, p.text, t, noise);
         run_log(run, "mse", t_mean(t_detach(l.mse)));
-        training_step(run, adam, t_mean(l.each));
+        run_minimise(run, adam, t_mean(l.each), rate(run));
         whiten(&w, h.n, h.z, z);
         if (run_every(run, 250)) {
             run_value(run, "validation", decoder_validation(&net, &chain, &h, z, true));
@@ -186,7 +186,8 @@ int upsampler_train(Stage stage) {
                                  images_at(&run->tape, s.pairs.batch, b.images->x, c->low), parts);
         corrupt(c, crops.low, corruption);
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
-        training_step(run, adam, t_mean(upsampler_losses(&net, &chain, crops, t, noise).each));
+        Tensor *loss = t_mean(upsampler_losses(&net, &chain, crops, t, noise).each);
+        run_minimise(run, adam, loss, rate(run));
         if (run_every(run, 250))
             run_value(run, "validation", upsampler_validation(&net, &chain, &h));
         if (run_saves(run) && o.preview) upsampler_preview(&net, &chain, &h, run);

@@ -73,7 +73,7 @@ int prior_train(void) {
         for (int i = 0; i < s.pairs.batch; i++)
             if (rng_chance(drop, o.no_text)) caption_drop(&p.text, i);
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
-        training_step(run, adam, prior_loss(&net, &chain, p.image, p.text, t, noise));
+        run_minimise(run, adam, prior_loss(&net, &chain, p.image, p.text, t, noise), rate(run));
         if (run_every(run, 250)) {
             whiten(&w, h.n, h.z, z);
             run_value(run, "validation", validation(&net, &chain, &h, z));
@@ -139,7 +139,7 @@ int ar_train(void) {
         CaptionedBatch b = source_next(&s, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
         codes_of(&net, s.pairs.batch, p.image->x, p.text.embedding->x, dot, code);
-        training_step(run, adam, ar_prior_loss(&net, p.text, dot, code));
+        run_minimise(run, adam, ar_prior_loss(&net, p.text, dot, code), rate(run));
         if (run_every(run, 250)) run_value(run, "validation", ar_validation(&net, &h));
     }
     source_close(&s);

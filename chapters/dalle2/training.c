@@ -75,12 +75,3 @@ CaptionFeatures held_text(const HeldPairs *h, Tape *t) {
     for (int i = 0; i < h->n; i++) number[i] = i;
     return caption_rows(&h->text, t, h->n, number);
 }
-
-/* ---- steps ----------------------------------------------------------------------------------- */
-
-void training_step(Run *run, Optimizer *adam, Tensor *loss) {
-    run_log(run, "loss", loss);
-    backward(loss);
-    run_value(run, "gradient", grad_norm(adam->params));
-    optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
-}

@@ -34,7 +34,7 @@ typedef struct {
 HeldPairs held_pairs(Arena *arena, const Source *s);
 CaptionFeatures held_text(const HeldPairs *h, Tape *t);        /* all of them */
 
-/* one step of the optimiser; logs loss and gradient */
-void training_step(Run *run, Optimizer *adam, Tensor *loss);
+/* the learning rate of a step */
+static inline double rate(const Run *run) { return o.common.lr * lr_warmup(run->step, o.warmup); }
 
 #endif

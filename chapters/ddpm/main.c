@@ -169,11 +169,8 @@ static int train(void) {
         for (int b = 0; b < B; b++) t[b] = (int)rng_below(times, TIMESTEPS);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Tensor *loss = simple_loss(&net, &batch, predicted(), error);
-        run_log(run, "loss", loss);
         log_by_quarter(run, "quarter", TIMESTEPS, B, t, error);
-        backward(loss);
-        run_value(run, "gradient", grad_norm(params));
-        optimizer_step(adam, o.common.lr * lr_warmup(run->step, o.warmup));
+        run_minimise(run, adam, loss, o.common.lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 500))
             run_value(run, "validation", validation_loss(&net, &schedule, &data.validation));
         if (run_saves(run) && o.preview)

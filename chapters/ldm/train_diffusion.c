@@ -113,10 +113,7 @@ int train_diffusion(void) {
         for (int i = 0; i < B; i++) dropped[i] = rng_chance(drop, o.p_uncond);
         const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
         Tensor *loss = ldm_loss(m, &run->tape, &p, dropped, t, noise);
-        run_log(run, "loss", loss);
-        backward(loss);
-        run_value(run, "gradient", grad_norm(&m->params));
-        optimizer_step(adam, o.diffusion_lr * lr_warmup(run->step, o.warmup));
+        run_minimise(run, adam, loss, o.diffusion_lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 250)) run_value(run, "validation", validation(&r));
         if (run_saves(run) && o.preview) save_preview(&r, run_path(run, "samples.png"));
     }

@@ -482,6 +482,13 @@ void run_log(Run *r, const char *column, const Tensor *scalar) {
     run_value(r, column, (double)scalar->x[0]);
 }
 
+void run_minimise(Run *r, Optimizer *o, Tensor *loss, double lr) {
+    run_log(r, "loss", loss);
+    backward(loss);
+    run_value(r, "gradient", grad_norm(o->params));
+    optimizer_step(o, lr);
+}
+
 /* "loss 0.1234  kl 12.3" of the means since the last row, for as many as there is room */
 static void make_note(RunState *s, int columns) {
     size_t n = 0;

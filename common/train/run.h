@@ -144,6 +144,8 @@ void run_record(Run *r, const char *key, double value);       /* parameters, fin
 bool run_next(Run *r);
 void run_log(Run *r, const char *column, const Tensor *scalar);
 void run_value(Run *r, const char *column, double value);     /* of this step; must be finite */
+/* minimise (nn/optimizer.h), with "loss" and the norm of its gradient, "gradient", in the log */
+void run_minimise(Run *r, Optimizer *o, Tensor *loss, double lr);
 /* Is this step one of every so many, or the last? Then the averages are in the weights' place. */
 bool run_every(Run *r, int64_t steps);
 /* The same for steps that are saved: every save_every steps, at the end, on Ctrl-C. */
