@@ -1,6 +1,7 @@
 #include "ar_prior.h"
 
 #include "base/error.h"
+#include "embedding.h"
 #include "eval/pca.h"
 
 #include <math.h>
@@ -39,8 +40,7 @@ ArPrior ar_prior_new(Params *p, ArPriorConfig c) {
 
 /* ---- embeddings as codes --------------------------------------------------------------------- */
 
-/* the coordinate of one embedding along component k */
-static double coordinate(const ArPrior *m, const real *embedding, int k) {
+double ar_prior_coordinate(const ArPrior *m, const real *embedding, int k) {
     const real *u = m->basis->x + k * m->config.dim;
     double sum = 0;
     for (int i = 0; i < m->config.dim; i++) sum += (double)u[i] * (embedding[i] - m->mean->x[i]);
@@ -52,18 +52,8 @@ static int bucket(double x, double least, double most, int buckets) {
     return k < 0 ? 0 : k >= buckets ? buckets - 1 : k;
 }
 
-static double cosine(const ArPrior *m, const real *image, const real *text) {
-    double dot = 0, lengths[2] = {0};
-    for (int i = 0; i < m->config.dim; i++) {
-        dot += (double)image[i] * (double)text[i];
-        lengths[0] += (double)image[i] * (double)image[i];
-        lengths[1] += (double)text[i] * (double)text[i];
-    }
-    return dot / sqrt(lengths[0] * lengths[1]);
-}
-
 int ar_prior_dot(const ArPrior *m, const real *image, const real *text) {
-    return bucket(cosine(m, image, text), m->dot_least->x[0], m->dot_most->x[0],
+    return bucket(cosine(m->config.dim, image, text), m->dot_least->x[0], m->dot_most->x[0],
                   m->config.buckets);
 }
 
@@ -71,7 +61,7 @@ void ar_prior_encode(const ArPrior *m, int n, const real *embedding, int *code) 
     int K = m->config.codes, D = m->config.dim;
     for (int i = 0; i < n * K; i++) {
         int k = i % K;
-        code[i] = bucket(coordinate(m, embedding + (size_t)(i / K) * D, k), m->least->x[k],
+        code[i] = bucket(ar_prior_coordinate(m, embedding + (size_t)(i / K) * D, k), m->least->x[k],
                          m->most->x[k], m->config.buckets);
     }
 }
@@ -102,10 +92,10 @@ static void fit_ranges(ArPrior *m, int n, const real *image, const real *text) {
     int D = m->config.dim;
     double *x = arena_get(&arena, (size_t)n * sizeof *x);
     for (int k = 0; k < m->config.codes; k++) {
-        for (int i = 0; i < n; i++) x[i] = coordinate(m, image + (size_t)i * D, k);
+        for (int i = 0; i < n; i++) x[i] = ar_prior_coordinate(m, image + (size_t)i * D, k);
         fit_range(n, x, &m->least->x[k], &m->most->x[k]);
     }
-    for (int i = 0; i < n; i++) x[i] = cosine(m, image + (size_t)i * D, text + (size_t)i * D);
+    for (int i = 0; i < n; i++) x[i] = cosine(D, image + (size_t)i * D, text + (size_t)i * D);
     fit_range(n, x, m->dot_least->x, m->dot_most->x);
     arena_free(&arena);
 }

@@ -42,6 +42,8 @@ ArPrior ar_prior_new(Params *p, ArPriorConfig c);
  * the part of the variance that the components keep. */
 double ar_prior_fit(ArPrior *m, int n, const real *image, const real *text);
 
+/* one embedding's, along principal component k */
+double ar_prior_coordinate(const ArPrior *m, const real *embedding, int k);
 /* (n,dim) <-> (n,codes); what lies outside the range is in the bucket at its end, and what comes
  * back is the middle of the bucket */
 void ar_prior_encode(const ArPrior *m, int n, const real *embedding, int *code);

@@ -1,7 +1,6 @@
 #include "dalle2.h"
 
-#include "base/error.h"
-#include "base/progress.h"
+#include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
 
 #include <string.h>
@@ -76,21 +75,6 @@ NetworkDenoiser guided_prior(const GuidedPrior *g) {
     return network_denoiser(prior_answer, g, (Parameterization){PREDICT_X0, FIXED_SMALL});
 }
 
-/* embeddings first ... first + n - 1, whitened */
-static void draw_group(Sampler *m, int first, int n, real *x, Progress *progress) {
-    start_noise(m, first, n, x);
-    for (int t = m->schedule->T - 1; t >= 0; t--) {
-        sample_step(m, t, first, n, x);
-        progress_update(progress, progress->done + 1, "");
-    }
-}
-
-static double dot(int D, const real *a, const real *b) {
-    double sum = 0;
-    for (int d = 0; d < D; d++) sum += (double)a[d] * (double)b[d];
-    return sum;
-}
-
 enum { CANDIDATES = 2, AT_ONCE = 64 };
 
 void draw_embeddings(const EmbeddingDrawing *d, real *z) {
@@ -101,19 +85,14 @@ void draw_embeddings(const EmbeddingDrawing *d, real *z) {
     NetworkDenoiser network = guided_prior(&g);
     Sampler m = {.denoiser = &network.denoiser, .schedule = d->chain, .height = 1, .width = 1,
                  .channels = D, .seed = d->seed};
-    Progress progress;
-    progress_start(&progress, "prior", 0, (int64_t)(all + AT_ONCE - 1) / AT_ONCE * d->chain->T,
-                   d->quiet);
     Arena arena = {0};
     real *x = arena_get(&arena, (size_t)(all * D) * sizeof *x);
-    for (int i = 0; i < all; i += AT_ONCE)
-        draw_group(&m, i, all - i < AT_ONCE ? all - i : AT_ONCE, x + (size_t)(i * D), &progress);
-    progress_end(&progress, progress.done, "");
+    draw_images(&m, all, x, (Drawing){.at_once = AT_ONCE, .quiet = d->quiet});
     unwhiten(d->whitening, all, x, x);
     for (int i = 0; i < n; i++) {
         const real *one = x + (size_t)(i * CANDIDATES * D), *two = one + D;
         const real *about = text->embedding + (size_t)(i * D);
-        memcpy(z + (size_t)(i * D), dot(D, one, about) >= dot(D, two, about) ? one : two,
+        memcpy(z + (size_t)(i * D), cosine(D, one, about) >= cosine(D, two, about) ? one : two,
                (size_t)D * sizeof *z);
     }
     sampler_free(&m), arena_free(&arena);

@@ -41,11 +41,14 @@ void normalise(int D, real *z) {
     for (int d = 0; d < D; d++) z[d] = (real)((double)z[d] / length);
 }
 
+double cosine(int n, const real *a, const real *b) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum / sqrt(k_sum_squares((size_t)n, a) * k_sum_squares((size_t)n, b));
+}
+
 void slerp(size_t n, const real *a, const real *b, double t, real *y) {
-    double dot = 0;
-    for (size_t i = 0; i < n; i++) dot += (double)a[i] * (double)b[i];
-    double cosine = dot / sqrt(k_sum_squares(n, a) * k_sum_squares(n, b));
-    double angle = acos(fmin(fmax(cosine, -1), 1)), from = 1 - t, to = t;
+    double angle = acos(fmin(fmax(cosine((int)n, a, b), -1), 1)), from = 1 - t, to = t;
     if (sin(angle) > 1e-6) {
         from = sin((1 - t) * angle) / sin(angle);
         to = sin(t * angle) / sin(angle);
@@ -60,13 +63,10 @@ void text_difference(int D, const real *from, const real *to, real *difference) 
 
 void few_dimensions(const ArPrior *m, int components, const real *z, real *y) {
     int D = m->config.dim;
-    real centred[4096];
-    for (int d = 0; d < D; d++) centred[d] = z[d] - m->mean->x[d];
     memcpy(y, m->mean->x, (size_t)D * sizeof *y);
     for (int k = 0; k < components; k++) {
         const real *u = m->basis->x + k * D;
-        double along = 0;
-        for (int d = 0; d < D; d++) along += (double)u[d] * (double)centred[d];
+        double along = ar_prior_coordinate(m, z, k);
         for (int d = 0; d < D; d++) y[d] = (real)((double)y[d] + along * (double)u[d]);
     }
     normalise(D, y);

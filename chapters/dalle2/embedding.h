@@ -25,6 +25,7 @@ void unwhiten(const Whitening *w, int n, const real *x, real *embedding);
 /* ---- along the sphere (section 3) ------------------------------------------------------------ */
 
 void normalise(int D, real *z);                   /* to length 1 */
+double cosine(int n, const real *a, const real *b);
 /* From a (t = 0) to b (t = 1), n numbers: sin((1-t) w)/sin(w) a + sin(t w)/sin(w) b, w the angle
  * between them (Shoemake 1985). The length stays, or goes from one's to the other's. Used for noise
  * x_T as well. y may be one of them. */

@@ -16,12 +16,6 @@ typedef struct {
     real *z;                             /* (n,D) of real images */
 } Examples;
 
-static double cosine(int D, const real *a, const real *b) {
-    double sum = 0;
-    for (int d = 0; d < D; d++) sum += (double)a[d] * (double)b[d];
-    return sum / sqrt(k_sum_squares((size_t)D, a) * k_sum_squares((size_t)D, b));
-}
-
 static Examples examples_of(const Models *m, Arena *arena, SceneEvaluator *evaluator, int n) {
     ScoredScenes s = scored_scenes(evaluator, n);
     int D = m->clip.net.config.dim;

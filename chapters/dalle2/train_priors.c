@@ -28,7 +28,7 @@ static double validation(const Prior *net, const NoiseSchedule *s, const HeldPai
 }
 
 /* Mean cosine of the true embeddings and those predicted from noise alone, in one step */
-static double cosine(const Prior *net, const NoiseSchedule *s, const Whitening *w,
+static double mean_cosine(const Prior *net, const NoiseSchedule *s, const Whitening *w,
                      const HeldPairs *h) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
@@ -77,7 +77,7 @@ int prior_train(void) {
         if (run_every(run, 250)) {
             whiten(&w, h.n, h.z, z);
             run_value(run, "validation", validation(&net, &chain, &h, z));
-            run_value(run, "cosine", cosine(&net, &chain, &w, &h));
+            run_value(run, "cosine", mean_cosine(&net, &chain, &w, &h));
         }
     }
     schedule_free(&chain), source_close(&s);
