@@ -95,7 +95,7 @@ int text_eval(void) {
     ScoredScenes s = scored_scenes(&evaluator, o.samples);
     cJSON *metrics = metrics_new(&cli);
     json_number(metrics, "scale", chosen_scale());
-    json_number(metrics, "w", chosen_scale() - 1);
+    json_number(metrics, "w", weight_of(chosen_scale()));
     json_number(metrics, "clip_scale", o.clip_scale);
     json_text(metrics, "respace", o.respace);
     json_number(metrics, "parameters", (double)params_count(&m.base_params));

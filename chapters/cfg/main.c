@@ -132,8 +132,9 @@ bool is_stage(Stage s) {
 
 double chosen_scale(void) {
     if (cli_given(&cli, "w") && cli_given(&cli, "scale"))
-        usage_error("--scale and --w say the same: --scale %g is --w %g", o.scale, o.scale - 1);
-    return cli_given(&cli, "w") ? 1 + o.w : o.scale;
+        usage_error("--scale and --w say the same: --scale %g is --w %g", o.scale,
+                    weight_of(o.scale));
+    return cli_given(&cli, "w") ? scale_of(o.w) : o.scale;
 }
 
 char *stage_weights(Stage s) {

@@ -126,7 +126,7 @@ int text_sample(void) {
     captions_save(&cli, n, captions);
     if (!o.common.quiet)
         printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),
-               chosen_scale() - 1);
+               weight_of(chosen_scale()));
     arena_free(&arena);
     text_models_free(&m);
     return 0;

@@ -4,6 +4,7 @@
 #define SETTINGS_H
 
 #include "glide.h"
+#include "cfg.h"
 #include "train/program.h"
 
 typedef struct {

@@ -18,11 +18,11 @@ cfg=${BUILD:-build}/cfg threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
 . "$(dirname "$0")/../../../common/eval/metrics.sh"
 
-# scored DIR WEIGHTS OPTIONS...: DIR/metrics.json of these weights, unless it is there
+# scored DIR WEIGHTS OPTIONS...: DIR/metrics.json of these weights and of the upsampler, unless it is there
 scored() {
     dir=$1 weights=$2
     shift 2
-    fresh "$dir/metrics.json" "$weights" ||
+    { fresh "$dir/metrics.json" "$weights" && ! [ "$from/upsampler-weights.safetensors" -nt "$dir/metrics.json" ]; } ||
         $cfg eval -q $threads --samples "$samples" --weights "$weights" --out "$dir" "$@" || exit 1
 }
 
