@@ -322,8 +322,8 @@ Test(bpe, training_takes_the_most_frequent_pairs) {
     cr_assert_str_eq(spelled(&read, "newest", NULL), "newest</w>");
     bpe_free(&read);
     bpe_free(&b);
-    b = bpe_train(BPE_GPT2, 2, texts, 1000);
-    cr_assert_lt(b.merges, 40, "pairs that occur once are no merges");
+    b = bpe_train(BPE_CLIP, 1, (const char *const[]){"ab ab cd"}, 1000);
+    cr_assert_eq(b.merges, 1, "a pair that occurs once is no merge");
     bpe_free(&b);
     b = bpe_train(BPE_CLIP, 0, NULL, 10);
     cr_assert_eq(b.merges, 0);
