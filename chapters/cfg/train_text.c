@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCENE_SIDE = 64, PREVIEWED = 16, HELD_OUT = 64 };
+enum { SCENE_SIDE = 64, PREVIEWED = 16, HELD_OUT = 32 };
 
 /* What a stage trains, and on what */
 typedef struct {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 16, HELD_OUT = 64, MEASURED = 256 };
+enum { SHOWN = 16, HELD_OUT = 32, MEASURED = 256 };
 
 typedef struct {
     Model m;
