@@ -61,12 +61,11 @@ int clip_train(void) {
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
-    Rng *kinds = run_rng(run, "kinds");
-    m.source.searched = ALIKE_SEARCHED;
+    captioned_source_alike(&m.source, run, 0.5);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        CaptionedBatch b = captioned_source_next(&m.source, run, alike_scenes(kinds, 0.5));
+        CaptionedBatch b = captioned_source_next(&m.source, run);
         const int *t = uniform_timesteps(&run->tape.arena, times, m.chain.T, b.n);
         Tensor *loss = batch_loss(&m, &b, t, noise, NULL);
         run_log(run, "loss", loss);

@@ -129,7 +129,7 @@ static Chance chance_of(Run *run) {
 /* The loss of the next batch, some of whose captions are left out */
 static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
     GlideInput in;
-    CaptionedBatch b = captioned_source_next(&m->source, run, (SceneKind){0});
+    CaptionedBatch b = captioned_source_next(&m->source, run);
     drop_captions(b.n, b.captions, o.p_uncond, c->drop);
     const int *t = uniform_timesteps(&run->tape.arena, c->times, m->chain.T, b.n);
     Tensor *x0 = pictures_of(m, b.images, c->erased, &in);

@@ -112,7 +112,7 @@ int decoder_train(void) {
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        CaptionedBatch b = source_next(&s, run);
+        CaptionedBatch b = captioned_source_next(&s.pairs, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
         whiten(&w, s.pairs.batch, p.image->x, p.image->x);
         Tensor *x0 = images_at(&run->tape, s.pairs.batch, b.images->x, SMALL);
@@ -181,7 +181,7 @@ int upsampler_train(Stage stage) {
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        CaptionedBatch b = source_next(&s, run);
+        CaptionedBatch b = captioned_source_next(&s.pairs, run);
         Crops crops = crop_pairs(c, images_at(&run->tape, s.pairs.batch, b.images->x, c->side),
                                  images_at(&run->tape, s.pairs.batch, b.images->x, c->low), parts);
         corrupt(c, crops.low, corruption);

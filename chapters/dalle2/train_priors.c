@@ -67,7 +67,7 @@ int prior_train(void) {
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        CaptionedBatch b = source_next(&s, run);
+        CaptionedBatch b = captioned_source_next(&s.pairs, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
         whiten(&w, s.pairs.batch, p.image->x, p.image->x);
         for (int i = 0; i < s.pairs.batch; i++)
@@ -136,7 +136,7 @@ int ar_train(void) {
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        CaptionedBatch b = source_next(&s, run);
+        CaptionedBatch b = captioned_source_next(&s.pairs, run);
         ClipPairs p = clip_pairs(&s.clip, &b);
         codes_of(&net, s.pairs.batch, p.image->x, p.text.embedding->x, dot, code);
         run_minimise(run, adam, ar_prior_loss(&net, p.text, dot, code), rate(run));

@@ -21,10 +21,6 @@ void source_close(Source *s) {
     if (s->clip.net.config.dim) frozen_clip_free(&s->clip);
 }
 
-CaptionedBatch source_next(const Source *s, Run *run) {
-    return captioned_source_next(&s->pairs, run, (SceneKind){0});
-}
-
 void source_pairs(const Source *s, int n, real *image, real *text) {
     enum { AT_ONCE = 64 };
     int emoji = (int)(o.emoji * AT_ONCE), D = s->clip.net.config.dim, number[AT_ONCE];

@@ -236,10 +236,11 @@ static int info(void) {
     }
     published_ldm(o.common.config, &m);
     first_stage_published(m.first_stage, &first);
-    clip_text_new(scope(&text, "text"), sd_text_config, 0);
+    if (!strncmp(o.common.config, "sd1", 3)) {
+        clip_text_new(scope(&text, "text"), sd_text_config, 0);
+        info_part("text encoder", &text);
+    }
     ldm_unet_new(&unet, m.unet), first_stage_new(&stage, first);
-    if (!strncmp(o.common.config, "sd1", 3)) print_parameters("text encoder", &text);
-    params_free(&text);
     info_part("U-Net", &unet), info_part("first stage", &stage);
     return 0;
 }

@@ -4,7 +4,7 @@
  *     CaptionedSource source;
  *     captioned_source_open(&source, run, o.common.batch, o.emoji, 64);
  *     while (run_next(run)) {
- *         CaptionedBatch b = captioned_source_next(&source, run, (SceneKind){0});
+ *         CaptionedBatch b = captioned_source_next(&source, run);
  *         ... */
 #ifndef CAPTIONED_SOURCE_H
 #define CAPTIONED_SOURCE_H
@@ -18,20 +18,20 @@ typedef struct {
     Loader *order;               /* of the emoji */
     Rng *moved;                  /* how far each emoji is moved */
     uint64_t seed;
-    uint64_t searched;           /* scenes looked through for each one, where a kind is wanted; 1 */
+    double alike;                /* share of batches whose scenes are alike */
+    Rng *kinds;                  /* what they have in common; NULL: they never are */
 } CaptionedSource;
 
 /* Right after run_start and run_trained_on. batch: pairs of a step, of which the share `emoji`;
  * side: of the images, in pixels; the data are recorded with the run. *s must not move. */
 void captioned_source_open(CaptionedSource *s, Run *run, int batch, double emoji, int side);
 void captioned_source_free(CaptionedSource *s);
-/* on the run's tape; scenes of a kind, {0}: any */
-CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run, SceneKind kind);
 /* For contrastive training. Captions of any scenes differ in colour, and hardly ask for more. In a
  * share of the batches all scenes are therefore much alike: one garment in one of two colours; or two
  * garments, of four classes and two colours, so that only classes, or who is where, can tell them
- * apart. `searched` is then large enough to find them: ALIKE_SEARCHED. */
-SceneKind alike_scenes(Rng *rng, double share);
-enum { ALIKE_SEARCHED = 256 };
+ * apart. */
+void captioned_source_alike(CaptionedSource *s, Run *run, double share);
+/* on the run's tape */
+CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run);
 
 #endif

@@ -228,7 +228,8 @@ char *checkpoint_text(const char *path, const char *name) {
 
 void checkpoint_same(const char *path, const char *name, const char *sha256, const char *what) {
     char *said = checkpoint_text(path, name);
-    if (said && strcmp(said, sha256))
+    if (!said) fail("%s: does not say which %s it was trained with; train it again", path, what);
+    if (strcmp(said, sha256))
         fail("%s: was trained with another %s (sha256 %.16s...) than the one that is read now "
              "(%.16s...); train it again", path, what, said, sha256);
     free(said);

@@ -66,7 +66,7 @@ void checkpoint_options(const char *path, Cli *cli, bool resume);
 void checkpoint_load(const char *path, const Checkpoint *c);
 /* a text of the metadata, to be freed; NULL: the file has none of this name */
 char *checkpoint_text(const char *path, const char *name);
-/* Fails if the file has such a text and it is another: `sha256` is that of `what` as it is now */
+/* Fails unless the file has this text: `sha256` is that of `what` as it is now */
 void checkpoint_same(const char *path, const char *name, const char *sha256, const char *what);
 
 #endif

@@ -11,10 +11,10 @@
 # frechet: distance in the caption evaluator's features; whole: share of the pictures that show what their captions
 # say. Trains and draws what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors)
-#   SAMPLES   pictures to score in each row (1000)
+#   SAMPLES   pictures to score in each row (900, of which two thirds show seen combinations)
 #   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (the program's defaults, 3000 and 4500)
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
-out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-1000}
+out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-900}
 weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
 ldm=${BUILD:-build}/ldm threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1

@@ -91,16 +91,15 @@ static int train(void) {
     CaptionedSource source;
     Bpe bpe = bpe_load(NULL);
     captioned_source_open(&source, run, o.common.batch, o.emoji, atoi(o.side));
-    source.searched = ALIKE_SEARCHED;
     Params *params = run_params(run, "");
     Clip net = clip_new(params, config(bpe.size));
     Optimizer *adam = run_adam(run, "adam", params, (Adam){.beta1 = 0.9, .beta2 = 0.98,
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
-    Rng *kinds = run_rng(run, "kinds");
+    captioned_source_alike(&source, run, o.alike);
     run_record(run, "parameters", (double)params_count(params));
     while (run_next(run)) {
-        CaptionedBatch b = captioned_source_next(&source, run, alike_scenes(kinds, o.alike));
+        CaptionedBatch b = captioned_source_next(&source, run);
         Tensor *loss = batch_loss(&net, &bpe, &b);
         run_log(run, "loss", loss);
         run_value(run, "ln_batch", log(b.n));
