@@ -4,7 +4,8 @@ TextTransformer text_transformer_new(Scope s, TextTransformerConfig c) {
     TransformerConfig d = {.width = c.width, .depth = c.depth, .heads = c.heads,
                            .activation = GELU, .eps = 1e-5};
     TextTransformer x = {.config = c};
-    x.tokens = embedding_new(sub(s, "tokens"), c.vocabulary, c.width);
+    LayerInit tokens = {WEIGHTS_NORMAL, .scale = 0.02};       /* not far from that of positions */
+    x.tokens = embedding_new(with_init(sub(s, "tokens"), tokens), c.vocabulary, c.width);
     x.positions = param(s, "positions", INIT_NORMAL, 0.01, SHAPE(c.length, c.width));
     if (!c.no_padding) x.padding = param(s, "padding", INIT_NORMAL, 0.01, SHAPE(c.length, c.width));
     x.block = transformer_new(sub(s, "block"), &d);
