@@ -178,6 +178,33 @@ Test(unet_parts, padding_is_read_and_padded_tokens_are_not) {
     }
 }
 
+/* squared change of the last place, which stands for the whole text, when the text becomes b */
+static double change_of_last(const TextTransformer *text, const int *a, const int *b,
+                             const uint8_t *present) {
+    Tape t = {.no_grad = true};
+    int N = text->config.length, C = text->config.width;
+    Tensor *y = text_transformer(text, &t, a, present, 1);
+    Tensor *z = text_transformer(text, &t, b, present, 1);
+    double change = k_sum_squared_difference((size_t)C, y->x + (N - 1) * C, z->x + (N - 1) * C);
+    tape_free(&t);
+    return change;
+}
+
+/* "red coat, blue bag" is not "blue coat, red bag": at the start already, two words that change
+ * places must matter beside a word that becomes another. */
+Test(unet_parts, the_order_of_words_is_there_from_the_start) {
+    enum { N = 8 };
+    static const int text[N] = {1, 2, 3, 4}, swapped[N] = {3, 2, 1, 4}, other[N] = {5, 2, 3, 4};
+    static const uint8_t present[N] = {1, 1, 1, 1};
+    Params p = {.seed = 3};
+    TextTransformer x = text_transformer_new(scope(&p, "text"), (TextTransformerConfig){
+        .vocabulary = 6, .length = N, .width = 64, .depth = 3, .heads = 2});
+    double order = change_of_last(&x, text, swapped, present);
+    double word = change_of_last(&x, text, other, present);
+    cr_expect_geq(order, 0.001 * word, "%g beside %g", order, word);       /* N(0,1): 0.00003 */
+    params_free(&p);
+}
+
 /* ---- resizing -------------------------------------------------------------------------------- */
 
 /* channel c of the pixel in row i and column j of height x width, by its definition */
