@@ -35,11 +35,7 @@ static ClassUNet network(Params *p) {
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 static NoiseSchedule sampling_chain(const char *sections) {
-    if (!is_continuous()) {
-        NoiseSchedule all = schedule_cosine(TIMESTEPS), few = respaced(&all, "respace", sections);
-        schedule_free(&all);
-        return few;
-    }
+    if (!is_continuous()) return respace(schedule_cosine(TIMESTEPS), "respace", sections);
     char *end;
     long T = strtol(sections, &end, 10);
     if (*end || T < 2 || T > TIMESTEPS)

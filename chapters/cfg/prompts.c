@@ -51,9 +51,9 @@ static void check_options(void) {
 
 /* so many steps of the base's chain that --strength is its share of them, one at least */
 static int edited_steps(const TextModels *m) {
-    NoiseSchedule all = glide_schedule(&m->base.config), s = respaced(&all, "respace", o.respace);
+    NoiseSchedule s = base_steps(m);
     int steps = (int)fmax(1, round(o.strength * s.T));
-    schedule_free(&s), schedule_free(&all);
+    schedule_free(&s);
     return steps;
 }
 
@@ -85,9 +85,7 @@ static void draw_small(const TextModels *m, Arena *arena, Sheet *s, const char *
 }
 
 static Grid grid_of_captions(int n, int side, const char **captions) {
-    return (Grid){.count = n, .height = side, .width = side, .channels = 3,
-                  .columns = n < 8 ? n : 8, .enlarge = side < 128 ? 128 / side : 1, .low = -1,
-                  .high = 1, .captions = captions};
+    return colour_grid(n, side, n < 8 ? n : 8, captions);
 }
 
 static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const char **captions) {
@@ -96,12 +94,6 @@ static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const cha
     upsampler_open(m, &up, &text, s->low, s->known, s->mask);
     draw_samples(&cli, &up.sampler, s->n, grid_of_captions(s->n, s->side, captions));
     text_sampler_close(&up);
-}
-
-/* without an upsampler the small pictures are all there is */
-static void save_small(const real *low, Grid g) {
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    samples_save(&cli, low, g);
 }
 
 int text_sample(void) {
@@ -120,9 +112,10 @@ int text_sample(void) {
     }
     draw_small(&m, &arena, &s, captions);
     Grid g = grid_of_captions(n, s.small, captions);
-    if (m.enlarges) save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
-    else save_small(s.low, g);
-    if (m.enlarges) enlarge(&m, &arena, &s, captions);
+    if (m.enlarges) {
+        save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
+        enlarge(&m, &arena, &s, captions);
+    } else samples_open(&cli), samples_save(&cli, s.low, g);
     captions_save(&cli, n, captions);
     if (!o.common.quiet)
         printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),

@@ -70,9 +70,9 @@ static void draw(Given *g, Decoding d, const char *const *texts) {
     real *x = numbers(g, d.n, VALUES);
     d.ddim = true;
     decode(&g->m, d, x);
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    samples_open(&cli);
     samples_save(&cli, enlarge(&g->m, &g->arena, d.n, x),
-                 images_grid(d.n, models_side(&g->m), d.n < 8 ? d.n : 8, texts));
+                 colour_grid(d.n, models_side(&g->m), d.n < 8 ? d.n : 8, texts));
 }
 
 /* --caption of n images, or NULL */
