@@ -65,13 +65,11 @@ static void load_noisy_clip(TextModels *m) {
     if (!is_ours()) usage_error("--clip-scale: for the default; --config %s has no CLIP that knows "
                                 "its noise", o.common.config);
     char *path = stage_weights(NOISY_CLIP);
-    NoiseSchedule all = glide_schedule(&m->base.config);
-    m->noisy = noisy_clip_new(&m->noisy_params, m->base.config.side, all.T);
+    m->noisy = noisy_clip_new(&m->noisy_params, m->base.config.side, GLIDE_TIMESTEPS);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->noisy_params, NULL}}});
     params_freeze(&m->noisy_params, true);
     m->clip = frozen_clip_load(NULL);
     checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
-    schedule_free(&all);
     free(path);
 }
 

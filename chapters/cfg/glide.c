@@ -60,7 +60,8 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
 }
 
 NoiseSchedule glide_schedule(const GlideConfig *c) {
-    return c->low ? schedule_linear(1000, 1e-4, 0.02) : schedule_cosine(1000);
+    return c->low ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
+                  : schedule_cosine(GLIDE_TIMESTEPS);
 }
 
 /* ---- training -------------------------------------------------------------------------------- */

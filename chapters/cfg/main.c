@@ -3,6 +3,7 @@
  * noisy pictures, to guide by; and, with guidance of the first kind, Fashion-MNIST by class. */
 #include "base/error.h"
 #include "base/file.h"
+#include "noisy_clip.h"
 #include "settings.h"
 #include "train/captioned_source.h"
 #include "train/diffusion_options.h"
@@ -138,13 +139,14 @@ char *stage_weights(Stage s) {
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static bool is_published(void) { return strcmp(o.common.config, "default") != 0; }
+static bool is_wanted(int s) { return !strcmp(o.stage, "all") || !strcmp(o.stage, stage_names[s]); }
 
 static int train(void) {
     if (is_published())
         usage_error("--config %s: is not trained here; info counts it, sample draws with its "
                     "official weights", o.common.config);
     for (int s = 0; s < STAGES; s++) {
-        if (strcmp(o.stage, "all") && strcmp(o.stage, stage_names[s])) continue;
+        if (!is_wanted(s)) continue;
         int status = s == CLASSES ? classes_train() : s == NOISY_CLIP ? clip_train()
                                                                       : text_train((Stage)s);
         if (status) return status;
@@ -162,11 +164,28 @@ static int eval(void) {
     return is_stage(CLASSES) ? classes_eval() : text_eval();
 }
 
+static void build(Params *p, Stage s, int vocabulary) {
+    GlideConfig base = glide_config("base", vocabulary);
+    if (s == CLASSES) classes_network(p);
+    else if (s == NOISY_CLIP) noisy_clip_new(p, base.side, GLIDE_TIMESTEPS);
+    else glide_new(p, glide_config(stage_names[s], vocabulary));
+}
+
 static int info(void) {
-    bool all = !strcmp(o.stage, "all");
-    if (is_published() || !is_stage(CLASSES)) text_info();
-    if (!is_published() && (all || is_stage(NOISY_CLIP))) clip_info();
-    if (!is_published() && (all || is_stage(CLASSES))) classes_info();
+    Params published = {.shapes_only = true};
+    if (is_published()) {
+        glide_new(&published, glide_config(o.common.config, 0));
+        return info_network(&published);
+    }
+    Bpe bpe = bpe_load(NULL);
+    for (int s = 0; s < STAGES; s++) {
+        Params p = {.shapes_only = true};
+        if (!is_wanted(s)) continue;
+        build(&p, (Stage)s, bpe.size);
+        print_parameters(stage_names[s], &p);
+        params_free(&p);
+    }
+    bpe_free(&bpe);
     return 0;
 }
 

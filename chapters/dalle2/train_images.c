@@ -10,15 +10,8 @@
 #include <string.h>
 
 /* n images (n,64,64,3) at `side`, as bytes have them */
-static real *at_side(Arena *arena, int n, const real *x, int side) {
-    real *y = arena_get(arena, (size_t)(n * SIDE * SIDE * 3) * sizeof *y);
-    memcpy(y, x, (size_t)(n * SIDE * SIDE * 3) * sizeof *y);
-    for (int k = SIDE; k > side; k /= 2) y = halve(arena, n, k, y);
-    return y;
-}
-
 static Tensor *images_at(Tape *t, int n, const real *x, int side) {
-    return t_input(t, at_side(&t->arena, n, x, side), SHAPE(n, side, side, 3));
+    return t_input(t, shrink(&t->arena, n, SIDE, side, x), SHAPE(n, side, side, 3));
 }
 
 /* pictures of validation captions in the run's folder */
@@ -144,7 +137,7 @@ static void upsampler_preview(const Upsampler *net, const NoiseSchedule *s, cons
                               Run *run) {
     Arena arena = {0};
     int side = net->config.side;
-    Upsampling up = {net, at_side(&arena, SHOWN, h->x, net->config.low)};
+    Upsampling up = {net, shrink(&arena, SHOWN, SIDE, net->config.low, h->x)};
     NetworkDenoiser network = upsampling(&up);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     NoiseSchedule few = schedule_respaced_to(s, "", o.preview);
