@@ -21,15 +21,10 @@ double weight_of(double s) { return s - 1; }
 
 static Tensor *guided_output(const void *network, const Step *at, Tensor *xt) {
     const GuidedClasses *g = network;
-    bool both = g->scale != 0 && g->scale != 1;        /* zero and one exactly, as the user said */
-    int n = at->n, B = both ? 2 * n : n;
-    int *label = arena_get(&at->tape->arena, (size_t)B * sizeof *label);
-    Step doubled = *at;
-    doubled.n = B;
-    for (int i = 0; i < B; i++)
-        label[i] = i < n && g->scale != 0 ? g->label[at->first + i] : g->none;
-    Tensor *output = class_unet(g->net, both ? twice(xt) : xt, step_times(&doubled), label);
-    return both ? mix_guided(output, g->scale, at->channels) : output;
+    GuidedBatch b = guided_batch(at, g->scale);
+    int *label = arena_get(&at->tape->arena, (size_t)b.n * sizeof *label);
+    for (int i = 0; i < b.n; i++) label[i] = b.number[i] < 0 ? g->none : g->label[b.number[i]];
+    return guided(&b, class_unet(g->net, guided_xt(&b, xt), b.time, label));
 }
 
 NetworkDenoiser guided_classes(const GuidedClasses *g, Variance v) {

@@ -23,7 +23,7 @@ static bool is_continuous(void) { return !strcmp(o.time, "continuous"); }
 
 /* The guidance chapter's class-conditional network with a row more, for no class; without a learned
  * variance in continuous time */
-static ClassUNet network(Params *p) {
+ClassUNet classes_network(Params *p) {
     UNetConfig c = adm_family(32, 1);
     unet_levels(&c, 1, 2, 2);
     unet_attend_at(&c, SIDE, SIDE / 2, SIDE / 4);
@@ -35,11 +35,7 @@ static ClassUNet network(Params *p) {
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 static NoiseSchedule sampling_chain(const char *sections) {
-    if (!is_continuous()) {
-        NoiseSchedule all = schedule_cosine(TIMESTEPS), few = respaced(&all, "respace", sections);
-        schedule_free(&all);
-        return few;
-    }
+    if (!is_continuous()) return respace(schedule_cosine(TIMESTEPS), "respace", sections);
     char *end;
     long T = strtol(sections, &end, 10);
     if (*end || T < 2 || T > TIMESTEPS)
@@ -151,7 +147,7 @@ int classes_train(void) {
     Fashion data = fashion_load_least(o.common.data, 10, SCORE_MINIMUM);
     run_fashion(run, &data);
     Params *params = run_params(run, "");
-    ClassUNet net = network(params);
+    ClassUNet net = classes_network(params);
     NoiseSchedule chain = schedule_cosine(TIMESTEPS);
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;
@@ -180,12 +176,12 @@ int classes_train(void) {
     return run_finish(run);
 }
 
-/* ---- sample, eval, info ---------------------------------------------------------------------- */
+/* ---- sample, eval ---------------------------------------------------------------------------- */
 
 static ClassUNet load(Params *params) {
     char *path = o.common.weights ? text_format("%s", o.common.weights) : stage_weights(CLASSES);
     checkpoint_options(path, &cli, false);
-    ClassUNet net = network(params);
+    ClassUNet net = classes_network(params);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params, NULL}}});
     free(path);
     return net;
@@ -222,13 +218,5 @@ int classes_eval(void) {
     toy_save(output_path(&cli, "toy.csv"), o.common.seed);
     drawn_close(&d);
     evaluator_free(&evaluator), fashion_free(&data), arena_free(&arena), params_free(&params);
-    return 0;
-}
-
-int classes_info(void) {
-    Params params = {.shapes_only = true};
-    network(&params);
-    print_parameters("classes", &params);
-    params_free(&params);
     return 0;
 }

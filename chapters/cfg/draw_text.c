@@ -12,13 +12,6 @@
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-/* so many steps of the network's chain */
-static NoiseSchedule chain_of(const Glide *m, const char *option, const char *steps) {
-    NoiseSchedule all = glide_schedule(&m->config), few = respaced(&all, option, steps);
-    schedule_free(&all);
-    return few;
-}
-
 static bool is_ours(void) { return !strcmp(o.common.config, "default"); }
 
 static void load(const char *path, Glide *net, Params *p, GlideConfig c) {
@@ -72,13 +65,11 @@ static void load_noisy_clip(TextModels *m) {
     if (!is_ours()) usage_error("--clip-scale: for the default; --config %s has no CLIP that knows "
                                 "its noise", o.common.config);
     char *path = stage_weights(NOISY_CLIP);
-    NoiseSchedule all = glide_schedule(&m->base.config);
-    m->noisy = noisy_clip_new(&m->noisy_params, m->base.config.side, all.T);
+    m->noisy = noisy_clip_new(&m->noisy_params, m->base.config.side, GLIDE_TIMESTEPS);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->noisy_params, NULL}}});
     params_freeze(&m->noisy_params, true);
     m->clip = frozen_clip_load(NULL);
     checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
-    schedule_free(&all);
     free(path);
 }
 
@@ -105,6 +96,10 @@ int text_models_side(const TextModels *m) {
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 
+NoiseSchedule base_steps(const TextModels *m) {
+    return respace(glide_schedule(&m->base.config), "respace", o.respace);
+}
+
 /* how well pictures fit the drawing's captions; the gradient is taken on the tape */
 static ClipGuide guide_to(const TextModels *m, Arena *arena, Tape *tape, BaseDrawing d) {
     size_t D = (size_t)m->clip.net.config.dim;
@@ -123,7 +118,7 @@ void draw_base(const TextModels *m, BaseDrawing d, real *x) {
     TextSampler s;
     text_sampler_open(&s, &m->base, (TextDrawing){
         .text = &text, .scale = d.scale, .eta = o.eta,
-        .chain = chain_of(&m->base, "respace", o.respace),
+        .chain = base_steps(m),
         .method = strcmp(o.sampler, "ddim") ? ANCESTRAL : DDIM, .known = d.known, .mask = d.mask,
         .clip = by_clip ? &guide : NULL, .clip_scale = o.clip_scale, .seed = o.common.seed});
     draw_images(&s.sampler, d.n, x, (Drawing){.at_once = drawn_at_once(&s.sampler, 16),
@@ -137,7 +132,8 @@ void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, 
                     const real *known, const real *mask) {
     text_sampler_open(s, &m->upsampler, (TextDrawing){
         .text = text, .scale = 1, .method = DDIM,
-        .chain = chain_of(&m->upsampler, "upsampler-respace", o.upsampler_respace), .low = low,
-        .known = known, .mask = mask, .seed = o.common.seed + 1});
+        .chain = respace(glide_schedule(&m->upsampler.config), "upsampler-respace",
+                         o.upsampler_respace),
+        .low = low, .known = known, .mask = mask, .seed = o.common.seed + 1});
     s->sampler.start_temperature = 0.997;
 }

@@ -33,6 +33,7 @@ typedef struct {
     bool quiet;
 } BaseDrawing;
 
+NoiseSchedule base_steps(const TextModels *m);       /* --respace of its chain */
 void draw_base(const TextModels *m, BaseDrawing d, real *x);
 /* the upsampler's way for small pictures; known, mask at its size, or NULL; s must not move, and be
  * closed */

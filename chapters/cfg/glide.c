@@ -60,7 +60,8 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
 }
 
 NoiseSchedule glide_schedule(const GlideConfig *c) {
-    return c->low ? schedule_linear(1000, 1e-4, 0.02) : schedule_cosine(1000);
+    return c->low ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
+                  : schedule_cosine(GLIDE_TIMESTEPS);
 }
 
 /* ---- training -------------------------------------------------------------------------------- */
@@ -132,31 +133,22 @@ void glide_widen(Params *to, const Params *from) {
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 
-/* B pictures (side,side,channels), those of the step, as often as they fit */
-static Tensor *rows_of(const Step *at, const real *all, int B, int side, int channels) {
-    if (!all) return NULL;
-    size_t len = (size_t)(side * side * channels);
-    Tensor *x = t_input(at->tape, NULL, SHAPE(B, side, side, channels));
-    for (int i = 0; i < B; i++)
-        memcpy(x->x + (size_t)i * len, all + (size_t)(at->first + i % at->n) * len,
-               len * sizeof *x->x);
-    return x;
+/* of the batch's pictures, (side,side,channels) each; NULL: there is none */
+static Tensor *shown(Tape *t, const GuidedBatch *b, const real *all, int side, int channels) {
+    return all ? t_input_rows(t, all, NULL, b->picture, SHAPE(b->n, side, side, channels)) : NULL;
 }
 
 static Tensor *guided_output(const void *network, const Step *at, Tensor *xt) {
     const GuidedTexts *g = network;
-    bool both = g->scale != 0 && g->scale != 1;        /* zero and one exactly, as the user said */
-    int n = at->n, B = both ? 2 * n : n, side = g->net->config.side;
-    int *text = arena_get(&at->tape->arena, (size_t)B * sizeof *text);
-    Step doubled = *at;
-    doubled.n = B;
-    for (int i = 0; i < B; i++)
-        text[i] = i < n && g->scale != 0 ? at->first + i : g->text->n - 1;
-    GlideInput in = {rows_of(at, g->low, B, g->net->config.low, 3),
-                     rows_of(at, g->known, B, side, 3), rows_of(at, g->mask, B, side, 1)};
-    Tensor *output = glide_output(g->net, both ? twice(xt) : xt, step_times(&doubled),
-                                  text_table_rows(g->text, &g->net->net, at->tape, B, text), in);
-    return both ? mix_guided(output, g->scale, at->channels) : output;
+    const GlideConfig *c = &g->net->config;
+    GuidedBatch b = guided_batch(at, g->scale);
+    int *text = arena_get(&at->tape->arena, (size_t)b.n * sizeof *text);
+    for (int i = 0; i < b.n; i++) text[i] = b.number[i] < 0 ? g->text->n - 1 : b.number[i];
+    TextFeatures read = text_table_rows(g->text, &g->net->net, at->tape, b.n, text);
+    GlideInput in = {shown(at->tape, &b, g->low, c->low, 3),
+                     shown(at->tape, &b, g->known, c->side, 3),
+                     shown(at->tape, &b, g->mask, c->side, 1)};
+    return guided(&b, glide_output(g->net, guided_xt(&b, xt), b.time, read, in));
 }
 
 NetworkDenoiser guided_texts(const GuidedTexts *g) {

@@ -52,7 +52,8 @@ typedef struct {
 Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeatures text,
                      GlideInput in);
 
-/* 1000 steps: the cosine schedule, or of an upsampler DDPM's linear one */
+enum { GLIDE_TIMESTEPS = 1000 };
+/* the cosine schedule, or of an upsampler DDPM's linear one */
 NoiseSchedule glide_schedule(const GlideConfig *c);
 
 /* ---- training -------------------------------------------------------------------------------- */

@@ -3,7 +3,9 @@
  * noisy pictures, to guide by; and, with guidance of the first kind, Fashion-MNIST by class. */
 #include "base/error.h"
 #include "base/file.h"
+#include "noisy_clip.h"
 #include "settings.h"
+#include "train/captioned_source.h"
 #include "train/diffusion_options.h"
 
 #include <stdlib.h>
@@ -49,30 +51,23 @@ static Option options[] = {
      .help = "stage to train; sample and eval: classes, or all for texts"},
     {"time", 0, .s = &o.time, .choices = "discrete|continuous", .keep = KEEP_MODEL,
      .help = "classes: 1000 steps and a learned variance, or the paper's continuous time"},
-    {"upsampler-steps", 0, .i = &o.upsampler_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "training steps of the upsampler; --steps are those of the base"},
-    {"upsampler-batch", 0, .i = &o.upsampler_batch, .min = 1, .max = 65536, .meta = "N",
-     .only = "train", .help = "upsampler's images in a batch, each side four times the base's"},
-    {"inpaint-steps", 0, .i = &o.inpaint_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "training steps of inpainting, starting from the base"},
-    {"classes-steps", 0, .i = &o.classes_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "training steps of the class-conditional network"},
-    {"classes-batch", 0, .i = &o.classes_batch, .min = 1, .max = 65536, .meta = "N",
-     .only = "train", .help = "its images in a batch"},
-    {"classes-lr", 0, .d = &o.classes_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "its learning rate"},
-    {"noisy-clip-steps", 0, .i = &o.clip_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "training steps of CLIP's image encoder on noisy images, for --clip-scale"},
+    STAGE_STEPS("upsampler-steps", o.upsampler_steps,
+                "training steps of the upsampler; --steps are those of the base"),
+    STAGE_BATCH("upsampler-batch", o.upsampler_batch,
+                "upsampler's images in a batch, each side four times the base's"),
+    STAGE_STEPS("inpaint-steps", o.inpaint_steps,
+                "training steps of inpainting, starting from the base"),
+    STAGE_STEPS("classes-steps", o.classes_steps,
+                "training steps of the class-conditional network"),
+    STAGE_BATCH("classes-batch", o.classes_batch, "its images in a batch"),
+    STAGE_LR("classes-lr", o.classes_lr, "its learning rate"),
+    STAGE_STEPS("noisy-clip-steps", o.clip_steps,
+                "training steps of CLIP's image encoder on noisy images, for --clip-scale"),
     {"noisy-clip-batch", 0, .i = &o.clip_batch, .min = 2, .max = 65536, .meta = "N",
      .only = "train", .help = "its images in a batch"},
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of captions or classes dropped in training"},
-    {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
-     .help = "share of emoji in a batch; the rest are wardrobe scenes"},
+    EMOJI_SHARE(o.emoji),
     DIFFUSION_STEPS(o, ""),
     DIFFUSION_PREVIEW(o, 1000),
     {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
@@ -144,13 +139,14 @@ char *stage_weights(Stage s) {
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static bool is_published(void) { return strcmp(o.common.config, "default") != 0; }
+static bool is_wanted(int s) { return !strcmp(o.stage, "all") || !strcmp(o.stage, stage_names[s]); }
 
 static int train(void) {
     if (is_published())
         usage_error("--config %s: is not trained here; info counts it, sample draws with its "
                     "official weights", o.common.config);
     for (int s = 0; s < STAGES; s++) {
-        if (strcmp(o.stage, "all") && strcmp(o.stage, stage_names[s])) continue;
+        if (!is_wanted(s)) continue;
         int status = s == CLASSES ? classes_train() : s == NOISY_CLIP ? clip_train()
                                                                       : text_train((Stage)s);
         if (status) return status;
@@ -168,11 +164,28 @@ static int eval(void) {
     return is_stage(CLASSES) ? classes_eval() : text_eval();
 }
 
+static void build(Params *p, Stage s, int vocabulary) {
+    GlideConfig base = glide_config("base", vocabulary);
+    if (s == CLASSES) classes_network(p);
+    else if (s == NOISY_CLIP) noisy_clip_new(p, base.side, GLIDE_TIMESTEPS);
+    else glide_new(p, glide_config(stage_names[s], vocabulary));
+}
+
 static int info(void) {
-    bool all = !strcmp(o.stage, "all");
-    if (is_published() || !is_stage(CLASSES)) text_info();
-    if (!is_published() && (all || is_stage(NOISY_CLIP))) clip_info();
-    if (!is_published() && (all || is_stage(CLASSES))) classes_info();
+    Params published = {.shapes_only = true};
+    if (is_published()) {
+        glide_new(&published, glide_config(o.common.config, 0));
+        return info_network(&published);
+    }
+    Bpe bpe = bpe_load(NULL);
+    for (int s = 0; s < STAGES; s++) {
+        Params p = {.shapes_only = true};
+        if (!is_wanted(s)) continue;
+        build(&p, (Stage)s, bpe.size);
+        print_parameters(stage_names[s], &p);
+        params_free(&p);
+    }
+    bpe_free(&bpe);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* prompts.c — the program's `sample` for texts: prompts, inpainting, editing; and info. */
+/* prompts.c — the program's `sample` for texts: prompts, inpainting, editing. */
 #include "base/error.h"
 #include "data/picture_decode.h"
 #include "draw_text.h"
@@ -16,10 +16,9 @@
 /* the file n times over, (n,side,side,3) in [-1,1] */
 static real *picture_from(Arena *arena, const char *path, int n, int side) {
     size_t len = (size_t)(side * side * 3);
-    real *x = arena_get(arena, (size_t)n * len * sizeof *x);
+    real *x = arena_get(arena, len * sizeof *x);
     picture_read(path, side, -1, 1, x);
-    for (int i = 1; i < n; i++) memcpy(x + (size_t)i * len, x, len * sizeof *x);
-    return x;
+    return repeated(arena, n, len, x);
 }
 
 /* white is 1, known; what is not white enough is not */
@@ -51,9 +50,9 @@ static void check_options(void) {
 
 /* so many steps of the base's chain that --strength is its share of them, one at least */
 static int edited_steps(const TextModels *m) {
-    NoiseSchedule all = glide_schedule(&m->base.config), s = respaced(&all, "respace", o.respace);
+    NoiseSchedule s = base_steps(m);
     int steps = (int)fmax(1, round(o.strength * s.T));
-    schedule_free(&s), schedule_free(&all);
+    schedule_free(&s);
     return steps;
 }
 
@@ -66,18 +65,15 @@ typedef struct {
 
 static void draw_small(const TextModels *m, Arena *arena, Sheet *s, const char **captions) {
     int n = s->n;
-    const real *known = s->known, *mask = s->mask;
     s->low = arena_get(arena, (size_t)(n * s->small * s->small * 3) * sizeof *s->low);
-    BaseDrawing d = {.n = n, .captions = captions, .scale = chosen_scale(),
-                     .quiet = o.common.quiet};
-    for (int side = s->side; known && side > s->small; side /= 2) {
-        known = halve(arena, n, side, known);
-        mask = halve_mask(arena, n, side, mask);
-    }
-    d.known = known, d.mask = mask;
+    BaseDrawing d = {.n = n, .captions = captions, .known = s->known, .mask = s->mask,
+                     .scale = chosen_scale(), .quiet = o.common.quiet};
+    if (d.known) d.known = shrink(arena, n, s->side, s->small, d.known);
+    for (int side = s->side; d.mask && side > s->small; side /= 2)
+        d.mask = halve_mask(arena, n, side, d.mask);
     if (o.edit) {
         const real *x = picture_from(arena, o.edit, n, s->side);
-        for (int side = s->side; side > s->small; side /= 2) x = halve(arena, n, side, x);
+        x = shrink(arena, n, s->side, s->small, x);
         memcpy(s->low, x, (size_t)(n * s->small * s->small * 3) * sizeof *x);
         d.last_steps = edited_steps(m);
     }
@@ -85,9 +81,7 @@ static void draw_small(const TextModels *m, Arena *arena, Sheet *s, const char *
 }
 
 static Grid grid_of_captions(int n, int side, const char **captions) {
-    return (Grid){.count = n, .height = side, .width = side, .channels = 3,
-                  .columns = n < 8 ? n : 8, .enlarge = side < 128 ? 128 / side : 1, .low = -1,
-                  .high = 1, .captions = captions};
+    return colour_grid(n, side, n < 8 ? n : 8, captions);
 }
 
 static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const char **captions) {
@@ -96,12 +90,6 @@ static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const cha
     upsampler_open(m, &up, &text, s->low, s->known, s->mask);
     draw_samples(&cli, &up.sampler, s->n, grid_of_captions(s->n, s->side, captions));
     text_sampler_close(&up);
-}
-
-/* without an upsampler the small pictures are all there is */
-static void save_small(const real *low, Grid g) {
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    samples_save(&cli, low, g);
 }
 
 int text_sample(void) {
@@ -120,31 +108,15 @@ int text_sample(void) {
     }
     draw_small(&m, &arena, &s, captions);
     Grid g = grid_of_captions(n, s.small, captions);
-    if (m.enlarges) save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
-    else save_small(s.low, g);
-    if (m.enlarges) enlarge(&m, &arena, &s, captions);
+    if (m.enlarges) {
+        save_grid(&cli, output_path(&cli, "base.png"), s.low, g);
+        enlarge(&m, &arena, &s, captions);
+    } else samples_open(&cli), samples_save(&cli, s.low, g);
     captions_save(&cli, n, captions);
     if (!o.common.quiet)
         printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),
                weight_of(chosen_scale()));
     arena_free(&arena);
     text_models_free(&m);
-    return 0;
-}
-
-/* ---- info ------------------------------------------------------------------------------------ */
-
-int text_info(void) {
-    bool ours = !strcmp(o.common.config, "default");
-    Bpe bpe = ours ? bpe_load(NULL) : (Bpe){0};
-    for (Stage s = BASE; s <= INPAINT; s++) {
-        bool wanted = !strcmp(o.stage, "all") || !strcmp(o.stage, stage_names[s]);
-        if (ours ? !wanted : s != BASE) continue;
-        Params params = {.shapes_only = true};
-        glide_new(&params, glide_config(ours ? stage_names[s] : o.common.config, bpe.size));
-        print_parameters(ours ? stage_names[s] : NULL, &params);
-        params_free(&params);
-    }
-    if (ours) bpe_free(&bpe);
     return 0;
 }

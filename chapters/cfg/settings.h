@@ -44,11 +44,11 @@ double chosen_scale(void);
  * it. */
 char *stage_weights(Stage s);
 
-int classes_train(void), classes_sample(void), classes_eval(void), classes_info(void);
+int classes_train(void), classes_sample(void), classes_eval(void);         /* classes.c */
+ClassUNet classes_network(Params *p);
 int text_train(Stage s);                                                   /* train_text.c */
-int clip_train(void), clip_info(void);                                     /* train_clip.c */
+int clip_train(void);                                                      /* train_clip.c */
 int text_sample(void);                                                     /* prompts.c */
 int text_eval(void);                                                       /* eval_text.c */
-int text_info(void);
 
 #endif

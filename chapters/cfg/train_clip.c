@@ -77,13 +77,3 @@ int clip_train(void) {
     frozen_clip_free(&m.clip), captioned_source_free(&m.source);
     return run_finish(run);
 }
-
-int clip_info(void) {
-    Params params = {.shapes_only = true};
-    GlideConfig base = glide_config("base", 1);
-    NoiseSchedule chain = glide_schedule(&base);
-    noisy_clip_new(&params, base.side, chain.T);
-    print_parameters(stage_names[NOISY_CLIP], &params);
-    schedule_free(&chain), params_free(&params);
-    return 0;
-}

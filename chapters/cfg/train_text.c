@@ -77,24 +77,20 @@ static void save_preview(const Training *m, char *path) {
     Tape t = {.no_grad = true};
     Rng erased = rng_new(1, "preview masks");
     GlideInput in;
-    char steps[16];
-    int n = PREVIEWED;
+    int n = PREVIEWED, side = m->net.config.side;
     CaptionedBatch b = validation_batch(&m->source.data, &t, n, n / 4);
     pictures_of(m, b.images, &erased, &in);
-    snprintf(steps, sizeof steps, "%d", o.preview);
     TextTable text = captions_table(&t.arena, &m->net, &m->bpe, n, b.captions);
     TextSampler s;
     text_sampler_open(&s, &m->net, (TextDrawing){
-        .text = &text, .scale = in.low ? 1 : 3, .chain = respaced(&m->chain, "preview", steps),
+        .text = &text, .scale = in.low ? 1 : 3,
+        .chain = schedule_respaced_to(&m->chain, "", o.preview),
         .low = in.low ? in.low->x : NULL, .known = in.known ? in.known->x : NULL,
         .mask = in.mask ? in.mask->x : NULL, .method = in.low ? DDIM : ANCESTRAL,
         .seed = o.common.seed});
     real *x = arena_get(&t.arena, (size_t)n * sampler_size(&s.sampler) * sizeof *x);
     draw_images(&s.sampler, n, x, (Drawing){.at_once = n, .quiet = true});
-    int side = m->net.config.side;
-    save_grid(&cli, path, x, (Grid){.count = n, .height = side, .width = side, .channels = 3,
-                                    .columns = 8, .enlarge = 128 / side, .low = -1, .high = 1,
-                                    .captions = b.captions});
+    save_grid(&cli, path, x, colour_grid(n, side, 8, b.captions));
     text_sampler_close(&s);
     tape_free(&t);
 }

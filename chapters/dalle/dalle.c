@@ -18,16 +18,16 @@ int dalle_codes(const Dalle *d) {
     return small * small;
 }
 
-/* (n,T) */
-static int *texts_of(const Dalle *d, Arena *arena, int n, const char *const *captions) {
+int *dalle_texts(const Dalle *d, Arena *arena, int n, const char *const *captions,
+                 const BpeDropout *dropout) {
     int T = d->prior.c.text, *text = arena_get(arena, (size_t)(n * T) * sizeof *text);
-    for (int i = 0; i < n; i++) prior_text(&d->bpe, captions[i], NULL, T, text + i * T);
+    for (int i = 0; i < n; i++) prior_text(&d->bpe, captions[i], dropout, T, text + i * T);
     return text;
 }
 
 void dalle_draw(const Dalle *d, DalleDraw draw, Rng *rng) {
     Arena arena = {0};
-    int *text = texts_of(d, &arena, draw.n, draw.captions);
+    int *text = dalle_texts(d, &arena, draw.n, draw.captions, NULL);
     prior_sample(&d->prior, (PriorDraw){draw.n, draw.known, text, draw.codes}, &draw.sampler, rng);
     dvae_decode(&d->dvae, draw.n, d->side, draw.codes, draw.x);
     arena_free(&arena);
@@ -61,7 +61,7 @@ void caption_nats(const Dalle *d, const int *codes, int n, const char *const *ca
     int N = dalle_codes(d), *all = arena_get(&arena, (size_t)(n * N) * sizeof *all);
     double *each = arena_get(&arena, (size_t)(n * N) * sizeof *each);
     for (int i = 0; i < n; i++) memcpy(all + i * N, codes, (size_t)N * sizeof *all);
-    prior_nats(&d->prior, n, texts_of(d, &arena, n, captions), all, each);
+    prior_nats(&d->prior, n, dalle_texts(d, &arena, n, captions, NULL), all, each);
     for (int i = 0; i < n; i++) {
         nats[i] = 0;
         for (int k = 0; k < N; k++) nats[i] += each[i * N + k];

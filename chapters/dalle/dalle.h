@@ -28,6 +28,9 @@ typedef struct {
 
 void dalle_free(Dalle *d);
 int  dalle_codes(const Dalle *d);        /* N */
+/* (n,T): captions as tokens, in memory of the arena; dropout: see prior_text */
+int *dalle_texts(const Dalle *d, Arena *arena, int n, const char *const *captions,
+                 const BpeDropout *dropout);
 
 /* n pictures x (n,side,side,3), captions[i] for each */
 typedef struct {

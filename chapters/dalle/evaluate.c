@@ -21,38 +21,16 @@ typedef struct {
     Arena arena;
 } Evaluation;
 
-/* scenes of a part: pictures, captions, codes, tokens */
-typedef struct {
-    int n;
-    real *x;
-    Scene *scenes;
-    const char **captions;
-    int *codes, *text;
-} Examples;
-
-static Examples examples_of(Evaluation *e, Part part, int n) {
-    Arena *a = &e->arena;
-    int N = dalle_codes(&e->m), T = e->m.prior.c.text;
-    Examples s = {.n = n};
-    s.x = arena_get(a, (size_t)n * VALUES * sizeof *s.x);
-    s.scenes = arena_get(a, (size_t)n * sizeof *s.scenes);
-    s.captions = arena_get(a, (size_t)n * sizeof *s.captions);
-    s.codes = arena_get(a, (size_t)(n * N) * sizeof *s.codes);
-    s.text = arena_get(a, (size_t)(n * T) * sizeof *s.text);
-    wardrobe_get(&e->evaluator.wardrobe, part, o.common.seed, 0, n,
-                 &(SceneBatch){.images = s.x, .high = 1, .scenes = s.scenes});
-    for (int i = 0; i < n; i++) {
-        s.captions[i] = scene_caption(&s.scenes[i], arena_get(a, SCENE_CAPTION));
-        prior_text(&e->m.bpe, s.captions[i], NULL, T, s.text + i * T);
-    }
-    dvae_encode(&e->m.dvae, n, SIDE, s.x, s.codes);
+static Scenes encoded_scenes(Evaluation *e, Part part, int n) {
+    Scenes s = scenes_new(&e->arena, &e->evaluator.wardrobe, part, o.common.seed, 0, n);
+    scenes_encode(&e->arena, &s, &e->m, NULL);
     return s;
 }
 
 /* ---- the dVAE -------------------------------------------------------------------------------- */
 
 /* Rebuilt from hard codes: how much is lost, which codes are used, are class and colour there? */
-static void report_dvae(Evaluation *e, const Examples *test, cJSON *metrics) {
+static void report_dvae(Evaluation *e, const Scenes *test, cJSON *metrics) {
     int N = dalle_codes(&e->m), K = e->m.dvae.c.codes, n = test->n;
     cJSON *to = json_object();
     real *y = arena_get(&e->arena, (size_t)n * VALUES * sizeof *y);
@@ -80,7 +58,7 @@ static void report_dvae(Evaluation *e, const Examples *test, cJSON *metrics) {
 
 /* mean nats of a picture's codes, given its caption; those of each place are added to `place` (N)
  * unless NULL */
-static double nats_of(Evaluation *e, const Examples *s, double *place) {
+static double nats_of(Evaluation *e, const Scenes *s, double *place) {
     int N = dalle_codes(&e->m);
     double *nats = arena_get(&e->arena, (size_t)(s->n * N) * sizeof *nats), sum = 0;
     prior_nats(&e->m.prior, s->n, s->text, s->codes, nats);
@@ -104,7 +82,7 @@ static void save_positions(const Dalle *m, const double *place) {
 }
 
 /* The share of pictures whose own caption, of ten, makes their codes the likeliest */
-static double captioning(const Evaluation *e, const Examples *s) {
+static double captioning(const Evaluation *e, const Scenes *s) {
     int N = dalle_codes(&e->m), n = s->n < COMPARED ? s->n : COMPARED, right = 0;
     for (int i = 0; i < n; i++) {
         const char *captions[CHOICE];
@@ -119,7 +97,7 @@ static double captioning(const Evaluation *e, const Examples *s) {
     return (double)right / n;
 }
 
-static void report_prior(Evaluation *e, const Examples *test, const Examples *held_out,
+static void report_prior(Evaluation *e, const Scenes *test, const Scenes *held_out,
                          cJSON *metrics) {
     cJSON *to = json_object();
     int N = dalle_codes(&e->m);
@@ -165,8 +143,7 @@ static void draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredScene
     int n = o.best_of, group = n < AT_ONCE ? AT_ONCE / n : 1, most = group * n;
     Rng rng = rng_new(o.common.seed, "evaluation");
     const char **captions = arena_get(&arena, (size_t)most * sizeof *captions);
-    DalleDraw d = {.captions = captions,
-                   .sampler = {.temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p}};
+    DalleDraw d = {.captions = captions, .sampler = chosen_sampler()};
     d.codes = arena_get(&arena, (size_t)(most * dalle_codes(&e->m)) * sizeof *d.codes);
     d.x = arena_get(&arena, (size_t)most * VALUES * sizeof *d.x);
     Progress progress;
@@ -220,7 +197,7 @@ int eval(void) {
         json_number(metrics, s == STAGE_DVAE ? "parameters_dvae" : "parameters_prior",
                     (double)params_count(&e.m.params[s]));
     int n = o.captions < SCENES ? o.captions : SCENES;
-    Examples test = examples_of(&e, PART_TEST, n), held_out = examples_of(&e, PART_HELD_OUT, n);
+    Scenes test = encoded_scenes(&e, PART_TEST, n), held_out = encoded_scenes(&e, PART_HELD_OUT, n);
     report_dvae(&e, &test, metrics);
     report_prior(&e, &test, &held_out, metrics);
     report_images(&e, metrics);

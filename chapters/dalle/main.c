@@ -72,13 +72,10 @@ static Option options[] = {
      .help = "number of transformer blocks"},
     {"prior-heads", 0, .i = &o.prior_heads, .min = 1, .max = 64, .meta = "N", .keep = KEEP_MODEL,
      .help = "attention heads per block"},
-    {"prior-steps", 0, .i = &o.prior_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the prior; --steps are the "
-     "dVAE's"},
-    {"prior-batch", 0, .i = &o.prior_batch, .min = 1, .max = 65536, .meta = "N", .only = "train",
-     .help = "code maps in a batch"},
-    {"prior-lr", 0, .d = &o.prior_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "learning rate of the prior"},
+    STAGE_STEPS("prior-steps", o.prior_steps,
+                "training steps of the prior; --steps are the dVAE's"),
+    STAGE_BATCH("prior-batch", o.prior_batch, "code maps in a batch"),
+    STAGE_LR("prior-lr", o.prior_lr, "learning rate of the prior"),
     {"bpe-dropout", 0, .d = &o.bpe_dropout, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "share of BPE merges left out at random in training"},
     {"prompt", 'p', .list = &o.prompts, .meta = "TEXT", .only = "sample", .keep = KEEP_NOT,
@@ -116,17 +113,7 @@ Cli cli = {.program = "dalle",
            .options = options,
            .presets = presets};
 
-/* ---- data and networks as the options describe them ------------------------------------------ */
-
-void data_open(Data *d) {
-    d->fashion = fashion_load(o.common.data);
-    d->wardrobe = wardrobe_open(&d->fashion, SIDE);
-}
-
-void data_free(Data *d) {
-    wardrobe_free(&d->wardrobe);
-    fashion_free(&d->fashion);
-}
+/* ---- networks as the options describe them --------------------------------------------------- */
 
 bool is_published(void) { return strcmp(o.common.config, "default"); }
 
@@ -182,6 +169,10 @@ void load_all(Dalle *d) {
                                             {"prior.", &d->params[STAGE_PRIOR], NULL}, {0}});
 }
 
+TokenSampler chosen_sampler(void) {
+    return (TokenSampler){.temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p};
+}
+
 FrozenClip ranking_clip(void) {
     FrozenClip f = frozen_clip_load(o.clip);
     int side = f.net.config.image.side;
@@ -191,9 +182,9 @@ FrozenClip ranking_clip(void) {
 }
 
 void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions) {
-    save_grid(&cli, path, x, (Grid){.count = n, .height = SIDE, .width = SIDE, .channels = 3,
-                                    .columns = columns, .enlarge = captions ? 2 : 1, .low = 0,
-                                    .high = 1, .captions = captions});
+    Grid g = colour_grid(n, SIDE, columns, captions);
+    g.low = 0, g.enlarge = captions ? 2 : 1;
+    save_grid(&cli, path, x, g);
 }
 
 /* ---- info ------------------------------------------------------------------------------------ */

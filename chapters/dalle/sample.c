@@ -17,10 +17,6 @@ static real *pictures_new(Arena *a, int n) {
     return arena_get(a, (size_t)n * VALUES * sizeof(real));
 }
 
-static TokenSampler chosen_sampler(void) {
-    return (TokenSampler){.temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p};
-}
-
 /* n pictures x of one caption; of which the first `known` codes, those of `codes` (N), are given */
 static void draw(const Dalle *m, const char *caption, int n, int known, const int *codes, Rng *rng,
                  real *x) {
@@ -67,9 +63,9 @@ static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
         for (int k = 0; k < o.pictures; k++) captions[i * o.pictures + k] = prompt[i];
     }
     captions_save(&cli, n, captions);
-    samples_save(&cli, x, (Grid){.count = n, .height = SIDE, .width = SIDE, .channels = 3,
-                                 .columns = o.pictures, .enlarge = 2, .high = 1,
-                                 .captions = captions});
+    Grid g = colour_grid(n, SIDE, o.pictures, captions);
+    g.low = 0;
+    samples_save(&cli, x, g);
     arena_free(&arena);
 }
 
@@ -94,26 +90,6 @@ static void save_completions(const Dalle *m, int n, const real *x, const char *c
     save_pictures(output_path(&cli, "completions.png"), n * COMPLETION_ROW, rows, COMPLETION_ROW,
                   NULL);
     arena_free(&arena);
-}
-
-/* test scenes: their captions and pictures */
-typedef struct {
-    char text[DEFAULT_IMAGES][SCENE_CAPTION];
-    const char *captions[DEFAULT_IMAGES];
-    real x[DEFAULT_IMAGES * VALUES];
-} TestScenes;
-
-static TestScenes *test_scenes(Arena *arena) {
-    TestScenes *s = arena_get(arena, sizeof *s);
-    Scene scenes[DEFAULT_IMAGES];
-    Data data;
-    data_open(&data);
-    wardrobe_get(&data.wardrobe, PART_TEST, o.common.seed, 0, DEFAULT_IMAGES,
-                 &(SceneBatch){.images = s->x, .high = 1, .scenes = scenes});
-    for (int i = 0; i < DEFAULT_IMAGES; i++)
-        s->captions[i] = scene_caption(&scenes[i], s->text[i]);
-    data_free(&data);
-    return s;
 }
 
 /* ---- a user's pictures ----------------------------------------------------------------------- */
@@ -167,9 +143,9 @@ static int rebuild_official(void) {
         picture_read(o.images.text[i], LARGE, 0, 1, x + (size_t)i * values);
     dvae_encode(&d, n, LARGE, x, codes);
     dvae_decode(&d, n, LARGE, codes, x + (size_t)n * values);
-    save_grid(&cli, output_path(&cli, "reconstructions.png"), x,
-              (Grid){.count = 2 * n, .height = LARGE, .width = LARGE, .channels = 3, .columns = n,
-                     .enlarge = 1, .high = 1});
+    Grid g = colour_grid(2 * n, LARGE, n, NULL);
+    g.low = 0;
+    save_grid(&cli, output_path(&cli, "reconstructions.png"), x, g);
     arena_free(&arena), params_free(&params);
     return 0;
 }
@@ -190,10 +166,12 @@ static void check_options(void) {
 /* captions of test scenes, and their pictures completed */
 static void default_samples(const Dalle *m, const FrozenClip *clip) {
     Arena arena = {0};
-    TestScenes *s = test_scenes(&arena);
-    save_samples(m, clip, DEFAULT_PROMPTS, s->captions);
-    save_completions(m, DEFAULT_IMAGES, s->x, s->captions);
-    arena_free(&arena);
+    WardrobeData data;
+    wardrobe_data_open(&data, o.common.data, SIDE);
+    Scenes s = scenes_new(&arena, &data.wardrobe, PART_TEST, o.common.seed, 0, DEFAULT_IMAGES);
+    save_samples(m, clip, DEFAULT_PROMPTS, s.captions);
+    save_completions(m, DEFAULT_IMAGES, s.x, s.captions);
+    wardrobe_data_free(&data), arena_free(&arena);
 }
 
 int sample(void) {

@@ -3,11 +3,8 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#include "dalle.h"
-#include "data/wardrobe.h"
+#include "scenes.h"
 #include "train/program.h"
-
-enum { SIDE = 64, VALUES = SIDE * SIDE * 3 };        /* of the wardrobe's scenes */
 
 typedef struct {
     CommonOptions common;
@@ -27,14 +24,6 @@ typedef struct {
 extern Settings o;
 extern Cli cli;
 
-typedef struct {
-    Fashion fashion;
-    Wardrobe wardrobe;
-} Data;
-/* `d` must not move: the wardrobe points into it */
-void data_open(Data *d);
-void data_free(Data *d);
-
 bool is_published(void);                /* a network that is counted, and not trained here */
 DvaeConfig chosen_dvae(void);
 /* for a vocabulary of so many tokens */
@@ -43,6 +32,7 @@ void build(Dalle *d, int stage);
 /* both stages' networks, from --weights or the file in --out */
 void load_all(Dalle *d);
 
+TokenSampler chosen_sampler(void);       /* --temperature, --top-k, --top-p */
 /* CLIP that ranks: --clip */
 FrozenClip ranking_clip(void);
 /* pictures in rows of `columns`, with a caption under each unless NULL; frees `path` */

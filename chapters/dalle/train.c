@@ -10,36 +10,22 @@
 
 enum { HELD_OUT = 128, SHOWN = 12 };      /* validation scenes: measured, shown */
 
-/* scenes of the step, on its tape: x (n,64,64,3) in [0,1]; what they show */
-static Tensor *training_scenes(Run *run, const Data *d, int n, Scene *scenes) {
-    Tensor *x = t_input(&run->tape, NULL, SHAPE(n, SIDE, SIDE, 3));
-    wardrobe_get(&d->wardrobe, PART_TRAIN, o.common.seed, (uint64_t)run->micro_batch * (uint64_t)n, n,
-                 &(SceneBatch){.images = x->x, .high = 1, .scenes = scenes});
-    return x;
-}
-
-typedef struct {
-    real x[HELD_OUT * VALUES];
-    Scene scenes[HELD_OUT];
-} Validation;
-
-static Validation *validation_scenes(Arena *arena, const Data *d) {
-    Validation *h = arena_get(arena, sizeof *h);
-    wardrobe_get(&d->wardrobe, PART_VALIDATION, 0, 0, HELD_OUT,
-                 &(SceneBatch){.images = h->x, .high = 1, .scenes = h->scenes});
-    return h;
+/* n scenes of the step */
+static Scenes training_scenes(Run *run, const Wardrobe *w, int n) {
+    return scenes_new(&run->tape.arena, w, PART_TRAIN, o.common.seed,
+                      (uint64_t)run->micro_batch * (uint64_t)n, n);
 }
 
 /* ---- the dVAE -------------------------------------------------------------------------------- */
 
 /* Rebuilt from the relaxed codes that training sees. Soft pictures may look good long before those
  * of hard codes do: both are logged. */
-static double soft_error(const Dvae *net, const Validation *h, double tau) {
+static double soft_error(const Dvae *net, const Scenes *h, double tau) {
     Tape t = {.no_grad = true};
     Rng rng = rng_new(0, "validation");
     enum { AT_ONCE = 32 };
     Arena arena = {0};
-    real *y = arena_get(&arena, sizeof h->x);
+    real *y = arena_get(&arena, HELD_OUT * VALUES * sizeof *y);
     for (int i = 0; i < HELD_OUT; i += AT_ONCE) {
         tape_reset(&t);
         Tensor *x = t_input(&t, h->x + i * VALUES, SHAPE(AT_ONCE, SIDE, SIDE, 3));
@@ -51,7 +37,7 @@ static double soft_error(const Dvae *net, const Validation *h, double tau) {
 }
 
 /* the reconstructions of hard codes go to y */
-static void validate_dvae(Run *run, const Dvae *net, const Validation *h, double tau, real *y) {
+static void validate_dvae(Run *run, const Dvae *net, const Scenes *h, double tau, real *y) {
     int N = SIDE / dvae_factor(&net->c) * (SIDE / dvae_factor(&net->c)), K = net->c.codes;
     int *codes = arena_get(&run->tape.arena, (size_t)(HELD_OUT * N) * sizeof *codes);
     int *times = arena_get(&run->tape.arena, (size_t)K * sizeof *times);
@@ -80,8 +66,8 @@ static int train_dvae(void) {
         .columns = "loss,nats,kl,commitment,tau,beta,hard_error,soft_error,codes_used,perplexity",
         .log_every = 10, .stage = stage_names[STAGE_DVAE], .later = stage_names[STAGE_PRIOR],
         .whole_batch = chosen_dvae().dim ? "the codebook follows the whole batch" : NULL});
-    Data data;
-    data_open(&data);
+    WardrobeData data;
+    wardrobe_data_open(&data, o.common.data, SIDE);
     run_fashion(run, &data.fashion);
     Params *params = run_params(run, "");
     Dvae net = dvae_new(params, chosen_dvae());
@@ -92,13 +78,14 @@ static int train_dvae(void) {
     Rng *noise = run_rng(run, "gumbel"), *codebook = run_rng(run, "codebook");
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
-    Validation *held = validation_scenes(&run->arena, &data);
-    real *rebuilt = arena_get(&run->arena, sizeof held->x);
+    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, HELD_OUT);
+    real *rebuilt = arena_get(&run->arena, HELD_OUT * VALUES * sizeof *rebuilt);
     int B = run_part(run, o.common.batch);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        Tensor *x = training_scenes(run, &data, B, NULL);
+        Scenes scenes = training_scenes(run, &data.wardrobe, B);
+        Tensor *x = t_input(&run->tape, scenes.x, SHAPE(B, SIDE, SIDE, 3));
         double tau = cosine_schedule(1, o.tau, run->step, o.tau_steps);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
         if (run->step == 0) dvae_start(&net, x, codebook);
@@ -110,54 +97,30 @@ static int train_dvae(void) {
         run_value(run, "tau", tau), run_value(run, "beta", beta);
         minimise(adam, terms.loss, o.common.lr * lr_cosine(run->step, 100, o.common.steps));
         bool saves = run_saves(run);
-        if (run_every(run, 250) || saves) validate_dvae(run, &net, held, tau, rebuilt);
+        if (run_every(run, 250) || saves) validate_dvae(run, &net, &held, tau, rebuilt);
         if (saves)
-            save_reconstructions(run_path(run, "reconstructions.png"), held->x, rebuilt);
+            save_reconstructions(run_path(run, "reconstructions.png"), held.x, rebuilt);
     }
-    data_free(&data);
+    wardrobe_data_free(&data);
     return run_finish(run);
 }
 
 /* ---- the prior ------------------------------------------------------------------------------- */
 
-/* (n,T) tokens of the scenes' captions, on the tape */
-static int *texts_of(Tape *t, const Dalle *m, int n, const Scene *scenes, BpeDropout *dropout) {
-    int T = m->prior.c.text, *text = arena_get(&t->arena, (size_t)(n * T) * sizeof *text);
-    char caption[SCENE_CAPTION];
-    for (int i = 0; i < n; i++)
-        prior_text(&m->bpe, scene_caption(&scenes[i], caption), dropout, T, text + i * T);
-    return text;
-}
-
-typedef struct {
-    int *text, *codes;
-} Pairs;
-
-static Pairs pairs_of(Tape *t, const Dalle *m, int n, const real *x, const Scene *scenes,
-                      BpeDropout *dropout) {
-    Pairs p = {.text = texts_of(t, m, n, scenes, dropout)};
-    p.codes = arena_get(&t->arena, (size_t)(n * dalle_codes(m)) * sizeof *p.codes);
-    dvae_encode(&m->dvae, n, SIDE, x, p.codes);
-    return p;
-}
-
 /* nats of a picture's codes, given its caption */
-static double validation_nats(const Dalle *m, const Pairs *p) {
+static double validation_nats(const Dalle *m, const Scenes *h) {
     int N = dalle_codes(m);
     Arena arena = {0};
     double *nats = arena_get(&arena, (size_t)(HELD_OUT * N) * sizeof *nats), sum = 0;
-    prior_nats(&m->prior, HELD_OUT, p->text, p->codes, nats);
+    prior_nats(&m->prior, HELD_OUT, h->text, h->codes, nats);
     for (int i = 0; i < HELD_OUT * N; i++) sum += nats[i];
     arena_free(&arena);
     return sum / HELD_OUT;
 }
 
 /* a picture for each of the first validation captions */
-static void save_samples(char *path, const Dalle *m, const Scene *scenes) {
+static void save_samples(char *path, const Dalle *m, const char *const *captions) {
     Arena arena = {0};
-    char text[SHOWN][SCENE_CAPTION];
-    const char *captions[SHOWN];
-    for (int i = 0; i < SHOWN; i++) captions[i] = scene_caption(&scenes[i], text[i]);
     DalleDraw draw = {.n = SHOWN, .captions = captions, .sampler = {TOKEN_SAMPLER_DEFAULTS}};
     draw.codes = arena_get(&arena, (size_t)(SHOWN * dalle_codes(m)) * sizeof *draw.codes);
     draw.x = arena_get(&arena, SHOWN * VALUES * sizeof *draw.x);
@@ -183,8 +146,8 @@ static int train_prior(void) {
     run_trained_on(run, file);
     Dalle m = {0};
     load_dvae(&m, file);
-    Data data;
-    data_open(&data);
+    WardrobeData data;
+    wardrobe_data_open(&data, o.common.data, SIDE);
     run_fashion(run, &data.fashion);
     build(&m, STAGE_PRIOR);
     Params *params = &m.params[STAGE_PRIOR];
@@ -198,26 +161,23 @@ static int train_prior(void) {
     run_weights(run, (Weights){.params = {{"", params}}});
     run_weights(run, (Weights){.file = "weights.safetensors",
                                .params = {{"dvae.", &m.params[STAGE_DVAE]}, {"prior.", params}}});
-    Validation *held = validation_scenes(&run->arena, &data);
-    Tape kept = {.no_grad = true};
-    Pairs validation = pairs_of(&kept, &m, HELD_OUT, held->x, held->scenes, NULL);
+    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, HELD_OUT);
+    scenes_encode(&run->arena, &held, &m, NULL);
     run_record(run, "parameters", (double)params_count(params));
     int B = run_part(run, o.prior_batch);
-    Scene *scenes = arena_get(&run->arena, (size_t)B * sizeof *scenes);
 
     while (run_next(run)) {
-        Tensor *x = training_scenes(run, &data, B, scenes);
-        Pairs p = pairs_of(&run->tape, &m, B, x->x, scenes, &dropout);
-        PriorTerms terms = prior_loss(&m.prior, &run->tape, B, p.text, p.codes);
+        Scenes s = training_scenes(run, &data.wardrobe, B);
+        scenes_encode(&run->tape.arena, &s, &m, &dropout);
+        PriorTerms terms = prior_loss(&m.prior, &run->tape, B, s.text, s.codes);
         run_log(run, "image", terms.image);
         if (terms.text) run_log(run, "text", terms.text);
         run_minimise(run, adam, terms.loss, o.prior_lr * lr_cosine(run->step, 200, o.prior_steps));
-        if (run_every(run, 250)) run_value(run, "validation", validation_nats(&m, &validation));
-        if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held->scenes);
+        if (run_every(run, 250)) run_value(run, "validation", validation_nats(&m, &held));
+        if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held.captions);
     }
-    tape_free(&kept);
     int status = run_finish(run);
-    dalle_free(&m), data_free(&data);
+    dalle_free(&m), wardrobe_data_free(&data);
     free(file);
     return status;
 }

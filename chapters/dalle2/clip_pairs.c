@@ -77,15 +77,10 @@ CaptionTable caption_table(Arena *arena, const FrozenClip *f, int n, const char 
 CaptionFeatures caption_rows(const CaptionTable *table, Tape *t, int B, const int *number) {
     int N = table->length, D = table->dim;
     uint8_t *mask = arena_get(&t->arena, (size_t)(B * N));
-    CaptionFeatures f = {t_input(t, NULL, SHAPE(B, N, D)), t_input(t, NULL, SHAPE(B, D)), mask};
     for (int b = 0; b < B; b++) {
-        size_t row = (size_t)(number[b] < 0 ? 0 : number[b]);
-        memcpy(f.tokens->x + b * N * D, table->tokens + row * (size_t)(N * D),
-               (size_t)(N * D) * sizeof(real));
-        memcpy(f.embedding->x + b * D, table->embedding + row * (size_t)D,
-               (size_t)D * sizeof(real));
-        memcpy(mask + b * N, table->mask + row * (size_t)N, (size_t)N);
-        if (number[b] < 0) caption_drop(&f, b);
+        if (number[b] < 0) memset(mask + b * N, 0, (size_t)N);
+        else memcpy(mask + b * N, table->mask + (size_t)number[b] * (size_t)N, (size_t)N);
     }
-    return f;
+    return (CaptionFeatures){t_input_rows(t, table->tokens, NULL, number, SHAPE(B, N, D)),
+                             t_input_rows(t, table->embedding, NULL, number, SHAPE(B, D)), mask};
 }

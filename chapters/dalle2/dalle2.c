@@ -40,35 +40,16 @@ Losses upsampler_losses(const Upsampler *m, const NoiseSchedule *s, Crops c, con
     return training_losses(&b, SIMPLE, (Parameterization){PREDICT_NOISE, FIXED_SMALL}, output);
 }
 
-/* ---- guidance -------------------------------------------------------------------------------- */
-
-/* Who is in a step's batch: its n pictures with their condition, then, if the scale needs both
- * answers, the same without. At scale 0: without alone. */
-typedef struct {
-    int B, *number;                     /* (B): of the picture; -1: without */
-    Step step;                          /* of B */
-    bool both;
-} Asked;
-
-static Asked ask(const Step *at, double scale, int each) {
-    bool both = scale != 0 && scale != 1;                  /* zero and one exactly, as given */
-    Asked a = {.B = both ? 2 * at->n : at->n, .step = *at, .both = both};
-    a.step.n = a.B;
-    a.number = arena_get(&at->tape->arena, (size_t)a.B * sizeof *a.number);
-    for (int i = 0; i < a.B; i++)
-        a.number[i] = i < at->n && scale != 0 ? (at->first + i) / each : -1;
-    return a;
-}
-
 /* ---- caption -> z ---------------------------------------------------------------------------- */
 
 static Tensor *prior_answer(const void *network, const Step *at, Tensor *zt) {
     const GuidedPrior *g = network;
-    Asked a = ask(at, g->scale, g->each);
-    CaptionFeatures text = caption_rows(g->text, at->tape, a.B, a.number);
-    Tensor *x = a.both ? twice(zt) : zt;
-    Tensor *z = pixels(prior_output(g->net, rows(x), step_times(&a.step), text));
-    return t_clamp(a.both ? mix_guided(z, g->scale, at->channels) : z, -10, 10);
+    GuidedBatch b = guided_batch(at, g->scale);
+    int *caption = arena_get(&at->tape->arena, (size_t)b.n * sizeof *caption);
+    for (int i = 0; i < b.n; i++) caption[i] = b.number[i] < 0 ? -1 : b.number[i] / g->each;
+    CaptionFeatures text = caption_rows(g->text, at->tape, b.n, caption);
+    Tensor *z = prior_output(g->net, rows(guided_xt(&b, zt)), b.time, text);
+    return t_clamp(guided(&b, pixels(z)), -10, 10);
 }
 
 NetworkDenoiser guided_prior(const GuidedPrior *g) {
@@ -116,37 +97,24 @@ void draw_ar_embeddings(const ArPrior *m, const CaptionTable *text, uint64_t see
 
 /* ---- z -> image ------------------------------------------------------------------------------ */
 
-/* z of the pictures asked for, learned numbers where there is none */
-static Tensor *images_of(const GuidedDecoder *g, Tape *t, const Asked *a) {
-    int D = g->net->config.clip;
-    Tensor *z = t_input(t, NULL, SHAPE(a->B, D));
-    bool *without = arena_get(&t->arena, (size_t)a->B * sizeof *without);
-    k_fill(z->len, 0, z->x);
-    for (int i = 0; i < a->B; i++) {
-        without[i] = !g->z || a->number[i] < 0;
-        if (!without[i]) memcpy(z->x + i * D, g->z + a->number[i] * D, (size_t)D * sizeof *z->x);
-    }
+/* z of these pictures, learned numbers where there is none */
+static Tensor *images_of(const GuidedDecoder *g, Tape *t, int n, const int *number) {
+    bool *without = arena_get(&t->arena, (size_t)n * sizeof *without);
+    for (int i = 0; i < n; i++) without[i] = number[i] < 0;
+    Tensor *z = t_input_rows(t, g->z, NULL, number, SHAPE(n, g->net->config.clip));
     return decoder_image(g->net, z, without);
-}
-
-/* their captions; without any, one token that is not there */
-static CaptionFeatures captions_of(const GuidedDecoder *g, Tape *t, const Asked *a) {
-    static real nothing[4096];
-    static uint8_t absent[1];
-    const CaptionTable none = {.n = 1, .length = 1, .dim = g->net->config.clip, .tokens = nothing,
-                               .embedding = nothing, .mask = absent};
-    int *number = arena_get(&t->arena, (size_t)a->B * sizeof *number);
-    for (int i = 0; i < a->B; i++) number[i] = g->text ? a->number[i] : -1;
-    return caption_rows(g->text ? g->text : &none, t, a->B, number);
 }
 
 static Tensor *decoder_answer(const void *network, const Step *at, Tensor *xt) {
     const GuidedDecoder *g = network;
-    Asked a = ask(at, g->scale, 1);
-    Tensor *z = images_of(g, at->tape, &a);
-    CaptionFeatures text = captions_of(g, at->tape, &a);
-    Tensor *output = decoder_output(g->net, a.both ? twice(xt) : xt, step_times(&a.step), z, text);
-    return a.both ? mix_guided(output, g->scale, at->channels) : output;
+    const CaptionTable no_caption = {.length = 1, .dim = g->net->config.clip};
+    GuidedBatch b = guided_batch(at, g->scale);
+    int *none = arena_get(&at->tape->arena, (size_t)b.n * sizeof *none);
+    for (int i = 0; i < b.n; i++) none[i] = -1;
+    Tensor *z = images_of(g, at->tape, b.n, g->z ? b.number : none);
+    CaptionFeatures text = caption_rows(g->text ? g->text : &no_caption, at->tape, b.n,
+                                        g->text ? b.number : none);
+    return guided(&b, decoder_output(g->net, guided_xt(&b, xt), b.time, z, text));
 }
 
 NetworkDenoiser guided_decoder(const GuidedDecoder *g) {

@@ -73,13 +73,6 @@ int models_side(const Models *m) {
     return SMALL << m->upsamplers;
 }
 
-/* so many steps of a chain, which is freed */
-static NoiseSchedule few_of(NoiseSchedule all, const char *option, const char *sections) {
-    NoiseSchedule few = respaced(&all, option, sections);
-    schedule_free(&all);
-    return few;
-}
-
 /* ---- captions to embeddings ------------------------------------------------------------------ */
 
 /* the text's own embedding in the image's place: it has length sqrt(D) in the table */
@@ -94,7 +87,7 @@ real *embed_captions(const Models *m, Arena *arena, const CaptionTable *text) {
     if (!strcmp(o.prior, "text")) text_embeddings(text, z);
     else if (!strcmp(o.prior, "ar")) draw_ar_embeddings(&m->ar, text, o.common.seed, z);
     else {
-        NoiseSchedule chain = few_of(schedule_cosine(1000), "prior-respace", o.prior_respace);
+        NoiseSchedule chain = respace(schedule_cosine(1000), "prior-respace", o.prior_respace);
         draw_embeddings(&(EmbeddingDrawing){
             .prior = {.net = &m->prior, .text = text, .scale = o.prior_scale},
             .whitening = &m->prior_whitening, .chain = &chain, .seed = o.common.seed,
@@ -130,7 +123,7 @@ static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     d->guided = (GuidedDecoder){&m->decoder, z, how.text, how.scale};
     d->network = guided_decoder(&d->guided);
     d->clipped = clipped_denoiser(&d->network.denoiser);
-    d->chain = few_of(schedule_cosine(1000), "respace", chosen_steps());
+    d->chain = respace(schedule_cosine(1000), "respace", chosen_steps());
     d->sampler = (Sampler){.denoiser = &d->clipped.denoiser, .schedule = &d->chain,
                            .method = how.ddim ? DDIM : ANCESTRAL, .eta = how.eta, .height = SMALL,
                            .width = SMALL, .channels = 3, .seed = o.common.seed};
@@ -177,8 +170,8 @@ real *enlarge(const Models *m, Arena *arena, int n, real *x) {
         Upsampling up = {net, x};
         NetworkDenoiser network = upsampling(&up);
         ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-        NoiseSchedule chain = few_of(upsampler_schedule(&net->config), "respace",
-                                     enlarging_steps[k]);
+        NoiseSchedule chain = respace(upsampler_schedule(&net->config), "respace",
+                                      enlarging_steps[k]);
         Sampler s = {.denoiser = &clipped.denoiser, .schedule = &chain, .method = DDIM,
                      .height = side, .width = side, .channels = 3,
                      .seed = o.common.seed + 1 + (uint64_t)k};
@@ -204,10 +197,4 @@ real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text
     decode(m, (Decoding){.n = text->n, .z = z, .text = text, .scale = o.scale, .eta = o.eta,
                          .ddim = !strcmp(o.sampler, "ddim")}, x);
     return enlarge(m, arena, text->n, x);
-}
-
-Grid images_grid(int n, int side, int columns, const char *const *captions) {
-    return (Grid){.count = n, .height = side, .width = side, .channels = 3,
-                  .columns = columns, .enlarge = 128 / side, .low = -1, .high = 1,
-                  .captions = captions};
 }

@@ -50,6 +50,4 @@ void invert(const Models *m, int n, const real *z, real *x);
  * the arena */
 real *enlarge(const Models *m, Arena *arena, int n, real *x);
 
-Grid images_grid(int n, int side, int columns, const char *const *captions);
-
 #endif

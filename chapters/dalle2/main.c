@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "train/captioned_source.h"
+#include "train/diffusion_options.h"
 #include "train/scene_report.h"
 
 #include <stdio.h>
@@ -49,36 +51,24 @@ static Option options[] = {
      .keep = KEEP_NOT, .only = "train info", .help = "stage to train"},
     {"clip", 0, .s = &o.clip, .meta = "FILE", .keep = KEEP_DEFAULT,
      .help = "weights of CLIP (default: the committed ones)"},
-    {"ar-steps", 0, .i = &o.ar_steps, .min = 0, .max = 1e9, .meta = "N", .keep = KEEP_DEFAULT,
-     .only = "train", .help = "training steps of the autoregressive prior; --steps are the "
-     "diffusion prior's"},
-    {"decoder-steps", 0, .i = &o.decoder_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the decoder"},
-    {"decoder-batch", 0, .i = &o.decoder_batch, .min = 1, .max = 65536, .meta = "N",
-     .only = "train", .help = "decoder's images in a batch; --batch: the priors' embeddings"},
-    {"upsampler-steps", 0, .i = &o.upsampler_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of each upsampler"},
-    {"upsampler-batch", 0, .i = &o.upsampler_batch, .min = 1, .max = 65536, .meta = "N",
-     .only = "train", .help = "upsamplers' images in a batch"},
+    STAGE_STEPS("ar-steps", o.ar_steps,
+                "training steps of the autoregressive prior; --steps are the diffusion prior's"),
+    STAGE_STEPS("decoder-steps", o.decoder_steps, "training steps of the decoder"),
+    STAGE_BATCH("decoder-batch", o.decoder_batch,
+                "decoder's images in a batch; --batch: the priors' embeddings"),
+    STAGE_STEPS("upsampler-steps", o.upsampler_steps, "training steps of each upsampler"),
+    STAGE_BATCH("upsampler-batch", o.upsampler_batch, "upsamplers' images in a batch"),
     {"fit", 0, .i = &o.fit, .min = 200, .max = 100000, .meta = "N", .only = "train",
      .help = "embeddings for their mean, standard deviation and principal components"},
-    {"emoji", 0, .d = &o.emoji, .min = 0, .max = 0.9, .meta = "X", .only = "train",
-     .help = "share of emoji in a batch; the rest are wardrobe scenes"},
+    EMOJI_SHARE(o.emoji),
     {"no-text", 0, .d = &o.no_text, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of texts dropped in training the diffusion prior"},
     {"no-image", 0, .d = &o.no_image, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of image embeddings dropped in training the decoder; 1: all"},
     {"no-caption", 0, .d = &o.no_caption, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of captions dropped in training the decoder"},
-    {"warmup", 0, .i = &o.warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",
-     .help = "steps over which the learning rate rises from 0"},
-    {"max-norm", 0, .d = &o.max_norm, .min = 0, .max = 1e9, .meta = "X", .only = "train",
-     .help = "gradients are clipped to this norm; 0: no clipping"},
-    {"ema", 0, .d = &o.ema, .min = 0, .max = 1, .meta = "X", .only = "train",
-     .help = "decay of the moving average of the weights"},
-    {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_DEFAULT,
-     .only = "train",
-     .help = "sampling steps of the samples.png saved with each checkpoint; 0: none"},
+    DIFFUSION_STEPS_CLIPPED(o, "", "max-norm", max_norm),
+    DIFFUSION_PREVIEW(o, 1000),
     {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
      .help = "a caption to draw; may be repeated"},
     {"weights", 'w', .s = &o.common.weights, .meta = "FILE", .keep = KEEP_NOT, .only = PICTURES,
@@ -93,8 +83,7 @@ static Option options[] = {
      .help = "a caption for the decoder, beside the image's embedding"},
     {"pictures", 'n', .i = &o.pictures, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample vary interpolate edit", .help = "number of images to draw"},
-    {"samples", 0, .i = &o.samples, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"},
+    SCENE_SAMPLES(o.samples),
     {"prior", 0, .s = &o.prior, .choices = "diffusion|ar|text|image|none", .keep = KEEP_NOT,
      .only = "sample eval", .help = "prior of the image embedding; text: the text's embedding in "
      "its place; none: the decoder gets the caption only; image (eval): the true image's"},

@@ -53,13 +53,6 @@ static real *numbers(Given *g, int n, int each) {
     return arena_get(&g->arena, (size_t)(n * each) * sizeof(real));
 }
 
-/* the start of a picture, n times */
-static real *start_of(Given *g, int n, const real *from) {
-    real *start = numbers(g, n, VALUES);
-    for (int i = 0; i < n; i++) memcpy(start + i * VALUES, from, VALUES * sizeof *start);
-    return start;
-}
-
 /* Without guidance the way back from x_T is the picture's own. */
 static double chosen_scale(void) {
     return cli_given(&cli, "scale") ? o.scale : 1;
@@ -70,9 +63,9 @@ static void draw(Given *g, Decoding d, const char *const *texts) {
     real *x = numbers(g, d.n, VALUES);
     d.ddim = true;
     decode(&g->m, d, x);
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    samples_open(&cli);
     samples_save(&cli, enlarge(&g->m, &g->arena, d.n, x),
-                 images_grid(d.n, models_side(&g->m), d.n < 8 ? d.n : 8, texts));
+                 colour_grid(d.n, models_side(&g->m), d.n < 8 ? d.n : 8, texts));
 }
 
 /* --caption of n images, or NULL */
@@ -92,10 +85,9 @@ int vary(void) {
     Given g;
     given_open(&g, 1, STAGES);
     int n = o.pictures;
-    real *z = numbers(&g, n, g.D);
-    for (int i = 0; i < n; i++) memcpy(z + i * g.D, g.z, (size_t)g.D * sizeof *z);
+    real *z = repeated(&g.arena, n, (size_t)g.D, g.z);
     draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
-                        .eta = o.eta, .start = start_of(&g, n, g.start)}, NULL);
+                        .eta = o.eta, .start = repeated(&g.arena, n, VALUES, g.start)}, NULL);
     given_close(&g);
     return 0;
 }
@@ -137,7 +129,7 @@ int edit(void) {
         texts[i] = arena_text(&g.arena, "%.2f", t);
     }
     draw(&g, (Decoding){.n = n, .z = z, .scale = chosen_scale(),
-                        .start = start_of(&g, n, g.start)}, texts);
+                        .start = repeated(&g.arena, n, VALUES, g.start)}, texts);
     given_close(&g);
     return 0;
 }
@@ -159,7 +151,7 @@ int reconstruct(void) {
     memcpy(z + (n - 1) * g.D, g.z, (size_t)g.D * sizeof *z);
     texts[n - 1] = arena_text(&g.arena, "all %d", g.D);
     draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
-                        .start = start_of(&g, n, g.start)}, texts);
+                        .start = repeated(&g.arena, n, VALUES, g.start)}, texts);
     given_close(&g);
     return 0;
 }

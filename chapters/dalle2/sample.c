@@ -14,14 +14,14 @@ int sample(void) {
     if (!strcmp(o.prior, "image")) usage_error("--prior image: is for eval; here there is none");
     models_load(&m, chosen_prior());
     say_tokens(&cli, &m.clip.bpe, &o.prompt, m.clip.net.config.text.context, 2);
-    int n = o.pictures, side = models_side(&m);
+    int n = o.pictures;
     const char **captions = prompted_captions(&arena, &o.prompt, n);
     CaptionTable text = caption_table(&arena, &m.clip, n, captions);
     const real *z = embed_captions(&m, &arena, &text);
     real *x = images_of_captions(&m, &arena, &text, z);
     captions_save(&cli, n, captions);
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
-    samples_save(&cli, x, images_grid(n, side, n < 8 ? n : 8, captions));
+    samples_open(&cli);
+    samples_save(&cli, x, colour_grid(n, models_side(&m), n < 8 ? n : 8, captions));
     arena_free(&arena);
     models_free(&m);
     return 0;

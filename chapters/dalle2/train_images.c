@@ -10,33 +10,18 @@
 #include <string.h>
 
 /* n images (n,64,64,3) at `side`, as bytes have them */
-static real *at_side(Arena *arena, int n, const real *x, int side) {
-    real *y = arena_get(arena, (size_t)(n * SIDE * SIDE * 3) * sizeof *y);
-    memcpy(y, x, (size_t)(n * SIDE * SIDE * 3) * sizeof *y);
-    for (int k = SIDE; k > side; k /= 2) y = halve(arena, n, k, y);
-    return y;
-}
-
 static Tensor *images_at(Tape *t, int n, const real *x, int side) {
-    return t_input(t, at_side(&t->arena, n, x, side), SHAPE(n, side, side, 3));
+    return t_input(t, shrink(&t->arena, n, SIDE, side, x), SHAPE(n, side, side, 3));
 }
 
 /* pictures of validation captions in the run's folder */
 static void save_preview(Sampler *m, const HeldPairs *h, Run *run) {
     Arena arena = {0};
-    int side = m->height;
     real *x = arena_get(&arena, SHOWN * sampler_size(m) * sizeof *x);
     draw_images(m, SHOWN, x, (Drawing){.at_once = SHOWN, .quiet = true});
     save_grid(&cli, run_path(run, "samples.png"), x,
-              (Grid){.count = SHOWN, .height = side, .width = side, .channels = 3, .columns = 8,
-                     .enlarge = 128 / side, .low = -1, .high = 1, .captions = h->captions});
+              colour_grid(SHOWN, m->height, 8, h->captions));
     sampler_free(m), arena_free(&arena);
-}
-
-static NoiseSchedule preview_chain(const NoiseSchedule *all) {
-    char steps[16];
-    snprintf(steps, sizeof steps, "%d", o.preview);
-    return respaced(all, "preview", steps);
 }
 
 /* ---- the decoder ----------------------------------------------------------------------------- */
@@ -71,7 +56,7 @@ static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const He
                             .scale = 2};
     NetworkDenoiser network = guided_decoder(&guided);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    NoiseSchedule few = preview_chain(s);
+    NoiseSchedule few = schedule_respaced_to(s, "", o.preview);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .height = SMALL, .width = SMALL,
                  .channels = 3, .seed = o.common.seed};
     save_preview(&m, h, run);
@@ -152,10 +137,10 @@ static void upsampler_preview(const Upsampler *net, const NoiseSchedule *s, cons
                               Run *run) {
     Arena arena = {0};
     int side = net->config.side;
-    Upsampling up = {net, at_side(&arena, SHOWN, h->x, net->config.low)};
+    Upsampling up = {net, shrink(&arena, SHOWN, SIDE, net->config.low, h->x)};
     NetworkDenoiser network = upsampling(&up);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    NoiseSchedule few = preview_chain(s);
+    NoiseSchedule few = schedule_respaced_to(s, "", o.preview);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few, .method = DDIM, .height = side,
                  .width = side, .channels = 3, .seed = o.common.seed};
     save_preview(&m, h, run);

@@ -78,13 +78,11 @@ static Option options[] = {
     {"embedding", 0, .s = &o.embedding, .choices = "add|scale-shift", .keep = KEEP_MODEL,
      .help = "how time and class enter a block; scale-shift: adaptive group normalisation"},
     DIFFUSION_TRAINING(o, TIMESTEPS),
-    {"classifier-steps", 0, .i = &o.classifier_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train",
-     .help = "training steps of the classifier; --steps are the diffusion network's"},
-    {"classifier-batch", 0, .i = &o.classifier_batch, .min = 1, .max = 65536, .meta = "N",
-     .only = "train", .help = "classifier's images in a batch"},
-    {"classifier-lr", 0, .d = &o.classifier_lr, .min = 0, .max = 1e3, .meta = "X",
-     .only = "train", .help = "initial learning rate of the classifier; decays linearly to 0"},
+    STAGE_STEPS("classifier-steps", o.classifier_steps,
+                "training steps of the classifier; --steps are the diffusion network's"),
+    STAGE_BATCH("classifier-batch", o.classifier_batch, "classifier's images in a batch"),
+    STAGE_LR("classifier-lr", o.classifier_lr,
+             "initial learning rate of the classifier; decays linearly to 0"),
     {"weight-decay", 0, .d = &o.weight_decay, .min = 0, .max = 1e3, .meta = "X", .only = "train",
      .help = "weight decay of the classifier's AdamW"},
     {"classifier", 0, .s = &o.classifier, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
@@ -198,11 +196,9 @@ static Sampler sampler_of(const Denoiser *d, const NoiseSchedule *chain) {
 
 /* a few pictures in a few steps, without guidance, to see how far the training is */
 static void save_preview(const ClassUNet *net, const NoiseSchedule *all, char *path) {
-    char sections[16];
     Arena arena = {0};
     int columns = o.conditional ? o.classes : COLUMNS, n = ROWS * columns;
-    snprintf(sections, sizeof sections, "%d", o.preview);
-    NoiseSchedule few = schedule_respaced(all, sections);
+    NoiseSchedule few = schedule_respaced_to(all, "", o.preview);
     Labelled model = {net, labels_new(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);

@@ -315,11 +315,10 @@ static void validate(const Training *m, Run *run, const Images *set) {
 
 /* a few pictures in a few steps, to see how far the training is */
 static void save_preview(const Training *m, char *path) {
-    char sections[16];
     Arena arena = {0};
     int n = o.classes ? ROWS * o.classes : ROWS * COLUMNS;
-    snprintf(sections, sizeof sections, "%d", o.preview < o.timesteps ? o.preview : o.timesteps);
-    NoiseSchedule few = respaced(&m->chain, "preview", sections);
+    NoiseSchedule few = schedule_respaced_to(&m->chain, "", o.preview < o.timesteps ? o.preview
+                                                                                    : o.timesteps);
     Labelled model = {&m->net, wanted_classes(&arena, n)};
     NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);

@@ -69,7 +69,6 @@ void save_conditions(const Cli *cli, char *path, Condition kind, int factor, con
         condition_picture(kind, p, i, factor, all + (size_t)i * PIXELS * 3);
     memcpy(all + row, x, row * sizeof *all);
     memcpy(all + 2 * row, p->images, row * sizeof *all);
-    save_grid(cli, path, all, (Grid){.count = 3 * n, .height = SIDE, .width = SIDE, .channels = 3,
-                                     .columns = n, .enlarge = 2, .low = -1, .high = 1});
+    save_grid(cli, path, all, colour_grid(3 * n, SIDE, n, NULL));
     arena_free(&arena);
 }

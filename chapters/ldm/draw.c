@@ -58,13 +58,11 @@ static LdmCondition conditions_of(Arena *arena, const Model *m, const Pictures *
 
 void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool quiet, real *x) {
     Arena arena = {0};
-    char sections[32];
     int h = latent_side(m);
     LdmCondition c = conditions_of(&arena, m, p, scale);
     NetworkDenoiser network = network_denoiser(ldm_output, &c, (Parameterization){PREDICT_NOISE,
                                                                                  FIXED_SMALL});
-    snprintf(sections, sizeof sections, "ldm%d", steps);
-    NoiseSchedule few = schedule_respaced(&m->schedule, sections);
+    NoiseSchedule few = schedule_respaced_to(&m->schedule, "ldm", steps);
     Sampler s = {.denoiser = &network.denoiser, .schedule = &few, .method = sampling_method(),
                  .eta = o.eta, .height = h, .width = h, .channels = m->space.channels,
                  .seed = o.common.seed};
@@ -92,20 +90,17 @@ int sample_trained(void) {
     Model m = {0};
     Arena arena = {0};
     model_load(&m);
-    Fashion data = fashion_load(o.common.data);
-    Wardrobe w = wardrobe_open(&data, SCENE_SIDE);
-    Pictures p = pictures_to_draw(&arena, &w);
-    free(output_path(&cli, "samples.png")), free(output_path(&cli, "samples.npy"));
+    WardrobeData data;
+    wardrobe_data_open(&data, o.common.data, SCENE_SIDE);
+    Pictures p = pictures_to_draw(&arena, &data.wardrobe);
+    samples_open(&cli);
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
-    Grid g = {.count = p.n, .height = SCENE_SIDE, .width = SCENE_SIDE, .channels = 3,
-              .columns = p.n < 8 ? p.n : 8, .enlarge = 2, .low = -1, .high = 1};
-    if (m.conditioner.kind == TEXT) g.captions = p.captions;
-    samples_save(&cli, x, g);
+    samples_save(&cli, x, colour_grid(p.n, SCENE_SIDE, p.n < 8 ? p.n : 8,
+                                      m.conditioner.kind == TEXT ? p.captions : NULL));
     if (m.conditioner.kind > TEXT)
         save_conditions(&cli, output_path(&cli, "conditions.png"), m.conditioner.kind,
                         m.space.factor, &p, x);
-    wardrobe_free(&w), fashion_free(&data), arena_free(&arena);
-    model_free(&m);
+    wardrobe_data_free(&data), arena_free(&arena), model_free(&m);
     return 0;
 }

@@ -3,6 +3,7 @@
  *
  * Training has two stages, each a run of its own in the same folder: autoencoder, diffusion. */
 #include "base/error.h"
+#include "published.h"
 #include "settings.h"
 #include "train/diffusion_options.h"
 
@@ -72,12 +73,9 @@ static Option options[] = {
      .help = "texts and layouts: all tokens are attended to, or one that sums them up"},
     {"width", 0, .i = &o.width, .min = 32, .max = 512, .meta = "N", .multiple = 32,
      .keep = KEEP_MODEL, .help = "channels of the U-Net"},
-    {"diffusion-steps", 0, .i = &o.diffusion_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of diffusion"},
-    {"diffusion-batch", 0, .i = &o.diffusion_batch, .min = 1, .max = 65536, .meta = "N",
-     .only = "train", .help = "diffusion's images in a batch"},
-    {"diffusion-lr", 0, .d = &o.diffusion_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "diffusion's learning rate"},
+    STAGE_STEPS("diffusion-steps", o.diffusion_steps, "training steps of diffusion"),
+    STAGE_BATCH("diffusion-batch", o.diffusion_batch, "diffusion's images in a batch"),
+    STAGE_LR("diffusion-lr", o.diffusion_lr, "diffusion's learning rate"),
     DIFFUSION_STEPS(o, "diffusion: "),
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of texts and layouts dropped in training, for guidance"},
@@ -94,8 +92,7 @@ static Option options[] = {
     {"pictures", 'p', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "number of images to draw (Stable Diffusion: 1 unless given)"},
     {"prompt", 0, .list = &o.prompt, .meta = "TEXT", .only = "sample", .help = "a caption to draw"},
-    {"samples", 0, .i = &o.samples, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"},
+    SCENE_SAMPLES(o.samples),
     {"negative", 0, .s = &o.negative, .meta = "TEXT", .keep = KEEP_NOT, .only = "sample",
      .help = "Stable Diffusion: negative prompt"},
     {"image", 0, .s = &o.image, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
@@ -109,9 +106,6 @@ static Option options[] = {
      .help = "Stable Diffusion: size of the image, multiples of 64"},
     {"vocab", 0, .s = &o.vocab, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
      .help = "CLIP's bpe_simple_vocab_16e6.txt, gzipped or not"},
-    {"rows", 0, .i = &o.rows, .min = 0, .max = 65536, .meta = "N", .multiple = 2,
-     .keep = KEEP_NOT, .only = "sample",
-     .help = "rows the decoder computes at a time; 0: chosen to save memory"},
     {"full", 0, .b = &o.full, .keep = KEEP_NOT, .only = "sample",
      .help = "Stable Diffusion: keep weights in memory in full precision"},
     {"raw", 0, .b = &o.raw, .keep = KEEP_NOT, .only = "sample",
@@ -163,31 +157,8 @@ static int eval(void) {
 
 /* ---- Stable Diffusion ------------------------------------------------------------------------ */
 
-static void read_size(TextToImage *t) {
-    char end;
-    if (sscanf(o.size, "%dx%d%c", &t->width, &t->height, &end) != 2 || t->width < 64 ||
-        t->height < 64 || t->width % 64 || t->height % 64 || t->width > 4096 || t->height > 4096)
-        usage_error("--size %s: WIDTHxHEIGHT, multiples of 64 up to 4096", o.size);
-}
-
-static int sample_official(void) {
-    TextToImage t = {.cli = &cli, .vocabulary = o.vocab, .negative = o.negative, .image = o.image,
-                     .mask = o.mask, .steps = o.sampling_steps, .rows = o.rows, .eta = o.eta,
-                     .scale = cli_given(&cli, "scale") ? o.scale : 7.5, .strength = o.strength,
-                     .pictures = cli_given(&cli, "pictures") ? o.pictures : 1,
-                     .preview = cli_given(&cli, "preview") ? o.preview : 0,
-                     .method = sampling_method()};
-    if (!o.common.weights) usage_error("--config %s: which --weights?", o.common.config);
-    if (o.prompt.count > 1) usage_error("one --prompt at a time");
-    t.checkpoint = (SdCheckpoint){o.common.weights, o.full, o.raw};
-    t.prompt = o.prompt.count ? o.prompt.text[0] : "";
-    read_size(&t);
-    published_ldm(o.common.config, &t.model);
-    return text_to_image(&t);
-}
-
 static int sample(void) {
-    if (!strncmp(o.common.config, "sd1", 3)) return sample_official();
+    if (!strncmp(o.common.config, "sd1", 3)) return text_to_image();
     need_ours();
     return sample_trained();
 }

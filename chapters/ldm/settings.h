@@ -4,9 +4,10 @@
 #define SETTINGS_H
 
 #include "condition.h"
+#include "diffusion/sampler.h"
 #include "ldm.h"
 #include "patchgan.h"
-#include "text_to_image.h"
+#include "stable_diffusion.h"
 #include "train/scene_report.h"
 
 typedef struct {
@@ -27,7 +28,6 @@ typedef struct {
     /* Stable Diffusion */
     const char *negative, *image, *mask, *size, *vocab;
     double strength;
-    int rows;
     bool full, raw;
 } Settings;
 
@@ -72,6 +72,7 @@ void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool qu
 int train_autoencoder(void);             /* train_autoencoder.c */
 int train_diffusion(void);               /* train_diffusion.c */
 int sample_trained(void);                /* draw.c */
+int text_to_image(void);                 /* text_to_image.c */
 int eval_autoencoder(void), eval_diffusion(void);                          /* eval.c */
 
 #endif

@@ -114,6 +114,11 @@ FirstStage sd_load_first_stage(const SdCheckpoint *c, FirstStageConfig config, b
     return f;
 }
 
+int steps_of_strength(int steps, double strength) {
+    int n = (int)(strength * steps);
+    return n < 1 ? 1 : n > steps ? steps : n;
+}
+
 /* ---- random weights -------------------------------------------------------------------------- */
 
 typedef struct {

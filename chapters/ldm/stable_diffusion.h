@@ -40,6 +40,9 @@ LdmUNet sd_load_unet(const SdCheckpoint *c, UNetConfig config, Params *p);
 FirstStage sd_load_first_stage(const SdCheckpoint *c, FirstStageConfig config, bool encoder,
                                Params *p);
 
+/* Steps that a picture to start from leaves to be drawn: strength of them, at least one. */
+int steps_of_strength(int steps, double strength);
+
 /* A file of random weights in the official layout and half precision: of a text encoder, this
  * U-Net, this first stage. It proves loading, memory and speed; its pictures show nothing. */
 void sd_write_random(const char *path, ClipTextConfig text, UNetConfig unet, FirstStageConfig first,

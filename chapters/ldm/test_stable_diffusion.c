@@ -3,7 +3,6 @@
 #include "official_file.h"
 #include "stable_diffusion.h"
 #include "tensor/half.h"
-#include "text_to_image.h"
 #include "tiny_models.h"
 
 #include <stdlib.h>

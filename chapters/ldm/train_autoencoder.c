@@ -32,10 +32,9 @@ static void save_reconstructions(Run *run, const Wardrobe *w, const LatentSpace 
     real *all = arena_get(&run->tape.arena, 2 * SHOWN * PICTURE * sizeof *all);
     memcpy(all, p.images, SHOWN * PICTURE * sizeof *all);
     reconstruct(s, p.n, SCENE_SIDE, all, all + SHOWN * PICTURE);
-    save_grid(&cli, path, all, (Grid){.count = 2 * SHOWN, .height = SCENE_SIDE,
-                                      .width = SCENE_SIDE, .channels = 3, .columns = SHOWN,
-                                      .enlarge = 2, .low = -1, .high = 1,
-                                      .row_labels = "scenes|reconstructions"});
+    Grid g = colour_grid(2 * SHOWN, SCENE_SIDE, SHOWN, NULL);
+    g.row_labels = "scenes|reconstructions";
+    save_grid(&cli, path, all, g);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -62,9 +61,9 @@ int train_autoencoder(void) {
                    "validation_psnr",
         .log_every = 10, .stage = "autoencoder", .later = "diffusion",
         .whole_batch = o.codes ? "the codebook follows the whole batch" : NULL});
-    Fashion data = fashion_load(o.common.data);
-    Wardrobe wardrobe = wardrobe_open(&data, SCENE_SIDE);
-    run_fashion(run, &data);
+    WardrobeData data;
+    wardrobe_data_open(&data, o.common.data, SCENE_SIDE);
+    run_fashion(run, &data.fashion);
     char *features_file = own_file(EMOJI_CLASSIFIER_WEIGHTS);
     Frozen features = frozen_load(features_file, &classifier_emoji);
     Params *params = run_params(run, ""), *d_params = run_params(run, "discriminator.");
@@ -86,7 +85,7 @@ int train_autoencoder(void) {
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        Pictures p = scenes_new(&run->tape.arena, &wardrobe, PART_TRAIN, o.common.seed,
+        Pictures p = scenes_new(&run->tape.arena, &data.wardrobe, PART_TRAIN, o.common.seed,
                                 (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
         Tensor *x = t_input(&run->tape, p.images, SHAPE(B, SCENE_SIDE, SCENE_SIDE, 3));
         double lr = o.common.lr * lr_cosine(run->step, 100, o.common.steps);
@@ -97,12 +96,12 @@ int train_autoencoder(void) {
         log_pass(run, &pass);
         minimise(adam, pass.loss, lr);
         if (loss.discriminator) train_discriminator(run, &discriminator, d_adam, lr, x, &pass);
-        if (run_every(run, 250)) validate(run, &wardrobe, &space);
+        if (run_every(run, 250)) validate(run, &data.wardrobe, &space);
         if (run_saves(run))
-            save_reconstructions(run, &wardrobe, &space, run_path(run, "reconstructions.png"));
+            save_reconstructions(run, &data.wardrobe, &space, run_path(run, "reconstructions.png"));
     }
     int status = run_finish(run);
-    frozen_free(&features), wardrobe_free(&wardrobe), fashion_free(&data);
+    frozen_free(&features), wardrobe_data_free(&data);
     free(features_file);
     return status;
 }

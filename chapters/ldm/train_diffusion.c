@@ -14,8 +14,7 @@ enum { SHOWN = 16, HELD_OUT = 32, MEASURED = 256 };
 
 typedef struct {
     Model m;
-    Fashion fashion;
-    Wardrobe wardrobe;
+    WardrobeData data;
 } Training;
 
 /* ---- one batch ------------------------------------------------------------------------------- */
@@ -32,7 +31,7 @@ static Tensor *ldm_loss(const Model *m, Tape *tape, const Pictures *p, const boo
 
 static Pictures held_out(Arena *arena, const Training *r, int n) {
     Rng holes = rng_new(1, "validation holes");
-    return scenes_new(arena, &r->wardrobe, PART_VALIDATION, 0, 0, n, &holes);
+    return scenes_new(arena, &r->data.wardrobe, PART_VALIDATION, 0, 0, n, &holes);
 }
 
 static double validation(const Training *r) {
@@ -53,9 +52,8 @@ static void save_preview(Training *r, char *path) {
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&r->m, &p, o.preview, is_attended(kind) ? 3 : 1, true, x);
     if (kind > TEXT) save_conditions(&cli, path, kind, r->m.space.factor, &p, x);
-    else save_grid(&cli, path, x, (Grid){.count = p.n, .height = SCENE_SIDE, .width = SCENE_SIDE,
-                                         .channels = 3, .columns = 8, .enlarge = 2, .low = -1,
-                                         .high = 1, .captions = kind == TEXT ? p.captions : NULL});
+    else save_grid(&cli, path, x, colour_grid(p.n, SCENE_SIDE, 8,
+                                              kind == TEXT ? p.captions : NULL));
     arena_free(&arena);
 }
 
@@ -65,7 +63,7 @@ static void save_preview(Training *r, char *path) {
 static void measure(Training *r) {
     Arena arena = {0};
     Rng holes = rng_new(1, "scale holes"), noise = rng_new(1, "scale noise");
-    Pictures p = scenes_new(&arena, &r->wardrobe, PART_TRAIN, o.common.seed, 0, MEASURED, &holes);
+    Pictures p = scenes_new(&arena, &r->data.wardrobe, PART_TRAIN, o.common.seed, 0, MEASURED, &holes);
     measure_scale(&r->m.space, p.n, SCENE_SIDE, p.images, &noise);
     arena_free(&arena);
 }
@@ -87,9 +85,8 @@ int train_diffusion(void) {
     Model *m = &r.m;
     open_first_stage(run, m);
     model_new_diffusion(m);
-    r.fashion = fashion_load(o.common.data);
-    r.wardrobe = wardrobe_open(&r.fashion, SCENE_SIDE);
-    run_fashion(run, &r.fashion);
+    wardrobe_data_open(&r.data, o.common.data, SCENE_SIDE);
+    run_fashion(run, &r.data.fashion);
     if (m->conditioner.clip) run_data(run, "clip", m->clip.sha256);
     run_state(run, "", &m->params);
     Optimizer *adam = run_adam(run, "adam", &m->params, (Adam){ADAM_DEFAULTS});
@@ -108,7 +105,7 @@ int train_diffusion(void) {
     if (!run->resumed) measure(&r);
 
     while (run_next(run)) {
-        Pictures p = scenes_new(&run->tape.arena, &r.wardrobe, PART_TRAIN, o.common.seed,
+        Pictures p = scenes_new(&run->tape.arena, &r.data.wardrobe, PART_TRAIN, o.common.seed,
                                 (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
         for (int i = 0; i < B; i++) dropped[i] = rng_chance(drop, o.p_uncond);
         const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
@@ -118,7 +115,6 @@ int train_diffusion(void) {
         if (run_saves(run) && o.preview) save_preview(&r, run_path(run, "samples.png"));
     }
     int status = run_finish(run);
-    wardrobe_free(&r.wardrobe), fashion_free(&r.fashion);
-    model_free(m);
+    wardrobe_data_free(&r.data), model_free(m);
     return status;
 }

@@ -45,6 +45,17 @@ real *halve(Arena *arena, int n, int side, const real *x) {
     return y;
 }
 
+const real *shrink(Arena *arena, int n, int side, int small, const real *x) {
+    for (; side > small; side /= 2) x = halve(arena, n, side, x);
+    return x;
+}
+
+real *repeated(Arena *arena, int n, size_t len, const real *x) {
+    real *all = arena_get(arena, (size_t)n * len * sizeof *all);
+    for (size_t i = 0; i < (size_t)n; i++) memcpy(all + i * len, x, len * sizeof *x);
+    return all;
+}
+
 Images images_part(const Images *m, int first, int count) {
     Images part = *m;
     part.count = count;

@@ -150,6 +150,16 @@ uint8_t *picture_decode_whole(const uint8_t *bytes, size_t length, int *width, i
     return pixels;
 }
 
+uint8_t *picture_read_whole(const char *path, int *width, int *height) {
+    char message[DECODE_MESSAGE];
+    size_t length;
+    const uint8_t *bytes = file_map(path, &length);
+    uint8_t *pixels = picture_decode_whole(bytes, length, width, height, message);
+    if (!pixels) fail("%s: %s", path, message);
+    file_unmap(bytes, length);
+    return pixels;
+}
+
 bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
                     char message[static DECODE_MESSAGE]) {
     int width, height;

@@ -23,6 +23,8 @@ bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
 /* The whole picture as it is, (height,width,3), to be freed; NULL with a message. */
 uint8_t *picture_decode_whole(const uint8_t *bytes, size_t length, int *width, int *height,
                               char message[static DECODE_MESSAGE]);
+/* the same of a file; fails with one line */
+uint8_t *picture_read_whole(const char *path, int *width, int *height);
 
 /* A file as x (size,size,3), byte 0 as `low`, 255 as `high`; fails with one line. */
 void picture_read(const char *path, int size, double low, double high, real *x);

@@ -43,6 +43,15 @@ void wardrobe_free(Wardrobe *w) {
     *w = (Wardrobe){0};
 }
 
+void wardrobe_data_open(WardrobeData *d, const char *folder, int size) {
+    d->fashion = fashion_load(folder);
+    d->wardrobe = wardrobe_open(&d->fashion, size);
+}
+
+void wardrobe_data_free(WardrobeData *d) {
+    wardrobe_free(&d->wardrobe), fashion_free(&d->fashion);
+}
+
 /* ---- what is shown --------------------------------------------------------------------------- */
 
 /* Each scene has 256 numbers of the part's stream to itself. */

@@ -14,7 +14,7 @@
  *     of a bag"); training shows them the other way round, and in the other direction
  *
  * Interface:
- *   - wardrobe_open, wardrobe_free
+ *   - wardrobe_open, wardrobe_free; wardrobe_data_open, wardrobe_data_free
  *   - wardrobe_get                   scenes first..first+n-1: pictures, scenes, maps, masks
  *   - wardrobe_scene                 what one of them shows, without drawing it
  *   - wardrobe_find                  the next one of so many garments, in these colours and classes
@@ -64,6 +64,15 @@ typedef struct {
 /* `data` must outlive it, and hold every class in every part: else fails with one line. */
 Wardrobe wardrobe_open(const Fashion *data, int size);
 void     wardrobe_free(Wardrobe *w);
+
+/* the wardrobe with its garments; folder: of the IDX files, or NULL: Debian's */
+typedef struct {
+    Fashion fashion;
+    Wardrobe wardrobe;
+} WardrobeData;
+/* *d must not be moved: the wardrobe points into it */
+void wardrobe_data_open(WardrobeData *d, const char *folder, int size);
+void wardrobe_data_free(WardrobeData *d);
 
 /* which scenes, and where they go; NULL: not wanted */
 typedef struct {

@@ -26,8 +26,25 @@ Tensor *mix_guided(Tensor *both, double scale, int channels) {
     return y;
 }
 
-Tensor *twice(Tensor *x) {
-    return t_concat(x, x, 0);
+GuidedBatch guided_batch(const Step *at, double scale) {
+    bool both = scale != 0 && scale != 1;              /* zero and one exactly, as given */
+    Step all = *at;
+    all.n = both ? 2 * at->n : at->n;
+    int *picture = arena_get(&at->tape->arena, 2 * (size_t)all.n * sizeof *picture);
+    int *number = picture + all.n;
+    for (int i = 0; i < all.n; i++) {
+        picture[i] = at->first + i % at->n;
+        number[i] = i < at->n && scale != 0 ? picture[i] : -1;
+    }
+    return (GuidedBatch){all.n, picture, number, step_times(&all), both, scale, at->channels};
+}
+
+Tensor *guided_xt(const GuidedBatch *b, Tensor *xt) {
+    return b->both ? t_concat(xt, xt, 0) : xt;
+}
+
+Tensor *guided(const GuidedBatch *b, Tensor *output) {
+    return b->both ? mix_guided(output, b->scale, b->channels) : output;
 }
 
 /* ---- by a gradient --------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* guidance.h — denoisers around others that steer what is drawn (denoiser.h says in which order).
  *
- *   - classifier_free, mix_guided     Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"
+ *   - classifier_free, guided_batch   Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"
  *   - score_guidance, guide_gradient  Dhariwal & Nichol 2021, "Diffusion Models Beat GANs",
  *                                     section 4
  *   - pasted_denoiser, blended_denoiser     some pixels are known: inpainting */
@@ -20,14 +20,28 @@ typedef struct {
 
 ClassifierFree classifier_free(const Denoiser *with, const Denoiser *without, double scale);
 
-/* The same for a network that has seen the pictures twice in one batch: `both` (2n,H,W,D), the
- * first n with their condition, the others, the same x_t, without -> (n,H,W,D). The first
- * `channels` are mixed, scale with + (1 - scale) without; what is left, a learned variance, is that
- * with the condition. Scale 1 gives the first n, bit for bit, scale 0 the others' prediction. For
- * sampling: no gradient. */
+/* The same for a network that sees the pictures twice in one batch: the n of the step with their
+ * condition, then the same x_t without. At a scale of 1 with it alone, at 0 without it alone.
+ *
+ *     GuidedBatch b = guided_batch(at, scale);
+ *     Tensor *c = ... for each of b.n, the condition of picture b.number[i], or none if that is -1 ...
+ *     return guided(&b, network(guided_xt(&b, xt), b.time, c)); */
+typedef struct {
+    int n;
+    const int *picture, *number;        /* (n): which one; the same, -1 without the condition */
+    const double *time;                 /* (n) */
+    bool both;
+    double scale;
+    int channels;                       /* of a picture */
+} GuidedBatch;
+
+GuidedBatch guided_batch(const Step *at, double scale);
+Tensor *guided_xt(const GuidedBatch *b, Tensor *xt);
+Tensor *guided(const GuidedBatch *b, Tensor *output);
+/* Its mixture: both (2n,H,W,D) -> (n,H,W,D). The first `channels` are scale with + (1 - scale)
+ * without; what is left, a learned variance, is that with the condition. Scale 1 gives the first n,
+ * bit for bit, scale 0 the others' prediction. For sampling: no gradient. */
 Tensor *mix_guided(Tensor *both, double scale, int channels);
-/* x twice, one after the other: (n,...) -> (2n,...) */
-Tensor *twice(Tensor *x);
 
 /* scale times a gradient of log p(y|x_t), taken at x_t, is added to the score: samplers move the
  * mean by Sigma times the score (p_sample), or the noise (condition_score). `gradient` fills

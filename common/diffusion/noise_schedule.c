@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,12 @@ NoiseSchedule schedule_respaced(const NoiseSchedule *from, const char *sections)
     }
     free(steps);
     return s;
+}
+
+NoiseSchedule schedule_respaced_to(const NoiseSchedule *from, const char *kind, int n) {
+    char sections[32];
+    snprintf(sections, sizeof sections, "%s%d", kind, n);
+    return schedule_respaced(from, sections);
 }
 
 /* "25" -> 25, and where it ends; 0: no number */

@@ -52,6 +52,8 @@ NoiseSchedule schedule_of_steps(const NoiseSchedule *from, int n, const int *ste
 /* the steps that space_timesteps gives for `sections`; T = 0 if it gives none. For LDM's the last
  * step leads to alpha_bar[0] of `from` instead of 1. */
 NoiseSchedule schedule_respaced(const NoiseSchedule *from, const char *sections);
+/* the same for `n` steps of a kind: "", "ddim", "ldm" */
+NoiseSchedule schedule_respaced_to(const NoiseSchedule *from, const char *kind, int n);
 
 /* Which steps of T, as the official codes pick them:
  *   "25"         so many, evenly from the first to the last

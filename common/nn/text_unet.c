@@ -55,15 +55,10 @@ TextTable text_table_new(Arena *arena, const TextUNet *m, int n, const int *toke
 
 TextFeatures text_table_rows(const TextTable *table, const TextUNet *m, Tape *t, int B,
                              const int *number) {
-    size_t E = emb_len(m), D = tokens_len(m);
-    TextFeatures f = {t_input(t, NULL, SHAPE(B, (int)E)),
-                      t_input(t, NULL, SHAPE(B, m->text.config.length, m->text.config.width))};
-    for (int i = 0; i < B; i++) {
-        size_t row = (size_t)number[i];
-        memcpy(f.emb->x + (size_t)i * E, table->emb + row * E, E * sizeof(real));
-        memcpy(f.tokens->x + (size_t)i * D, table->tokens + row * D, D * sizeof(real));
-    }
-    return f;
+    const TextTransformerConfig *c = &m->text.config;
+    return (TextFeatures){
+        t_input_rows(t, table->emb, NULL, number, SHAPE(B, (int)emb_len(m))),
+        t_input_rows(t, table->tokens, NULL, number, SHAPE(B, c->length, c->width))};
 }
 
 /* ---- official names -------------------------------------------------------------------------- */

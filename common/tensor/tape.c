@@ -101,6 +101,18 @@ Tensor *t_input(Tape *t, const real *data, int rank, const int *shape) {
     return leaf(t, "input", data, rank, shape);
 }
 
+Tensor *t_input_rows(Tape *t, const real *table, const real *instead, const int *number, int rank,
+                     const int *shape) {
+    Tensor *y = t_input(t, NULL, rank, shape);
+    size_t one = y->len / (size_t)shape[0];
+    for (int i = 0; i < shape[0]; i++) {
+        const real *row = number[i] < 0 ? instead : table + (size_t)number[i] * one;
+        if (row) memcpy(y->x + (size_t)i * one, row, one * sizeof *row);
+        else memset(y->x + (size_t)i * one, 0, one * sizeof *row);
+    }
+    return y;
+}
+
 Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape) {
     Tensor *y = leaf(t, "variable", data, rank, shape);
     y->wants_grad = !t->no_grad;

@@ -123,6 +123,10 @@ Tensor *t_release(Mark m, Tensor *y);
 
 /* leaves: copies of `data` (NULL: left for the caller to fill) on the tape */
 Tensor *t_input(Tape *t, const real *data, int rank, const int *shape);
+/* Row i is row number[i] of a table (rows,...) of plain numbers; where that is -1 `instead`, or zeros
+ * if it is NULL. shape[0]: how many. */
+Tensor *t_input_rows(Tape *t, const real *table, const real *instead, const int *number, int rank,
+                     const int *shape);
 /* gradient in .g after backward */
 Tensor *t_variable(Tape *t, const real *data, int rank, const int *shape);
 Tensor *t_scalar(Tape *t, double value);                                   /* shape (1) */

@@ -12,6 +12,11 @@
 #include "data/captioned_batch.h"
 #include "train/run.h"
 
+/* the option --emoji */
+#define EMOJI_SHARE(variable)                                                                     \
+    {"emoji", 0, .d = &(variable), .min = 0, .max = 0.9, .meta = "X", .only = "train",            \
+     .help = "share of emoji in a batch; the rest are wardrobe scenes"}
+
 typedef struct {
     CaptionedData data;
     int batch, emoji;            /* pairs of a micro-batch; how many of them are emoji */

@@ -140,6 +140,16 @@ typedef struct CommonOptions {
      .help = "continue from the checkpoint in --out"},                                            \
     {"quiet", 'q', .b = &(c).quiet, .keep = KEEP_NOT, .help = "print no progress"}
 
+/* of a further stage, where training has several; `variable` is the field itself */
+#define STAGE_STEPS(named, variable, text)                                                        \
+    {named, 0, .i = &(variable), .min = 0, .max = 1e9, .meta = "N", .keep = KEEP_DEFAULT,         \
+     .only = "train", .help = text}
+#define STAGE_BATCH(named, variable, text)                                                        \
+    {named, 0, .i = &(variable), .min = 1, .max = 65536, .meta = "N", .only = "train",            \
+     .help = text}
+#define STAGE_LR(named, variable, text)                                                           \
+    {named, 0, .d = &(variable), .min = 0, .max = 1e3, .meta = "X", .only = "train", .help = text}
+
 void cli_parse(Cli *c, int argc, char **argv);
 bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */
 bool cli_applies(const Option *o, const char *command);     /* does it mean something there? */

@@ -7,10 +7,12 @@
 #include "train/cli.h"
 
 /* warmup, clip, ema. `of`: "", or in a program of several trainings which one: "diffusion: " */
-#define DIFFUSION_STEPS(o, of)                                                                     \
+#define DIFFUSION_STEPS(o, of) DIFFUSION_STEPS_CLIPPED(o, of, "clip", clip)
+/* the same where --clip is something else */
+#define DIFFUSION_STEPS_CLIPPED(o, of, named, field)                                               \
     {"warmup", 0, .i = &(o).warmup, .min = 0, .max = 1e9, .meta = "N", .only = "train",            \
      .help = of "steps over which the learning rate rises from 0"},                                \
-    {"clip", 0, .d = &(o).clip, .min = 0, .max = 1e9, .meta = "X", .only = "train",                \
+    {named, 0, .d = &(o).field, .min = 0, .max = 1e9, .meta = "X", .only = "train",                \
      .help = of "gradients are clipped to this norm; 0: no clipping"},                             \
     {"ema", 0, .d = &(o).ema, .min = 0, .max = 1, .meta = "X", .only = "train",                    \
      .help = of "decay of the moving average of the weights"}

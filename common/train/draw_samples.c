@@ -16,6 +16,12 @@ NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char 
     return s;
 }
 
+NoiseSchedule respace(NoiseSchedule all, const char *option, const char *sections) {
+    NoiseSchedule few = respaced(&all, option, sections);
+    schedule_free(&all);
+    return few;
+}
+
 NoiseSchedule respaced_from_noise(const NoiseSchedule *all, const char *sections) {
     NoiseSchedule s = respaced(all, "respace", sections);
     if (s.alpha_bar[s.T - 1] > 0.5)
@@ -42,7 +48,7 @@ void draw_samples(const Cli *cli, Sampler *m, int n, Grid g) {
     Target target = {cli, g};
     real *x = arena_get(&arena, (size_t)n * sampler_size(m) * sizeof *x);
     Recording r = recording_new(&arena, m->schedule->T, n < FILMED ? n : FILMED, sampler_size(m));
-    free(output_path(cli, "samples.png")), free(output_path(cli, "samples.npy"));
+    samples_open(cli);
     draw_images(m, n, x, (Drawing){.at_once = drawn_at_once(m, AT_ONCE),
                                    .quiet = cli->common->quiet, .save = save_samples,
                                    .context = &target, .recording = &r});

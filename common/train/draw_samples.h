@@ -8,6 +8,8 @@
 /* The steps of a chain that --OPTION names (schedule_respaced); NULL: all. Ends the program with one
  * line if there are no such steps. */
 NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
+/* the same of a chain that is needed no more, and freed */
+NoiseSchedule respace(NoiseSchedule all, const char *option, const char *sections);
 /* the same for --respace, which must begin where hardly anything is left of the picture */
 NoiseSchedule respaced_from_noise(const NoiseSchedule *all, const char *sections);
 

@@ -123,9 +123,19 @@ Grid grid_of(const Images *set, int count, int columns, double low) {
                   .high = 1};
 }
 
+Grid colour_grid(int count, int side, int columns, const char *const *captions) {
+    return (Grid){.count = count, .height = side, .width = side, .channels = 3, .columns = columns,
+                  .enlarge = side < 128 ? 128 / side : 1, .low = -1, .high = 1,
+                  .captions = captions};
+}
+
 void save_grid(const Cli *cli, char *path, const real *images, Grid g) {
     picture_save(path, images, g, cli->line);
     free(path);
+}
+
+void samples_open(const Cli *cli) {
+    free(output_path(cli, "samples.png")), free(output_path(cli, "samples.npy"));
 }
 
 void samples_save(const Cli *cli, const real *images, Grid g) {

@@ -3,7 +3,7 @@
  *   - program_main                  parses the command line, runs the command
  *   - print_parameters, info_network      for info
  *   - weights_path, weights_options, weights_load, weights_load_any      what sample and eval read
- *   - output_path, save_grid, samples_save, metrics_new, metrics_save      what they write to --out */
+ *   - output_path, save_grid, samples_open, samples_save, metrics_new, metrics_save      what they write to --out */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
@@ -47,8 +47,12 @@ void weights_load_file(const Cli *cli, const char *path, const OfficialMap *offi
 char *output_path(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `count` images like the set's, of values from `low` to 1, in rows of `columns`, twice as large */
 Grid grid_of(const Images *set, int count, int columns, double low);
+/* colour images of values from -1 to 1, enlarged towards 128 pixels; captions under them, or NULL */
+Grid colour_grid(int count, int side, int columns, const char *const *captions);
 /* a PNG of images, which carries the command line; frees `path` */
 void save_grid(const Cli *cli, char *path, const real *images, Grid g);
+/* Makes --out and names the files of samples_save: before what may take long. */
+void samples_open(const Cli *cli);
 /* the pictures that were drawn so far: samples.png, and samples.npy (count,height,width,channels)
  * with g.low to g.high as 0 to 1, which build/score reads */
 void samples_save(const Cli *cli, const real *images, Grid g);

@@ -15,6 +15,10 @@
 #include "train/program.h"
 
 enum { SCENES_MINIMUM = 3 * SCORE_MINIMUM / 2 };         /* of scored scenes */
+/* the option --samples */
+#define SCENE_SAMPLES(variable)                                                                   \
+    {"samples", 0, .i = &(variable), .min = SCENES_MINIMUM, .max = 10000, .meta = "N",            \
+     .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"}
 
 typedef struct {
     Fashion data;

@@ -45,9 +45,7 @@ void invert_images(const Cli *cli, const Sampler *from, int n, const real *image
                               "steps,squared_error,noise_mean,noise_deviation");
     memcpy(grid, images, len * sizeof *grid);
     for (int k = 0; k < CHAINS && chains[k].steps <= from->schedule->T; k++) {
-        char steps[16];
-        snprintf(steps, sizeof steps, "%d", chains[k].steps);
-        NoiseSchedule chain = schedule_respaced(from->schedule, steps);
+        NoiseSchedule chain = schedule_respaced_to(from->schedule, "", chains[k].steps);
         Sampler m = *from;
         m.schedule = &chain;
         memcpy(x, images, len * sizeof *x);

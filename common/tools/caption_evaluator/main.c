@@ -27,10 +27,8 @@ static Option options[] = {
     COMMON_OPTIONS(o.common, "default"),
     {"stage", 0, .s = &o.stage, .choices = "all|detector|classes", .keep = KEEP_NOT,
      .only = "train", .help = "where garments are and in which colour; then of which class"},
-    {"class-steps", 0, .i = &o.class_steps, .min = 0, .max = 1e9, .meta = "N",
-     .keep = KEEP_DEFAULT, .only = "train", .help = "training steps of the second stage"},
-    {"class-lr", 0, .d = &o.class_lr, .min = 0, .max = 1e3, .meta = "X", .only = "train",
-     .help = "learning rate of the second stage"},
+    STAGE_STEPS("class-steps", o.class_steps, "training steps of the second stage"),
+    STAGE_LR("class-lr", o.class_lr, "learning rate of the second stage"),
     {"scenes", 0, .i = &o.scenes, .min = 20, .max = 100000, .meta = "N", .only = "eval calibrate",
      .help = "scenes in each row"},
     {0}};

@@ -1,7 +1,6 @@
 #include "compare.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "data/bicubic.h"
 #include "data/picture_decode.h"
 
@@ -11,32 +10,17 @@
 
 enum { LONGEST = 100 };          /* sides longer than that many times the other are refused */
 
-/* (side,side,3) bytes, as official networks are trained on them */
-static void official_picture(const char *path, const uint8_t *bytes, size_t length, int side,
-                             uint8_t *out) {
-    char message[DECODE_MESSAGE];
-    int width, height;
-    uint8_t *pixels = picture_decode_whole(bytes, length, &width, &height, message);
-    if (!pixels) fail("%s: %s", path, message);
+/* x (side,side,3) in [0,1], as official networks are trained on them */
+static void read_official(const char *path, int side, real *x) {
+    int width, height, size = side * side * 3;
+    uint8_t *whole = picture_read_whole(path, &width, &height), *pixels = malloc((size_t)size);
+    if (!pixels) fail("out of memory: %s", path);
     if (width / LONGEST > height || height / LONGEST > width)
         fail("%s: has %dx%d pixels; a middle square of it shows next to nothing", path, width,
              height);
-    bicubic_square(height, width, pixels, side, out);
-    free(pixels);
-}
-
-/* x (side,side,3) in [0,1] */
-static void read_picture(const char *path, bool official, int side, real *x) {
-    char message[DECODE_MESSAGE];
-    size_t length, size = (size_t)side * (size_t)side * 3;
-    const uint8_t *bytes = file_map(path, &length);
-    uint8_t *pixels = malloc(size);
-    if (!pixels) fail("out of memory: %s", path);
-    if (official) official_picture(path, bytes, length, side, pixels);
-    else if (!picture_decode(bytes, length, side, pixels, message)) fail("%s: %s", path, message);
-    for (size_t i = 0; i < size; i++) x[i] = (real)pixels[i] / 255;
-    free(pixels);
-    file_unmap(bytes, length);
+    bicubic_square(height, width, whole, side, pixels);
+    for (int i = 0; i < size; i++) x[i] = (real)pixels[i] / 255;
+    free(whole), free(pixels);
 }
 
 /* p_j = exp(scale c_j) / sum */
@@ -58,7 +42,8 @@ void compare(const FrozenClip *f, bool official, int pictures, const char *const
     double *p = arena_get(&a, (size_t)texts * sizeof *p);
     frozen_clip_texts(f, texts, text, words);
     for (int i = 0; i < pictures; i++) {
-        read_picture(paths[i], official, side, x);
+        if (official) read_official(paths[i], side, x);
+        else picture_read(paths[i], side, 0, 1, x);
         frozen_clip_images(f, 1, x, features);
         frozen_clip_cosines(f, 1, features, texts, words, cosines);
         probabilities(frozen_clip_scale(f), texts, cosines, p);
