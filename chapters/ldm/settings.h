@@ -28,6 +28,7 @@ typedef struct {
     /* Stable Diffusion */
     const char *negative, *image, *mask, *size, *vocab;
     double strength;
+    int rows;
     bool full, raw;
 } Settings;
 

@@ -1,5 +1,6 @@
 /* test_first_stage.c — autoencoders: gradients, losses and the discriminator against their definitions,
- * memory. */
+ * the decoder in bands. */
+#include "bands.h"
 #include "first_stage_loss.h"
 #include "nn/optim.h"
 #include "official_file.h"
@@ -242,17 +243,31 @@ Test(first_stage, hinge_loss_of_a_discriminator) {
     tape_free(&t);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------- */
+/* ---- the decoder in bands -------------------------------------------------------------------- */
 
-/* Without gradients the decoder never holds more than a residual block needs where maps are as large
- * as the picture: what goes in (twice the width), that normalised, and what is made of it. */
-Test(first_stage, a_decoder_holds_a_block_of_the_largest_maps) {
-    enum { H = 32, SIDE_OUT = 4 * H };
+static void expect_equal_bands(FirstStageConfig c, int h, int w, int rows) {
     Params p = {.seed = 1};
     Tape t = {.no_grad = true};
-    FirstStage f = first_stage_decoder_new(&p, tiny_kl);
-    decode(&f, values(&t, "z", SHAPE(1, H, H, tiny_kl.embed)));
-    double channels = (double)tape_peak(&t) / sizeof(real) / (SIDE_OUT * SIDE_OUT);
-    cr_expect(is_near(__FILE__, __LINE__, channels / (5 * WIDTH), 1.1), "%g channels", channels);
-    tape_free(&t), params_free(&p);
+    FirstStage f = first_stage_decoder_new(&p, c);
+    move_parameters(&p, 0.1);
+    Tensor *z = values(&t, "z", SHAPE(1, h, w, c.embed)), *whole = decode(&f, z);
+    real *x = malloc(whole->len * sizeof *x);
+    decode_in_bands(&f, z->x, h, w, rows, x);
+    double off = sqrt(k_sum_squared_difference(whole->len, whole->x, x) /
+                      k_sum_squares(whole->len, whole->x));
+    cr_expect(is_near(__FILE__, __LINE__, off, sizeof(real) == 8 ? 1e-13 : 5e-6),
+              "%dx%d, %d rows: %g", h, w, rows, off);
+    free(x), tape_free(&t), params_free(&p);
+}
+
+Test(first_stage, the_decoder_in_bands_equals_the_whole_one) {
+    static const int rows[] = {2, 4, 6, 10, 64};
+    for (int i = 0; i < 5; i++) {
+        expect_equal_bands(tiny_kl, 6, 4, rows[i]);
+        expect_equal_bands(tiny_vq(), 3, 5, rows[i]);
+    }
+    for (int w = 1; w <= 8192; w *= 2) {
+        int n = band_rows(w);
+        cr_expect(n >= 2 && n % 2 == 0, "%d rows of width %d", n, w);
+    }
 }

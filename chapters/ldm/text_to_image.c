@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "bands.h"
 #include "data/bicubic.h"
 #include "data/picture_decode.h"
 #include "diffusion/guidance.h"
@@ -153,14 +154,16 @@ static Plan plan_open(void) {
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 
-/* a latent (h,w,e) -> (f h,f w,3) in [-1,1] */
+/* latents (h,w,e) -> (8h,8w,3) in [-1,1] */
 static void decode_latent(const Plan *p, const FirstStage *f, const real *z, int h, int w,
                           real *x) {
-    Tape tape = {.no_grad = true};
-    Tensor *latent = t_input(&tape, z, SHAPE(1, h, w, p->e));
-    Tensor *y = decode(f, t_scale(latent, 1 / p->model.latent_scale));
-    memcpy(x, y->x, y->len * sizeof *x);
-    tape_free(&tape);
+    size_t n = (size_t)h * (size_t)w * (size_t)p->e;
+    real *scaled = malloc(n * sizeof *scaled);
+    if (!scaled) fail("out of memory");
+    k_affine(n, z, (real)(1 / p->model.latent_scale), 0, scaled);
+    int rows = o.rows ? o.rows : band_rows(w * p->f);
+    decode_in_bands(f, scaled, h, w, rows, x);
+    free(scaled);
 }
 
 static Grid picture_grid(const Plan *p, int count, int h, int w) {
@@ -208,8 +211,10 @@ static void draw(const Plan *p, Sampler *m, const FirstStage *decoder, real *z) 
 }
 
 /* every picture the same text, hole and picture */
-static real *for_all(Plan *p, const real *x, size_t n) {
-    return x ? repeated(&p->arena, p->pictures, n, x) : NULL;
+static real *repeated(Plan *p, const real *x, size_t n) {
+    real *all = reals(p, (size_t)p->pictures * n);
+    for (int i = 0; x && i < p->pictures; i++) memcpy(all + (size_t)i * n, x, n * sizeof *x);
+    return x ? all : NULL;
 }
 
 /* what the U-Net is given of all pictures */
@@ -217,9 +222,9 @@ static LdmCondition conditions_of(Plan *p, const LdmUNet *net) {
     int N = sd_text_config.context, width = sd_text_config.width;
     size_t text = (size_t)N * (size_t)width, pixels = (size_t)p->h * (size_t)p->w;
     return (LdmCondition){
-        .net = net, .context = for_all(p, p->context + text, text), .without = p->context,
+        .net = net, .context = repeated(p, p->context + text, text), .without = p->context,
         .tokens = N, .width = width, .beside_channels = p->e + 1,
-        .beside = for_all(p, p->beside, pixels * (size_t)(p->e + 1)),
+        .beside = repeated(p, p->beside, pixels * (size_t)(p->e + 1)),
         .scale = cli_given(&cli, "scale") ? o.scale : 7.5};
 }
 
@@ -228,7 +233,7 @@ static KnownPixels known_of(Plan *p, const Denoiser *of) {
     size_t pixels = (size_t)p->h * (size_t)p->w;
     real *keep = reals(p, pixels);
     k_affine(pixels, p->hole, -1, 1, keep);
-    return blended_denoiser(of, for_all(p, p->start, latent_size(p)), for_all(p, keep, pixels),
+    return blended_denoiser(of, repeated(p, p->start, latent_size(p)), repeated(p, keep, pixels),
                             o.common.seed);
 }
 
