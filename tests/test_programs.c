@@ -35,9 +35,9 @@ static const Row rows[] = {
     {"vqvae2", "--batch 3 --prior-batch 3 --width 8 --codes 16 --prior-channels 16",
      "steps top-steps bottom-steps"},
     {"dalle", "--width 4 --codes 16 --batch 3 --prior-batch 3 --prior-width 16 --prior-depth 2 "
-              "--prior-heads 2", "steps prior-steps"},
+              "--prior-heads 2 --validation 12", "steps prior-steps"},
     {"dalle", "--width 4 --codes 16 --batch 3 --prior-batch 3 --prior-width 8 --prior-depth 1 "
-              "--prior-heads 2 --quantiser vq --grid 16", "steps prior-steps"},
+              "--prior-heads 2 --validation 12 --quantiser vq --grid 16", "steps prior-steps"},
     {"ddpm", "--preview 0 --batch 2", "steps"},
     {"ddpm", "--preview 0 --batch 2 --predict mean --dropout 0.1", "steps"},
     {"iddpm", "--preview 0 --batch 2 --classes 10 --timesteps 50 --dropout 0.3", "steps"},
@@ -45,14 +45,15 @@ static const Row rows[] = {
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4", "steps classifier-steps"},
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4 --conditional --dropout 0.3",
      "steps classifier-steps"},
-    {"cfg", "--preview 0 --batch 2 --upsampler-batch 2 --noisy-clip-batch 4 --classes-batch 2",
+    {"cfg", "--preview 0 --validation 4 --batch 2 --upsampler-batch 2 --noisy-clip-batch 4 "
+            "--classes-batch 2",
      "steps upsampler-steps inpaint-steps noisy-clip-steps classes-steps"},
     {"dalle2", "--preview 0 --batch 2 --decoder-batch 2 --upsampler-batch 2 --fit 200",
      "steps ar-steps decoder-steps upsampler-steps"},
-    {"ldm", "--preview 0 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 --width 32 "
-            "--disc-start 1", "steps diffusion-steps"},
-    {"ldm", "--preview 0 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 --width 32 "
-            "--codes 16 --condition inpaint", "steps diffusion-steps"},
+    {"ldm", "--preview 0 --validation 4 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 "
+            "--width 32 --disc-start 1", "steps diffusion-steps"},
+    {"ldm", "--preview 0 --validation 4 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 "
+            "--width 32 --codes 16 --condition inpaint", "steps diffusion-steps"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

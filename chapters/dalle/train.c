@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_OUT = 128, SHOWN = 12 };      /* validation scenes: measured, shown */
+enum { SHOWN = 12 };                      /* validation scenes that are shown */
 
 /* scenes of the step, on its tape: x (n,64,64,3) in [0,1]; what they show */
 static Tensor *training_scenes(Run *run, const Data *d, int n, Scene *scenes) {
@@ -19,14 +19,20 @@ static Tensor *training_scenes(Run *run, const Data *d, int n, Scene *scenes) {
 }
 
 typedef struct {
-    real x[HELD_OUT * VALUES];
-    Scene scenes[HELD_OUT];
+    int n;
+    real *x;                              /* (n,64,64,3) */
+    Scene *scenes;
 } Validation;
 
-static Validation *validation_scenes(Arena *arena, const Data *d) {
-    Validation *h = arena_get(arena, sizeof *h);
-    wardrobe_get(&d->wardrobe, PART_VALIDATION, 0, 0, HELD_OUT,
-                 &(SceneBatch){.images = h->x, .high = 1, .scenes = h->scenes});
+static real *new_pictures(Arena *arena, int n) {
+    return arena_get(arena, (size_t)n * VALUES * sizeof(real));
+}
+
+static Validation validation_scenes(Arena *arena, const Data *d) {
+    Validation h = {.n = o.validation, .x = new_pictures(arena, o.validation),
+                    .scenes = arena_get(arena, (size_t)o.validation * sizeof(Scene))};
+    wardrobe_get(&d->wardrobe, PART_VALIDATION, 0, 0, h.n,
+                 &(SceneBatch){.images = h.x, .high = 1, .scenes = h.scenes});
     return h;
 }
 
@@ -39,13 +45,14 @@ static double soft_error(const Dvae *net, const Validation *h, double tau) {
     Rng rng = rng_new(0, "validation");
     enum { AT_ONCE = 32 };
     Arena arena = {0};
-    real *y = arena_get(&arena, sizeof h->x);
-    for (int i = 0; i < HELD_OUT; i += AT_ONCE) {
+    real *y = new_pictures(&arena, h->n);
+    for (int i = 0; i < h->n; i += AT_ONCE) {
+        int n = h->n - i < AT_ONCE ? h->n - i : AT_ONCE;
         tape_reset(&t);
-        Tensor *x = t_input(&t, h->x + i * VALUES, SHAPE(AT_ONCE, SIDE, SIDE, 3));
+        Tensor *x = t_input(&t, h->x + i * VALUES, SHAPE(n, SIDE, SIDE, 3));
         dvae_pixels(dvae_loss(net, x, tau, 0, &rng).stats, y + i * VALUES);
     }
-    double error = lost_variance(HELD_OUT * VALUES, h->x, y);
+    double error = lost_variance(h->n * VALUES, h->x, y);
     arena_free(&arena), tape_free(&t);
     return error;
 }
@@ -53,13 +60,13 @@ static double soft_error(const Dvae *net, const Validation *h, double tau) {
 /* the reconstructions of hard codes go to y */
 static void validate_dvae(Run *run, const Dvae *net, const Validation *h, double tau, real *y) {
     int N = SIDE / dvae_factor(&net->c) * (SIDE / dvae_factor(&net->c)), K = net->c.codes;
-    int *codes = arena_get(&run->tape.arena, (size_t)(HELD_OUT * N) * sizeof *codes);
+    int *codes = arena_get(&run->tape.arena, (size_t)(h->n * N) * sizeof *codes);
     int *times = arena_get(&run->tape.arena, (size_t)K * sizeof *times);
     memset(times, 0, (size_t)K * sizeof *times);
-    dvae_encode(net, HELD_OUT, SIDE, h->x, codes);
-    dvae_decode(net, HELD_OUT, SIDE, codes, y);
-    codebook_count(HELD_OUT * N, codes, times);
-    run_value(run, "hard_error", lost_variance(HELD_OUT * VALUES, h->x, y));
+    dvae_encode(net, h->n, SIDE, h->x, codes);
+    dvae_decode(net, h->n, SIDE, codes, y);
+    codebook_count(h->n * N, codes, times);
+    run_value(run, "hard_error", lost_variance(h->n * VALUES, h->x, y));
     run_value(run, "soft_error", soft_error(net, h, tau));
     run_value(run, "codes_used", codes_used(K, times));
     run_value(run, "perplexity", codebook_perplexity(K, times));
@@ -92,8 +99,8 @@ static int train_dvae(void) {
     Rng *noise = run_rng(run, "gumbel"), *codebook = run_rng(run, "codebook");
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
-    Validation *held = validation_scenes(&run->arena, &data);
-    real *rebuilt = arena_get(&run->arena, sizeof held->x);
+    Validation held = validation_scenes(&run->arena, &data);
+    real *rebuilt = new_pictures(&run->arena, held.n);
     int B = run_part(run, o.common.batch);
     run_record(run, "parameters", (double)params_count(params));
 
@@ -110,9 +117,9 @@ static int train_dvae(void) {
         run_value(run, "tau", tau), run_value(run, "beta", beta);
         minimise(adam, terms.loss, o.common.lr * lr_cosine(run->step, 100, o.common.steps));
         bool saves = run_saves(run);
-        if (run_every(run, 250) || saves) validate_dvae(run, &net, held, tau, rebuilt);
+        if (run_every(run, 250) || saves) validate_dvae(run, &net, &held, tau, rebuilt);
         if (saves)
-            save_reconstructions(run_path(run, "reconstructions.png"), held->x, rebuilt);
+            save_reconstructions(run_path(run, "reconstructions.png"), held.x, rebuilt);
     }
     data_free(&data);
     return run_finish(run);
@@ -130,12 +137,12 @@ static int *texts_of(Tape *t, const Dalle *m, int n, const Scene *scenes, BpeDro
 }
 
 typedef struct {
-    int *text, *codes;
+    int n, *text, *codes;
 } Pairs;
 
 static Pairs pairs_of(Tape *t, const Dalle *m, int n, const real *x, const Scene *scenes,
                       BpeDropout *dropout) {
-    Pairs p = {.text = texts_of(t, m, n, scenes, dropout)};
+    Pairs p = {.n = n, .text = texts_of(t, m, n, scenes, dropout)};
     p.codes = arena_get(&t->arena, (size_t)(n * dalle_codes(m)) * sizeof *p.codes);
     dvae_encode(&m->dvae, n, SIDE, x, p.codes);
     return p;
@@ -145,11 +152,11 @@ static Pairs pairs_of(Tape *t, const Dalle *m, int n, const real *x, const Scene
 static double validation_nats(const Dalle *m, const Pairs *p) {
     int N = dalle_codes(m);
     Arena arena = {0};
-    double *nats = arena_get(&arena, (size_t)(HELD_OUT * N) * sizeof *nats), sum = 0;
-    prior_nats(&m->prior, HELD_OUT, p->text, p->codes, nats);
-    for (int i = 0; i < HELD_OUT * N; i++) sum += nats[i];
+    double *nats = arena_get(&arena, (size_t)(p->n * N) * sizeof *nats), sum = 0;
+    prior_nats(&m->prior, p->n, p->text, p->codes, nats);
+    for (int i = 0; i < p->n * N; i++) sum += nats[i];
     arena_free(&arena);
-    return sum / HELD_OUT;
+    return sum / p->n;
 }
 
 /* a picture for each of the first validation captions */
@@ -198,9 +205,9 @@ static int train_prior(void) {
     run_weights(run, (Weights){.params = {{"", params}}});
     run_weights(run, (Weights){.file = "weights.safetensors",
                                .params = {{"dvae.", &m.params[STAGE_DVAE]}, {"prior.", params}}});
-    Validation *held = validation_scenes(&run->arena, &data);
+    Validation held = validation_scenes(&run->arena, &data);
     Tape kept = {.no_grad = true};
-    Pairs validation = pairs_of(&kept, &m, HELD_OUT, held->x, held->scenes, NULL);
+    Pairs validation = pairs_of(&kept, &m, held.n, held.x, held.scenes, NULL);
     run_record(run, "parameters", (double)params_count(params));
     int B = run_part(run, o.prior_batch);
     Scene *scenes = arena_get(&run->arena, (size_t)B * sizeof *scenes);
@@ -213,7 +220,7 @@ static int train_prior(void) {
         if (terms.text) run_log(run, "text", terms.text);
         run_minimise(run, adam, terms.loss, o.prior_lr * lr_cosine(run->step, 200, o.prior_steps));
         if (run_every(run, 250)) run_value(run, "validation", validation_nats(&m, &validation));
-        if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held->scenes);
+        if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held.scenes);
     }
     tape_free(&kept);
     int status = run_finish(run);
