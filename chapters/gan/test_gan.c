@@ -748,8 +748,8 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
     RUN("gan", "sample -q --weights %s/weights.safetensors --out %s/pictures");
     few_garments(400, 120);
     RUN("gan", "eval -q --data %s --out %s");
-    RUN("gan", "toy -q --out %s/toy");
-    RUN("gan", "modes -q --seeds 1 --out %s/toy");
+    RUN("gan", "toy -q --steps 100 --out %s/toy");
+    RUN("gan", "modes -q --seeds 1 --steps 100 --out %s/toy");
     static const char *const files[] = {"samples.png",
                                         "progress.png",
                                         "log.csv",
