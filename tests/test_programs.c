@@ -536,7 +536,8 @@ EACH_CHAPTER(a_second_training_in_the_folder_is_refused) {
  * files kept, and named? */
 EACH_CHAPTER(an_earlier_run_is_kept) {
     char said[TEXT];
-    Name names[MOST_FILES], log = "", old;
+    Name names[MOST_FILES], log = "";
+    char old[sizeof log + 16];
     few_images();
     train(r, 1, "run", "");
     cr_assert_eq(shell("cp -r %s/run %s/copy", folder, folder), 0);
