@@ -733,10 +733,11 @@ Test(gan_program, every_configuration_trains_and_draws) {
     static const char *const configs[] = {"default --conditional", "goodfellow",
                                           "dcgan28",
                                           "dcgan28 --unconditional"};
+    few_garments(400, 120);
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         char arguments[200];
-        snprintf(arguments, sizeof arguments, "train -q --steps 1 --batch 4 --out %%s --config %s",
-                 configs[i]);
+        snprintf(arguments, sizeof arguments, "train -q --steps 1 --batch 4 --data %%s --out %%s "
+                 "--config %s", configs[i]);
         RUN("gan", arguments);
         RUN("gan", "sample -q --out %s");
         cr_expect(file_there("samples.png") && file_there("interpolation.png"), "%s", configs[i]);
