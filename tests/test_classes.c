@@ -20,7 +20,7 @@ Test(classes, networks_without_labels_take_any_number) {
     RUN("ae", TRAIN);
     RUN("vae", TRAIN);
     RUN("gan", TRAIN " --unconditional");
-    RUN("ddpm", TRAIN " --config bench");
+    RUN("ddpm", TRAIN " --config bench --preview 2");
 }
 
 Test(classes, networks_with_labels_say_how_many_they_know) {

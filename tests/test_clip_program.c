@@ -34,8 +34,8 @@ static char *text_of_file(const char *name) {
 }
 
 Test(clip_program, a_resumed_run_equals_a_straight_one, .timeout = 600) {
-    RUN("clip", "train --side 32 --batch 4 --steps 3 --out %s/straight -q");
-    RUN("clip", "train --side 32 --batch 4 --steps 2 --out %s/twice -q");
+    RUN("clip", "train --side 32 --batch 4 --validation 20 --steps 3 --out %s/straight -q");
+    RUN("clip", "train --side 32 --batch 4 --validation 20 --steps 2 --out %s/twice -q");
     RUN("clip", "train --steps 3 --resume --out %s/twice -q");
     cr_expect(same_file("straight/weights.safetensors", "twice/weights.safetensors"));
     cr_expect(same_file("straight/checkpoint.safetensors", "twice/checkpoint.safetensors"));
@@ -44,7 +44,7 @@ Test(clip_program, a_resumed_run_equals_a_straight_one, .timeout = 600) {
 
 Test(clip_program, measures_scenes_and_compares_texts_with_pictures, .timeout = 600) {
     char command[300];
-    RUN("clip", "train --batch 4 --steps 1 --out %s -q");
+    RUN("clip", "train --batch 4 --validation 20 --steps 1 --out %s -q");
     RUN("clip", "eval --out %s --scenes 20 -q");
     cr_expect(file_there("similarity.png"));
     const char *metrics = text_of_file("metrics.json");

@@ -13,7 +13,7 @@ typedef struct {
     /* training */
     int upsampler_steps, upsampler_batch, inpaint_steps, clip_steps, clip_batch;
     int classes_steps, classes_batch;
-    int warmup, preview;
+    int warmup, preview, validation;
     double p_uncond, emoji, clip, ema, classes_lr;
     /* drawing */
     int pictures, samples, emoji_samples;

@@ -46,9 +46,9 @@ static void write_pictures(real *image) {
 static void train_some_steps(void) {
     few_garments(400, 120);
     RUN("cfg", "train -q --stage base --steps 3 --lr 0.02 --warmup 0 --batch 2 --preview 0 "
-               "--data %s --out %s/run");
-    RUN("cfg", "train -q --stage upsampler --upsampler-steps 1 --upsampler-batch 2 --preview 0 --data %s "
-               "--out %s/run");
+               "--validation 4 --data %s --out %s/run");
+    RUN("cfg", "train -q --stage upsampler --upsampler-steps 1 --upsampler-batch 2 --preview 0 "
+               "--validation 4 --data %s --out %s/run");
 }
 
 /* Through both networks: kept pixels have the bytes that they had in the user's file, the others
@@ -83,8 +83,8 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
 /* Does CLIP guidance change what is drawn, and a scale of 0 nothing? */
 Test(cfg_program, clip_steers_what_is_drawn) {
     train_some_steps();
-    RUN("cfg", "train -q --stage noisy-clip --noisy-clip-steps 1 --noisy-clip-batch 4 --data %s "
-               "--out %s/run");
+    RUN("cfg", "train -q --stage noisy-clip --noisy-clip-steps 1 --noisy-clip-batch 4 "
+               "--validation 4 --data %s --out %s/run");
     static const char *const options[] = {"", "--clip-scale 0", "--clip-scale 1000"};
     for (int i = 0; i < 3; i++) {
         char line[400];

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { SCENE_SIDE = 64, HELD_OUT = 64 };
+enum { SCENE_SIDE = 64 };
 
 typedef struct {
     ClipImage net;
@@ -29,16 +29,17 @@ static Tensor *batch_loss(const Training *m, const CaptionedBatch *b, const int 
     return noisy_clip_loss(&m->clip, image, text, caption_groups(b), right);
 }
 
-/* How many of 64 unseen pictures fit their own caption best, all at the same t; by quarter of the
- * timesteps, one in the middle of each */
+/* How many of 64 (or twice --validation) unseen pictures fit their own caption best, all at the same
+ * t; by quarter of the timesteps, one in the middle of each */
 static void log_accuracy(Run *run, const Training *m) {
     static const char *const columns[] = {"quarter_1", "quarter_2", "quarter_3", "quarter_4"};
+    int n = 2 * o.validation;
     for (int k = 0; k < 4; k++) {
         Tape tape = {.no_grad = true};
         Rng noise = rng_new(1, "validation noise");
-        CaptionedBatch b = validation_batch(&m->source.data, &tape, HELD_OUT, HELD_OUT / 4);
-        int t[HELD_OUT];
-        double right[HELD_OUT];
+        CaptionedBatch b = validation_batch(&m->source.data, &tape, n, n / 4);
+        int *t = arena_get(&tape.arena, (size_t)n * sizeof *t);
+        double *right = arena_get(&tape.arena, (size_t)n * sizeof *right);
         for (int i = 0; i < b.n; i++) t[i] = m->chain.T * (2 * k + 1) / 8;
         batch_loss(m, &b, t, &noise, right);
         for (int i = 0; i < b.n; i++) run_value(run, columns[k], right[i]);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCENE_SIDE = 64, PREVIEWED = 16, HELD_OUT = 32 };
+enum { SCENE_SIDE = 64, PREVIEWED = 16 };
 
 /* What a stage trains, and on what */
 typedef struct {
@@ -60,7 +60,7 @@ static double validation(const Training *m, bool with) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise"), erased = rng_new(1, "validation masks");
     GlideInput in;
-    int step[HELD_OUT], n = HELD_OUT;
+    int n = o.validation, *step = arena_get(&t.arena, (size_t)n * sizeof *step);
     CaptionedBatch b = validation_batch(&m->source.data, &t, n, n / 4);
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";

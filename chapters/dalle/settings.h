@@ -13,7 +13,7 @@ typedef struct {
     int codes, width, tau_steps, beta_steps;
     double tau, beta;
     /* prior */
-    int prior_steps, prior_batch, prior_width, prior_depth, prior_heads;
+    int prior_steps, prior_batch, prior_width, prior_depth, prior_heads, validation;
     double prior_lr, bpe_dropout;
     /* sample, eval */
     CliList prompts, images;

@@ -98,7 +98,7 @@ Test(dalle, drawn_pictures_are_those_of_their_codes) {
 
 #ifndef REAL_DOUBLE
 #define SMALL "--width 4 --codes 16 --batch 4 --prior-batch 4 --prior-width 16 --prior-depth 1 "  \
-              "--prior-heads 2 -q --data %s --out %s/run "
+              "--prior-heads 2 --validation 12 -q --data %s --out %s/run "
 
 /* Trained, then what it draws of prompts, of test scenes; official weights are another matter. */
 Test(dalle_program, draws_prompts_and_completes_pictures) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_OUT = 128, SHOWN = 12 };      /* validation scenes: measured, shown */
+enum { SHOWN = 12 };                      /* validation scenes that are shown */
 
 /* n scenes of the step */
 static Scenes training_scenes(Run *run, const Wardrobe *w, int n) {
@@ -25,13 +25,14 @@ static double soft_error(const Dvae *net, const Scenes *h, double tau) {
     Rng rng = rng_new(0, "validation");
     enum { AT_ONCE = 32 };
     Arena arena = {0};
-    real *y = arena_get(&arena, HELD_OUT * VALUES * sizeof *y);
-    for (int i = 0; i < HELD_OUT; i += AT_ONCE) {
+    real *y = arena_get(&arena, (size_t)h->n * VALUES * sizeof *y);
+    for (int i = 0; i < h->n; i += AT_ONCE) {
+        int n = h->n - i < AT_ONCE ? h->n - i : AT_ONCE;
         tape_reset(&t);
-        Tensor *x = t_input(&t, h->x + i * VALUES, SHAPE(AT_ONCE, SIDE, SIDE, 3));
+        Tensor *x = t_input(&t, h->x + i * VALUES, SHAPE(n, SIDE, SIDE, 3));
         dvae_pixels(dvae_loss(net, x, tau, 0, &rng).stats, y + i * VALUES);
     }
-    double error = lost_variance(HELD_OUT * VALUES, h->x, y);
+    double error = lost_variance(h->n * VALUES, h->x, y);
     arena_free(&arena), tape_free(&t);
     return error;
 }
@@ -39,13 +40,13 @@ static double soft_error(const Dvae *net, const Scenes *h, double tau) {
 /* the reconstructions of hard codes go to y */
 static void validate_dvae(Run *run, const Dvae *net, const Scenes *h, double tau, real *y) {
     int N = SIDE / dvae_factor(&net->c) * (SIDE / dvae_factor(&net->c)), K = net->c.codes;
-    int *codes = arena_get(&run->tape.arena, (size_t)(HELD_OUT * N) * sizeof *codes);
+    int *codes = arena_get(&run->tape.arena, (size_t)(h->n * N) * sizeof *codes);
     int *times = arena_get(&run->tape.arena, (size_t)K * sizeof *times);
     memset(times, 0, (size_t)K * sizeof *times);
-    dvae_encode(net, HELD_OUT, SIDE, h->x, codes);
-    dvae_decode(net, HELD_OUT, SIDE, codes, y);
-    codebook_count(HELD_OUT * N, codes, times);
-    run_value(run, "hard_error", lost_variance(HELD_OUT * VALUES, h->x, y));
+    dvae_encode(net, h->n, SIDE, h->x, codes);
+    dvae_decode(net, h->n, SIDE, codes, y);
+    codebook_count(h->n * N, codes, times);
+    run_value(run, "hard_error", lost_variance(h->n * VALUES, h->x, y));
     run_value(run, "soft_error", soft_error(net, h, tau));
     run_value(run, "codes_used", codes_used(K, times));
     run_value(run, "perplexity", codebook_perplexity(K, times));
@@ -78,8 +79,8 @@ static int train_dvae(void) {
     Rng *noise = run_rng(run, "gumbel"), *codebook = run_rng(run, "codebook");
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
-    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, HELD_OUT);
-    real *rebuilt = arena_get(&run->arena, HELD_OUT * VALUES * sizeof *rebuilt);
+    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, o.validation);
+    real *rebuilt = arena_get(&run->arena, (size_t)held.n * VALUES * sizeof *rebuilt);
     int B = run_part(run, o.common.batch);
     run_record(run, "parameters", (double)params_count(params));
 
@@ -111,11 +112,11 @@ static int train_dvae(void) {
 static double validation_nats(const Dalle *m, const Scenes *h) {
     int N = dalle_codes(m);
     Arena arena = {0};
-    double *nats = arena_get(&arena, (size_t)(HELD_OUT * N) * sizeof *nats), sum = 0;
-    prior_nats(&m->prior, HELD_OUT, h->text, h->codes, nats);
-    for (int i = 0; i < HELD_OUT * N; i++) sum += nats[i];
+    double *nats = arena_get(&arena, (size_t)(h->n * N) * sizeof *nats), sum = 0;
+    prior_nats(&m->prior, h->n, h->text, h->codes, nats);
+    for (int i = 0; i < h->n * N; i++) sum += nats[i];
     arena_free(&arena);
-    return sum / HELD_OUT;
+    return sum / h->n;
 }
 
 /* a picture for each of the first validation captions */
@@ -161,7 +162,7 @@ static int train_prior(void) {
     run_weights(run, (Weights){.params = {{"", params}}});
     run_weights(run, (Weights){.file = "weights.safetensors",
                                .params = {{"dvae.", &m.params[STAGE_DVAE]}, {"prior.", params}}});
-    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, HELD_OUT);
+    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, o.validation);
     scenes_encode(&run->arena, &held, &m, NULL);
     run_record(run, "parameters", (double)params_count(params));
     int B = run_part(run, o.prior_batch);

@@ -32,18 +32,19 @@ void source_pairs(const Source *s, int n, real *image, real *text) {
         CaptionedBatch b = training_batch(&s->pairs.data, &t, (BatchPlan){
             .n = AT_ONCE, .emoji = emoji, .seed = o.common.seed,
             .first = (uint64_t)(i / AT_ONCE * (AT_ONCE - emoji)), .number = number, .rng = &moved});
-        ClipPairs p = clip_pairs(&s->clip, &b);
-        size_t bytes = (size_t)((n - i < AT_ONCE ? n - i : AT_ONCE) * D) * sizeof(real);
-        memcpy(image + i * D, p.image->x, bytes), memcpy(text + i * D, p.text.embedding->x, bytes);
+        int m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        clip_images(&s->clip, m, b.images->x, image + i * D);
+        if (!text) continue;
+        CaptionFeatures c = clip_captions(&s->clip, &t, m, b.captions);
+        memcpy(text + i * D, c.embedding->x, (size_t)(m * D) * sizeof *text);
     }
     tape_free(&t);
 }
 
 void source_whitening(const Source *s, Whitening *w) {
     Arena arena = {0};
-    size_t bytes = (size_t)(o.fit * s->clip.net.config.dim) * sizeof(real);
-    real *image = arena_get(&arena, bytes), *text = arena_get(&arena, bytes);
-    source_pairs(s, o.fit, image, text);
+    real *image = arena_get(&arena, (size_t)(o.fit * s->clip.net.config.dim) * sizeof *image);
+    source_pairs(s, o.fit, image, NULL);
     whitening_fit(w, o.fit, image);
     arena_free(&arena);
 }

@@ -17,7 +17,8 @@ typedef struct {
 /* Opened right after run_start; a stage that needs CLIP is then trained on its weights. */
 void source_open(Source *s, Run *run, int batch, bool needs_clip);
 void source_close(Source *s);
-/* Embeddings (n,dim) of training images and their captions, from the first scene on */
+/* Embeddings (n,dim) of training images and, unless NULL, of their captions, from the first scene
+ * on */
 void source_pairs(const Source *s, int n, real *image, real *text);
 /* mean and deviation of --fit of them */
 void source_whitening(const Source *s, Whitening *w);

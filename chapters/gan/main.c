@@ -14,7 +14,7 @@
 static struct {
     CommonOptions common;
     double lr_d;
-    int d_steps, samples, seeds;
+    int d_steps, samples, seeds, toy_steps, mode_steps;
     const char *loss, *norm;
     bool conditional, unconditional;
 } o = {
@@ -23,6 +23,8 @@ static struct {
     .d_steps = 1,
     .samples = 10000,
     .seeds = 10,
+    .toy_steps = 3000,
+    .mode_steps = 4000,
     .loss = "hinge",
     .norm = "spectral",
 };
@@ -45,6 +47,10 @@ static Option options[] = {
      .keep = KEEP_NOT, .only = "eval", .help = "number of samples to draw and score"},
     {"seeds", 0, .i = &o.seeds, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
      .only = "modes", .help = "trainings of each loss, from --seed on"},
+    {"steps", 0, .i = &o.toy_steps, .min = 1, .max = 1e6, .meta = "N", .keep = KEEP_NOT,
+     .only = "toy", .help = "steps of each game"},
+    {"steps", 0, .i = &o.mode_steps, .min = 1, .max = 1e6, .meta = "N", .keep = KEEP_NOT,
+     .only = "modes", .help = "steps of each training"},
     {0}};
 
 static const Preset presets[] = {
@@ -321,11 +327,12 @@ static int info(void) {
 }
 
 static int toy(void) {
-    return theory(o.common.out, o.common.seed, o.common.quiet);
+    return theory(o.common.out, o.common.seed, o.toy_steps, o.common.quiet);
 }
 
 static int drop(void) {
-    return modes(o.common.out, o.common.seed, o.seeds, o.common.quiet);
+    Dropping d = {.seed = o.common.seed, .seeds = o.seeds, .steps = o.mode_steps};
+    return modes(o.common.out, d, o.common.quiet);
 }
 
 int main(int argc, char **argv) {

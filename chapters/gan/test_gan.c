@@ -733,10 +733,11 @@ Test(gan_program, every_configuration_trains_and_draws) {
     static const char *const configs[] = {"default --conditional", "goodfellow",
                                           "dcgan28",
                                           "dcgan28 --unconditional"};
+    few_garments(400, 120);
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         char arguments[200];
-        snprintf(arguments, sizeof arguments, "train -q --steps 1 --batch 4 --out %%s --config %s",
-                 configs[i]);
+        snprintf(arguments, sizeof arguments, "train -q --steps 1 --batch 4 --data %%s --out %%s "
+                 "--config %s", configs[i]);
         RUN("gan", arguments);
         RUN("gan", "sample -q --out %s");
         cr_expect(file_there("samples.png") && file_there("interpolation.png"), "%s", configs[i]);
@@ -748,8 +749,8 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
     RUN("gan", "sample -q --weights %s/weights.safetensors --out %s/pictures");
     few_garments(400, 120);
     RUN("gan", "eval -q --data %s --out %s");
-    RUN("gan", "toy -q --out %s/toy");
-    RUN("gan", "modes -q --seeds 1 --out %s/toy");
+    RUN("gan", "toy -q --steps 100 --out %s/toy");
+    RUN("gan", "modes -q --seeds 1 --steps 100 --out %s/toy");
     static const char *const files[] = {"samples.png",
                                         "progress.png",
                                         "log.csv",

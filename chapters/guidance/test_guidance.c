@@ -305,7 +305,7 @@ Test(guidance, respaced_steps_ask_at_the_original_times) {
 /* Three normal components of a plane, each a class. x_t has components of means a c_k and one
  * variance v, so that E[x0|x_t] and p(y|x_t) are known; guided with scale 1, what comes out is the
  * class's own component. */
-enum { COMPONENTS = 3, CLASS = 1, DRAWS = 4000 };
+enum { COMPONENTS = 3, CLASS = 1, DRAWS = 2000 };
 static const double centre[COMPONENTS][2] = {{-0.6, -0.2}, {0.5, -0.5}, {0.1, 0.7}};
 static const double deviation = 0.15;
 
@@ -372,7 +372,7 @@ Test(guidance, a_guided_mixture_is_the_component_of_its_class) {
     Tape tape = {0};
     Denoiser mixture = {predict_mixture};
     Guide guide = {log_p_of_component, &tape};
-    NoiseSchedule s = schedule_cosine(400);
+    NoiseSchedule s = schedule_cosine(200);
     for (SamplingMethod method = ANCESTRAL; method <= DDIM; method++)
         for (int scale = 0; scale <= 4; scale += scale ? 3 : 1) {
             ScoreGuidance guided = score_guidance(&mixture, guide_gradient, &guide, scale);

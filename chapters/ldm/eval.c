@@ -45,8 +45,8 @@ static void report_errors(int n, const real *x, const real *y, cJSON *metrics) {
 int eval_autoencoder(void) {
     SceneEvaluator e;
     Model m = {0};
-    scene_evaluator_open(&e, o.common.data);
     model_load_first_stage(&m, o.common.weights);
+    scene_evaluator_open(&e, o.common.data);
     cJSON *metrics = metrics_new(&cli);
     Pictures p = test_scenes(&e, o.samples);
     real *y = arena_get(&e.arena, (size_t)p.n * PICTURE * sizeof *y);
@@ -64,8 +64,8 @@ int eval_autoencoder(void) {
 int eval_diffusion(void) {
     SceneEvaluator e;
     Model m = {0};
-    scene_evaluator_open(&e, o.common.data);
     model_load(&m);
+    scene_evaluator_open(&e, o.common.data);
     cJSON *metrics = metrics_new(&cli);
     Pictures p = test_scenes(&e, o.samples);
     real *x = arena_get(&e.arena, (size_t)p.n * PICTURE * sizeof *x);

@@ -18,7 +18,7 @@ typedef struct {
     int disc_start;
     /* diffusion */
     const char *stage, *autoencoder, *condition, *text, *context;
-    int width, diffusion_steps, diffusion_batch, warmup, preview;
+    int width, diffusion_steps, diffusion_batch, warmup, preview, validation;
     double diffusion_lr, p_uncond, clip, ema;
     /* drawing */
     int pictures, samples, sampling_steps;

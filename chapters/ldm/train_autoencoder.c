@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 12, HELD_OUT = 32, PICTURE = SCENE_SIDE * SCENE_SIDE * 3 };
+enum { SHOWN = 12, PICTURE = SCENE_SIDE * SCENE_SIDE * 3 };
 
 /* ---- validation ------------------------------------------------------------------------------ */
 
@@ -20,8 +20,8 @@ static Pictures held_out(Run *run, const Wardrobe *w, int n) {
 }
 
 static void validate(Run *run, const Wardrobe *w, const LatentSpace *s) {
-    Pictures p = held_out(run, w, HELD_OUT);
-    real *y = arena_get(&run->tape.arena, HELD_OUT * PICTURE * sizeof *y);
+    Pictures p = held_out(run, w, o.validation);
+    real *y = arena_get(&run->tape.arena, (size_t)p.n * PICTURE * sizeof *y);
     reconstruct(s, p.n, SCENE_SIDE, p.images, y);
     run_value(run, "validation_psnr", psnr(p.n, PICTURE, p.images, y));
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 16, HELD_OUT = 32, MEASURED = 256 };
+enum { SHOWN = 16, MEASURED = 256 };
 
 typedef struct {
     Model m;
@@ -37,9 +37,9 @@ static Pictures held_out(Arena *arena, const Training *r, int n) {
 static double validation(const Training *r) {
     Tape tape = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    int t[HELD_OUT];
-    Pictures p = held_out(&tape.arena, r, HELD_OUT);
-    even_timesteps(r->m.schedule.T, HELD_OUT, t);
+    Pictures p = held_out(&tape.arena, r, o.validation);
+    int *t = arena_get(&tape.arena, (size_t)p.n * sizeof *t);
+    even_timesteps(r->m.schedule.T, p.n, t);
     double loss = (double)ldm_loss(&r->m, &tape, &p, NULL, t, &noise)->x[0];
     tape_free(&tape);
     return loss;

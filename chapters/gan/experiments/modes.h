@@ -18,6 +18,10 @@ typedef struct {
 ModeCount count_modes(int n, const real *points);
 
 /* trains each game once for every seed from `seed` on; returns the exit status */
-int modes(const char *folder, uint64_t seed, int seeds, bool quiet);
+typedef struct {
+    uint64_t seed;
+    int seeds, steps;     /* steps of a training */
+} Dropping;
+int modes(const char *folder, Dropping d, bool quiet);
 
 #endif

@@ -6,12 +6,12 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { STEPS = 3000, EVERY = 50, BATCH = 256, POINTS = TOY_SIDE * TOY_SIDE, SAMPLES = 1000 };
+enum { EVERY = 50, BATCH = 256, POINTS = TOY_SIDE * TOY_SIDE, SAMPLES = 1000 };
 static const double fitting_rate = 2e-2, game_rate = 2e-3;
 
 /* factor of the learning rate at `step`: falls in the second half, so that D settles */
-static double falling(int step) {
-    return fmin(1, 2.0 * (STEPS - step) / STEPS);
+static double falling(int step, int steps) {
+    return fmin(1, 2.0 * (steps - step) / steps);
 }
 
 /* D along the line y = 0, which crosses two of the ring's modes */
@@ -63,28 +63,29 @@ static void save_samples(const char *folder, Player *g, Rng *rng) {
 }
 
 /* the four games, side by side */
-static void play(const char *folder, uint64_t seed, bool quiet) {
+static void play(const char *folder, uint64_t seed, int steps, bool quiet) {
     Player fixed, equal, d, g;
     player_start(&fixed, "fixed", 2, 1, seed), player_start(&equal, "equal", 2, 1, seed);
     player_start(&d, "d", 2, 1, seed), player_start(&g, "g", TOY_CODE, 2, seed);
     Rng rng = rng_new(seed, "toy");
     AtomicFile f = csv_create(folder, "toy_value.csv", "step,fixed,best,equal,game");
     double best = game_value(&ring, &blob, NULL);
-    for (int step = 0; step <= STEPS; step++) {
+    for (int step = 0; step <= steps; step++) {
         if (step % EVERY == 0)
             fprintf(f.stream, "%d,%.6g,%.6g,%.6g,%.6g\n", step, value_at(&fixed, &blob), best,
                     value_at(&equal, &ring), value_on_samples(&g, &d, &rng));
-        if (step == STEPS) break;
-        fit_discriminator(&fixed, &ring, &blob, BATCH, fitting_rate * falling(step));
-        fit_discriminator(&equal, &ring, &ring, BATCH, fitting_rate * falling(step));
-        toy_gan_step(&g, &d, &ring, NON_SATURATING, BATCH, game_rate * falling(step));
+        if (step == steps) break;
+        double factor = falling(step, steps);
+        fit_discriminator(&fixed, &ring, &blob, BATCH, fitting_rate * factor);
+        fit_discriminator(&equal, &ring, &ring, BATCH, fitting_rate * factor);
+        toy_gan_step(&g, &d, &ring, NON_SATURATING, BATCH, game_rate * factor);
     }
     file_commit(&f);
     save_optimum(folder, &fixed);
     save_samples(folder, &g, &rng);
     if (!quiet)
         printf("value after %d steps: fixed G %.4f (best %.4f), p_g = p %.4f, both learning %.4f "
-               "(-log 4 = %.4f)\n", STEPS, value_at(&fixed, &blob), best, value_at(&equal, &ring),
+               "(-log 4 = %.4f)\n", steps, value_at(&fixed, &blob), best, value_at(&equal, &ring),
                value_on_samples(&g, &d, &rng), -log(4));
     player_free(&fixed), player_free(&equal), player_free(&d), player_free(&g);
 }
@@ -105,9 +106,9 @@ static void save_gradients(const char *folder, uint64_t seed) {
     player_free(&d);
 }
 
-int theory(const char *folder, uint64_t seed, bool quiet) {
+int theory(const char *folder, uint64_t seed, int steps, bool quiet) {
     threads_set(1);              /* layers of 64 units are too small to be shared out */
-    play(folder, seed, quiet);
+    play(folder, seed, steps, quiet);
     save_gradients(folder, seed);
     if (!quiet) printf("%s/toy_*.csv\n", folder);
     return 0;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-int theory(const char *folder, uint64_t seed, bool quiet);     /* returns the exit status */
+/* games of so many steps; returns the exit status */
+int theory(const char *folder, uint64_t seed, int steps, bool quiet);
 
 #endif

@@ -15,7 +15,7 @@ static struct {
     CommonOptions common;
     const char *side, *merges;
     double emoji, alike;
-    int scenes;
+    int scenes, validation;
     CliList text, image;
 } o = {
     .common = {.seed = 1, .steps = 4800, .batch = 128, .lr = 1e-3, .config = "default",
@@ -24,6 +24,7 @@ static struct {
     .emoji = 0.25,
     .alike = 0.5,
     .scenes = 1000,
+    .validation = 500,
 };
 
 static Option options[] = {
@@ -33,6 +34,8 @@ static Option options[] = {
     EMOJI_SHARE(o.emoji),
     {"alike", 0, .d = &o.alike, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "share of batches whose scenes are much alike: two colours, few classes"},
+    {"validation", 0, .i = &o.validation, .min = 20, .max = 5000, .meta = "N", .only = "train",
+     .help = "unseen scenes whose garments validation names"},
     {"scenes", 0, .i = &o.scenes, .min = 20, .max = 5000, .meta = "N", .only = "eval",
      .help = "scenes that are measured"},
     {"text", 0, .list = &o.text, .meta = "TEXT", .only = "eval", .keep = KEEP_NOT,
@@ -77,7 +80,7 @@ static double validation_loss(const Clip *net, const Bpe *bpe, const CaptionedDa
 
 static void log_zero_shot(Run *run, const Clip *net, const Bpe *bpe, const CaptionedData *d) {
     FrozenClip f = {.net = *net, .bpe = *bpe};
-    ZeroShot z = zero_shot(&f, &d->wardrobe, PART_VALIDATION, 500);
+    ZeroShot z = zero_shot(&f, &d->wardrobe, PART_VALIDATION, o.validation);
     run_value(run, "class", 100 * z.class);
     run_value(run, "colour", 100 * z.colour);
 }

@@ -55,8 +55,10 @@ typedef struct {
     Fashion fashion;                 /* of FASHION and WARDROBE */
     Captioned emoji;
     Wardrobe wardrobe;
-    Frozen classifier;               /* of EMOJI */
+    Frozen classifier;               /* of FASHION and EMOJI */
     CaptionEvaluator captions;       /* of WARDROBE */
+    Reference real;
+    FeatureNet net;
     Arena arena;
     Evaluator evaluator;
 } Data;
@@ -82,42 +84,44 @@ static Geometry geometry_of(Kind kind, const char *path) {
 
 enum { SCENES = 10000 };             /* of the wardrobe, compared with */
 
+/* pictures and network: what is quick, before samples and labels are checked */
 static void data_open(Data *d) {
     char *weights = weights_of(d->kind);
-    if (d->kind == EMOJI) {
-        d->emoji = emoji_load(32, NULL);
-        d->classifier = frozen_load(weights, &classifier_emoji);
-        d->evaluator = evaluator_open(frozen_net(&d->classifier),
-                                      emoji_reference(&d->arena, &d->emoji));
-    } else {
-        bool named = !strcmp(o.data, STANDARD) || !strcmp(o.data, "wardrobe");
-        d->fashion = fashion_load(named ? NULL : o.data);
-    }
+    bool named = !strcmp(o.data, STANDARD) || !strcmp(o.data, "wardrobe");
+    if (d->kind == EMOJI) d->emoji = emoji_load(32, NULL);
+    else d->fashion = fashion_load(named ? NULL : o.data);
     if (d->kind == WARDROBE) {
         d->wardrobe = wardrobe_open(&d->fashion, d->geometry.height);
         d->captions = caption_evaluator_load(weights);
-        d->evaluator = evaluator_open(caption_evaluator_net(&d->captions, d->geometry.height),
-                              wardrobe_reference(&d->arena, &d->wardrobe, SCENES));
+        d->net = caption_evaluator_net(&d->captions, d->geometry.height);
+        d->real = wardrobe_reference(&d->arena, &d->wardrobe, SCENES);
+    } else {
+        d->classifier = frozen_load(weights, d->kind == EMOJI ? &classifier_emoji
+                                                              : &classifier_fashion);
+        d->net = frozen_net(&d->classifier);
     }
+    if (d->kind == EMOJI) d->real = emoji_reference(&d->arena, &d->emoji);
     if (d->kind == FASHION) {
-        score_count(&d->fashion, 1);
-        d->evaluator = evaluator_new(&d->fashion, weights);
+        const Fashion *f = &d->fashion;
+        score_count(f, 1);
+        d->real = (Reference){f->train, f->test, f->classes, f->class_names};
     }
     free(weights);
 }
 
 static void data_close(Data *d) {
     evaluator_free(&d->evaluator);
-    if (d->kind == EMOJI) frozen_free(&d->classifier), captioned_free(&d->emoji);
+    if (d->kind == EMOJI) captioned_free(&d->emoji);
     else fashion_free(&d->fashion);
     if (d->kind == WARDROBE) wardrobe_free(&d->wardrobe), caption_evaluator_free(&d->captions);
+    else frozen_free(&d->classifier);
     arena_free(&d->arena);
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static void check_count(int n, const char *path, const Data *d) {
-    int most = score_most(&d->evaluator.data);
+    int most = score_most(&d->real);
     if (n < SCORE_MINIMUM || n > most) {
         fail("%s: holds %d pictures; %d to %d can be scored, since scores stand beside those of as "
              "many real ones", path, n, SCORE_MINIMUM, most);
@@ -174,7 +178,8 @@ static int score(void) {
     Scene *scenes = read_captions(&d, n);
     data_open(&d);
     check_count(n, path, &d);
-    int *labels = o.labels ? labels_load(&d.arena, o.labels, n, d.evaluator.data.classes) : NULL;
+    int *labels = o.labels ? labels_load(&d.arena, o.labels, n, d.real.classes) : NULL;
+    d.evaluator = evaluator_open(d.net, d.real);
     CaptionSheet captions;
     if (scenes) captions = caption_sheet(&d.captions, &d.wardrobe, n, x, scenes);
     x = emoji_at_32(&d, n, x);
