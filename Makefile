@@ -63,6 +63,7 @@ help:
 	@echo "make book             all texts with the code beside them, for a browser: build/book/index.html"
 	@echo "make test-book        open the book in a browser, which it installs: links, search, networks"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
+	@echo "make bench-mpi        training steps of two processes, also on slowed networks (as root): eight minutes"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
 	@echo "make sweep-ae         the chapter's sweep over code sizes (twenty minutes)"
@@ -398,6 +399,26 @@ $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 
 $(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
+
+# several processes: the programs of chapters whose steps are timed (tests/bench/mpi_steps.c), and
+# what the model of SCALE.md needs besides
+.PHONY: bench-mpi bench-mpi-programs
+bench-mpi: | setup-mpi
+	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi bench-mpi-programs
+	BUILD=$(BUILD)/mpi sh tests/bench/mpi.sh $(BUILD)/scale
+
+BENCH_MPI := $(filter-out gan,$(CHAPTERS))    # its steps are of whole batches
+bench-mpi-programs: $(BENCH_MPI:%=$(BUILD)/steps-%) $(BUILD)/mpi_exchange $(BUILD)/mpi_published
+
+WRAPPED := run_next run_every run_saves processes_exchange processes_gather processes_gather_each processes_share
+$(CHAPTERS:%=$(BUILD)/steps-%): $(BUILD)/steps-%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/tests/bench/mpi_steps.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $(WRAPPED:%=-Wl,--wrap=%) $^ -o $@ $(LIBS)
+
+$(BUILD)/mpi_exchange: $(BUILD)/float/tests/bench/mpi_exchange.o $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/mpi_published: $(BUILD)/float/tests/bench/mpi_published.o $(BUILD)/float/libiddpm.a $(BUILD)/float/libldm.a $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- the rest ----------------------------------------------------------------------------------------------
 .PHONY: format clean

@@ -1,0 +1,132 @@
+#!/bin/sh
+# mpi.sh OUT — what two processes gain in every chapter's training step, and what a slow network costs.
+# Run from the top of the repository by `make bench-mpi`, which builds the programs in $BUILD. Two cores are
+# wanted for it alone, and for the networks root: between two network namespaces the rate is limited by
+# tc's token buckets (tbf); messages are late by a delay in the exchange (mpi_steps.c).
+# ROWS="ae ddpm": some rows only; BENCH_SECONDS: for the steps of one measurement.
+#
+# OUT/steps.csv      a line for each row and way to train it
+# OUT/exchange.csv   the exchanges alone, for several numbers of parameters
+# OUT/published.csv  a picture through two published networks
+out=${1:?} build=${BUILD:-build} work=$(mktemp -d) pid=$$
+export OMP_WAIT_POLICY=passive BENCH_SECONDS="${BENCH_SECONDS:-0.8}"
+export BENCH_DELAY=0
+mpirun="mpirun -q --allow-run-as-root"
+mkdir -p "$out"
+
+# ---- two network namespaces and a cable ----------------------------------------------------------------
+a=bench$pid-a b=bench$pid-b subnet=10.77.0
+
+cable() {       # RATE, as tc has it
+    ip netns add $a && ip netns add $b && ip link add va netns $a type veth peer name vb netns $b || return 1
+    ip -n $a addr add $subnet.1/24 dev va
+    ip -n $b addr add $subnet.2/24 dev vb
+    for end in a b; do
+        ip -n bench$pid-$end link set lo up
+        ip -n bench$pid-$end link set v$end up
+        ip netns exec bench$pid-$end tc qdisc add dev v$end root tbf rate "$1" burst 1mb latency 50ms || return 1
+    done
+}
+
+no_cable() {
+    ip netns del $a 2>/dev/null
+    ip netns del $b 2>/dev/null
+}
+trap 'no_cable; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+
+# what mpirun calls in place of ssh: HOST COMMAND...
+cat >"$work/agent" <<END
+#!/bin/sh
+shift
+exec ip netns exec $b unshare -u sh -c 'hostname bench-b; exec taskset -c 1 sh -c "\$1"' sh "\$*"
+END
+chmod +x "$work/agent"
+
+# two processes, each on one core and in a namespace of its own
+over_cable() {
+    ip netns exec $a unshare -u sh -c 'hostname bench-a; exec taskset -c 0 "$@"' sh $mpirun -n 2 --map-by node \
+        --bind-to none -H $subnet.1:1,$subnet.2:1 --mca plm_rsh_agent "$work/agent" -x OMP_WAIT_POLICY \
+        -x BENCH_SECONDS -x BENCH_DELAY --mca oob_tcp_if_include $subnet.0/24 --mca btl tcp,self \
+        --mca btl_tcp_if_include $subnet.0/24 "$@"
+}
+
+# ---- rows: NAME PROGRAM and its options ----------------------------------------------------------------
+rows() {
+    cat <<END
+ae ae
+vae vae
+dae_mae dae_mae
+vqvae vqvae --stage prior
+vqvae2 vqvae2 --stage top
+dalle dalle --stage dvae
+ddpm ddpm
+iddpm iddpm
+guidance guidance --stage diffusion
+cfg cfg --stage base
+dalle2 dalle2 --stage prior
+ldm ldm --stage autoencoder
+END
+}
+
+# priors are trained on codes of the committed autoencoders
+prepare() {
+    rm -rf "$work/run"
+    mkdir "$work/run"
+    case $1 in vqvae|vqvae2) cp "notebooks-data/$1/weights.safetensors" "$work/run/autoencoder-weights.safetensors" ;; esac
+}
+
+# measure NAME NETWORK PROCESSES THREADS, then what starts the program, --, its options
+measure() {
+    line="$1,$2,$3,$4" processes=$3 threads=$4
+    shift 4
+    start=
+    while [ "$1" != -- ]; do start="$start $1"; shift; done
+    program=$2
+    shift 2
+    prepare "$program"
+    said=$($start "$PWD/$build/steps-$program" train -q --steps 1000000 --threads "$threads" --micro "$processes" \
+        --out "$work/run" "$@" 2>"$work/err") || { echo "mpi.sh: $line: $(tail -n 3 "$work/err")" >&2; return; }
+    echo "$line,$said" | tee -a "$out/steps.csv"
+}
+
+wanted() { case " ${ROWS:-$1} " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+each_row() {    # NETWORK PROCESSES THREADS, and what starts the program
+    rows | while read -r name options; do
+        wanted "$name" && measure "$name" "$1" "$2" "$3" $4 -- $options </dev/null
+    done
+}
+
+# the ways of one machine in turns
+local_ways() {
+    rows | while read -r name options; do
+        wanted "$name" || continue
+        measure "$name" none 1 1 taskset -c 0 -- $options </dev/null
+        measure "$name" none 1 2 -- $options </dev/null
+        measure "$name" memory 2 1 $mpirun -n 2 --bind-to core -- $options </dev/null
+    done
+}
+
+exchange() {    # NETWORK, and what starts the program
+    name=$1
+    shift
+    "$@" "$PWD/$build/mpi_exchange" </dev/null | sed "s/^/$name,/" | tee -a "$out/exchange.csv"
+}
+
+echo "row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange" >"$out/steps.csv"
+echo "network,parameters,seconds,least" >"$out/exchange.csv"
+local_ways
+exchange memory $mpirun -n 2 --bind-to core
+for rate in 10 1; do
+    if cable ${rate}gbit; then
+        exchange ${rate}gbit over_cable
+        for delay in 0.0001 0.001; do
+            BENCH_DELAY=$delay
+            each_row "${rate}gbit $delay" 2 1 over_cable
+        done
+    else echo "mpi.sh: no network namespaces, or no tbf: the slow networks are not measured" >&2; fi
+    no_cable
+done
+echo "network,parameters,forward,training" >"$out/published.csv"
+[ "$ROWS" ] || taskset -c 0 "$build/mpi_published" | tee -a "$out/published.csv"
