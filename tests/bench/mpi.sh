@@ -64,16 +64,19 @@ ddpm ddpm
 iddpm iddpm
 guidance guidance --stage diffusion
 cfg cfg --stage base
-dalle2 dalle2 --stage prior
+dalle2 dalle2 --stage prior --fit 500
 ldm ldm --stage autoencoder
 END
 }
 
-# priors are trained on codes of the committed autoencoders
+# a new folder; priors are trained on the codes of an autoencoder, which takes one step for that
 prepare() {
     rm -rf "$work/run"
-    mkdir "$work/run"
-    case $1 in vqvae|vqvae2) cp "notebooks-data/$1/weights.safetensors" "$work/run/autoencoder-weights.safetensors" ;; esac
+    case $1 in
+    vqvae|vqvae2)
+        [ -d "$work/$1" ] || "$build/$1" train -q --stage autoencoder --steps 1 --threads 1 --out "$work/$1" || exit 1
+        cp -r "$work/$1" "$work/run" ;;
+    esac
 }
 
 # measure NAME NETWORK PROCESSES THREADS, then what starts the program, --, its options
