@@ -20,6 +20,10 @@ void processes_gather_each(void *all, size_t size) {
     (void)all, (void)size;
 }
 
+void processes_bring(int from, void *bytes, size_t n) {
+    (void)from, (void)bytes, (void)n;
+}
+
 void processes_share(void *bytes, size_t n) {
     (void)bytes, (void)n;
 }
@@ -103,6 +107,13 @@ void processes_gather(void *all, const size_t *start) {
 void processes_gather_each(void *all, size_t size) {
     if (count == 1) return;
     TIMED(MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, all, as_int(size), MPI_BYTE, MPI_COMM_WORLD));
+}
+
+void processes_bring(int from, void *bytes, size_t n) {
+    int size = as_int(n);
+    if (from && rank == from) TIMED(MPI_Send(bytes, size, MPI_BYTE, 0, 0, MPI_COMM_WORLD));
+    if (from && rank == 0)
+        TIMED(MPI_Recv(bytes, size, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE));
 }
 
 void processes_share(void *bytes, size_t n) {

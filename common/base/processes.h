@@ -7,7 +7,7 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange, processes_gather, processes_share, processes_wait      together
+ *   - processes_exchange, processes_gather, processes_bring, processes_share, processes_wait: together
  *   - processes_waited        how long these have taken */
 #ifndef PROCESSES_H
 #define PROCESSES_H
@@ -27,11 +27,13 @@ void processes_exchange(const void *from, const size_t *start, void *to);
 void processes_gather(void *all, const size_t *start);
 /* The same with slices of `size` bytes */
 void processes_gather_each(void *all, size_t size);
+/* Process `from` and process 0: the first one's n bytes come to the second. */
+void processes_bring(int from, void *bytes, size_t n);
 /* Together: process 0's n bytes come to all */
 void processes_share(void *bytes, size_t n);
 /* Together: no process goes on before all have called it */
 void processes_wait(void);
-/* Seconds that this process has spent in the five above: sending, and waiting for the others */
+/* Seconds that this process has spent in the six above: sending, and waiting for the others */
 double processes_waited(void);
 
 #endif
