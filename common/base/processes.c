@@ -1,6 +1,10 @@
 #define _DEFAULT_SOURCE   /* on_exit */
 #include "base/processes.h"
 
+#include "base/error.h"
+
+#include <stdlib.h>
+
 #ifndef WITH_MPI
 
 void processes_start(void) {}
@@ -34,11 +38,8 @@ double processes_waited(void) { return 0; }
 
 #else
 
-#include "base/error.h"
-
 #include <limits.h>
 #include <mpi.h>
-#include <stdlib.h>
 
 static int rank, count = 1;
 static double waited;
@@ -127,3 +128,34 @@ void processes_wait(void) {
 }
 
 #endif
+
+/* ---- work in groups, by the above ------------------------------------------------------------- */
+
+static bool is_apart;
+
+void processes_apart(bool apart) {
+    is_apart = apart;
+}
+
+bool processes_alone(void) {
+    return is_apart || process_count() == 1;
+}
+
+bool processes_own(int group) {
+    return processes_alone() || group % process_count() == process_rank();
+}
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* a round of one group for each process after the other */
+void processes_collect(void *all, size_t bytes, size_t group) {
+    size_t P = (size_t)process_count(), *start = malloc((P + 1) * sizeof *start);
+    if (!start) fail("out of memory");
+    for (size_t first = 0; first < bytes && !processes_alone(); first += P * group) {
+        for (size_t k = 0; k <= P; k++) start[k] = least(k * group, bytes - first);
+        processes_gather((char *)all + first, start);
+    }
+    free(start);
+}

@@ -104,6 +104,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     if (!r || !s) fail("out of memory");
     *s = (RunState){.settings = settings, .cli = cli, .writes = process_rank() == 0, .lock = -1};
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
+    processes_apart(true);                     /* process 0 evaluates */
     r->state = s;
     if (!cli->common->resume) run_micro_check(s);
     if (cli->common->threads) threads_set(cli->common->threads);
@@ -597,6 +598,7 @@ int run_finish(Run *r) {
     release_signals();
     run_folder_close(s);
     processes_wait();                          /* what later stages read is written */
+    processes_apart(false);
     int status = s->stopping ? 128 + s->stopping : 0;
     for (int i = 0; i < s->optimizer_count; i++) {
         adam_free(&s->optimizers[i].adam), sgd_free(&s->optimizers[i].sgd);
