@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUND = 1 << 20 };            /* numbers that travel at a time, from each process */
+/* Numbers that each process sends in a round; and to one other process, if those are more: with many
+ * processes fewer would be bound by latency. */
+enum { ROUND = 1 << 20, PIECE = 1 << 16 };
 
 bool sum_wanted(const GradientSum *s) {
     return s->micro && s->micro->count > 1;
@@ -54,10 +56,11 @@ static void share_out(const Params *p) {
     }
 }
 
-/* Where the k-th process's parameters are cut: a round has tensors of ROUND numbers, or one larger
- * tensor. Returns how many rounds; `cut` may be NULL. */
+/* Where the k-th process's parameters are cut: a round has tensors of so many numbers together, or one
+ * larger tensor. Returns how many rounds; `cut` may be NULL. */
 static int cut_rounds(const Params *p, int k, int *cut) {
-    const size_t most = ROUND / (size_t)process_count();
+    int P = process_count();
+    size_t most = ROUND / P > PIECE ? (size_t)(ROUND / P) : PIECE;
     int i = 0, rounds = 0;
     while (i < p->count && p->list[i]->home < k + 1) i++;
     if (cut) cut[0] = i;

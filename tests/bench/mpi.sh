@@ -117,7 +117,7 @@ exchange() {    # NETWORK, and what starts the program
     "$@" "$PWD/$build/mpi_exchange" </dev/null | sed "s/^/$name,/" | tee -a "$out/exchange.csv"
 }
 
-echo "row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange" >"$out/steps.csv"
+echo "row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange,exchanges" >"$out/steps.csv"
 echo "network,parameters,seconds,least" >"$out/exchange.csv"
 local_ways
 exchange memory $mpirun -n 2 --bind-to core

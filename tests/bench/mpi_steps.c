@@ -4,12 +4,13 @@
  *
  * After two steps, which make memory and fill caches, as many are timed as take $BENCH_SECONDS, five
  * at least. Process 0 prints one line:
- *     parameters,steps,median,least,largest,waiting,exchange
+ *     parameters,steps,median,least,largest,waiting,exchange,exchanges
  *   parameters              trained, of all optimisers
  *   steps                   timed
  *   median, least, largest  seconds of a step
  *   waiting                 seconds of the median step before all processes had come to the exchange
  *   exchange                seconds of the median step in exchanges after that
+ *   exchanges               how many these are
  *
  * $BENCH_DELAY: seconds that a message is on its way. Each exchange among two processes is one message
  * in both directions, so it takes that much longer. */
@@ -22,10 +23,12 @@
 
 enum { WARM = 2, LEAST = 5, MOST = 500 };
 
-static double delay, exchanged, waited;      /* of the step under way */
+static double delay, exchanged, waited;      /* the last two: of the step under way */
+static int exchanges;                        /* of the step under way */
 
 typedef struct {
     double step, waited, exchanged;
+    int exchanges;
 } Time;
 static Time times[MOST];
 
@@ -41,6 +44,7 @@ static void arrived(double start) {
     double sent = seconds_now();
     while (process_count() > 1 && seconds_now() < sent + delay);
     exchanged += seconds_now() - start;
+    exchanges++;
 }
 
 void __wrap_processes_exchange(const void *from, const size_t *start, void *to) {
@@ -101,8 +105,8 @@ static void finish(const RunState *s, int n) {
     qsort(times, (size_t)n, sizeof *times, by_step);
     Time m = times[n / 2];
     if (process_rank() == 0)
-        printf("%zu,%d,%.6f,%.6f,%.6f,%.6f,%.6f\n", parameters, n, m.step, times[0].step,
-               times[n - 1].step, m.waited, m.exchanged);
+        printf("%zu,%d,%.6f,%.6f,%.6f,%.6f,%.6f,%d\n", parameters, n, m.step, times[0].step,
+               times[n - 1].step, m.waited, m.exchanged, m.exchanges);
     fflush(stdout);
     exit(0);
 }
@@ -125,10 +129,10 @@ bool __wrap_run_next(Run *r) {
     steps = r->step;
     double now = seconds_now(), step = now - last;
     int64_t n = steps - WARM;                    /* timed by now */
-    if (n > 0) times[n - 1] = (Time){step, waited, exchanged};
+    if (n > 0) times[n - 1] = (Time){step, waited, exchanged, exchanges};
     if (n == 0) wanted = how_many(step);
     if (n > 0 && n == wanted) finish(r->state, wanted);
-    waited = exchanged = 0;
+    waited = exchanged = 0, exchanges = 0;
     last = n == 0 ? seconds_now() : now;
     return more;
 }

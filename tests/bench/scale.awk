@@ -1,0 +1,60 @@
+# scale.awk — the model of SCALE.md, from the records of mpi.sh.
+#   awk -v out=build/scale -f tests/bench/scale.awk build/scale/exchange.csv build/scale/published.csv build/scale/steps.csv
+# writes OUT/model.csv, its predictions for what was measured, and OUT/scale.csv, for what was not.
+#
+# A step of P machines takes C + X seconds. C is the computation of a machine's part of the batch, X the exchanges:
+#     X = 2 x 4 N (P - 1) / (P B)  +  (2 R (P - 1) + 3 log2 P) L
+# N parameters of 4 bytes, B bytes a second, L seconds a message, R rounds (nn/gradient_sum.c). Slices of gradients go to
+# their owners and parameters come back, both from each machine to each in turn; three small exchanges are trees.
+# Overlapped: gradients travel while the backward pass, two thirds of C, goes on.
+BEGIN { FS = OFS = "," }
+
+function log2_up(p,  k) { while (2 ^ k < p) k++; return k }
+function rounds(N, P,  part) {
+    part = 2 ^ 20 / P; if (part < 2 ^ 16) part = 2 ^ 16
+    return int((N / P + part - 1) / part)
+}
+function bytes_time(N, P, rate) { return 8 * N * (P - 1) / P / rate }
+function latencies(N, P) { return 2 * rounds(N, P) * (P - 1) + 3 * log2_up(P) }
+function max(a, b) { return a > b ? a : b }
+
+FILENAME ~ /exchange.csv$/ && FNR > 1 {     # two processes: 4 N bytes each way in all
+    if ($2 == 1) start[$1] = $3 / 2; else if ($2 > most[$1]) { most[$1] = $2; B[$1] = 4 * $2 / ($3 - 2 * start[$1]) }
+}
+FILENAME ~ /published.csv$/ && FNR > 1 {
+    if ($4 != "") backward = $4 / $3            # a training pass over a forward pass
+    N[$1] = $2; one[$1] = backward * $3
+}
+FILENAME ~ /steps.csv$/ && FNR > 1 {
+    if ($2 == "none") alone[$1, $4] = $7
+    if ($2 == "memory") C[$1] = $7 - $11
+    if (split($2, net, " ") == 2) {
+        x = 4 * $5 / B[net[1]] + $12 * (start[net[1]] + net[2])
+        line[++lines] = $1 "," net[1] "," net[2] "," $7 "," C[$1] + x
+    }
+    count[$1] = $5
+}
+
+function predict(name, N, C1, batch, P,  b, x, rate, t) {       # C1: seconds of a picture on one machine
+    if (P > batch) return
+    for (b = 1; b <= 10; b *= 10) {
+        rate = B[b "gbit"]; c = C1 * batch / P
+        x1 = bytes_time(N, P, rate) / 2; lat = latencies(N, P) * 1e-4
+        t = c + 2 * x1 + lat
+        printf "%s,%d,%d,%.4f,%.4f,%.3f,%.3f\n", name, b, P, c, 2 * x1 + lat, c / t,
+            c / (c + max(0, x1 + lat / 2 - 2 / 3 * c) + x1 + lat / 2) > out "/scale.csv"
+    }
+}
+
+END {
+    print "row,network,delay,measured,predicted" > out "/model.csv"
+    for (i = 1; i <= lines; i++) print line[i] > out "/model.csv"
+    print "network,gbit,machines,computation,exchange,efficiency,overlapped" > out "/scale.csv"
+    threads = alone["iddpm", 2] / alone["iddpm", 1]             # a machine has two cores
+    for (P = 2; P <= 1024; P *= 2) {
+        predict("ddpm", count["ddpm"], alone["ddpm", 2] / 32, 32, P)
+        predict("iddpm imagenet64", N["iddpm imagenet64"], threads * one["iddpm imagenet64"], 128, P)
+        predict("sd1", N["sd1"], threads * one["sd1"], 2048, P)
+        predict("sd1 on machines 100 times as fast", N["sd1"], threads * one["sd1"] / 100, 2048, P)
+    }
+}
