@@ -1,6 +1,7 @@
 #include "train/draw_samples.h"
 
 #include "base/error.h"
+#include "base/processes.h"
 #include "diffusion/drawing.h"
 
 #include <stdio.h>
@@ -47,8 +48,10 @@ void draw_samples(const Cli *cli, Sampler *m, int n, Grid g) {
                                    .quiet = cli->common->quiet, .save = save_samples,
                                    .context = &target, .recording = &r});
     char *strip = output_path(cli, "progress.png"), *film = output_path(cli, "film.png");
-    recording_strip(&r, g, strip, cli->line);
-    recording_film(&r, g, film, cli->line);
+    if (processes_own(0)) {                     /* which has drawn the first pictures */
+        recording_strip(&r, g, strip, cli->line);
+        recording_film(&r, g, film, cli->line);
+    }
     free(strip), free(film);
     arena_free(&arena);
 }
