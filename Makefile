@@ -239,12 +239,12 @@ test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(if $$(filter $$*,$
 test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%)
 	@$(RUN) some $<
 
-# trainings that several processes share; MPIRUN: how they are started
+# trainings that several processes share; MPIRUN: how they are started, KILLS: how often one is killed
 MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
 .PHONY: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
-	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(if $(filter command line,$(origin KILLS)),KILLS=$(KILLS)) $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
 
 .PHONY: check mutants fuzz docs-check
 check:

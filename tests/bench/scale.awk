@@ -1,6 +1,7 @@
 # scale.awk — the model of SCALE.md, from the records of mpi.sh.
 #   awk -v out=build/scale -f tests/bench/scale.awk build/scale/exchange.csv build/scale/published.csv build/scale/steps.csv
-# writes OUT/model.csv, its predictions for what was measured, and OUT/scale.csv, for what was not.
+# writes OUT/efficiency.csv, the time of two threads over that of two processes, OUT/model.csv, predictions for what
+# was measured, OUT/error.csv, how far off they are, and OUT/scale.csv, predictions for what was not.
 #
 # A step of P machines takes C + X seconds. C is the computation of a machine's part of the batch, X the exchanges:
 #     X = 2 x 4 N (P - 1) / (P B)  +  (2 R (P - 1) + 3 log2 P) L
@@ -16,6 +17,7 @@ function rounds(N, P,  part) {
 }
 function bytes_time(N, P, rate) { return 8 * N * (P - 1) / P / rate }
 function latencies(N, P) { return 2 * rounds(N, P) * (P - 1) + 3 * log2_up(P) }
+function ratio(a, b) { return b ? a / b : 0 }
 function max(a, b) { return a > b ? a : b }
 
 FILENAME ~ /exchange.csv$/ && FNR > 1 {     # two processes: 4 N bytes each way in all
@@ -26,6 +28,8 @@ FILENAME ~ /published.csv$/ && FNR > 1 {
     N[$1] = $2; one[$1] = backward * $3
 }
 FILENAME ~ /steps.csv$/ && FNR > 1 {
+    if (!($1 in count)) name[++names] = $1
+    seconds[$1, $2, $4] = $7; if ($3 == 2) waits[$1, $2] = $10
     if ($2 == "none") alone[$1, $4] = $7
     if ($2 == "memory") C[$1] = $7 - $11
     if (split($2, net, " ") == 2) {
@@ -47,14 +51,30 @@ function predict(name, N, C1, batch, P,  b, x, rate, t) {       # C1: seconds of
 }
 
 END {
+    print "row,parameters,one,threads,processes,waiting,memory,fast,fast_late,slow,slow_late" > out "/efficiency.csv"
+    for (i = 1; i <= names; i++) {
+        r = name[i]; t = alone[r, 2]
+        printf "%s,%d,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f\n", r, count[r], alone[r, 1], t,
+            seconds[r, "memory", 1], ratio(waits[r, "memory"], seconds[r, "memory", 1]), ratio(t, seconds[r, "memory", 1]),
+            ratio(t, seconds[r, "10gbit 0.0001", 1]), ratio(t, seconds[r, "10gbit 0.001", 1]), ratio(t, seconds[r, "1gbit 0.0001", 1]),
+            ratio(t, seconds[r, "1gbit 0.001", 1]) > out "/efficiency.csv"
+    }
     print "row,network,delay,measured,predicted" > out "/model.csv"
-    for (i = 1; i <= lines; i++) print line[i] > out "/model.csv"
+    for (i = 1; i <= lines; i++) {
+        print line[i] > out "/model.csv"
+        split(line[i], v); e = v[5] / v[4] - 1; if (e < 0) e = -e
+        key = v[2] "," v[3]; if (!(key in n)) keys[++m] = key
+        n[key]++; mean[key] += e; if (e > worst[key]) { worst[key] = e; at[key] = v[1] }
+    }
+    print "network,delay,rows,mean,worst,row" > out "/error.csv"
+    for (i = 1; i <= m; i++) { k = keys[i]; printf "%s,%d,%.4f,%.4f,%s\n", k, n[k], mean[k] / n[k], worst[k], at[k] > out "/error.csv" }
     print "network,gbit,machines,computation,exchange,efficiency,overlapped" > out "/scale.csv"
     threads = alone["iddpm", 2] / alone["iddpm", 1]             # a machine has two cores
     for (P = 2; P <= 1024; P *= 2) {
         predict("ddpm", count["ddpm"], alone["ddpm", 2] / 32, 32, P)
         predict("iddpm imagenet64", N["iddpm imagenet64"], threads * one["iddpm imagenet64"], 128, P)
+        predict("iddpm imagenet64 4 pictures each", N["iddpm imagenet64"], threads * one["iddpm imagenet64"], 4 * P, P)
         predict("sd1", N["sd1"], threads * one["sd1"], 2048, P)
-        predict("sd1 on machines 100 times as fast", N["sd1"], threads * one["sd1"] / 100, 2048, P)
+        predict("sd1 100 times as fast", N["sd1"], threads * one["sd1"] / 100, 2048, P)
     }
 }
