@@ -262,7 +262,7 @@ margins: $(TEST_PROGRAMS) build
 	@head -n 20 $(BUILD)/margins.tsv; tail -n 20 $(BUILD)/margins.tsv
 	@echo "tolerance / error, error, tolerance, comparisons, precision, test, place; all of them: $(BUILD)/margins.tsv"
 
-DOCS := README.md $(wildcard chapters/*.md chapters/*/*.md notebooks-data/*/README.md) tests/README.md
+DOCS := README.md tests/bench/SCALE.md $(wildcard chapters/*.md chapters/*/*.md notebooks-data/*/README.md) tests/README.md
 docs-check: $(BUILD)/docs_numbers
 	@sh tests/docs_check.sh $(DOCS)
 	@$< $(DOCS)
@@ -402,10 +402,17 @@ $(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a test
 
 # several processes: the programs of chapters whose steps are timed (tests/bench/mpi_steps.c), and
 # what the model of SCALE.md needs besides
-.PHONY: bench-mpi bench-mpi-programs
+.PHONY: bench-mpi bench-mpi-programs scale
 bench-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi bench-mpi-programs
 	BUILD=$(BUILD)/mpi sh tests/bench/mpi.sh $(BUILD)/scale
+	@$(MAKE) --no-print-directory scale SCALE=$(BUILD)/scale
+
+# the model and its picture, from the committed records or others
+SCALE := notebooks-data/scale
+scale:
+	awk -v out=$(SCALE) -f tests/bench/scale.awk $(SCALE)/exchange.csv $(SCALE)/published.csv $(SCALE)/steps.csv
+	gnuplot -e "csv='$(SCALE)/scale.csv'; out='$(if $(filter notebooks-data/%,$(SCALE)),plots/scale,$(SCALE))/scale.png'" plots/style.gp tests/bench/scale.gp
 
 BENCH_MPI := $(filter-out gan,$(CHAPTERS))    # its steps are of whole batches
 bench-mpi-programs: $(BENCH_MPI:%=$(BUILD)/steps-%) $(BUILD)/vqvae $(BUILD)/vqvae2 $(BUILD)/mpi_exchange $(BUILD)/mpi_published

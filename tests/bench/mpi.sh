@@ -3,7 +3,9 @@
 # Run from the top of the repository by `make bench-mpi`, which builds the programs in $BUILD. Two cores are
 # wanted for it alone, and for the networks root: between two network namespaces the rate is limited by
 # tc's token buckets (tbf); messages are late by a delay in the exchange (mpi_steps.c).
-# ROWS="ae ddpm": some rows only; BENCH_SECONDS: for the steps of one measurement.
+# ROWS="ae ddpm": some rows only; PARTS="local memory 10gbit 1gbit-0.001 published": only these, added to what
+# OUT has; BENCH_SECONDS: for the steps of one measurement. On a machine with other work, `chrt -r 1 sh mpi.sh`
+# puts that off.
 #
 # OUT/steps.csv      a line for each row and way to train it
 # OUT/exchange.csv   the exchanges alone, for several numbers of parameters
@@ -56,7 +58,7 @@ rows() {
     cat <<END
 ae ae
 vae vae
-dae_mae dae_mae
+dae_mae dae_mae --schedule 1000000
 vqvae vqvae --stage prior
 vqvae2 vqvae2 --stage top
 dalle dalle --stage dvae
@@ -94,6 +96,7 @@ measure() {
 }
 
 wanted() { case " ${ROWS:-$1} " in *" $1 "*) ;; *) return 1 ;; esac; }
+part() { case " ${PARTS:-$1} " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 each_row() {    # NETWORK PROCESSES THREADS, and what starts the program
     rows | while read -r name options; do
@@ -117,19 +120,22 @@ exchange() {    # NETWORK, and what starts the program
     "$@" "$PWD/$build/mpi_exchange" </dev/null | sed "s/^/$name,/" | tee -a "$out/exchange.csv"
 }
 
-echo "row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange,exchanges" >"$out/steps.csv"
-echo "network,parameters,seconds,least" >"$out/exchange.csv"
-local_ways
-exchange memory $mpirun -n 2 --bind-to core
-for rate in 10 1; do
-    if cable ${rate}gbit; then
-        exchange ${rate}gbit over_cable
+if [ ! "$PARTS" ]; then
+    echo "row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange,exchanges" >"$out/steps.csv"
+    echo "network,parameters,seconds,least" >"$out/exchange.csv"
+    echo "network,parameters,forward,training" >"$out/published.csv"
+fi
+part local && local_ways
+part memory && exchange memory $mpirun -n 2 --bind-to core
+for rate in 10gbit 1gbit; do
+    if cable $rate; then
+        part $rate && exchange $rate over_cable
         for delay in 0.0001 0.001; do
             BENCH_DELAY=$delay
-            each_row "${rate}gbit $delay" 2 1 over_cable
+            part $rate-$delay && each_row "$rate $delay" 2 1 over_cable
         done
     else echo "mpi.sh: no network namespaces, or no tbf: the slow networks are not measured" >&2; fi
     no_cable
 done
-echo "network,parameters,forward,training" >"$out/published.csv"
-[ "$ROWS" ] || taskset -c 0 "$build/mpi_published" | tee -a "$out/published.csv"
+part published && taskset -c 0 "$build/mpi_published" | tee -a "$out/published.csv"
+for file in $(cd "$out" && ls *.csv); do echo "$out/$file"; done

@@ -20,8 +20,9 @@ function latencies(N, P) { return 2 * rounds(N, P) * (P - 1) + 3 * log2_up(P) }
 function ratio(a, b) { return b ? a / b : 0 }
 function max(a, b) { return a > b ? a : b }
 
-FILENAME ~ /exchange.csv$/ && FNR > 1 {     # two processes: 4 N bytes each way in all
-    if ($2 == 1) start[$1] = $3 / 2; else if ($2 > most[$1]) { most[$1] = $2; B[$1] = 4 * $2 / ($3 - 2 * start[$1]) }
+FILENAME ~ /exchange.csv$/ && FNR > 1 {     # two processes, a round: 4 N bytes each way in all
+    if ($2 == 1) start[$1] = $3 / 2
+    if ($2 == 1000000) B[$1] = 4 * $2 / ($3 - 2 * start[$1])
 }
 FILENAME ~ /published.csv$/ && FNR > 1 {
     if ($4 != "") backward = $4 / $3            # a training pass over a forward pass
@@ -29,12 +30,12 @@ FILENAME ~ /published.csv$/ && FNR > 1 {
 }
 FILENAME ~ /steps.csv$/ && FNR > 1 {
     if (!($1 in count)) name[++names] = $1
-    seconds[$1, $2, $4] = $7; if ($3 == 2) waits[$1, $2] = $10
+    seconds[$1, $2, $4] = $7; least[$1, $2, $4] = $8; if ($3 == 2) waits[$1, $2] = $10
     if ($2 == "none") alone[$1, $4] = $7
     if ($2 == "memory") C[$1] = $7 - $11
     if (split($2, net, " ") == 2) {
         x = 4 * $5 / B[net[1]] + $12 * (start[net[1]] + net[2])
-        line[++lines] = $1 "," net[1] "," net[2] "," $7 "," C[$1] + x
+        line[++lines] = $1 "," net[1] "," net[2] "," $7 "," C[$1] + x "," $11 "," x
     }
     count[$1] = $5
 }
@@ -51,23 +52,24 @@ function predict(name, N, C1, batch, P,  b, x, rate, t) {       # C1: seconds of
 }
 
 END {
-    print "row,parameters,one,threads,processes,waiting,memory,fast,fast_late,slow,slow_late" > out "/efficiency.csv"
+    print "row,parameters,one,threads,processes,waiting,quickest,memory,fast,fast_late,slow,slow_late" > out "/efficiency.csv"
     for (i = 1; i <= names; i++) {
         r = name[i]; t = alone[r, 2]
-        printf "%s,%d,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f\n", r, count[r], alone[r, 1], t,
-            seconds[r, "memory", 1], ratio(waits[r, "memory"], seconds[r, "memory", 1]), ratio(t, seconds[r, "memory", 1]),
+        printf "%s,%d,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f\n", r, count[r], alone[r, 1], t,
+            seconds[r, "memory", 1], ratio(waits[r, "memory"], seconds[r, "memory", 1]),
+            ratio(least[r, "none", 2], least[r, "memory", 1]), ratio(t, seconds[r, "memory", 1]),
             ratio(t, seconds[r, "10gbit 0.0001", 1]), ratio(t, seconds[r, "10gbit 0.001", 1]), ratio(t, seconds[r, "1gbit 0.0001", 1]),
             ratio(t, seconds[r, "1gbit 0.001", 1]) > out "/efficiency.csv"
     }
-    print "row,network,delay,measured,predicted" > out "/model.csv"
+    print "row,network,delay,step,predicted,exchange,exchange_predicted" > out "/model.csv"
     for (i = 1; i <= lines; i++) {
         print line[i] > out "/model.csv"
         split(line[i], v); e = v[5] / v[4] - 1; if (e < 0) e = -e
         key = v[2] "," v[3]; if (!(key in n)) keys[++m] = key
-        n[key]++; mean[key] += e; if (e > worst[key]) { worst[key] = e; at[key] = v[1] }
+        n[key]++; mean[key] += e; taken[key] += v[6]; said[key] += v[7]; if (e > worst[key]) { worst[key] = e; at[key] = v[1] }
     }
-    print "network,delay,rows,mean,worst,row" > out "/error.csv"
-    for (i = 1; i <= m; i++) { k = keys[i]; printf "%s,%d,%.4f,%.4f,%s\n", k, n[k], mean[k] / n[k], worst[k], at[k] > out "/error.csv" }
+    print "network,delay,rows,mean,worst,row,exchange,exchange_predicted" > out "/error.csv"
+    for (i = 1; i <= m; i++) { k = keys[i]; printf "%s,%d,%.4f,%.4f,%s,%.4f,%.4f\n", k, n[k], mean[k] / n[k], worst[k], at[k], taken[k], said[k] > out "/error.csv" }
     print "network,gbit,machines,computation,exchange,efficiency,overlapped" > out "/scale.csv"
     threads = alone["iddpm", 2] / alone["iddpm", 1]             # a machine has two cores
     for (P = 2; P <= 1024; P *= 2) {
