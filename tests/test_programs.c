@@ -689,7 +689,7 @@ static const struct {
                 {"guidance", "--respace 2 -n 18"},
                 {"cfg", "--respace 2 --upsampler-respace 2 -n 18"},
                 {"dalle2", "--prior none --respace 2 -n 33 -p 'a dress'"},
-                {"ldm", "--respace 2 --pictures 33"}};
+                {"ldm", "--steps 2 --pictures 33"}};
 
 /* One process draws, and two do: the same files, bit for bit? */
 ParameterizedTestParameters(processes, draw_the_same_pictures) { return shared_rows(false); }
