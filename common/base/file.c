@@ -73,7 +73,8 @@ void file_put(AtomicFile *f, const void *bytes, size_t n) {
 }
 
 void file_sync(AtomicFile *f) {
-    if (f->path && (ferror(f->stream) || fflush(f->stream) || fsync(fileno(f->stream)))) give_up(f, errno);
+    if (!f->path) return;
+    if (ferror(f->stream) || fflush(f->stream) || fsync(fileno(f->stream))) give_up(f, errno);
 }
 
 void file_commit(AtomicFile *f) {

@@ -129,7 +129,7 @@ void processes_wait(void) {
 
 #endif
 
-/* ---- work in groups, by the above ------------------------------------------------------------- */
+/* ---- work in groups, by the above ------------------------------------------------------------ */
 
 static bool is_apart;
 

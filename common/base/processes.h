@@ -1,5 +1,5 @@
-/* processes.h — several processes that do one training, or draw and score the same pictures: started
- * by mpirun, or one alone.
+/* processes.h — several processes that do one training, or draw and score the same pictures:
+ * started by mpirun, or one alone.
  *
  * Only a program built with `make MPI=1` can be one of several (MPI does the sending); any other is
  * process 0 of 1, and what follows costs it nothing. What is marked "together" must be called by every
@@ -8,7 +8,8 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange, processes_gather, processes_bring, processes_share, processes_wait: together
+ *   - processes_exchange, processes_gather, processes_gather_each, processes_bring,
+ *     processes_share, processes_wait      together
  *   - processes_waited        how long these have taken
  *   - processes_own, processes_collect, processes_apart      work in groups, each process some */
 #ifndef PROCESSES_H
@@ -39,18 +40,19 @@ void processes_wait(void);
 /* Seconds that this process has spent in the six above: sending, and waiting for the others */
 double processes_waited(void);
 
-/* ---- work in groups ------------------------------------------------------------------------------
+/* ---- work in groups -----------------------------------------------------------------------------
  *
  *     for (int i = 0; i < n; i += GROUP)
  *         if (processes_own(i / GROUP)) draw(some(n, i), x + i * size);
  *     processes_collect(x, n * size * sizeof *x, GROUP * size * sizeof *x);
  *
- * All processes run the same command; what a group's work needs must not depend on other groups'. */
+ * All processes run the same command; what a group needs must not depend on other groups. */
 bool processes_own(int group);       /* does this process do it? */
 bool processes_alone(void);          /* does this one do all of them? */
-/* Together: every process has all `bytes`, which lie in groups of so many; the last may be smaller. */
+/* Together: every process has all `bytes`, which lie in groups of so many; the last may be
+ * smaller. */
 void processes_collect(void *all, size_t bytes, size_t group);
-/* From now on (true), or no more (false), process 0 does by itself what it does: groups are all its own */
+/* From now on (true), or no more (false), each process does by itself what it does, all groups */
 void processes_apart(bool apart);
 
 #endif

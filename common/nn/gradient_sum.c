@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers that each process sends in a round; and to one other process, if those are more: with many
- * processes fewer would be bound by latency. */
+/* Numbers that each process sends in a round; and to one other process, if those are more: with
+ * many processes fewer would be bound by latency. */
 enum { ROUND = 1 << 20, PIECE = 1 << 16 };
 
 bool sum_wanted(const GradientSum *s) {
@@ -56,8 +56,8 @@ static void share_out(const Params *p) {
     }
 }
 
-/* Where the k-th process's parameters are cut: a round has tensors of so many numbers together, or one
- * larger tensor. Returns how many rounds; `cut` may be NULL. */
+/* Where the k-th process's parameters are cut: a round has tensors of so many numbers together, or
+ * one larger tensor. Returns how many rounds; `cut` may be NULL. */
 static int cut_rounds(const Params *p, int k, int *cut) {
     int P = process_count();
     size_t most = ROUND / P > PIECE ? (size_t)(ROUND / P) : PIECE;

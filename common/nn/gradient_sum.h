@@ -10,7 +10,7 @@
  * up in the order of the micro-batches, and steps its parameters; then all are gathered. The sums
  * are the same, bit for bit, for any number of processes. Moments and averages exist only where
  * their parameter is stepped (ZeRO stage 1, Rajbhandari et al. 2020; Tensor.home, train/divided.h).
- * What travels goes in rounds, so that sending needs memory for a part of the gradients at a time. */
+ * What travels goes in rounds, so that sending needs memory for a part of them at a time. */
 #ifndef GRADIENT_SUM_H
 #define GRADIENT_SUM_H
 

@@ -1,6 +1,6 @@
-/* divided.h — moments and averages that are divided among processes (nn/gradient_sum.h): each process
- * keeps those of the parameters that it steps. Process 0, which saves and evaluates, asks for them one
- * at a time; meanwhile the others serve.
+/* divided.h — moments and averages that are divided among processes (nn/gradient_sum.h): each
+ * process keeps those of the parameters that it steps. Process 0, which saves and evaluates, asks
+ * for them one at a time; meanwhile the others serve.
  *
  *     if (process_rank()) divided_serve(saved.params);
  *     else checkpoint_save(path, &saved), divided_done();

@@ -1,8 +1,8 @@
-/* mpi_published.c — one picture through two published networks, on one thread: the computation that
- * SCALE.md's predictions for them start from. Prints  network,parameters,forward,training
+/* mpi_published.c — one picture through two published networks, on one thread: the computation
+ * that SCALE.md's predictions for them start from. Prints  network,parameters,forward,training
  *   forward    seconds of a forward pass without gradients, the second one
- *   training   of a forward and a backward pass, the second ones; the U-Net of Stable Diffusion would
- *              need 11 GB for it: empty */
+ *   training   of a forward and a backward pass, the second ones; empty for the U-Net of Stable
+ *              Diffusion, of which weights and gradients alone take 7 GB */
 #include "../../chapters/iddpm/iddpm.h"
 #include "../../chapters/ldm/ldm.h"
 #include "../../chapters/ldm/published.h"

@@ -1,19 +1,19 @@
-/* mpi_steps.c — times the training steps of a chapter's program. `make bench-mpi` links it with the
- * chapter, and the linker (--wrap) sends these calls of the chapter and of the library here first.
- * Nothing is evaluated, drawn or saved meanwhile.
+/* mpi_steps.c — times the training steps of a chapter's program. `make bench-mpi` links it with
+ * the chapter, and the linker (--wrap) sends these calls of the chapter and of the library here
+ * first. Nothing is evaluated, drawn or saved meanwhile.
  *
- * After two steps, which make memory and fill caches, as many are timed as take $BENCH_SECONDS, five
- * at least. Process 0 prints one line:
+ * After two steps, which make memory and fill caches, as many are timed as take $BENCH_SECONDS,
+ * five at least. Process 0 prints one line:
  *     parameters,steps,median,least,largest,waiting,exchange,exchanges
  *   parameters              trained, of all optimisers
  *   steps                   timed
  *   median, least, largest  seconds of a step
- *   waiting                 seconds of the median step before all processes had come to the exchange
+ *   waiting                 seconds of the median step until all processes had come to exchange
  *   exchange                seconds of the median step in exchanges after that
  *   exchanges               how many these are
  *
- * $BENCH_DELAY: seconds that a message is on its way. Each exchange among two processes is one message
- * in both directions, so it takes that much longer. */
+ * $BENCH_DELAY: seconds that a message is on its way. Each exchange among two processes is one
+ * message in both directions, so it takes that much longer. */
 #include "base/processes.h"
 #include "base/progress.h"
 #include "train/run_state.h"
@@ -32,7 +32,7 @@ typedef struct {
 } Time;
 static Time times[MOST];
 
-/* ---- exchanges --------------------------------------------------------------------------------- */
+/* ---- exchanges ------------------------------------------------------------------------------- */
 
 void __real_processes_exchange(const void *from, const size_t *start, void *to);
 void __real_processes_gather(void *all, const size_t *start);
@@ -74,7 +74,7 @@ void __wrap_processes_share(void *bytes, size_t n) {
     arrived(before);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 bool __real_run_next(Run *r);
 
