@@ -63,7 +63,7 @@ help:
 	@echo "make book             all texts with the code beside them, for a browser: build/book/index.html"
 	@echo "make test-book        open the book in a browser, which it installs: links, search, networks"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
-	@echo "make bench-mpi        training steps of two processes, also on slowed networks (as root): eight minutes"
+	@echo "make bench-mpi        training steps of two processes, also on slowed networks (as root): ten minutes"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
 	@echo "make sweep-ae         the chapter's sweep over code sizes (twenty minutes)"
