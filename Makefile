@@ -63,6 +63,7 @@ help:
 	@echo "make book             all texts with the code beside them, for a browser: build/book/index.html"
 	@echo "make test-book        open the book in a browser, which it installs: links, search, networks"
 	@echo "make bench            kernels and training steps against the machine and other libraries"
+	@echo "make bench-mpi        training steps of two processes, also on slowed networks (as root): ten minutes"
 	@echo "make setup-bench      install the libraries to compare with"
 	@echo "make check            the tests under AddressSanitizer, LeakSanitizer and UBSan"
 	@echo "make sweep-ae         the chapter's sweep over code sizes (twenty minutes)"
@@ -244,12 +245,12 @@ test-%: $(BUILD)/tests/$$*-float $(BUILD)/tests/$$*-double $$(if $$(filter $$*,$
 test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=$(BUILD)/%)
 	@$(RUN) some $<
 
-# trainings that several processes share; MPIRUN: how they are started
+# trainings that several processes share; MPIRUN: how they are started, KILLS: how often one is killed
 MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
 .PHONY: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
-	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(if $(filter command line,$(origin KILLS)),KILLS=$(KILLS)) $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
 
 .PHONY: check mutants fuzz docs-check
 check:
@@ -267,7 +268,7 @@ margins: $(TEST_PROGRAMS) build
 	@head -n 20 $(BUILD)/margins.tsv; tail -n 20 $(BUILD)/margins.tsv
 	@echo "tolerance / error, error, tolerance, comparisons, precision, test, place; all of them: $(BUILD)/margins.tsv"
 
-DOCS := README.md $(wildcard chapters/*.md chapters/*/*.md notebooks-data/*/README.md) tests/README.md
+DOCS := README.md tests/bench/SCALE.md $(wildcard chapters/*.md chapters/*/*.md notebooks-data/*/README.md) tests/README.md
 docs-check: $(BUILD)/docs_numbers
 	@sh tests/docs_check.sh $(DOCS)
 	@$< $(DOCS)
@@ -404,6 +405,33 @@ $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 
 $(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
+
+# several processes: the programs of chapters whose steps are timed (tests/bench/mpi_steps.c), and
+# what the model of SCALE.md needs besides
+.PHONY: bench-mpi bench-mpi-programs scale
+bench-mpi: | setup-mpi
+	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi bench-mpi-programs
+	BUILD=$(BUILD)/mpi sh tests/bench/mpi.sh $(BUILD)/scale
+	@$(MAKE) --no-print-directory scale SCALE=$(BUILD)/scale
+
+# the model and its picture, from the committed records or others
+SCALE := notebooks-data/scale
+scale:
+	awk -v out=$(SCALE) -f tests/bench/scale.awk $(SCALE)/exchange.csv $(SCALE)/published.csv $(SCALE)/steps.csv
+	gnuplot -e "csv='$(SCALE)/scale.csv'; out='$(if $(filter notebooks-data/%,$(SCALE)),plots/scale,$(SCALE))/scale.png'" plots/style.gp tests/bench/scale.gp
+
+BENCH_MPI := $(filter-out gan,$(CHAPTERS))    # its steps are of whole batches
+bench-mpi-programs: $(BENCH_MPI:%=$(BUILD)/steps-%) $(BUILD)/vqvae $(BUILD)/vqvae2 $(BUILD)/mpi_exchange $(BUILD)/mpi_published
+
+WRAPPED := run_next run_every run_saves processes_exchange processes_gather processes_gather_each processes_share
+$(CHAPTERS:%=$(BUILD)/steps-%): $(BUILD)/steps-%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/tests/bench/mpi_steps.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $(WRAPPED:%=-Wl,--wrap=%) $^ -o $@ $(LIBS)
+
+$(BUILD)/mpi_exchange: $(BUILD)/float/tests/bench/mpi_exchange.o $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/mpi_published: $(BUILD)/float/tests/bench/mpi_published.o $(BUILD)/float/libiddpm.a $(BUILD)/float/libldm.a $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 # ---- the rest ----------------------------------------------------------------------------------------------
 .PHONY: format clean

@@ -2,6 +2,7 @@
 # mutants.sh [WORD] — tests of the tests. Each row of mutants.tsv breaks a copy of the code in one way; a test
 # program named in the row must then fail. A mutant that survives is a hole in the tests. WORD: only the rows
 # that hold it. As many rows are tried at a time as there are processors, at most $JOBS.
+# `make MPI=1 mutants` tries the rows whose tests start several processes, and only these.
 table=tests/mutants.tsv work=build/mutants
 processors=$(nproc 2>/dev/null || echo 1)
 jobs=${JOBS:-$((processors < 4 ? processors : 4))} make_jobs=1
@@ -58,7 +59,10 @@ fi
 
 rm -rf $work
 mkdir -p $work/0
-grep -v '^#\|^$' $table | grep -F -- "$1" >$work/rows
+if [ "$MPI" = 1 ]; then choose="processes/"; else choose="-v processes/"; fi
+export MPIRUN="${MPIRUN:-mpirun -q --oversubscribe --allow-run-as-root}"
+[ "$MPI" = 1 ] || unset MPIRUN
+grep -v '^#\|^$' $table | grep $choose | grep -F -- "$1" >$work/rows
 cp -a Makefile common chapters tests plots notebooks-data $work/0/ || exit 1
 make_jobs=$jobs
 for word in $(cut -f 2 $work/rows | tr ' ' '\n' | sort -u); do

@@ -606,18 +606,23 @@ static Row in_sixes(const Row *r) {
     return six;
 }
 
-/* starts a training of P processes */
-static pid_t start_shared(const Row *r, int P, int n, const char *out, const char *more) {
-    char arguments[1000], command[1600];
-    train_arguments(arguments, r, n, out, more);
-    if (P == 1) return start(r->chapter, arguments);
+/* starts P processes of `build/CHAPTER arguments` */
+static pid_t start_processes(const char *chapter, int P, const char *arguments) {
+    char command[1600];
+    if (P == 1) return start(chapter, arguments);
     snprintf(command, sizeof command, "exec %s -n %d %s %s >%s/out 2>%s/err", getenv("MPIRUN"), P,
-             program(r->chapter), arguments, folder, folder);
+             program(chapter), arguments, folder, folder);
     pid_t child = fork();
     cr_assert_geq(child, 0, "fork: %s", strerror(errno));
     if (child) return child;
     execl("/bin/sh", "sh", "-c", command, NULL);
     _exit(127);
+}
+
+static pid_t start_shared(const Row *r, int P, int n, const char *out, const char *more) {
+    char arguments[1000];
+    train_arguments(arguments, r, n, out, more);
+    return start_processes(r->chapter, P, arguments);
 }
 
 static void train_shared(const Row *r, int P, int n, const char *out, const char *more) {
@@ -645,6 +650,69 @@ ParameterizedTest(Row *r, processes, train_the_same_weights) {
     }
     for (int P = 1; P <= 3; P++) train_shared(&six, P, 2, out[P], more);
     expect_same_training(&six, "one", "two"), expect_same_training(&six, "one", "three");
+}
+
+/* a number of a record in the test's folder */
+static double recorded(const char *file, const char *key) {
+    char said[TEXT], quoted[60];
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    read_text(file, said);
+    const char *at = strstr(said, quoted);
+    cr_assert(at, "%s: no %s: %s", file, key, said);
+    return atof(at + strlen(quoted));
+}
+
+/* Of two processes each has the moments of half the parameters, and sums of half the gradients: is
+ * the peak of the first one, which has all averages when it evaluates, as much smaller than that of
+ * one process alone, but for what MPI and sending take? */
+ParameterizedTestParameters(processes, divide_the_memory) { return shared_rows(false); }
+ParameterizedTest(Row *r, processes, divide_the_memory) {
+    enum { HALVES = 3 };                     /* of both moments, and of the sums */
+    Row large = *r;
+    if (strcmp(r->chapter, "dalle")) return;
+    strcpy(large.fast, "--width 4 --codes 16 --batch 2 --prior-batch 2 --prior-width 512 "
+                       "--prior-depth 6 --prior-heads 8");
+    few_images();
+    for (int P = 1; P <= 2; P++)
+        train_shared(&large, P, 1, P == 1 ? "one" : "two", "--threads 1 --micro 2");
+    double half = recorded("one/prior-run.json", "parameters") * sizeof(float) / 2;
+    double less = recorded("one/prior-run.json", "peak_memory_bytes") -
+                  recorded("two/prior-run.json", "peak_memory_bytes");
+    cr_expect(less > 0.7 * HALVES * half, "%.1f MB less, of %.1f", less / 1e6, HALVES * half / 1e6);
+}
+
+/* what makes `sample` fast, with pictures for two groups (diffusion/drawing.h) */
+static const struct {
+    const char *chapter, *options;
+} sampling[] = {{"dalle", "-n 40 --prompt 'a red bag' --prompt 'a coat'"},
+                {"ddpm", "--steps 2 -n 18"},
+                {"iddpm", "--respace 2 -n 18"},
+                {"guidance", "--respace 2 -n 18"},
+                {"cfg", "--respace 2 --upsampler-respace 2 -n 18"},
+                {"dalle2", "--prior none --respace 2 -n 33 -p 'a dress'"},
+                {"ldm", "--steps 2 --pictures 33"}};
+
+/* One process draws, and two do: the same files, bit for bit? */
+ParameterizedTestParameters(processes, draw_the_same_pictures) { return shared_rows(false); }
+ParameterizedTest(Row *r, processes, draw_the_same_pictures) {
+    static const char *const out[] = {"", "one", "two"};
+    char arguments[600], said[TEXT];
+    const char *options = "";
+    for (size_t i = 0; i < sizeof sampling / sizeof *sampling; i++)
+        if (!strcmp(r->chapter, sampling[i].chapter)) options = sampling[i].options;
+    few_images();
+    train(r, 1, "trained", "--threads 1");
+    snprintf(arguments, sizeof arguments, "sample -q --threads 1 --data %s --out %s/run %s", folder,
+             folder, options);
+    for (int P = 1; P <= 2; P++) {
+        cr_assert_eq(shell("cp -r %s/trained %s/run", folder, folder), 0);
+        int status = wait_for(start_processes(r->chapter, P, arguments));
+        read_text("err", said);
+        cr_assert_eq(status, 0, "%s, %d processes: status %d: %s", r->chapter, P, status, said);
+        cr_assert_eq(shell("mv %s/run %s/%s", folder, folder, out[P]), 0);
+    }
+    cr_expect(shell("diff -rq %s/trained %s/one >/dev/null", folder, folder), "nothing was drawn");
+    expect_same_training(r, "one", "two");
 }
 
 /* a process that mpirun `parent` has started; 0: none */
@@ -679,7 +747,9 @@ ParameterizedTest(Row *r, processes, go_on_when_one_was_killed) {
     if (strcmp(r->chapter, "ae")) return;
     few_images();
     train_shared(&six, 1, 12, "straight", "--threads 1 --micro 6");
-    for (int k = 0; k < 3; k++) kill_and_resume(&six, 37 * k, 1 + k);
+    const char *kills = getenv("KILLS");         /* more than the usual three */
+    for (int k = 0; k < (kills ? atoi(kills) : 3); k++)
+        kill_and_resume(&six, k < 3 ? 37 * k : rand() % 1000, 1 + k % 3);
 }
 
 /* Hosts with other options, or other data: are they found before the first step, and named? */

@@ -2,6 +2,7 @@
 #include "prior.h"
 
 #include "base/error.h"
+#include "base/processes.h"
 
 #include <math.h>
 #include <string.h>
@@ -244,6 +245,9 @@ void prior_sample(const Prior *p, PriorDraw d, const TokenSampler *s, Rng *rng) 
     for (int i = 0; i < d.n; i += AT_ONCE) {
         int n = d.n - i < AT_ONCE ? d.n - i : AT_ONCE;
         PriorDraw some = {n, d.known, d.text + i * T, d.codes + i * N};
-        sample_some(p, some, s, rng);
+        if (processes_own(i / AT_ONCE)) sample_some(p, some, s, rng);
+        else rng->next += (uint64_t)(TOKEN_DRAWS * n * (N - d.known));
     }
+    size_t each = (size_t)N * sizeof *d.codes;
+    processes_collect(d.codes, (size_t)d.n * each, AT_ONCE * each);
 }

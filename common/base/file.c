@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include "base/error.h"
+#include "base/processes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,11 +43,20 @@ static const char *advice(int error) {
 /* Takes the unfinished file away and ends the program; the old file stays. */
 static _Noreturn void give_up(AtomicFile *f, int error) {
     if (f->stream) fclose(f->stream);
+    if (!f->path) fail("/dev/null: %s", strerror(error));
     unlink(f->temporary);
     fail("%s: cannot be written: %s%s", f->path, strerror(error), advice(error));
 }
 
+/* Of several processes the first one writes; what the others would write is lost. */
+static AtomicFile file_nowhere(void) {
+    AtomicFile f = {.stream = fopen("/dev/null", "wb")};
+    if (!f.stream) fail("/dev/null: cannot be opened: %s", strerror(errno));
+    return f;
+}
+
 AtomicFile file_create(const char *path) {
+    if (process_rank()) return file_nowhere();
     AtomicFile f = {.path = text_format("%s", path),
                     .temporary = text_format("%s.%ld.tmp", path, (long)getpid())};
     unlink(f.temporary);                  /* of a killed process with this one's number */
@@ -63,6 +73,7 @@ void file_put(AtomicFile *f, const void *bytes, size_t n) {
 }
 
 void file_sync(AtomicFile *f) {
+    if (!f->path) return;
     if (ferror(f->stream) || fflush(f->stream) || fsync(fileno(f->stream))) give_up(f, errno);
 }
 
@@ -70,7 +81,7 @@ void file_commit(AtomicFile *f) {
     file_sync(f);
     FILE *stream = f->stream;
     f->stream = NULL;
-    if (fclose(stream) || rename(f->temporary, f->path)) give_up(f, errno);
+    if (fclose(stream) || (f->path && rename(f->temporary, f->path))) give_up(f, errno);
     free(f->path);
     free(f->temporary);
     *f = (AtomicFile){0};

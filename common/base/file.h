@@ -2,7 +2,8 @@
  *
  * What is written goes to "PATH.PROCESS.tmp" in the same folder, is brought to the disk and then renamed,
  * so that a crash or a full disk leaves the old file as it was. On failure the temporary file is
- * removed and the program ends with one line and status 1.
+ * removed and the program ends with one line and status 1. Of several processes
+ * (base/processes.h) the first one writes, and the others write nothing.
  *
  * Interface:
  *   - file_create, file_put, file_commit   a file written piece by piece; file_sync brings what is

@@ -1,6 +1,10 @@
 #define _DEFAULT_SOURCE   /* on_exit */
 #include "base/processes.h"
 
+#include "base/error.h"
+
+#include <stdlib.h>
+
 #ifndef WITH_MPI
 
 void processes_start(void) {}
@@ -20,6 +24,10 @@ void processes_gather_each(void *all, size_t size) {
     (void)all, (void)size;
 }
 
+void processes_bring(int from, void *bytes, size_t n) {
+    (void)from, (void)bytes, (void)n;
+}
+
 void processes_share(void *bytes, size_t n) {
     (void)bytes, (void)n;
 }
@@ -30,11 +38,8 @@ double processes_waited(void) { return 0; }
 
 #else
 
-#include "base/error.h"
-
 #include <limits.h>
 #include <mpi.h>
-#include <stdlib.h>
 
 static int rank, count = 1;
 static double waited;
@@ -105,6 +110,13 @@ void processes_gather_each(void *all, size_t size) {
     TIMED(MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, all, as_int(size), MPI_BYTE, MPI_COMM_WORLD));
 }
 
+void processes_bring(int from, void *bytes, size_t n) {
+    int size = as_int(n);
+    if (from && rank == from) TIMED(MPI_Send(bytes, size, MPI_BYTE, 0, 0, MPI_COMM_WORLD));
+    if (from && rank == 0)
+        TIMED(MPI_Recv(bytes, size, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE));
+}
+
 void processes_share(void *bytes, size_t n) {
     if (count == 1) return;
     TIMED(MPI_Bcast(bytes, as_int(n), MPI_BYTE, 0, MPI_COMM_WORLD));
@@ -116,3 +128,34 @@ void processes_wait(void) {
 }
 
 #endif
+
+/* ---- work in groups, by the above ------------------------------------------------------------ */
+
+static bool is_apart;
+
+void processes_apart(bool apart) {
+    is_apart = apart;
+}
+
+bool processes_alone(void) {
+    return is_apart || process_count() == 1;
+}
+
+bool processes_own(int group) {
+    return processes_alone() || group % process_count() == process_rank();
+}
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* a round of one group for each process after the other */
+void processes_collect(void *all, size_t bytes, size_t group) {
+    size_t P = (size_t)process_count(), *start = malloc((P + 1) * sizeof *start);
+    if (!start) fail("out of memory");
+    for (size_t first = 0; first < bytes && !processes_alone(); first += P * group) {
+        for (size_t k = 0; k <= P; k++) start[k] = least(k * group, bytes - first);
+        processes_gather((char *)all + first, start);
+    }
+    free(start);
+}

@@ -1,4 +1,5 @@
-/* processes.h — several processes that do one training: started by mpirun, or one alone.
+/* processes.h — several processes that do one training, or draw and score the same pictures:
+ * started by mpirun, or one alone.
  *
  * Only a program built with `make MPI=1` can be one of several (MPI does the sending); any other is
  * process 0 of 1, and what follows costs it nothing. What is marked "together" must be called by every
@@ -7,11 +8,14 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange, processes_gather, processes_share, processes_wait      together
- *   - processes_waited        how long these have taken */
+ *   - processes_exchange, processes_gather, processes_gather_each, processes_bring,
+ *     processes_share, processes_wait      together
+ *   - processes_waited        how long these have taken
+ *   - processes_own, processes_collect, processes_apart      work in groups, each process some */
 #ifndef PROCESSES_H
 #define PROCESSES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* joins the others; when the program ends, the connection does */
@@ -27,11 +31,28 @@ void processes_exchange(const void *from, const size_t *start, void *to);
 void processes_gather(void *all, const size_t *start);
 /* The same with slices of `size` bytes */
 void processes_gather_each(void *all, size_t size);
+/* Process `from` and process 0: the first one's n bytes come to the second. */
+void processes_bring(int from, void *bytes, size_t n);
 /* Together: process 0's n bytes come to all */
 void processes_share(void *bytes, size_t n);
 /* Together: no process goes on before all have called it */
 void processes_wait(void);
-/* Seconds that this process has spent in the five above: sending, and waiting for the others */
+/* Seconds that this process has spent in the six above: sending, and waiting for the others */
 double processes_waited(void);
+
+/* ---- work in groups -----------------------------------------------------------------------------
+ *
+ *     for (int i = 0; i < n; i += GROUP)
+ *         if (processes_own(i / GROUP)) draw(some(n, i), x + i * size);
+ *     processes_collect(x, n * size * sizeof *x, GROUP * size * sizeof *x);
+ *
+ * All processes run the same command; what a group needs must not depend on other groups. */
+bool processes_own(int group);       /* does this process do it? */
+bool processes_alone(void);          /* does this one do all of them? */
+/* Together: every process has all `bytes`, which lie in groups of so many; the last may be
+ * smaller. */
+void processes_collect(void *all, size_t bytes, size_t group);
+/* From now on (true), or no more (false), each process does by itself what it does, all groups */
+void processes_apart(bool apart);
 
 #endif

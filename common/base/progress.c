@@ -1,5 +1,7 @@
 #include "base/progress.h"
 
+#include "base/processes.h"
+
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -54,7 +56,8 @@ static void draw(Progress *p, int64_t done, const char *note, double now) {
 
 void progress_start(Progress *p, const char *what, int64_t first, int64_t total, bool quiet) {
     double now = seconds_now();
-    *p = (Progress){.what = what, .first = first, .total = total, .quiet = quiet,
+    *p = (Progress){.what = what, .first = first, .total = total,
+                    .quiet = quiet || process_rank(),
                     .done = first, .last_shown = first, .terminal = isatty(STDERR_FILENO),
                     .start = now, .last_drawn = now};
 }

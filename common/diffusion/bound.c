@@ -1,6 +1,7 @@
 #include "diffusion/bound.h"
 
 #include "base/file.h"
+#include "base/processes.h"
 #include "base/progress.h"
 
 #include <math.h>
@@ -52,11 +53,13 @@ Bound evaluate_bound(Sampler *m, int n, const real *x0, bool quiet, BoundTerm *t
     progress_start(&progress, "bound", 0, T, quiet);
     for (int t = T - 1; t >= 0; t--) {
         term[t] = (BoundTerm){0};
-        for (int first = 0; first < n; first += AT_ONCE)
+        for (int first = 0; first < n && processes_own(t); first += AT_ONCE)
             add_terms(m, t, &images, first, &term[t]);
-        for (int k = 0; k < BOUND_VARIANCES; k++) sum.bits[k] += term[t].bits[k];
         progress_update(&progress, T - t, "");
     }
+    processes_collect(term, (size_t)T * sizeof *term, sizeof *term);
+    for (int t = T - 1; t >= 0; t--)
+        for (int k = 0; k < BOUND_VARIANCES; k++) sum.bits[k] += term[t].bits[k];
     progress_end(&progress, T, "");
     arena_free(&arena);
     return sum;

@@ -1,5 +1,7 @@
 #include "diffusion/drawing.h"
 
+#include "base/processes.h"
+
 /* what `count` pictures from number `first` on start from; with how->last_steps, that much of x */
 static void start(Sampler *m, int first, int count, real *x, const Drawing *how) {
     size_t n = (size_t)count * sampler_size(m);
@@ -35,14 +37,18 @@ int drawn_at_once(const Sampler *m, int most) {
 void draw_images(Sampler *m, int n, real *x, Drawing how) {
     Progress progress;
     double next_save = 0;
-    int64_t groups = (n + how.at_once - 1) / how.at_once;
+    size_t size = sampler_size(m), bytes = size * sizeof *x;
+    int groups = 0;                             /* of this process */
+    for (int k = 0; k * how.at_once < n; k++) groups += processes_own(k);
     int steps = how.last_steps ? how.last_steps : m->schedule->T;
-    progress_start(&progress, "sample", 0, groups * steps, how.quiet);
+    progress_start(&progress, "sample", 0, (int64_t)groups * steps, how.quiet);
     for (int first = 0; first < n; first += how.at_once) {
         int count = n - first < how.at_once ? n - first : how.at_once;
-        draw_group(m, first, count, x + (size_t)first * sampler_size(m), &progress, &how);
+        bool own = processes_own(first / how.at_once), last = first + count == n;
+        if (own) draw_group(m, first, count, x + (size_t)first * size, &progress, &how);
+        if (last) processes_collect(x, (size_t)n * bytes, (size_t)how.at_once * bytes);
         double now = seconds_now();
-        if (!how.save || (now < next_save && first + count < n)) continue;
+        if (!how.save || (!last && (now < next_save || !processes_alone()))) continue;
         how.save(how.context, first + count, x);
         next_save = seconds_now() + 9 * (seconds_now() - now);
     }

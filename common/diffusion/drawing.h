@@ -3,7 +3,8 @@
  *
  * A picture depends on the seed and its number alone: drawing more gives the same first ones. The
  * same bits on any number of threads; in groups of another size to rounding, since convolutions lay
- * out several pictures together. */
+ * out several pictures together. Several processes (base/processes.h) draw a group each in turn,
+ * and then all have all pictures. */
 #ifndef DRAWING_H
 #define DRAWING_H
 
@@ -15,8 +16,8 @@ typedef struct {
     int at_once;                            /* pictures the network sees together */
     bool quiet;
     /* unless NULL called with the number of pictures that are drawn: after the last, and in between
-     * if that does not take more than a tenth of the time. What is saved is kept if the program is
-     * stopped. */
+     * if that does not take more than a tenth of the time, and there is one process. What is saved
+     * is kept if the program is stopped. */
     void (*save)(void *context, int n, const real *x);
     void *context;
     Recording *recording;                   /* of the first pictures, or NULL */

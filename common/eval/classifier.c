@@ -1,5 +1,6 @@
 #include "eval/classifier.h"
 
+#include "base/processes.h"
 #include "data/sha256.h"
 #include "nn/entry.h"
 
@@ -63,13 +64,21 @@ void frozen_free(Frozen *f) {
     params_free(&f->params);
 }
 
+enum { AT_ONCE = 256 };
+
+/* a row for each picture, from the processes that computed it */
+static void collect(int n, int columns, real *rows) {
+    size_t each = (size_t)columns * sizeof *rows;
+    processes_collect(rows, (size_t)n * each, AT_ONCE * each);
+}
+
 void frozen_apply(const Frozen *f, int n, const real *x, real *features, real *probabilities) {
-    enum { AT_ONCE = 256 };
     const ClassifierConfig *c = &f->net.config;
     size_t picture = (size_t)c->height * (size_t)c->width * (size_t)c->channels;
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        if (!processes_own(i / AT_ONCE)) continue;
         tape_reset(&t);
         Tensor *images = t_input(&t, x + (size_t)i * picture,
                                  SHAPE(m, c->height, c->width, c->channels));
@@ -80,6 +89,8 @@ void frozen_apply(const Frozen *f, int n, const real *x, real *features, real *p
             memcpy(probabilities + (size_t)(i * c->classes), p->x, p->len * sizeof(real));
         }
     }
+    if (features) collect(n, c->features, features);
+    if (probabilities) collect(n, c->classes, probabilities);
     tape_free(&t);
 }
 

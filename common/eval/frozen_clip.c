@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/processes.h"
 #include "data/sha256.h"
 #include "nn/entry.h"
 #include "nn/official.h"
@@ -77,11 +78,13 @@ void frozen_clip_images(const FrozenClip *f, int n, const real *x, real *feature
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        if (!processes_own(i / AT_ONCE)) continue;
         tape_reset(&t);
         Tensor *images = t_input(&t, x + (size_t)i * size, SHAPE(B, side, side, 3));
         Tensor *y = clip_normalise(clip_image(&f->net.image, standardise(c, images), NULL));
         memcpy(features + (size_t)i * D, y->x, y->len * sizeof(real));
     }
+    processes_collect(features, (size_t)n * D * sizeof(real), AT_ONCE * D * sizeof(real));
     tape_free(&t);
 }
 

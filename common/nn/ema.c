@@ -1,6 +1,8 @@
 /* ema.c — an exponential moving average of the weights, for sampling. */
 #include "nn/optim.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -20,6 +22,7 @@ void ema_update(Ema *e, const Params *p) {
     for (int i = 0; i < p->count; i++) {
         const Tensor *w = p->list[i];
         Tensor *average = params_twin(&e->average, i, w);
+        if (!average->x) continue;              /* another process keeps it */
         k_lerp(w->len, w->is_buffer ? 1 : (real)(1 - d), w->x, average->x);
     }
 }
@@ -29,6 +32,7 @@ void ema_swap(Ema *e, Params *p) {
     for (int i = 0; i < p->count; i++) {
         Tensor *average = params_twin(&e->average, i, p->list[i]);
         real *x = p->list[i]->x;
+        if (!average->x) die("ema_swap: another process has the average of %s", average->name);
         p->list[i]->x = average->x;
         average->x = x;
     }

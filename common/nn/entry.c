@@ -48,6 +48,15 @@ void entry_get(const Entry *e, const StTensor *t, real *x) {
     free(turned);
 }
 
+real *entry_new(const Safetensors *s, const char *prefix, Tensor *w) {
+    Entry e = entry_of(prefix, w);
+    real *x = malloc(w->len * sizeof *x);
+    if (!x) fail("out of memory: %s", e.name);
+    entry_get(&e, safetensors_find(s, e.name), x);
+    free(e.name);
+    return x;
+}
+
 /* ---- all of a file --------------------------------------------------------------------------- */
 
 void entries_add(Entries *e, const char *prefix, const Params *p) {
@@ -113,6 +122,7 @@ static void check_finite(const char *path, const Entry *e) {
 
 void entries_read(const Entries *e, const Safetensors *s, const char *path) {
     for (int i = 0; i < e->count; i++) {
+        if (e->list[i].tensor->divided && !e->list[i].tensor->x) continue;    /* another's */
         entry_get(&e->list[i], safetensors_find(s, e->list[i].name), e->list[i].tensor->x);
         check_finite(path, &e->list[i]);
     }

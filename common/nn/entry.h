@@ -14,7 +14,7 @@
  *     anything else                       as it is
  *
  * Interface:
- *   - entry_of, entry_get     one parameter
+ *   - entry_of, _get, _new    one parameter
  *   - entries_add, _check, _read, _free, made_by     all that a file holds
  *   - weights_read            the last four for a file that holds weights alone */
 #ifndef ENTRY_H
@@ -35,6 +35,8 @@ typedef struct {
 Entry entry_of(const char *prefix, Tensor *w);
 /* the numbers of `t`, of the entry's shape, in the layout they have here */
 void entry_get(const Entry *e, const StTensor *t, real *x);
+/* the numbers of a parameter that the file has, without changing it; to be freed */
+real *entry_new(const Safetensors *s, const char *prefix, Tensor *w);
 
 /* ---- all of a file --------------------------------------------------------------------------- */
 

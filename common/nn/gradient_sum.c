@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Numbers that each process sends in a round; and to one other process, if those are more: with
+ * many processes fewer would be bound by latency. */
+enum { ROUND = 1 << 20, PIECE = 1 << 16 };
+
 bool sum_wanted(const GradientSum *s) {
     return s->micro && s->micro->count > 1;
 }
@@ -40,45 +44,109 @@ static void *room(size_t n, size_t size) {
 }
 
 /* Whole tensors, in the order of the list, about as many numbers to each process */
-static int *share_out(const Params *p) {
-    int P = process_count(), i = 0, *first = room((size_t)P + 1, sizeof *first);
+static void share_out(const Params *p) {
+    int P = process_count(), i = 0;
     size_t all = places(p, 0, p->count), before = 0;
-    for (int k = 1; k < P; k++) {
-        while (i < p->count && before + place(p->list[i]) / 2 < all / (size_t)P * (size_t)k)
-            before += place(p->list[i++]);
-        first[k] = i;
+    for (int k = 0; k < P && P > 1; k++) {
+        size_t end = k == P - 1 ? SIZE_MAX : all / (size_t)P * (size_t)(k + 1);
+        while (i < p->count && before + place(p->list[i]) / 2 < end) {
+            before += place(p->list[i]);
+            p->list[i++]->home = k + 1;
+        }
     }
-    first[P] = p->count;
-    return first;
 }
 
-static size_t own_size(const GradientSum *s, const Params *p) {
-    int k = process_rank();
-    return places(p, s->first[k], s->first[k + 1]);
+/* Where the k-th process's parameters are cut: a round has tensors of so many numbers together, or
+ * one larger tensor. Returns how many rounds; `cut` may be NULL. */
+static int cut_rounds(const Params *p, int k, int *cut) {
+    int P = process_count();
+    size_t most = ROUND / P > PIECE ? (size_t)(ROUND / P) : PIECE;
+    int i = 0, rounds = 0;
+    while (i < p->count && p->list[i]->home < k + 1) i++;
+    if (cut) cut[0] = i;
+    while (i < p->count && p->list[i]->home == k + 1) {
+        size_t n = place(p->list[i++]);
+        while (i < p->count && p->list[i]->home == k + 1 && n + place(p->list[i]) <= most)
+            n += place(p->list[i++]);
+        rounds++;
+        if (cut) cut[rounds] = i;
+    }
+    return rounds;
 }
 
-static void prepare(GradientSum *s, const Params *p) {
-    size_t P = (size_t)process_count(), buffers = buffers_size(p);
-    s->first = share_out(p);
-    s->sum = room(own_size(s, p), sizeof *s->sum);
+typedef struct {
+    int from, to;                    /* parameters from .. to-1 */
+} Part;
+
+static Part part(const GradientSum *s, int k, int round) {
+    const int *cut = s->cut + k * (s->rounds + 1);
+    return (Part){cut[round], cut[round + 1]};
+}
+
+static Part all_of(const GradientSum *s, int k) {
+    const int *cut = s->cut + k * (s->rounds + 1);
+    return (Part){cut[0], cut[s->rounds]};
+}
+
+/* start[k], of P + 1: where in a round process k's part begins; returns what all parts take */
+static size_t round_starts(const GradientSum *s, const Params *p, int round, size_t *start) {
+    int P = process_count();
+    start[0] = 0;
+    for (int k = 0; k < P; k++) {
+        Part t = part(s, k, round);
+        start[k + 1] = start[k] + places(p, t.from, t.to);
+    }
+    return start[P];
+}
+
+static void make_cuts(GradientSum *s, const Params *p) {
+    int P = process_count();
+    for (int k = 0; k < P; k++) {
+        int n = cut_rounds(p, k, NULL);
+        if (n > s->rounds) s->rounds = n;
+    }
+    s->cut = room((size_t)(P * (s->rounds + 1)), sizeof *s->cut);
+    for (int k = 0; k < P; k++) {
+        int *cut = s->cut + k * (s->rounds + 1), n = cut_rounds(p, k, cut);
+        for (; n < s->rounds; n++) cut[n + 1] = cut[n];
+    }
+}
+
+static size_t travel_size(const GradientSum *s, const Params *p) {
+    size_t P = (size_t)process_count(), *start = room(P + 1, sizeof *start);
+    size_t most = P * buffers_size(p);
+    int me = process_rank();
+    for (int r = 0; r < s->rounds && P > 1; r++) {
+        size_t sent = round_starts(s, p, r, start), received = P * (start[me + 1] - start[me]);
+        if (sent + received > most) most = sent + received;
+    }
+    free(start);
+    return most;
+}
+
+void sum_prepare(GradientSum *s, const Params *p) {
+    size_t buffers = buffers_size(p);
+    share_out(p);
+    make_cuts(s, p);
+    Part mine = all_of(s, process_rank());
+    s->sum = room(process_count() == 1 ? places(p, 0, p->count) : places(p, mine.from, mine.to),
+                  sizeof *s->sum);
     s->has_sum = room((size_t)p->count, sizeof *s->has_sum);
     s->kept = room((size_t)p->count, sizeof *s->kept);
     s->before = room(buffers, sizeof *s->before);
     s->change = room(buffers, sizeof *s->change);
-    size_t sent = places(p, 0, p->count) + P * own_size(s, p);
-    s->own = room(P == 1 ? buffers : sent > P * buffers ? sent : P * buffers, sizeof *s->own);
+    s->travel = room(travel_size(s, p), sizeof *s->travel);
 }
 
 void sum_free(GradientSum *s) {
-    free(s->first), free(s->sum), free(s->has_sum), free(s->kept);
-    free(s->before), free(s->change), free(s->own);
+    free(s->cut), free(s->sum), free(s->has_sum), free(s->kept);
+    free(s->before), free(s->change), free(s->travel);
     *s = (GradientSum){.micro = s->micro};
 }
 
 /* ---- buffers --------------------------------------------------------------------------------- */
 
 void sum_start(GradientSum *s, const Params *p) {
-    if (!s->first) prepare(s, p);
     real *before = s->before;
     for (int i = 0; i < p->count; i++) {
         const Tensor *w = p->list[i];
@@ -104,10 +172,10 @@ static void add_changes(GradientSum *s, Params *p) {
     size_t n = buffers_size(p), P = (size_t)process_count();
     bool first = s->micro->index < (int)P;
     if (!n) return;
-    take_changes(s, p, s->own + (size_t)process_rank() * n);
-    processes_gather_each(s->own, n * sizeof *s->own);
+    take_changes(s, p, s->travel + (size_t)process_rank() * n);
+    processes_gather_each(s->travel, n * sizeof *s->travel);
     if (first) k_fill(n, 0, s->change);
-    for (size_t k = 0; k < P; k++) k_axpy(n, 1, s->own + k * n, s->change, true);
+    for (size_t k = 0; k < P; k++) k_axpy(n, 1, s->travel + k * n, s->change, true);
 }
 
 static void put_buffers(const GradientSum *s, Params *p) {
@@ -126,6 +194,10 @@ static bool has_gradient(const Tensor *w) {
     return w->wants_grad && w->has_grad;
 }
 
+static bool is_stepped_here(const Tensor *w) {
+    return !w->home || w->home == process_rank() + 1;
+}
+
 /* sum (+)= g, of parameter i at `sum` */
 static void add_one(GradientSum *s, const Params *p, int i, const real *g, real *sum) {
     k_axpy(p->list[i]->len, 1, g, sum, s->has_sum[i]);
@@ -138,29 +210,33 @@ static void add_here(GradientSum *s, const Params *p) {
         if (has_gradient(p->list[i])) add_one(s, p, i, p->list[i]->g, sum);
 }
 
-/* slices of everyone's gradients to their owners */
-static const real *exchange(const GradientSum *s, const Params *p) {
+/* a round's gradients to their owners; where what has come here begins */
+static const real *exchange(const GradientSum *s, const Params *p, int round) {
     int P = process_count();
     size_t *start = room((size_t)P + 1, sizeof *start);
-    real *to = s->own;
-    for (int i = 0; i < p->count; to += place(p->list[i++])) {
-        const Tensor *w = p->list[i];
-        if (w->is_buffer) continue;
-        to[w->len] = has_gradient(w);
-        if (has_gradient(w)) memcpy(to, w->g, w->len * sizeof *to);
-    }
-    for (int k = 0; k <= P; k++) start[k] = places(p, 0, s->first[k]) * sizeof *to;
-    processes_exchange(s->own, start, to);
+    real *to = s->travel;
+    for (int k = 0; k < P; k++)
+        for (int i = part(s, k, round).from; i < part(s, k, round).to; to += place(p->list[i++])) {
+            const Tensor *w = p->list[i];
+            if (w->is_buffer) continue;
+            to[w->len] = has_gradient(w);
+            if (has_gradient(w)) memcpy(to, w->g, w->len * sizeof *to);
+        }
+    round_starts(s, p, round, start);
+    for (int k = 0; k <= P; k++) start[k] *= sizeof *to;
+    processes_exchange(s->travel, start, to);
     free(start);
     return to;
 }
 
-static void add_everyones(GradientSum *s, const Params *p) {
-    const real *from = exchange(s, p);
-    int mine = process_rank();
+static void add_everyones(GradientSum *s, const Params *p, int round) {
+    const real *from = exchange(s, p, round);
+    int me = process_rank();
+    Part mine = part(s, me, round);
+    real *begin = s->sum + places(p, all_of(s, me).from, mine.from);
     for (int k = 0; k < process_count(); k++) {
-        real *sum = s->sum;
-        for (int i = s->first[mine]; i < s->first[mine + 1]; i++) {
+        real *sum = begin;
+        for (int i = mine.from; i < mine.to; i++) {
             const Tensor *w = p->list[i];
             if (!w->is_buffer && from[w->len] != 0) add_one(s, p, i, from, sum);
             from += place(w), sum += place(w);
@@ -170,12 +246,13 @@ static void add_everyones(GradientSum *s, const Params *p) {
 
 /* The sums stand where the gradients did. */
 static void put_sums(GradientSum *s, Params *p) {
-    int k = process_rank();
     real *sum = s->sum;
-    for (int i = s->first[k]; i < s->first[k + 1]; sum += place(p->list[i++])) {
+    for (int i = 0; i < p->count; i++) {
         Tensor *w = p->list[i];
+        if (!is_stepped_here(w)) continue;
         s->kept[i] = w->g;
         if (s->has_sum[i]) w->g = sum, w->has_grad = true;
+        sum += place(w);
     }
 }
 
@@ -184,7 +261,7 @@ bool sum_add(GradientSum *s, Params *p) {
     if (s->micro->index < P) memset(s->has_sum, 0, (size_t)p->count * sizeof *s->has_sum);
     add_changes(s, p);
     if (P == 1) add_here(s, p);
-    else add_everyones(s, p);
+    for (int r = 0; r < s->rounds && P > 1; r++) add_everyones(s, p, r);
     params_zero_grad(p);
     if (s->micro->index + P < s->micro->count) return false;
     put_buffers(s, p);
@@ -198,7 +275,7 @@ double sum_norm(const GradientSum *s, const Params *p) {
     size_t *start = room((size_t)P + 1, sizeof *start);
     for (int i = 0; i < p->count; i++)
         if (has_gradient(p->list[i])) squares[i] = k_sum_squares(p->list[i]->len, p->list[i]->g);
-    for (int k = 0; k <= P; k++) start[k] = (size_t)s->first[k] * sizeof *squares;
+    for (int k = 0; k < P; k++) start[k + 1] = (size_t)all_of(s, k).to * sizeof *squares;
     processes_gather(squares, start);
     for (int i = 0; i < p->count; i++) sum += squares[i];
     free(start), free(squares);
@@ -207,30 +284,25 @@ double sum_norm(const GradientSum *s, const Params *p) {
 
 /* ---- after the step -------------------------------------------------------------------------- */
 
-/* Every process gets the tensors of all owners: of `twin`, which has p's names. */
-static void gather(const GradientSum *s, const Params *p, const Params *twin) {
-    int P = process_count(), k = process_rank();
-    if (P == 1) return;
+/* a round's parameters from their owners to all */
+static void gather(const GradientSum *s, Params *p, int round) {
+    int P = process_count(), me = process_rank();
     size_t *start = room((size_t)P + 1, sizeof *start);
-    real *at = s->own;
-    for (int i = 0; i < p->count; at += place(p->list[i++]))
-        if (i >= s->first[k] && i < s->first[k + 1] && !p->list[i]->is_buffer)
-            memcpy(at, params_twin(twin, i, p->list[i])->x, p->list[i]->len * sizeof *at);
-    for (int q = 0; q <= P; q++) start[q] = places(p, 0, s->first[q]) * sizeof *at;
-    processes_gather(s->own, start);
-    at = s->own;
-    for (int i = 0; i < p->count; at += place(p->list[i++]))
-        if (!p->list[i]->is_buffer)
-            memcpy(params_twin(twin, i, p->list[i])->x, at, p->list[i]->len * sizeof *at);
+    round_starts(s, p, round, start);
+    real *at = s->travel + start[me];
+    for (int i = part(s, me, round).from; i < part(s, me, round).to; at += place(p->list[i++]))
+        if (!p->list[i]->is_buffer) memcpy(at, p->list[i]->x, p->list[i]->len * sizeof *at);
+    for (int k = 0; k <= P; k++) start[k] *= sizeof *at;
+    processes_gather(s->travel, start);
+    at = s->travel;
+    for (int k = 0; k < P; k++)
+        for (int i = part(s, k, round).from; i < part(s, k, round).to; at += place(p->list[i++]))
+            if (!p->list[i]->is_buffer) memcpy(p->list[i]->x, at, p->list[i]->len * sizeof *at);
     free(start);
 }
 
 void sum_end(GradientSum *s, Params *p) {
-    int k = process_rank();
-    for (int i = s->first[k]; i < s->first[k + 1]; i++) p->list[i]->g = s->kept[i];
-    gather(s, p, p);
-}
-
-void sum_gather(const GradientSum *s, const Params *p, Params *twin) {
-    if (s->first && twin->count) gather(s, p, twin);
+    for (int i = 0; i < p->count; i++)
+        if (is_stepped_here(p->list[i])) p->list[i]->g = s->kept[i];
+    for (int r = 0; r < s->rounds && process_count() > 1; r++) gather(s, p, r);
 }

@@ -8,8 +8,9 @@
  * Where several processes share a step, P of them do micro-batches 0 .. P-1 at the same time, then
  * the next P. Each owns some of the parameters: it receives every process's gradient of them, adds these
  * up in the order of the micro-batches, and steps its parameters; then all are gathered. The sums
- * are the same, bit for bit, for any number of processes. (Every process still has memory for all moments, and
- * gradients travel after the backward pass, not during it.) */
+ * are the same, bit for bit, for any number of processes. Moments and averages exist only where
+ * their parameter is stepped (ZeRO stage 1, Rajbhandari et al. 2020; Tensor.home, train/divided.h).
+ * What travels goes in rounds, so that sending needs memory for a part of them at a time. */
 #ifndef GRADIENT_SUM_H
 #define GRADIENT_SUM_H
 
@@ -20,19 +21,22 @@ typedef struct {
     int index;               /* the one under way: 0 .. count-1 */
 } MicroBatch;
 
-/* of one Params; all of it made at the first sum_add */
+/* of one Params; all of it made by sum_prepare */
 typedef struct {
     const MicroBatch *micro; /* NULL: steps of one batch */
-    int *first;              /* process k owns parameters first[k] .. first[k+1]-1 of the list */
+    int rounds, *cut;        /* in round r process k's parameters cut[k (rounds+1) + r] to before
+                                the next cut travel; they are in the order of the list */
     real *sum;               /* of the gradients of those owned */
     bool *has_sum;           /* which of them had one */
     real *before, *change;   /* buffers as the step began; the sum of what was changed */
-    real *own;               /* what is sent and received */
+    real *travel;            /* what is sent and received */
     real **kept;             /* gradients whose place the sums have taken */
 } GradientSum;
 
 /* Are steps made of several micro-batches? */
 bool sum_wanted(const GradientSum *s);
+/* Divides the parameters among the processes: when all are made, before their moments are. */
+void sum_prepare(GradientSum *s, const Params *p);
 /* Remembers the buffers: before the first micro-batch. */
 void sum_start(GradientSum *s, const Params *p);
 /* Adds this micro-batch's gradients, and clears them. After the last one returns true: the sums
@@ -42,8 +46,6 @@ bool sum_add(GradientSum *s, Params *p);
 double sum_norm(const GradientSum *s, const Params *p);
 /* After the step: every process has all parameters; gradients have their own place again. */
 void sum_end(GradientSum *s, Params *p);
-/* `twin`: moments of p's parameters. Process 0 gets those of all owners. */
-void sum_gather(const GradientSum *s, const Params *p, Params *twin);
 void sum_free(GradientSum *s);
 
 #endif

@@ -66,14 +66,16 @@ typedef struct {
     Params average;
 } Ema;
 void ema_update(Ema *e, const Params *p);
-/* Exchanges weights and averages: once before sampling with the averages, once again after it. */
+/* Exchanges weights and averages: once before sampling with the averages, once again after it. All
+ * averages must be here (train/divided.h). */
 void ema_swap(Ema *e, Params *p);
 void ema_free(Ema *e);
 
 /* ---- what is kept for each parameter (twins.c) --------------------------------------------- */
 
 /* Makes `like`'s tensors in `p`, with the same names, shapes and order, all `value`, unless
- * they are there already. A buffer's twin is a buffer. */
+ * they are there already. A buffer's twin is a buffer. Those of parameters that another process
+ * steps have no values here. */
 void params_like(Params *p, const Params *like, double value);
 /* The tensor of `p` with w's name; i, w's place in its own list, is where it is looked for
  * first. */

@@ -3,6 +3,7 @@
 #include "nn/pixelsnail.h"
 
 #include "base/error.h"
+#include "base/processes.h"
 
 #include <math.h>
 #include <string.h>
@@ -436,6 +437,10 @@ void snail_sample(const Snail *s, int n, SnailCondition on, double temperature, 
     for (int i = 0; i < n; i += AT_ONCE) {
         int B = n - i < AT_ONCE ? n - i : AT_ONCE, z[AT_ONCE];
         real u[AT_ONCE];
+        if (!processes_own(i / AT_ONCE)) {
+            rng->next += (uint64_t)(B * N);          /* what another process draws */
+            continue;
+        }
         Tape t = {.no_grad = true};
         SnailSampler at;
         snail_sampler_new(&at, s, B, snail_condition(s, &t, B, from(s, on, i)));
@@ -450,6 +455,8 @@ void snail_sample(const Snail *s, int n, SnailCondition on, double temperature, 
         }
         snail_sampler_free(&at), tape_free(&t);
     }
+    size_t each = (size_t)N * sizeof *codes;
+    processes_collect(codes, (size_t)n * each, AT_ONCE * each);
 }
 
 void snail_nats(const Snail *s, int n, const int *codes, SnailCondition on, double *nats) {

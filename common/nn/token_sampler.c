@@ -129,8 +129,8 @@ void token_sample(const TokenSampler *s, const Tensor *logits, Rng *rng, int *to
     const double *p = token_probabilities(s, logits);
     int rows = logits->shape[0], V = logits->shape[1];
     for (int i = 0; i < rows; i++) {
-        real u[2];                         /* 24 bits each */
-        rng_uniform(rng, 2, u);
+        real u[TOKEN_DRAWS];               /* 24 bits each */
+        rng_uniform(rng, TOKEN_DRAWS, u);
         token[i] = draw(V, p + (size_t)i * (size_t)V, (double)u[0] + (double)u[1] / 0x1p24);
     }
 }

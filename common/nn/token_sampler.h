@@ -24,7 +24,8 @@ typedef struct {
  * sum to 1 in a row. A logit of -infinity is a token that cannot be; a row of nothing else is a
  * mistake. */
 double *token_probabilities(const TokenSampler *s, const Tensor *logits);
-/* One token for each row; takes two numbers of the stream for each. */
+/* One token for each row; takes so many numbers of the stream for each. */
+enum { TOKEN_DRAWS = 2 };
 void token_sample(const TokenSampler *s, const Tensor *logits, Rng *rng, int *token);
 
 #endif

@@ -2,18 +2,23 @@
 #include "nn/optim.h"
 
 #include "base/error.h"
+#include "base/processes.h"
 
 #include <string.h>
 
 void params_like(Params *p, const Params *like, double value) {
     if (p->count == like->count) return;    /* every step but the first */
+    static int divided;                     /* all processes make the same, in the same order */
     Scope top = {.params = p};
     for (int i = 0; i < like->count; i++) {
         const Tensor *w = like->list[i];
         if (params_find(p, w->name)) continue;
-        if (w->is_buffer) buffer(top, w->name, value, w->rank, w->shape);
-        else param(top, w->name, INIT_CONSTANT, value, w->rank, w->shape);
+        p->shapes_only = w->home && w->home != process_rank() + 1;
+        Tensor *t = w->is_buffer ? buffer(top, w->name, value, w->rank, w->shape)
+                                 : param(top, w->name, INIT_CONSTANT, value, w->rank, w->shape);
+        if (w->home) t->home = w->home, t->divided = ++divided;
     }
+    p->shapes_only = false;
 }
 
 Tensor *params_twin(const Params *p, int i, const Tensor *w) {

@@ -122,7 +122,7 @@ void params_copy(Params *to, const Params *from) {
         if (!v) die("params_copy: there is no %s to copy from", w->name);
         if (v->rank != w->rank || memcmp(v->shape, w->shape, sizeof v->shape))
             die("params_copy: %s cannot be copied to %s", t_describe(v), t_describe(w));
-        memcpy(w->x, v->x, w->len * sizeof(real));
+        if (w->x) memcpy(w->x, v->x, w->len * sizeof(real));
     }
 }
 

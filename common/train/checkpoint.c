@@ -5,6 +5,7 @@
 #include "io/half.h"
 #include "io/safetensors.h"
 #include "nn/optim.h"
+#include "train/divided.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -38,24 +39,25 @@ static void convert(StType type, const real *x, size_t n, uint8_t *bytes) {
 static void fill(const StOutput *out, uint8_t *bytes) {
     const Entry *e = out->source;
     const Tensor *w = e->tensor;
-    if (!e->turned) {
-        convert(out->type, w->x, w->len, bytes);
-        return;
-    }
-    real *turned = malloc(w->len * sizeof *turned);
-    if (!turned) fail("out of memory: %s", w->name);
-    k_permute(w->shape, e->order, w->x, turned, false);
-    convert(out->type, turned, w->len, bytes);
+    const real *x = divided_get(w);
+    real *turned = e->turned ? malloc(w->len * sizeof *turned) : NULL;
+    if (e->turned && !turned) fail("out of memory: %s", w->name);
+    if (turned) k_permute(w->shape, e->order, x, turned, false);
+    convert(out->type, turned ? turned : x, w->len, bytes);
     free(turned);
+    divided_free(w, x);
 }
 
-/* CRC-32 of all tensors' numbers, as they lie in memory, in the order of the list */
-static unsigned long checksum(const Checkpoint *c) {
+/* CRC-32 of all tensors' numbers, as they lie in memory, in the order of the list. Those of other
+ * processes are read from `file`, or brought here if that is NULL. */
+static unsigned long checksum(const Checkpoint *c, const Safetensors *file) {
     unsigned long sum = crc32_z(0, NULL, 0);
     for (const CheckpointParams *p = c->params; p->params; p++)
         for (int i = 0; i < p->params->count; i++) {
-            const Tensor *w = p->params->list[i];
-            sum = crc32_z(sum, (const unsigned char *)w->x, w->len * sizeof *w->x);
+            Tensor *w = p->params->list[i];
+            const real *x = file && !w->x ? entry_new(file, p->prefix, w) : divided_get(w);
+            sum = crc32_z(sum, (const unsigned char *)x, w->len * sizeof *x);
+            divided_free(w, x);
         }
     return sum;
 }
@@ -90,7 +92,7 @@ static char **list_metadata(const Checkpoint *c, bool pass_on) {
     }
     if (!pass_on) {
         m[n++] = text_format("checksum");
-        m[n++] = text_format("%08lx", checksum(c));
+        m[n++] = text_format("%08lx", checksum(c, NULL));
     }
     return m;
 }
@@ -133,11 +135,13 @@ void checkpoint_save_half(const char *path, const Checkpoint *c) {
         for (int i = 0; i < p->params->count; i++) {
             const Tensor *w = p->params->list[i];
             if (type_of(w, true) != ST_F16) continue;
+            const real *x = divided_get(w);
             for (size_t j = 0; j < w->len; j++) {
-                if (fabs((double)w->x[j]) < 65520) continue;
-                fail("%s: not saved: %s%s holds %g%s", path, p->prefix, w->name, (double)w->x[j],
-                     isfinite(w->x[j]) ? ", half precision ends at 65504" : "");
+                if (fabs((double)x[j]) < 65520) continue;
+                fail("%s: not saved: %s%s holds %g%s", path, p->prefix, w->name, (double)x[j],
+                     isfinite(x[j]) ? ", half precision ends at 65504" : "");
             }
+            divided_free(w, x);
         }
     }
     save(path, c, true);
@@ -198,7 +202,7 @@ static void read_number(const Safetensors *s, const char *path, const Checkpoint
 static void check_sum(const Safetensors *s, const char *path, const Checkpoint *c) {
     const char *said = safetensors_metadata(s, "checksum");
     char here[24];
-    snprintf(here, sizeof here, "%08lx", checksum(c));
+    snprintf(here, sizeof here, "%08lx", checksum(c, s));
     bool same_type = s->count && s->tensors[0].type == full_precision();
     if (said && same_type && c->numbers[0].name && strcmp(said, here))
         fail("%s: its tensors' checksum is %s, they were saved with %s; the file is damaged", path,

@@ -1,6 +1,7 @@
 #include "train/draw_samples.h"
 
 #include "base/error.h"
+#include "base/processes.h"
 #include "diffusion/drawing.h"
 
 #include <stdio.h>
@@ -47,14 +48,17 @@ void draw_samples(const Cli *cli, Sampler *m, int n, Grid g) {
     Arena arena = {0};
     Target target = {cli, g};
     real *x = arena_get(&arena, (size_t)n * sampler_size(m) * sizeof *x);
-    Recording r = recording_new(&arena, m->schedule->T, n < FILMED ? n : FILMED, sampler_size(m));
+    int at_once = drawn_at_once(m, AT_ONCE), filmed = n < FILMED ? n : FILMED;
+    if (filmed > at_once) filmed = at_once;      /* of the pictures that are drawn first */
+    Recording r = recording_new(&arena, m->schedule->T, filmed, sampler_size(m));
     samples_open(cli);
-    draw_images(m, n, x, (Drawing){.at_once = drawn_at_once(m, AT_ONCE),
-                                   .quiet = cli->common->quiet, .save = save_samples,
-                                   .context = &target, .recording = &r});
+    draw_images(m, n, x, (Drawing){.at_once = at_once, .quiet = cli->common->quiet,
+                                   .save = save_samples, .context = &target, .recording = &r});
     char *strip = output_path(cli, "progress.png"), *film = output_path(cli, "film.png");
-    recording_strip(&r, g, strip, cli->line);
-    recording_film(&r, g, film, cli->line);
+    if (processes_own(0)) {                     /* which has drawn the first pictures */
+        recording_strip(&r, g, strip, cli->line);
+        recording_film(&r, g, film, cli->line);
+    }
     free(strip), free(film);
     arena_free(&arena);
 }

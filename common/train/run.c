@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/processes.h"
 #include "data/sha256.h"
+#include "train/divided.h"
 #include "train/record.h"
 #include "train/run_state.h"
 
@@ -103,6 +104,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     if (!r || !s) fail("out of memory");
     *s = (RunState){.settings = settings, .cli = cli, .writes = process_rank() == 0, .lock = -1};
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
+    processes_apart(true);                     /* process 0 evaluates */
     r->state = s;
     if (!cli->common->resume) run_micro_check(s);
     if (cli->common->threads) threads_set(cli->common->threads);
@@ -367,7 +369,9 @@ static void save_record(const Run *r, const char *status) {
 
 static void use_averages(RunState *s, bool use) {
     if (!s->averaged || s->averages_in_use == use) return;
-    ema_swap(&s->ema, s->averaged->params);
+    if (use) divided_bring(&s->ema.average, s->saved.params);
+    if (s->writes) ema_swap(&s->ema, s->averaged->params);
+    if (!use && s->writes) divided_forget(&s->ema.average);
     s->averages_in_use = use;
 }
 
@@ -387,15 +391,14 @@ static void save_weights(const Run *r, Weights w) {
 /* Weights first: a run is as far as its checkpoint says, weights and all. */
 static void save(const Run *r) {
     RunState *s = r->state;
-    for (int i = 0; i < s->optimizer_count; i++) {
-        Optimizer *o = &s->optimizers[i];
-        sum_gather(&o->sum, o->params, &o->adam.m), sum_gather(&o->sum, o->params, &o->adam.v);
-        sum_gather(&o->sum, o->params, &o->sgd.velocity);
+    if (!s->writes) {
+        divided_serve(s->saved.params);
+        return;
     }
-    if (!s->writes) return;
     if (!s->file_count) save_weights(r, (Weights){.params = {{"", s->saved.params[0].params, NULL}}});
     for (int i = 0; i < s->file_count; i++) save_weights(r, s->files[i]);
     checkpoint_save(s->checkpoint, &s->saved);
+    if (process_count() > 1) divided_done();
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -419,6 +422,8 @@ static void open_files(Run *r) {
 /* everything is registered: the checkpoint is read, the files are made */
 static void begin(Run *r) {
     RunState *s = r->state;
+    for (int i = 0; i < s->optimizer_count; i++)
+        if (s->micro.count > 1) sum_prepare(&s->optimizers[i].sum, s->optimizers[i].params);
     if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
     s->started = true;
     s->first = r->step;
@@ -437,8 +442,9 @@ static bool is_due(const Run *r, int64_t every) {
 
 bool run_every(Run *r, int64_t steps) {
     RunState *s = r->state;
-    bool due = is_due(r, steps) && run_micro_is_last(s) && s->writes;
-    if (due) use_averages(s, true);
+    bool due = is_due(r, steps) && run_micro_is_last(s);
+    if (due) use_averages(s, true);      /* together: process 0 may have to ask for them */
+    due &= s->writes;
     s->evaluating |= due;
     return due;
 }
@@ -458,10 +464,10 @@ bool run_saves(Run *r) {
     RunState *s = r->state;
     if (!run_micro_is_last(s)) return false;
     decide(r);
-    if (!s->saving || !s->writes) return false;
+    if (!s->saving) return false;
     use_averages(s, true);
-    s->evaluating = true;
-    return true;
+    s->evaluating |= s->writes;
+    return s->writes;
 }
 
 void run_value(Run *r, const char *column, double value) {
@@ -592,6 +598,7 @@ int run_finish(Run *r) {
     release_signals();
     run_folder_close(s);
     processes_wait();                          /* what later stages read is written */
+    processes_apart(false);
     int status = s->stopping ? 128 + s->stopping : 0;
     for (int i = 0; i < s->optimizer_count; i++) {
         adam_free(&s->optimizers[i].adam), sgd_free(&s->optimizers[i].sgd);
