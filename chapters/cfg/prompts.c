@@ -18,7 +18,7 @@ static real *picture_from(Arena *arena, const char *path, int n, int side) {
     size_t len = (size_t)(side * side * 3);
     real *x = arena_get(arena, len * sizeof *x);
     picture_read(path, side, -1, 1, x);
-    return repeated(arena, n, len, x);
+    return n_copies(arena, n, len, x);
 }
 
 /* white is 1, known; what is not white enough is not */

@@ -85,9 +85,9 @@ int vary(void) {
     Given g;
     given_open(&g, 1, STAGES);
     int n = o.pictures;
-    real *z = repeated(&g.arena, n, (size_t)g.D, g.z);
+    real *z = n_copies(&g.arena, n, (size_t)g.D, g.z);
     draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
-                        .eta = o.eta, .start = repeated(&g.arena, n, VALUES, g.start)}, NULL);
+                        .eta = o.eta, .start = n_copies(&g.arena, n, VALUES, g.start)}, NULL);
     given_close(&g);
     return 0;
 }
@@ -129,7 +129,7 @@ int edit(void) {
         texts[i] = arena_text(&g.arena, "%.2f", t);
     }
     draw(&g, (Decoding){.n = n, .z = z, .scale = chosen_scale(),
-                        .start = repeated(&g.arena, n, VALUES, g.start)}, texts);
+                        .start = n_copies(&g.arena, n, VALUES, g.start)}, texts);
     given_close(&g);
     return 0;
 }
@@ -151,7 +151,7 @@ int reconstruct(void) {
     memcpy(z + (n - 1) * g.D, g.z, (size_t)g.D * sizeof *z);
     texts[n - 1] = arena_text(&g.arena, "all %d", g.D);
     draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
-                        .start = repeated(&g.arena, n, VALUES, g.start)}, texts);
+                        .start = n_copies(&g.arena, n, VALUES, g.start)}, texts);
     given_close(&g);
     return 0;
 }

@@ -211,10 +211,8 @@ static void draw(const Plan *p, Sampler *m, const FirstStage *decoder, real *z) 
 }
 
 /* every picture the same text, hole and picture */
-static real *repeated(Plan *p, const real *x, size_t n) {
-    real *all = reals(p, (size_t)p->pictures * n);
-    for (int i = 0; x && i < p->pictures; i++) memcpy(all + (size_t)i * n, x, n * sizeof *x);
-    return x ? all : NULL;
+static real *for_all(Plan *p, const real *x, size_t n) {
+    return x ? n_copies(&p->arena, p->pictures, n, x) : NULL;
 }
 
 /* what the U-Net is given of all pictures */
@@ -222,9 +220,9 @@ static LdmCondition conditions_of(Plan *p, const LdmUNet *net) {
     int N = sd_text_config.context, width = sd_text_config.width;
     size_t text = (size_t)N * (size_t)width, pixels = (size_t)p->h * (size_t)p->w;
     return (LdmCondition){
-        .net = net, .context = repeated(p, p->context + text, text), .without = p->context,
+        .net = net, .context = for_all(p, p->context + text, text), .without = p->context,
         .tokens = N, .width = width, .beside_channels = p->e + 1,
-        .beside = repeated(p, p->beside, pixels * (size_t)(p->e + 1)),
+        .beside = for_all(p, p->beside, pixels * (size_t)(p->e + 1)),
         .scale = cli_given(&cli, "scale") ? o.scale : 7.5};
 }
 
@@ -233,7 +231,7 @@ static KnownPixels known_of(Plan *p, const Denoiser *of) {
     size_t pixels = (size_t)p->h * (size_t)p->w;
     real *keep = reals(p, pixels);
     k_affine(pixels, p->hole, -1, 1, keep);
-    return blended_denoiser(of, repeated(p, p->start, latent_size(p)), repeated(p, keep, pixels),
+    return blended_denoiser(of, for_all(p, p->start, latent_size(p)), for_all(p, keep, pixels),
                             o.common.seed);
 }
 

@@ -50,7 +50,7 @@ const real *shrink(Arena *arena, int n, int side, int small, const real *x) {
     return x;
 }
 
-real *repeated(Arena *arena, int n, size_t len, const real *x) {
+real *n_copies(Arena *arena, int n, size_t len, const real *x) {
     real *all = arena_get(arena, (size_t)n * len * sizeof *all);
     for (size_t i = 0; i < (size_t)n; i++) memcpy(all + i * len, x, len * sizeof *x);
     return all;

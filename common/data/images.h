@@ -34,7 +34,7 @@ real *halve(Arena *arena, int n, int side, const real *x);
 /* the same until they have `small` pixels a side: x itself if they do */
 const real *shrink(Arena *arena, int n, int side, int small, const real *x);
 /* n times the numbers x (len), in memory of the arena */
-real *repeated(Arena *arena, int n, size_t len, const real *x);
+real *n_copies(Arena *arena, int n, size_t len, const real *x);
 
 /* Variance of all numbers around one mean, as values in [0,1]. Ends the program with one line if it
  * is 0: there is nothing to learn from such images. */
