@@ -135,6 +135,7 @@ Test(cli, a_letter_and_a_name_mean_what_the_command_knows_them_as) {
         cli_parse(&cli, argc, argv);
         cr_expect(pictures == 16 && sampling_steps == 25 && o.common.steps == 3000,
                   "%s: %d pictures, %d steps", lines[i], pictures, sampling_steps);
+        cr_expect(cli_given(&cli, "steps"), "%s", lines[i]);
     }
 }
 

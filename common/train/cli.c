@@ -370,9 +370,10 @@ bool cli_kept(const Cli *c, const Option *o) {
 }
 
 bool cli_given(const Cli *c, const char *name) {
-    const Option *o = find(c, name);
-    if (!o) die("cli_given: there is no option --%s", name);
-    return o->given;
+    if (!find(c, name)) die("cli_given: there is no option --%s", name);
+    for (const Option *o = c->options; o->name; o++)         /* for other commands, others */
+        if (o->given && !strcmp(o->name, name)) return true;
+    return false;
 }
 
 Cli cli_before(const Cli *c, const char *name) {
