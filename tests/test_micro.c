@@ -113,7 +113,8 @@ static void train_by_hand(int M, real to[static VALUES + 1]) {
         }
         memcpy(net.w->g, sum, sizeof sum);
         net.w->has_grad = true;
-        net.mean->x[0] = before + (real)(1.0 / M) * change;
+        net.mean->x[0] = before;
+        k_axpy(1, (real)(1.0 / M), &change, net.mean->x, true);       /* rounded once */
         double scale = clip_scale(grad_norm(&p) / M, 0.5) / M;
         adam_step(&adam, &p, 0.1 / (1 + step), scale);
         params_zero_grad(&p);
