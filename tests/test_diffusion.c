@@ -416,6 +416,7 @@ typedef struct {
     NoiseSchedule s;
     Objective objective;
     Parameterization as;
+    double k;                    /* of prioritized(); 0: equal weights */
     Tensor *predicted, *v;       /* the two halves of the output, parameters (B,W,W,C) */
 } LossCase;
 
@@ -451,7 +452,8 @@ static Losses losses_of(const LossCase *c, Tape *t) {
     Tensor *predicted = t_use(t, c->predicted);
     if (c->as.predicts != PREDICT_NOISE)     /* around the truth, for the same reason */
         predicted = t_add(t_scale(predicted, 0.01), training_target(&b, c->as.predicts));
-    return training_losses(&b, c->objective, c->as, t_concat(predicted, t_use(t, c->v), 3));
+    Losses l = training_losses(&b, c->objective, c->as, t_concat(predicted, t_use(t, c->v), 3));
+    return c->k > 0 ? prioritized(&b, c->k, l) : l;
 }
 
 /* A batch's noise is drawn, its own for each number, and times are the schedule's. */
@@ -487,20 +489,26 @@ static Tensor *loss_of(Tape *t, void *context) {
 
 /* By differences: every loss by v, and where no gradient is stopped by the prediction. */
 Test(diffusion, gradients_of_every_loss) {
-    static const struct { Objective o; Parameterization as; bool by_prediction; } all[] = {
-        {SIMPLE, {PREDICT_NOISE, LEARNED_RANGE}, true},
-        {SIMPLE, {PREDICT_X0, LEARNED_RANGE}, true},
-        {SIMPLE, {PREDICT_MEAN, LEARNED_RANGE}, true},
-        {VLB, {PREDICT_NOISE, LEARNED_RANGE}, true},
-        {VLB, {PREDICT_NOISE, FIXED_LARGE}, true},
-        {VLB, {PREDICT_NOISE, FIXED_SMALL}, true},
-        {VLB, {PREDICT_X0, LEARNED_RANGE}, true},
-        {VLB, {PREDICT_MEAN, LEARNED_RANGE}, true},
-        {HYBRID, {PREDICT_NOISE, LEARNED_RANGE}, false},
-        {HYBRID, {PREDICT_X0, LEARNED_RANGE}, false}};
+    static const struct {
+        Objective o;
+        Parameterization as;
+        bool by_prediction;
+        double k;
+    } all[] = {
+        {SIMPLE, {PREDICT_NOISE, LEARNED_RANGE}, true, 0},
+        {SIMPLE, {PREDICT_NOISE, LEARNED_RANGE}, true, 0.1},
+        {SIMPLE, {PREDICT_X0, LEARNED_RANGE}, true, 0},
+        {SIMPLE, {PREDICT_MEAN, LEARNED_RANGE}, true, 0},
+        {VLB, {PREDICT_NOISE, LEARNED_RANGE}, true, 0},
+        {VLB, {PREDICT_NOISE, FIXED_LARGE}, true, 0},
+        {VLB, {PREDICT_NOISE, FIXED_SMALL}, true, 0},
+        {VLB, {PREDICT_X0, LEARNED_RANGE}, true, 0},
+        {VLB, {PREDICT_MEAN, LEARNED_RANGE}, true, 0},
+        {HYBRID, {PREDICT_NOISE, LEARNED_RANGE}, false, 0},
+        {HYBRID, {PREDICT_X0, LEARNED_RANGE}, false, 0}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         Params p = {.seed = 3};
-        LossCase c = {.objective = all[i].o, .as = all[i].as};
+        LossCase c = {.objective = all[i].o, .as = all[i].as, .k = all[i].k};
         loss_case_start(&c, &p);
         c.predicted->wants_grad = all[i].by_prediction;
         bool uses_v = all[i].o != SIMPLE && all[i].as.variance == LEARNED_RANGE;
@@ -535,6 +543,25 @@ Test(diffusion, the_bound_trains_the_variance_alone_in_the_hybrid_loss) {
     cr_expect_eq(v[SIMPLE]->has_grad ? k_sum_squares(v[SIMPLE]->len, v[SIMPLE]->g) : 0, 0);
     tape_free(&t);
     for (int k = 0; k < 3; k++) params_free(&p[k]);
+}
+
+/* Errors are divided by k + SNR, the bound's terms are not. */
+Test(diffusion, prioritized_losses_weigh_errors_by_their_noise) {
+    Params p[2] = {{.seed = 3}, {.seed = 3}};
+    Tape t = {.no_grad = true};
+    LossCase even = {.objective = HYBRID, .as = {PREDICT_NOISE, LEARNED_RANGE}}, weighted = even;
+    weighted.k = 0.1;
+    loss_case_start(&even, &p[0]), loss_case_start(&weighted, &p[1]);
+    Losses l = losses_of(&even, &t), w = losses_of(&weighted, &t);
+    for (int b = 0; b < B; b++) {
+        double a = even.s.alpha_bar[some_times[b]], mse = (double)l.mse->x[b];
+        double want = mse / (0.1 + a / (1 - a)) + (double)l.each->x[b] - mse;
+        cr_expect_float_eq((double)w.each->x[b], want, 10 * exact * (1 + fabs(want)));
+        cr_expect_eq(w.mse->x[b], l.mse->x[b]);
+    }
+    tape_free(&t);
+    schedule_free(&even.s), schedule_free(&weighted.s);
+    params_free(&p[0]), params_free(&p[1]);
 }
 
 /* Are the losses' terms those of the bound's own formula, number by number, in bits? And

@@ -4,11 +4,9 @@
 #include "diffusion/losses.h"
 #include "settings.h"
 #include "text_sampler.h"
-#include "train/draw_samples.h"
 #include "train/captioned_source.h"
 #include "train/timesteps.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +38,7 @@ static Tensor *pictures_of(const Training *m, Tensor *images, Rng *erased, Glide
     return small;
 }
 
-/* L_hybrid of pictures x0 with these captions, at times t */
+/* L_hybrid of pictures x0 with these captions, at times t; the base's errors are weighted */
 static Losses losses(const Training *m, Tensor *x0, const char *const *captions, const int *t,
                      GlideInput in, Rng *noise) {
     Tape *tape = x0->tape;
@@ -49,7 +47,8 @@ static Losses losses(const Training *m, Tensor *x0, const char *const *captions,
     Texts texts = texts_new(&tape->arena, &m->net, &m->bpe, B, captions);
     TextFeatures text = text_unet_read(&m->net.net, tape, texts.tokens, texts.mask, B);
     Tensor *output = glide_output(&m->net, b.xt, b.time, text, in);
-    return training_losses(&b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE}, output);
+    Losses l = training_losses(&b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE}, output);
+    return m->net.config.low ? l : prioritized(&b, TEXT_PRIORITY, l);
 }
 
 /* ---- what the log and the pictures are of ---------------------------------------------------- */

@@ -30,7 +30,8 @@ Losses decoder_losses(const Decoder *m, const NoiseSchedule *s, Tensor *x0, Tens
                       CaptionFeatures text, const int *t, Rng *noise) {
     NoisyImages b = noisy_images(s, x0, t, noise);
     Tensor *output = decoder_output(m, b.xt, b.time, z, text);
-    return training_losses(&b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE}, output);
+    Parameterization as = {PREDICT_NOISE, LEARNED_RANGE};
+    return prioritized(&b, TEXT_PRIORITY, training_losses(&b, HYBRID, as, output));
 }
 
 Losses upsampler_losses(const Upsampler *m, const NoiseSchedule *s, Crops c, const int *t,

@@ -3,9 +3,7 @@
 #include "training.h"
 
 #include "diffusion/drawing.h"
-#include "train/draw_samples.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,8 +6,6 @@
 #include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { AT_ONCE = 32 };

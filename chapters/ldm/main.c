@@ -80,7 +80,7 @@ static Option options[] = {
     DIFFUSION_STEPS(o, "diffusion: "),
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of texts and layouts dropped in training, for guidance"},
-    {"validation", 0, .i = &o.validation, .min = 1, .max = 1024, .meta = "N", .only = "train",
+    {"validation", 0, .i = &o.validation, .min = 1, .max = 256, .meta = "N", .only = "train",
      .help = "unseen scenes that validation of either stage is on"},
     DIFFUSION_PREVIEW(o, 1000),
     {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_NOT,

@@ -19,14 +19,15 @@ typedef struct {
 
 /* ---- one batch ------------------------------------------------------------------------------- */
 
-/* L_LDM of pictures at times t; noise of the diffusion, and of the first stage's latents */
-static Tensor *ldm_loss(const Model *m, Tape *tape, const Pictures *p, const bool *dropped,
-                        const int *t, Rng *noise) {
+/* L_LDM of pictures at times t, weighted; noise of the diffusion, and of the first stage's latents */
+static Losses ldm_losses(const Model *m, Tape *tape, const Pictures *p, const bool *dropped,
+                         const int *t, Rng *noise) {
     Tensor *z = latents_of(&m->space, tape, p->n, SCENE_SIDE, p->images, noise);
     NoisyImages b = noisy_images(&m->schedule, z, t, noise);
     Conditioned c = condition(&m->conditioner, tape, p, dropped);
     Tensor *eps = ldm_unet(&m->net, b.xt, b.time, c.beside, (Context){.tokens = c.context});
-    return t_mse(eps, training_target(&b, PREDICT_NOISE));
+    Parameterization as = {PREDICT_NOISE, FIXED_SMALL};
+    return prioritized(&b, TEXT_PRIORITY, training_losses(&b, SIMPLE, as, eps));
 }
 
 static Pictures held_out(Arena *arena, const Training *r, int n) {
@@ -40,7 +41,8 @@ static double validation(const Training *r) {
     Pictures p = held_out(&tape.arena, r, o.validation);
     int *t = arena_get(&tape.arena, (size_t)p.n * sizeof *t);
     even_timesteps(r->m.schedule.T, p.n, t);
-    double loss = (double)ldm_loss(&r->m, &tape, &p, NULL, t, &noise)->x[0];
+    Tensor *mse = ldm_losses(&r->m, &tape, &p, NULL, t, &noise).mse;
+    double loss = k_sum(mse->len, mse->x) / (double)mse->len;
     tape_free(&tape);
     return loss;
 }
@@ -109,7 +111,7 @@ int train_diffusion(void) {
                                 (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
         for (int i = 0; i < B; i++) dropped[i] = rng_chance(drop, o.p_uncond);
         const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
-        Tensor *loss = ldm_loss(m, &run->tape, &p, dropped, t, noise);
+        Tensor *loss = t_mean(ldm_losses(m, &run->tape, &p, dropped, t, noise).each);
         run_minimise(run, adam, loss, o.diffusion_lr * lr_warmup(run->step, o.warmup));
         if (run_every(run, 250)) run_value(run, "validation", validation(&r));
         if (run_saves(run) && o.preview) save_preview(&r, run_path(run, "samples.png"));

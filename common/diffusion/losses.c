@@ -168,6 +168,16 @@ Losses training_losses(const NoisyImages *b, Objective o, Parameterization p, Te
     return l;
 }
 
+Losses prioritized(const NoisyImages *b, double k, Losses l) {
+    Tensor *more = t_input(b->x0->tape, NULL, l.mse->rank, l.mse->shape);
+    for (size_t i = 0; i < more->len; i++) {
+        double a = b->schedule->alpha_bar[b->t[i]];
+        more->x[i] = (real)(1 / (k + a / (1 - a)) - 1);
+    }
+    l.each = t_add(l.each, t_mul(l.mse, more));
+    return l;
+}
+
 void clipped_bound(const NoisyImages *b, Parameterization p, Tensor *output, double *bits) {
     int B = b->x0->shape[0];
     size_t n = b->x0->len / (size_t)B;

@@ -84,7 +84,7 @@ static Geometry geometry_of(Kind kind, const char *path) {
 
 enum { SCENES = 10000 };             /* of the wardrobe, compared with */
 
-/* pictures and network: what is quick, before samples and labels are checked */
+/* real pictures and the network; scenes of the wardrobe are drawn here, features come later */
 static void data_open(Data *d) {
     char *weights = weights_of(d->kind);
     bool named = !strcmp(o.data, STANDARD) || !strcmp(o.data, "wardrobe");
