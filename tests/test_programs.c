@@ -684,7 +684,7 @@ ParameterizedTest(Row *r, processes, divide_the_memory) {
 /* what makes `sample` fast, with pictures for two groups (diffusion/drawing.h) */
 static const struct {
     const char *chapter, *options;
-} sampling[] = {{"dalle", "-n 40 --prompt 'a red bag' --prompt 'a coat'"},
+} sampling[] = {{"dalle", "-n 2 --best-of 66 --prompt 'a red bag' --prompt 'a coat'"},
                 {"ddpm", "--steps 2 -n 18"},
                 {"iddpm", "--respace 2 -n 18"},
                 {"guidance", "--respace 2 -n 18"},
