@@ -151,9 +151,10 @@ static size_t least(size_t a, size_t b) {
 
 /* a round of one group for each process after the other */
 void processes_collect(void *all, size_t bytes, size_t group) {
+    if (processes_alone()) return;
     size_t P = (size_t)process_count(), *start = malloc((P + 1) * sizeof *start);
     if (!start) fail("out of memory");
-    for (size_t first = 0; first < bytes && !processes_alone(); first += P * group) {
+    for (size_t first = 0; first < bytes; first += P * group) {
         for (size_t k = 0; k <= P; k++) start[k] = least(k * group, bytes - first);
         processes_gather((char *)all + first, start);
     }

@@ -34,7 +34,7 @@ static void send(const CheckpointParams *of, int wanted) {
 }
 
 void divided_serve(const CheckpointParams *of) {
-    for (int wanted = 1; wanted;) {
+    for (int wanted = process_count() > 1; wanted;) {
         processes_share(&wanted, sizeof wanted);
         if (wanted) send(of, wanted);
     }
@@ -45,7 +45,6 @@ static bool is_elsewhere(const Tensor *w) {
 }
 
 void divided_bring(Params *p, const CheckpointParams *of) {
-    if (process_count() == 1) return;
     if (process_rank()) {
         divided_serve(of);
         return;
