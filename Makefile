@@ -250,7 +250,7 @@ MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-
 .PHONY: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
-	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(if $(filter command line,$(origin KILLS)),KILLS=$(KILLS)) $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
 
 .PHONY: check mutants fuzz docs-check
 check:
