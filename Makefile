@@ -250,7 +250,7 @@ MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-
 .PHONY: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
-	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(if $(filter command line,$(origin KILLS)),KILLS=$(KILLS)) $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
 
 .PHONY: check mutants fuzz docs-check
 check:
@@ -423,7 +423,7 @@ scale:
 BENCH_MPI := $(filter-out gan,$(CHAPTERS))    # its steps are of whole batches
 bench-mpi-programs: $(BENCH_MPI:%=$(BUILD)/steps-%) $(BUILD)/vqvae $(BUILD)/vqvae2 $(BUILD)/mpi_exchange $(BUILD)/mpi_published
 
-WRAPPED := run_next run_every run_saves processes_exchange processes_gather processes_gather_each processes_share
+WRAPPED := run_next run_every run_saves processes_exchange processes_all_gather processes_all_gather_each processes_share
 $(CHAPTERS:%=$(BUILD)/steps-%): $(BUILD)/steps-%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/tests/bench/mpi_steps.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $(WRAPPED:%=-Wl,--wrap=%) $^ -o $@ $(LIBS)
 

@@ -752,6 +752,26 @@ ParameterizedTest(Row *r, processes, go_on_when_one_was_killed) {
         kill_and_resume(&six, k < 3 ? 37 * k : rand() % 1000, 1 + k % 3);
 }
 
+/* No host has the emoji yet, and two processes share one: does each draw and read its own? */
+ParameterizedTestParameters(processes, begin_without_a_cache) { return shared_rows(false); }
+ParameterizedTest(Row *r, processes, begin_without_a_cache) {
+    const char *run = getenv("MPIRUN");
+    char call[700], said[TEXT];
+    if (strcmp(r->chapter, "cfg")) return;
+    few_images();
+    char *path = realpath(program(r->chapter), NULL);
+    cr_assert(path);
+    snprintf(call, sizeof call, "%s train -q --stage base --threads 1 --micro 3 --batch 3 --steps 1 "
+             "--emoji 0.5 --preview 0 --validation 4 --data %s --out %s/run", path, folder, folder);
+    free(path);
+    int status = shell("mkdir %s/a %s/b; %s -wdir %s/a -n 1 %s : -wdir %s/b -n 2 %s 2>%s/err",
+                       folder, folder, run, folder, call, folder, call, folder);
+    read_text("err", said);
+    cr_expect_eq(status, 0, "status %d: %s", status, said);
+    cr_expect(same_file("a/build/data/emoji-64.safetensors", "b/build/data/emoji-64.safetensors"));
+    cr_expect(shell("find %s -name '*.tmp' | grep .", folder), "a half-written file is left");
+}
+
 /* Hosts with other options, or other data: are they found before the first step, and named? */
 ParameterizedTestParameters(processes, that_differ_are_named) { return shared_rows(false); }
 ParameterizedTest(Row *r, processes, that_differ_are_named) {

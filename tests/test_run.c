@@ -269,8 +269,8 @@ Test(run, removes_what_killed_programs_left) {
     pid_t child = fork();
     if (child == 0) _exit(0);
     waitpid(child, NULL, 0);
-    snprintf(dead, sizeof dead, "weights.safetensors.%ld.tmp", (long)child);
-    snprintf(living, sizeof living, "samples.png.%ld.tmp", (long)getppid());
+    snprintf(dead, sizeof dead, "weights.safetensors.0.%ld.tmp", (long)child);
+    snprintf(living, sizeof living, "samples.png.0.%ld.tmp", (long)getppid());
     put_text(dead, "half"), put_text(living, "half"), put_text("notes.tmp", "the user's");
     train("train");
     char *path = path_join(folder, dead);

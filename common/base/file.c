@@ -48,6 +48,12 @@ static _Noreturn void give_up(AtomicFile *f, int error) {
     fail("%s: cannot be written: %s%s", f->path, strerror(error), advice(error));
 }
 
+static bool by_all;
+
+void file_by_all(bool all) {
+    by_all = all;
+}
+
 /* Of several processes the first one writes; what the others would write is lost. */
 static AtomicFile file_nowhere(void) {
     AtomicFile f = {.stream = fopen("/dev/null", "wb")};
@@ -56,10 +62,11 @@ static AtomicFile file_nowhere(void) {
 }
 
 AtomicFile file_create(const char *path) {
-    if (process_rank()) return file_nowhere();
+    int rank = process_rank();
+    if (rank && !by_all) return file_nowhere();
     AtomicFile f = {.path = text_format("%s", path),
-                    .temporary = text_format("%s.%ld.tmp", path, (long)getpid())};
-    unlink(f.temporary);                  /* of a killed process with this one's number */
+                    .temporary = text_format("%s.%d.%ld.tmp", path, rank, (long)getpid())};
+    unlink(f.temporary);                  /* of a killed process with these numbers */
     int fd = open(f.temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     f.stream = fd < 0 ? NULL : fdopen(fd, "wb");
     if (!f.stream) {

@@ -1,14 +1,16 @@
 /* file.h — files that are either whole or not there.
  *
- * What is written goes to "PATH.PROCESS.tmp" in the same folder, is brought to the disk and then renamed,
- * so that a crash or a full disk leaves the old file as it was. On failure the temporary file is
- * removed and the program ends with one line and status 1. Of several processes
- * (base/processes.h) the first one writes, and the others write nothing.
+ * What is written goes to "PATH.RANK.PID.tmp" in the same folder, is brought to the disk and then
+ * renamed, so that a crash or a full disk leaves the old file as it was. On failure the temporary
+ * file is removed and the program ends with one line and status 1. Of several processes
+ * (base/processes.h) the first one writes, and the others write nothing, but for what each makes for
+ * itself (file_by_all).
  *
  * Interface:
  *   - file_create, file_put, file_commit   a file written piece by piece; file_sync brings what is
  *                                          there to the disk, so that the commit can hardly fail
  *   - file_write                           the same in one call
+ *   - file_by_all                          each of several processes writes: a cache
  *   - file_map, file_unmap                 a file's bytes for reading
  *   - folder_create                        mkdir -p
  *   - own_file                             data that the repository brings along */
@@ -30,6 +32,10 @@ void file_put(AtomicFile *f, const void *bytes, size_t n);
 void file_sync(AtomicFile *f);
 void file_commit(AtomicFile *f);
 void file_write(const char *path, const void *bytes, size_t n);
+
+/* From now on (true), or no more (false), every process writes the files it creates: what each reads
+ * again, and all make alike. They may share a folder, or have one on each machine. */
+void file_by_all(bool all);
 
 const uint8_t *file_map(const char *path, size_t *length);   /* plain files only; read only */
 void file_unmap(const uint8_t *bytes, size_t length);

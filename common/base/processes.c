@@ -16,11 +16,11 @@ void processes_exchange(const void *from, const size_t *start, void *to) {
     (void)from, (void)start, (void)to;
 }
 
-void processes_gather(void *all, const size_t *start) {
+void processes_all_gather(void *all, const size_t *start) {
     (void)all, (void)start;
 }
 
-void processes_gather_each(void *all, size_t size) {
+void processes_all_gather_each(void *all, size_t size) {
     (void)all, (void)size;
 }
 
@@ -98,14 +98,14 @@ void processes_exchange(const void *from, const size_t *start, void *to) {
     free(received), free(out), free(in);
 }
 
-void processes_gather(void *all, const size_t *start) {
+void processes_all_gather(void *all, const size_t *start) {
     if (count == 1) return;
     int *s = slices(start);
     TIMED(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, s, s + count, MPI_BYTE, MPI_COMM_WORLD));
     free(s);
 }
 
-void processes_gather_each(void *all, size_t size) {
+void processes_all_gather_each(void *all, size_t size) {
     if (count == 1) return;
     TIMED(MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, all, as_int(size), MPI_BYTE, MPI_COMM_WORLD));
 }
@@ -151,11 +151,12 @@ static size_t least(size_t a, size_t b) {
 
 /* a round of one group for each process after the other */
 void processes_collect(void *all, size_t bytes, size_t group) {
+    if (processes_alone()) return;
     size_t P = (size_t)process_count(), *start = malloc((P + 1) * sizeof *start);
     if (!start) fail("out of memory");
-    for (size_t first = 0; first < bytes && !processes_alone(); first += P * group) {
+    for (size_t first = 0; first < bytes; first += P * group) {
         for (size_t k = 0; k <= P; k++) start[k] = least(k * group, bytes - first);
-        processes_gather((char *)all + first, start);
+        processes_all_gather((char *)all + first, start);
     }
     free(start);
 }

@@ -8,10 +8,12 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange, processes_gather, processes_gather_each, processes_bring,
- *     processes_share, processes_wait      together
+ *   - processes_exchange, processes_all_gather, processes_all_gather_each, processes_share,
+ *     processes_wait          together
+ *   - processes_bring         one of them, and process 0
  *   - processes_waited        how long these have taken
- *   - processes_own, processes_collect, processes_apart      work in groups, each process some */
+ *   - processes_own, processes_alone, processes_apart, and together processes_collect: work in
+ *     groups, each process some */
 #ifndef PROCESSES_H
 #define PROCESSES_H
 
@@ -28,9 +30,9 @@ int process_count(void);
  * comes to `to`, in the order of the processes. */
 void processes_exchange(const void *from, const size_t *start, void *to);
 /* Together: each process has bytes start[rank] .. start[rank+1] of `all`; then every process has all. */
-void processes_gather(void *all, const size_t *start);
+void processes_all_gather(void *all, const size_t *start);
 /* The same with slices of `size` bytes */
-void processes_gather_each(void *all, size_t size);
+void processes_all_gather_each(void *all, size_t size);
 /* Process `from` and process 0: the first one's n bytes come to the second. */
 void processes_bring(int from, void *bytes, size_t n);
 /* Together: process 0's n bytes come to all */

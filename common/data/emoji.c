@@ -354,7 +354,9 @@ Captioned emoji_load_from(int size, const char *font, const char *names, const c
     Captioned c;
     if (!read_cache(&c, path, size, &s)) {
         folder_create(cache);
+        file_by_all(true);                   /* each machine has a cache */
         make(path, size, &s);
+        file_by_all(false);
         if (!read_cache(&c, path, size, &s)) fail("%s: cannot be read back", path);
     }
     c.source = text_format("emoji of %s (sha256 %s) and %s (sha256 %s)", font, s.font_sha256, names,

@@ -8,12 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers that each process sends in a round; and to one other process, if those are more: with
- * many processes fewer would be bound by latency. */
+/* A process sends about ROUND numbers in a round, but no fewer than PIECE to each other one:
+ * smaller messages would be bound by latency. */
 enum { ROUND = 1 << 20, PIECE = 1 << 16 };
 
 bool sum_wanted(const GradientSum *s) {
     return s->micro && s->micro->count > 1;
+}
+
+bool is_stepped_here(const Tensor *w) {
+    return !w->owner || w->owner == process_rank() + 1;
 }
 
 /* ---- places ---------------------------------------------------------------------------------- */
@@ -51,7 +55,7 @@ static void share_out(const Params *p) {
         size_t end = k == P - 1 ? SIZE_MAX : all / (size_t)P * (size_t)(k + 1);
         while (i < p->count && before + place(p->list[i]) / 2 < end) {
             before += place(p->list[i]);
-            p->list[i++]->home = k + 1;
+            p->list[i++]->owner = k + 1;
         }
     }
 }
@@ -62,11 +66,11 @@ static int cut_rounds(const Params *p, int k, int *cut) {
     int P = process_count();
     size_t most = ROUND / P > PIECE ? (size_t)(ROUND / P) : PIECE;
     int i = 0, rounds = 0;
-    while (i < p->count && p->list[i]->home < k + 1) i++;
+    while (i < p->count && p->list[i]->owner < k + 1) i++;
     if (cut) cut[0] = i;
-    while (i < p->count && p->list[i]->home == k + 1) {
+    while (i < p->count && p->list[i]->owner == k + 1) {
         size_t n = place(p->list[i++]);
-        while (i < p->count && p->list[i]->home == k + 1 && n + place(p->list[i]) <= most)
+        while (i < p->count && p->list[i]->owner == k + 1 && n + place(p->list[i]) <= most)
             n += place(p->list[i++]);
         rounds++;
         if (cut) cut[rounds] = i;
@@ -173,7 +177,7 @@ static void add_changes(GradientSum *s, Params *p) {
     bool first = s->micro->index < (int)P;
     if (!n) return;
     take_changes(s, p, s->travel + (size_t)process_rank() * n);
-    processes_gather_each(s->travel, n * sizeof *s->travel);
+    processes_all_gather_each(s->travel, n * sizeof *s->travel);
     if (first) k_fill(n, 0, s->change);
     for (size_t k = 0; k < P; k++) k_axpy(n, 1, s->travel + k * n, s->change, true);
 }
@@ -192,10 +196,6 @@ static void put_buffers(const GradientSum *s, Params *p) {
 
 static bool has_gradient(const Tensor *w) {
     return w->wants_grad && w->has_grad;
-}
-
-static bool is_stepped_here(const Tensor *w) {
-    return !w->home || w->home == process_rank() + 1;
 }
 
 /* sum (+)= g, of parameter i at `sum` */
@@ -276,7 +276,7 @@ double sum_norm(const GradientSum *s, const Params *p) {
     for (int i = 0; i < p->count; i++)
         if (has_gradient(p->list[i])) squares[i] = k_sum_squares(p->list[i]->len, p->list[i]->g);
     for (int k = 0; k < P; k++) start[k + 1] = (size_t)all_of(s, k).to * sizeof *squares;
-    processes_gather(squares, start);
+    processes_all_gather(squares, start);
     for (int i = 0; i < p->count; i++) sum += squares[i];
     free(start), free(squares);
     return sqrt(sum);
@@ -293,7 +293,7 @@ static void gather(const GradientSum *s, Params *p, int round) {
     for (int i = part(s, me, round).from; i < part(s, me, round).to; at += place(p->list[i++]))
         if (!p->list[i]->is_buffer) memcpy(at, p->list[i]->x, p->list[i]->len * sizeof *at);
     for (int k = 0; k <= P; k++) start[k] *= sizeof *at;
-    processes_gather(s->travel, start);
+    processes_all_gather(s->travel, start);
     at = s->travel;
     for (int k = 0; k < P; k++)
         for (int i = part(s, k, round).from; i < part(s, k, round).to; at += place(p->list[i++]))

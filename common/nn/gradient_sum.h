@@ -9,8 +9,10 @@
  * the next P. Each owns some of the parameters: it receives every process's gradient of them, adds these
  * up in the order of the micro-batches, and steps its parameters; then all are gathered. The sums
  * are the same, bit for bit, for any number of processes. Moments and averages exist only where
- * their parameter is stepped (ZeRO stage 1, Rajbhandari et al. 2020; Tensor.home, train/divided.h).
- * What travels goes in rounds, so that sending needs memory for a part of them at a time. */
+ * their parameter is stepped (ZeRO stage 1, Rajbhandari et al. 2020; Tensor.owner,
+ * train/divided.h).
+ * What travels goes in rounds, so that sending needs memory for a part of them at a time. A tensor
+ * travels whole: its owner receives one from each process at once, which MPI can do up to 2 GB. */
 #ifndef GRADIENT_SUM_H
 #define GRADIENT_SUM_H
 
@@ -35,6 +37,8 @@ typedef struct {
 
 /* Are steps made of several micro-batches? */
 bool sum_wanted(const GradientSum *s);
+/* Does this process step it? Yes, if nothing is divided. */
+bool is_stepped_here(const Tensor *w);
 /* Divides the parameters among the processes: when all are made, before their moments are. */
 void sum_prepare(GradientSum *s, const Params *p);
 /* Remembers the buffers: before the first micro-batch. */

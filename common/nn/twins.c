@@ -2,7 +2,7 @@
 #include "nn/optim.h"
 
 #include "base/error.h"
-#include "base/processes.h"
+#include "nn/gradient_sum.h"
 
 #include <string.h>
 
@@ -13,10 +13,10 @@ void params_like(Params *p, const Params *like, double value) {
     for (int i = 0; i < like->count; i++) {
         const Tensor *w = like->list[i];
         if (params_find(p, w->name)) continue;
-        p->shapes_only = w->home && w->home != process_rank() + 1;
+        p->shapes_only = !is_stepped_here(w);
         Tensor *t = w->is_buffer ? buffer(top, w->name, value, w->rank, w->shape)
                                  : param(top, w->name, INIT_CONSTANT, value, w->rank, w->shape);
-        if (w->home) t->home = w->home, t->divided = ++divided;
+        if (w->owner) t->owner = w->owner, t->divided = ++divided;
     }
     p->shapes_only = false;
 }

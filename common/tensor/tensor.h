@@ -45,8 +45,8 @@ struct Tensor {
     real *x, *g;            /* value; gradient: NULL until the backward pass needs it */
     bool wants_grad;        /* a gradient with respect to this tensor is computed */
     bool has_grad;          /* g holds at least one contribution: add to it, do not write */
-    int home;               /* of several processes 1 + the one that steps it; 0: each does */
-    int divided;            /* moments, averages: which of those that its home alone has (x is NULL
+    int owner;              /* of several processes 1 + the one that steps it; 0: each does */
+    int divided;            /* moments, averages: which of those that its owner alone has (x is NULL
                                elsewhere), from 1; 0: none */
     Tape *tape;             /* NULL for parameters */
     Arena *arena;           /* where it lies itself: the tape's or the Params' */

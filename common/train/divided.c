@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/processes.h"
+#include "nn/gradient_sum.h"
 
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ const real *divided_get(const Tensor *w) {
     if (!numbers) fail("out of memory: %s", w->name);
     int wanted = w->divided;
     processes_share(&wanted, sizeof wanted);
-    processes_bring(w->home - 1, numbers, w->len * sizeof *numbers);
+    processes_bring(w->owner - 1, numbers, w->len * sizeof *numbers);
     return numbers;
 }
 
@@ -28,24 +29,23 @@ static void send(const CheckpointParams *of, int wanted) {
     for (; of->params; of++)
         for (int i = 0; i < of->params->count; i++) {
             const Tensor *w = of->params->list[i];
-            if (w->divided == wanted && w->home == process_rank() + 1)
+            if (w->divided == wanted && is_stepped_here(w))
                 processes_bring(process_rank(), w->x, w->len * sizeof *w->x);
         }
 }
 
 void divided_serve(const CheckpointParams *of) {
-    for (int wanted = 1; wanted;) {
+    for (int wanted = process_count() > 1; wanted;) {
         processes_share(&wanted, sizeof wanted);
         if (wanted) send(of, wanted);
     }
 }
 
 static bool is_elsewhere(const Tensor *w) {
-    return w->divided && w->home != process_rank() + 1;
+    return w->divided && !is_stepped_here(w);
 }
 
 void divided_bring(Params *p, const CheckpointParams *of) {
-    if (process_count() == 1) return;
     if (process_rank()) {
         divided_serve(of);
         return;

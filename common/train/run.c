@@ -398,7 +398,7 @@ static void save(const Run *r) {
     if (!s->file_count) save_weights(r, (Weights){.params = {{"", s->saved.params[0].params, NULL}}});
     for (int i = 0; i < s->file_count; i++) save_weights(r, s->files[i]);
     checkpoint_save(s->checkpoint, &s->saved);
-    if (process_count() > 1) divided_done();
+    divided_done();
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */

@@ -35,7 +35,7 @@ static long lock_holder(int folder) {
     return holder;
 }
 
-/* "weights.safetensors.1234.tmp" of process 1234, if that one is no more */
+/* "weights.safetensors.0.1234.tmp" of process 1234, if that one is no more */
 static bool is_abandoned(const char *name) {
     size_t n = strlen(name);
     if (n < 6 || strcmp(name + n - 4, ".tmp")) return false;

@@ -85,7 +85,7 @@ void run_agree(const Run *r) {
     file_sha256("/proc/self/exe", own->sum[0]);
     sum_options(s->cli, own->sum[1]), sum_texts(&s->saved, own->sum[2]);
     sum_weights(s, own->sum[3]);
-    processes_gather_each(all, sizeof *all);
+    processes_all_gather_each(all, sizeof *all);
     for (int k = 1; k < P && s->writes; k++)
         for (int i = 0; i < COMPARED; i++)
             if (strcmp(all[k].sum[i], all[0].sum[i]))
@@ -137,7 +137,7 @@ void run_micro_value(RunState *s, int column, double value) {
 /* what the processes have measured in their micro-batches, in the order of these */
 static void add_values(RunState *s) {
     int P = process_count();
-    processes_gather_each(s->parts, sizeof *s->parts);
+    processes_all_gather_each(s->parts, sizeof *s->parts);
     for (int k = 0; k < P; k++)
         for (int i = 0; i < RUNLOG_COLUMNS; i++) {
             s->sum[i] += s->parts[k][2 * i];

@@ -120,14 +120,16 @@ exchange() {    # NETWORK, and what starts the program
     "$@" "$PWD/$build/mpi_exchange" </dev/null | sed "s/^/$name,/" | tee -a "$out/exchange.csv"
 }
 
-if [ ! "$PARTS" ]; then
-    echo "row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange,exchanges" >"$out/steps.csv"
-    echo "network,parameters,seconds,least" >"$out/exchange.csv"
-    echo "network,parameters,forward,training" >"$out/published.csv"
-fi
+begin() {       # FILE HEADER: a new file; with PARTS what there is stays
+    [ "$PARTS" ] && [ -s "$out/$1" ] || echo "$2" >"$out/$1"
+}
+begin steps.csv row,network,processes,threads,parameters,steps,seconds,least,largest,waiting,exchange,exchanges
+begin exchange.csv network,parameters,seconds,least
+begin published.csv network,parameters,forward,training,largest
 part local && local_ways
 part memory && exchange memory $mpirun -n 2 --bind-to core
 for rate in 10gbit 1gbit; do
+    part $rate || part $rate-0.0001 || part $rate-0.001 || continue
     if cable $rate; then
         part $rate && exchange $rate over_cable
         for delay in 0.0001 0.001; do

@@ -35,8 +35,8 @@ static Time times[MOST];
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
 void __real_processes_exchange(const void *from, const size_t *start, void *to);
-void __real_processes_gather(void *all, const size_t *start);
-void __real_processes_gather_each(void *all, size_t size);
+void __real_processes_all_gather(void *all, const size_t *start);
+void __real_processes_all_gather_each(void *all, size_t size);
 void __real_processes_share(void *bytes, size_t n);
 
 /* the delay, then what has begun at `start` is over */
@@ -56,15 +56,15 @@ void __wrap_processes_exchange(const void *from, const size_t *start, void *to) 
     arrived(all_here);
 }
 
-void __wrap_processes_gather(void *all, const size_t *start) {
+void __wrap_processes_all_gather(void *all, const size_t *start) {
     double before = seconds_now();
-    __real_processes_gather(all, start);
+    __real_processes_all_gather(all, start);
     arrived(before);
 }
 
-void __wrap_processes_gather_each(void *all, size_t size) {
+void __wrap_processes_all_gather_each(void *all, size_t size) {
     double before = seconds_now();
-    __real_processes_gather_each(all, size);
+    __real_processes_all_gather_each(all, size);
     arrived(before);
 }
 
