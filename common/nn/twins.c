@@ -8,7 +8,6 @@
 
 void params_like(Params *p, const Params *like, double value) {
     if (p->count == like->count) return;    /* every step but the first */
-    static int divided;                     /* all processes make the same, in the same order */
     Scope top = {.params = p};
     for (int i = 0; i < like->count; i++) {
         const Tensor *w = like->list[i];
@@ -16,7 +15,7 @@ void params_like(Params *p, const Params *like, double value) {
         p->shapes_only = !is_stepped_here(w);
         Tensor *t = w->is_buffer ? buffer(top, w->name, value, w->rank, w->shape)
                                  : param(top, w->name, INIT_CONSTANT, value, w->rank, w->shape);
-        if (w->owner) t->owner = w->owner, t->divided = ++divided;
+        t->owner = w->owner, t->divided = w->owner != 0;
     }
     p->shapes_only = false;
 }

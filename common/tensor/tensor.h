@@ -46,8 +46,7 @@ struct Tensor {
     bool wants_grad;        /* a gradient with respect to this tensor is computed */
     bool has_grad;          /* g holds at least one contribution: add to it, do not write */
     int owner;              /* of several processes 1 + the one that steps it; 0: each does */
-    int divided;            /* moments, averages: which of those that its owner alone has (x is NULL
-                               elsewhere), from 1; 0: none */
+    bool divided;           /* moments, averages: its owner alone has it, x is NULL elsewhere */
     Tape *tape;             /* NULL for parameters */
     Arena *arena;           /* where it lies itself: the tape's or the Params' */
     Tensor *in[4];          /* operands */

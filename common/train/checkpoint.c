@@ -40,6 +40,7 @@ static void fill(const StOutput *out, uint8_t *bytes) {
     const Entry *e = out->source;
     const Tensor *w = e->tensor;
     const real *x = divided_get(w);
+    if (!x) return;                                         /* nothing of this is written here */
     real *turned = e->turned ? malloc(w->len * sizeof *turned) : NULL;
     if (e->turned && !turned) fail("out of memory: %s", w->name);
     if (turned) k_permute(w->shape, e->order, x, turned, false);
@@ -55,8 +56,8 @@ static unsigned long checksum(const Checkpoint *c, const Safetensors *file) {
     for (const CheckpointParams *p = c->params; p->params; p++)
         for (int i = 0; i < p->params->count; i++) {
             Tensor *w = p->params->list[i];
-            const real *x = file && !w->x ? entry_new(file, p->prefix, w) : divided_get(w);
-            sum = crc32_z(sum, (const unsigned char *)x, w->len * sizeof *x);
+            const real *x = !file ? divided_get(w) : w->x ? w->x : entry_new(file, p->prefix, w);
+            if (x) sum = crc32_z(sum, (const unsigned char *)x, w->len * sizeof *x);
             divided_free(w, x);
         }
     return sum;
@@ -136,7 +137,7 @@ void checkpoint_save_half(const char *path, const Checkpoint *c) {
             const Tensor *w = p->params->list[i];
             if (type_of(w, true) != ST_F16) continue;
             const real *x = divided_get(w);
-            for (size_t j = 0; j < w->len; j++) {
+            for (size_t j = 0; x && j < w->len; j++) {
                 if (fabs((double)x[j]) < 65520) continue;
                 fail("%s: not saved: %s%s holds %g%s", path, p->prefix, w->name, (double)x[j],
                      isfinite(x[j]) ? ", half precision ends at 65504" : "");

@@ -369,9 +369,9 @@ static void save_record(const Run *r, const char *status) {
 
 static void use_averages(RunState *s, bool use) {
     if (!s->averaged || s->averages_in_use == use) return;
-    if (use) divided_bring(&s->ema.average, s->saved.params);
+    if (use) divided_bring(&s->ema.average);
     if (s->writes) ema_swap(&s->ema, s->averaged->params);
-    if (!use && s->writes) divided_forget(&s->ema.average);
+    if (!use) divided_forget(&s->ema.average);
     s->averages_in_use = use;
 }
 
@@ -391,14 +391,9 @@ static void save_weights(const Run *r, Weights w) {
 /* Weights first: a run is as far as its checkpoint says, weights and all. */
 static void save(const Run *r) {
     RunState *s = r->state;
-    if (!s->writes) {
-        divided_serve(s->saved.params);
-        return;
-    }
     if (!s->file_count) save_weights(r, (Weights){.params = {{"", s->saved.params[0].params, NULL}}});
     for (int i = 0; i < s->file_count; i++) save_weights(r, s->files[i]);
     checkpoint_save(s->checkpoint, &s->saved);
-    divided_done();
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -443,7 +438,7 @@ static bool is_due(const Run *r, int64_t every) {
 bool run_every(Run *r, int64_t steps) {
     RunState *s = r->state;
     bool due = is_due(r, steps) && run_micro_is_last(s);
-    if (due) use_averages(s, true);      /* together: process 0 may have to ask for them */
+    if (due) use_averages(s, true);      /* together: they come to process 0 */
     due &= s->writes;
     s->evaluating |= due;
     return due;
