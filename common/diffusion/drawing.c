@@ -44,13 +44,14 @@ void draw_images(Sampler *m, int n, real *x, Drawing how) {
     progress_start(&progress, "sample", 0, (int64_t)groups * steps, how.quiet);
     for (int first = 0; first < n; first += how.at_once) {
         int count = n - first < how.at_once ? n - first : how.at_once;
-        bool own = processes_own(first / how.at_once), last = first + count == n;
-        if (own) draw_group(m, first, count, x + (size_t)first * size, &progress, &how);
-        if (last) processes_collect(x, (size_t)n * bytes, (size_t)how.at_once * bytes);
+        if (processes_own(first / how.at_once))
+            draw_group(m, first, count, x + (size_t)first * size, &progress, &how);
         double now = seconds_now();
-        if (!how.save || (!last && (now < next_save || !processes_alone()))) continue;
+        if (!how.save || !processes_alone() || first + count == n || now < next_save) continue;
         how.save(how.context, first + count, x);
         next_save = seconds_now() + 9 * (seconds_now() - now);
     }
+    processes_collect(x, (size_t)n * bytes, (size_t)how.at_once * bytes);
+    if (how.save && n) how.save(how.context, n, x);
     progress_end(&progress, progress.done, "");
 }
