@@ -6,6 +6,8 @@
 #include "scenes.h"
 #include "train/program.h"
 
+enum { SHOWN = 12 };                    /* of validation's scenes */
+
 typedef struct {
     CommonOptions common;
     const char *stage, *dvae, *quantiser, *grid, *prior, *attention, *clip;

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 12 };                      /* validation scenes that are shown */
-
 /* n scenes of the step */
 static Scenes training_scenes(Run *run, const Wardrobe *w, int n) {
     return scenes_new(&run->tape.arena, w, PART_TRAIN, o.common.seed,

@@ -150,6 +150,12 @@ typedef struct CommonOptions {
 #define STAGE_LR(named, variable, text)                                                           \
     {named, 0, .d = &(variable), .min = 0, .max = 1e3, .meta = "X", .only = "train", .help = text}
 
+/* how many unseen pictures validation is on; weights do not depend on it, so that training may go on
+ * with another number */
+#define VALIDATION_SIZE(variable, least, most, text)                                              \
+    {"validation", 0, .i = &(variable), .min = least, .max = most, .meta = "N",                   \
+     .keep = KEEP_DEFAULT, .only = "train", .help = text}
+
 void cli_parse(Cli *c, int argc, char **argv);
 bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */
 bool cli_applies(const Option *o, const char *command);     /* does it mean something there? */
