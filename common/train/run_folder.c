@@ -35,6 +35,17 @@ static long lock_holder(int folder) {
     return holder;
 }
 
+/* Is there no such process any more? One that was killed stays until its parent asks how it ended. */
+static bool has_ended(int pid) {
+    char path[40], state = 0;
+    if (kill(pid, 0)) return errno == ESRCH;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+    if (f) fclose(f);
+    return state == 'Z';
+}
+
 /* "weights.safetensors.0.1234.tmp" of process 1234, if that one is no more */
 static bool is_abandoned(const char *name) {
     size_t n = strlen(name);
@@ -42,7 +53,7 @@ static bool is_abandoned(const char *name) {
     const char *dot = name + n - 5;
     while (dot > name && *dot >= '0' && *dot <= '9') dot--;
     int pid = *dot == '.' ? atoi(dot + 1) : 0;
-    return pid > 0 && kill(pid, 0) && errno == ESRCH;
+    return pid > 0 && has_ended(pid);
 }
 
 static void remove_abandoned(const char *folder) {
