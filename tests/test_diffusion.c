@@ -555,7 +555,7 @@ Test(diffusion, prioritized_losses_weigh_errors_by_their_noise) {
     Losses l = losses_of(&even, &t), w = losses_of(&weighted, &t);
     for (int b = 0; b < B; b++) {
         double a = even.s.alpha_bar[some_times[b]], mse = (double)l.mse->x[b];
-        double want = mse / (0.1 + a / (1 - a)) + (double)l.each->x[b] - mse;
+        double want = mse / sqrt(0.1 + a / (1 - a)) + (double)l.each->x[b] - mse;
         cr_expect_float_eq((double)w.each->x[b], want, 10 * exact * (1 + fabs(want)));
         cr_expect_eq(w.mse->x[b], l.mse->x[b]);
     }

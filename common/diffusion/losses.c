@@ -172,7 +172,7 @@ Losses prioritized(const NoisyImages *b, double k, Losses l) {
     Tensor *more = t_input(b->x0->tape, NULL, l.mse->rank, l.mse->shape);
     for (size_t i = 0; i < more->len; i++) {
         double a = b->schedule->alpha_bar[b->t[i]];
-        more->x[i] = (real)(1 / (k + a / (1 - a)) - 1);
+        more->x[i] = (real)(1 / sqrt(k + a / (1 - a)) - 1);
     }
     l.each = t_add(l.each, t_mul(l.mse, more));
     return l;

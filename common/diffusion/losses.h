@@ -47,10 +47,11 @@ typedef struct {
 /* output (B,H,W,C) or (B,H,W,2C), see p_mean_variance */
 Losses training_losses(const NoisyImages *b, Objective o, Parameterization p, Tensor *output);
 
-/* The same losses with the squared errors weighted by 1/(k + SNR), SNR = alpha_bar/(1 - alpha_bar)
- * (Choi et al. 2022, "Perception Prioritized Training of Diffusion Models", eq. 8 with gamma = 1).
- * An error of eps is smallest where there is much noise and an image's content is decided: with
- * equal weights little of the gradient is about that. mse stays as it is. */
+/* The same losses with the squared errors weighted by (k + SNR)^-1/2,
+ * SNR = alpha_bar/(1 - alpha_bar) (Choi et al. 2022, "Perception Prioritized Training of Diffusion
+ * Models", eq. 8 with gamma = 1/2). An error of eps is smallest where there is much noise and an
+ * image's content is decided: with equal weights little of the gradient is about that, and with
+ * gamma = 1 little is about the last steps, so samples stay noisy. mse stays as it is. */
 Losses prioritized(const NoisyImages *b, double k, Losses l);
 /* k where a text is drawn, which says most while nothing can be seen yet */
 #define TEXT_PRIORITY 0.1
