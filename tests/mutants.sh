@@ -11,11 +11,13 @@ export CHAPTERS="ae tools"    # of test_programs
 
 # ---- one row, in the tree $1: file, tests, old, new -----------------------------------------------------
 
-# test PROGRAM[:PATTERN]... — builds and runs these (a word with + is a program that tests start); 0: all pass,
-# 1: one fails, 2: nothing was tested
+# test PROGRAM[:PATTERN]... — builds and runs these (a word with + is a program that tests start; a chapter's
+# tests start the chapter's); 0: all pass, 1: one fails, 2: nothing was tested
 run_tests() {
     for word in $1; do
-        case $word in +*) targets="$targets build/${word#+}" ;; *) targets="$targets build/tests/${word%%:*}" ;; esac
+        tests=${word%%:*} chapter=${word%%-float*}
+        case $word in +*) targets="$targets build/${word#+}" ;; *) targets="$targets build/tests/$tests" ;; esac
+        [ ! -d "chapters/$chapter" ] || targets="$targets build/$chapter"
     done
     make -s -j$make_jobs $targets >log 2>&1 || return 2
     targets=
@@ -66,8 +68,9 @@ grep -v '^#\|^$' $table | grep $choose | grep -F -- "$1" >$work/rows
 cp -a Makefile common chapters tests plots notebooks-data $work/0/ || exit 1
 make_jobs=$jobs
 for word in $(cut -f 2 $work/rows | tr ' ' '\n' | sort -u); do
-    (cd $work/0 && run_tests "$word") || { cat $work/0/log; echo "mutants: $word fails before anything is broken"; exit 1; }
+    (cd $work/0 && run_tests "$word") || { cat $work/0/log; bad="$bad $word"; }
 done
+[ -z "$bad" ] || { echo "mutants: before anything is broken fail:$bad"; exit 1; }
 i=1
 while [ $i -lt "$jobs" ]; do cp -a $work/0 $work/$i; i=$((i + 1)); done
 seq 0 $((jobs - 1)) | xargs -I{} -P "$jobs" sh "$0" --rows {} "$jobs" | tee $work/report
