@@ -56,6 +56,11 @@ Test(random, random_numbers_depend_on_their_index_only) {
         rng_bits(&s, n, part + done);
     }
     cr_assert(memcmp(all, part, sizeof all) == 0, "drawn in pieces they differ");
+    real normal[5], next;
+    rng_normal(&r, 5, normal);
+    cr_assert_eq(r.next, 1006u, "normal numbers are drawn in pairs");
+    rng_normal(&r, 1, &next);
+    cr_assert(next != normal[4]);
     cr_assert(rng_new(7, "data").stream != rng_new(7, "noise").stream);
     cr_assert(hash_name(1, "a") != hash_name(2, "a") && hash_name(1, "a") != hash_name(1, "b"));
 }
