@@ -107,6 +107,16 @@ Test(random, normal_numbers_are_those_of_box_and_muller) {
     }
 }
 
+Test(random, numbers_below_a_limit_are_scaled_bits) {
+    enum { N = 9, LIMIT = 1000 };
+    uint32_t bits[N];
+    Rng r = rng_new(3, "below"), s = r;
+    rng_bits(&r, N, bits);
+    for (int i = 0; i < N; i++)
+        cr_assert_eq(rng_below(&s, LIMIT), (uint64_t)bits[i] * LIMIT >> 32, "number %d", i);
+    cr_assert_eq(s.next, r.next);
+}
+
 Test(random, permutations_hold_every_index_once) {
     for (int i = 0; i < SIZES; i++) {
         int index[65], seen[65] = {0};
