@@ -163,7 +163,7 @@ void winograd_taps(const WinogradPlan *p, const Phase *h, int *tap) {
 
 /* ---- when it pays ---------------------------------------------------------------------------- */
 
-/* Costs in multiply-adds of a tile, measured (tests/bench/SPEED.md): one number that a transform
+/* Costs in multiply-adds of a tile, as measured: one number that a transform
  * reads or writes in V, M or Z, cache misses included; one number of U or dU. */
 enum { TRANSFORM_COST = 16, WEIGHT_COST = 10 };
 
