@@ -126,7 +126,7 @@ static const uint8_t per_item[2 * 5 * 7] = {[0] = 1, [1] = 1, [8] = 1, [15] = 1,
 BUILD(attention, t_attention(in[0], in[1], in[2], (Attention){.heads = 2}))
 BUILD(attention_masked, t_attention(in[0], in[1], in[2], (Attention){.heads = 2, .mask = window}))
 BUILD(attention_item_masks, t_attention(in[0], in[1], in[2],
-      (Attention){.heads = 1, .mask = per_item, .mask_per_item = true, .scale = 0.7}))
+      (Attention){.heads = 1, .mask = per_item, .mask_per_item = true}))
 BUILD(attention_self, t_attention(in[0], in[0], in[0], (Attention){.heads = 2, .causal = true}))
 BUILD(self_attention, t_self_attention(in[0], (Attention){.heads = 2}))
 BUILD(self_attention_causal, t_self_attention(in[0], (Attention){.heads = 3, .causal = true}))

@@ -64,8 +64,8 @@ Test(tensor, backward_recycles_gradient_buffers) {
     Tensor *x = t_variable(&t, NULL, SHAPE(1, LEN));
     k_fill(LEN, 1, x->x);
     Tensor *y = x;
-    /* neither in place nor again: the products read it */
-    for (int i = 0; i < N; i++) y = t_mul(y, y);
+    /* the values stay, and leave no room for gradients */
+    for (int i = 0; i < N; i++) y = t_mul(y, y), t_keep(y);
     size_t forward = t.values.peak;
     backward(t_sum(y));
     size_t gradients = t.values.peak - forward;
@@ -447,6 +447,11 @@ Test(tensor, ops_mean_what_their_names_say) {
         1e-6);
     cr_assert_float_eq(t_bce_logits(t_input(&t, (real[]){0}, SHAPE(1)), t_scalar(&t, 0.3))->x[0],
                        log(2), 1e-6);
+    /* one query with four channels and two keys: scores 2 and 0, of which softmax takes the half */
+    Tensor *q = t_input(&t, (real[]){1, 1, 0, 0}, SHAPE(1, 1, 4));
+    Tensor *k = t_input(&t, (real[]){1, 1, 0, 0, 0, 0, 5, 5}, SHAPE(1, 2, 4));
+    Tensor *v = t_input(&t, (real[]){1, 0}, SHAPE(1, 2, 1));
+    cr_assert_float_eq(t_attention(q, k, v, (Attention){.heads = 1})->x[0], 1 / (1 + exp(-1)), 1e-6);
     tape_free(&t);
 }
 

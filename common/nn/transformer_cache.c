@@ -61,7 +61,7 @@ static Tensor *attend(const KeyValueCache *c, int i, const Tensor *qkv, Attentio
     AttentionShape s = {.b = B, .heads = heads, .nq = n, .nk = c->count + n, .dk = d, .dv = d,
                         .ldq = 3 * C, .ldk = C, .ldv = C, .causal = true, .past = c->count,
                         .room = c->capacity, .mask = a.mask,
-                        .scale = (real)(a.scale != 0 ? a.scale : 1 / sqrt(d))};
+                        .scale = (real)(1 / sqrt(d))};
     if (a.mask_per_item) s.mask_stride = (size_t)n * (size_t)s.nk;
     Tensor *y = t_input(qkv->tape, NULL, SHAPE(B, n, C));
     real *lse = arena_get(&y->tape->arena, (size_t)(B * heads * n) * sizeof *lse);

@@ -30,7 +30,7 @@ static void set_attention(Tensor *y, Attention a, int nk, int dk, int dv, int ld
                           int ldv) {
     int args[8] = {a.heads, nk, dk, dv, ldq, ldk, ldv, a.causal | a.mask_per_item << 1};
     for (int i = 0; i < 8; i++) y->iarg[i] = args[i];
-    y->arg[0] = (real)(a.scale != 0 ? a.scale : 1 / sqrt(dk));
+    y->arg[0] = (real)(1 / sqrt(dk));
     y->isaved = (int *)(uintptr_t)a.mask;   /* the caller's, read only */
     t_saved(y, (size_t)y->shape[0] * (size_t)a.heads * (size_t)y->shape[1]);
 }

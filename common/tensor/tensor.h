@@ -261,9 +261,8 @@ typedef struct {
     /* (N,M) or (B,N,M) bytes, 1 = may attend; must outlive backward; NULL: none */
     const uint8_t *mask;
     bool mask_per_item;      /* mask is (B,N,M) */
-    double scale;            /* 0: 1/sqrt(channels per head) */
 } Attention;
-/* softmax(scale q k^T) v in each head: q (B,N,C), k (B,M,C), v (B,M,D) -> (B,N,D) */
+/* softmax(q k^T / sqrt(channels)) v in each head: q (B,N,C), k (B,M,C), v (B,M,D) -> (B,N,D) */
 Tensor *t_attention(Tensor *q, Tensor *k, Tensor *v, Attention a);
 /* the same on q | k | v packed side by side (B,N,3C), as one linear layer makes them */
 Tensor *t_self_attention(Tensor *qkv, Attention a);
