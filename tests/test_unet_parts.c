@@ -82,32 +82,36 @@ Test(unet_parts, a_classifier_sees_one_image_at_a_time) {
     params_free(&p);
 }
 
-/* If no query prefers any key, the pool's result is that of the mean over all pixels and their mean,
- * with the mean of all places added. */
-Test(unet_parts, pooling_without_preferences_is_a_mean) {
+/* By definition: the mean of all pixels, with its place, asks itself and all pixels with theirs. */
+Test(unet_parts, the_pool_is_what_the_mean_attends_to) {
     enum { C = 3, N = 12, OUT = 2 };
     Params p = {.seed = 3};
     Tape t = {.no_grad = true};
     AttentionPool pool = attention_pool_new(scope(&p, "pool"), N, C, 1, OUT);
     move(&p);
-    for (int r = 0; r < C; r++)                  /* queries are 0 */
-        for (int c = 0; c < C; c++) pool.qkv.w->x[r * 3 * C + c] = 0;
-    init_constant(pool.qkv.b, 0);
     Tensor *x = t_input(&t, NULL, SHAPE(1, 3, 4, C));
-    test_values("x", -1, 1, x->len, x->x);
+    test_values("x", -2, 2, x->len, x->x);
     Tensor *y = attention_pool(&pool, x);
-    double mean[C] = {0}, value[C] = {0};
-    for (int c = 0; c < C; c++) {
-        for (int i = 0; i < N; i++) mean[c] += (double)x->x[i * C + c] / N;
-        for (int i = 0; i <= N; i++) value[c] += (double)pool.positions->x[i * C + c] / (N + 1);
-        value[c] += mean[c];
+    double h[N + 1][C] = {{0}}, qkv[N + 1][3 * C], sum = 0, value[C] = {0};
+    for (int i = 0; i < N * C; i++) {
+        h[1 + i / C][i % C] = (double)x->x[i];
+        h[0][i % C] += (double)x->x[i] / N;
+    }
+    for (int i = 0; i <= N; i++) {
+        double score = 0;
+        for (int c = 0; c < C; c++) h[i][c] += (double)pool.positions->x[i * C + c];
+        for (int k = 0; k < 3 * C; k++) {
+            qkv[i][k] = (double)pool.qkv.b->x[k];
+            for (int c = 0; c < C; c++) qkv[i][k] += h[i][c] * (double)pool.qkv.w->x[c * 3 * C + k];
+        }
+        for (int c = 0; c < C; c++) score += qkv[0][c] * qkv[i][C + c];
+        double weight = exp(score / sqrt(C));
+        for (int c = 0; c < C; c++) value[c] += weight * qkv[i][2 * C + c];
+        sum += weight;
     }
     for (int k = 0; k < OUT; k++) {
         double want = (double)pool.out.b->x[k];
-        for (int c = 0; c < C; c++)
-            for (int r = 0; r < C; r++)
-                want += value[r] * (double)pool.qkv.w->x[r * 3 * C + 2 * C + c] *
-                        (double)pool.out.w->x[c * OUT + k];
+        for (int c = 0; c < C; c++) want += value[c] / sum * (double)pool.out.w->x[c * OUT + k];
         cr_expect_float_eq(y->x[k], want, 1e-5, "%d", k);
     }
     tape_free(&t);
