@@ -1,6 +1,7 @@
 /* test_unet_parts.c — what stands beside the U-Net: the noisy classifier, the text transformer,
- * bilinear resizing. */
+ * the spatial transformer, bilinear resizing. */
 #include "nn/resize.h"
+#include "nn/spatial_transformer.h"
 #include "nn/text_transformer.h"
 #include "nn/unet_classifier.h"
 #include "testing.h"
@@ -121,6 +122,25 @@ Test(unet_parts, the_pool_is_what_the_mean_attends_to) {
 Test(unet_parts, an_image_that_cannot_be_halved_is_refused, .signal = SIGABRT) {
     Params p = {0};
     unet_classifier_new(&p, config, 5);
+}
+
+/* ---- spatial transformer --------------------------------------------------------------------- */
+
+Test(unet_parts, a_new_spatial_transformer_changes_nothing) {
+    Params p = {.seed = 3};
+    Tape t = {.no_grad = true};
+    SpatialTransformer s = spatial_transformer_new(&config.style, scope(&p, "spatial"),
+        (SpatialTransformerConfig){.channels = 4, .heads = 2, .depth = 1, .context = 3});
+    Tensor *x = t_input(&t, NULL, SHAPE(2, 3, 5, 4)), *tokens = t_input(&t, NULL, SHAPE(2, 6, 3));
+    test_values("x", -1, 1, x->len, x->x), test_values("tokens", -1, 1, tokens->len, tokens->x);
+    t_keep(x);
+    Tensor *y = spatial_transformer(&s, x, (Context){.tokens = tokens});
+    cr_expect_arr_eq(y->x, x->x, x->len * sizeof(real));
+    move(&p);
+    y = spatial_transformer(&s, x, (Context){.tokens = tokens});
+    cr_expect_arr_neq(y->x, x->x, x->len * sizeof(real));
+    tape_free(&t);
+    params_free(&p);
 }
 
 /* ---- text transformer ------------------------------------------------------------------------ */
