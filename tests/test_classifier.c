@@ -33,6 +33,18 @@ Test(classifier, classifier_has_the_right_gradients) {
 }
 #endif
 
+Test(classifier, negative_features_say_nothing) {
+    Params p = {.seed = 24};
+    Tape t = {.no_grad = true};
+    Classifier c = classifier_new(&p, &classifier_fashion);
+    Tensor *h = t_input(&t, NULL, SHAPE(1, classifier_fashion.features));
+    k_fill(h->len, -1, h->x);
+    test_values("bias", -1, 1, c.classes.b->len, c.classes.b->x);
+    cr_expect_arr_eq(classifier_logits(&c, h)->x, c.classes.b->x, c.classes.b->len * sizeof(real));
+    tape_free(&t);
+    params_free(&p);
+}
+
 /* Frozen: are these the weights that the record and the calibration were made with? */
 Test(classifier, the_classifier_is_the_one_on_record) {
     Frozen f = frozen_load(CLASSIFIER_WEIGHTS, &classifier_fashion);

@@ -89,6 +89,11 @@ Test(score, reads_bytes_and_both_ranges) {
         cr_assert(cJSON_IsNull(cJSON_GetObjectItem(samples, "intended_class_accuracy")));
         cr_assert_not_null(cJSON_GetObjectItem(cJSON_GetObjectItem(j, "test_images"), "recall"));
         cr_assert_not_null(cJSON_GetObjectItem(cJSON_GetObjectItem(j, "noise"), "coverage"));
+        const cJSON *of_class, *classes = cJSON_GetObjectItem(samples, "class_histogram");
+        int counted = 0;
+        cJSON_ArrayForEach(of_class, classes) counted += of_class->valueint;
+        cr_assert_eq(cJSON_GetArraySize(classes), 10);
+        cr_assert_eq(counted, 30);
         cJSON_Delete(j);
         free(text);
     }
