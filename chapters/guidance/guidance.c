@@ -49,7 +49,7 @@ ModelConfig model_config(const char *config) {
     if (enlarges) {
         m.low_side = side / 4, m.unet.in = 6;
         unet_levels(&m.unet, 1, 1, 2, 2, 4, 4);
-        unet_attend_at(&m.unet, side, 32, side == 512 ? 16 : 8);
+        unet_attend_at(&m.unet, side, 32, 8);
     } else set_sizes(&m.unet, side);
     if (side == 128 || (enlarges && side == 256)) m.unet.heads = 4, m.unet.head_channels = 0;
     return m;
