@@ -403,6 +403,10 @@ setup-bench:
 $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $(PEERS) $^ -o $@ $(PEER_LIBS) $(LIBS)
 
+# scenes of the wardrobe that one thread makes in a second: build/bench_scenes
+$(BUILD)/bench_scenes: tests/bench/bench_scenes.c $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
 $(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
 
