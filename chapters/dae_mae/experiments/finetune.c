@@ -50,7 +50,8 @@ void train_classifier(const MaeClassifier *c, Params *params, const Images *set,
         images_get(set, how.batch, index, -1, 1, x->x, labels);
         Tensor *loss = t_cross_entropy(classify(c, augment(x, &views)), labels);
         if (!isfinite(loss->x[0]))
-            fail("step %d: the loss is not finite; a smaller --finetune-lr may help", step);
+            fail("step %d: the loss is %g, training stopped; a program built with CHECK=1 stops "
+                 "where it begins", step + 1, (double)loss->x[0]);
         minimise(&adam, loss, how.lr * lr_cosine(step, how.steps / 10, how.steps));
         snprintf(note, sizeof note, "loss %.4f", (double)loss->x[0]);
         progress_update(progress, step + 1, note);
