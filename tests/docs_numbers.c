@@ -1,12 +1,14 @@
-/* docs_numbers [--given] README.md... — every number in a text comes from a record, or is given.
+/* docs_numbers [--given | --reorder] README.md... — every number in a text comes from a record, or is given.
  *
- * A text ends in a comment that lists its numbers. A line without indentation names a record,
- * relative to notebooks-data; the lines below it say which of its values are quoted, and how:
+ * A text ends in a comment that lists its numbers in the order in which they stand in it. A line
+ * without indentation names a record, relative to notebooks-data; indented lines say which of its
+ * values are quoted, and how:
  *
  *     <!-- numbers
- *     given 28 x2 64 10,000
+ *     given 28 x2 64
  *     gan/metrics.json
- *       scores.samples.frechet_distance = 1.05 x3
+ *       scores.samples.frechet_distance = 1.05
+ *     given 10,000
  *       scores.samples.recall * 100 = 61
  *     ddpm/steps.csv
  *       frechet_distance@50,small / gan/metrics.json:scores.samples.frechet_distance = 2.3
@@ -16,7 +18,8 @@
  * the row begins with, or `last`; column.min and column.max are over all rows. + - * / stand between
  * spaces and are worked out from left to right. The value, rounded to the digits of the text, must
  * be the number of the text; after ~ instead of =, to its digits before trailing zeros. xN: the
- * text shows the number N times. --given prints what `given` must say, for all that no record has.
+ * text shows the number N times in a row. --given prints what `given` must say, for all that no
+ * record has; --reorder puts a list that has the right numbers into the order of its text.
  *
  * A table that follows
  *
@@ -27,7 +30,8 @@
  * is left to the list.
  *
  * Reported: a number that is neither listed nor in a table, a listed one that the record does not
- * have or the text shows more or less often, and a text of more than 2,500 words (comments apart).
+ * have or the text shows more or less often, the first one that stands elsewhere in the text than in
+ * the list, and a text of more than 2,500 words (comments apart).
  * Formulas and commands are text. Functions quoted from the source (docs_check.sh compares them),
  * links, <img> tags, comments and digits within names are not looked at. */
 #include "base/error.h"
@@ -42,7 +46,7 @@
 
 static const char *doc;
 static int mistakes;
-static bool printing_given;
+static bool printing_given, reordering;
 
 #define mistake(line, ...) \
     (mistakes++, fprintf(stderr, "%s:%d: ", doc, line), fprintf(stderr, __VA_ARGS__), \
@@ -66,12 +70,12 @@ static int line_of(const char *text, const char *at) {
 
 typedef struct {
     double value, unit;          /* unit: of its last digit */
-    const char *end;
+    const char *start, *end;
 } Number;
 
 /* "10,000", "0.44", "7"; without a sign */
 static Number number_at(const char *s) {
-    Number n = {.unit = 1};
+    Number n = {.unit = 1, .start = s};
     for (; isdigit((unsigned char)*s) ||
            (*s == ',' && isdigit((unsigned char)s[1]) && isdigit((unsigned char)s[2]) &&
             isdigit((unsigned char)s[3]) && !isdigit((unsigned char)s[4])); s++)
@@ -82,6 +86,10 @@ static Number number_at(const char *s) {
     }
     n.end = s;
     return n;
+}
+
+static bool same_number(Number a, Number b) {
+    return a.unit == b.unit && fabs(a.value - b.value) < a.unit / 4;
 }
 
 static bool equal(double value, Number n, bool about) {
@@ -228,8 +236,7 @@ static struct {
 
 static Listed *listed(Number n) {
     for (int i = 0; i < list.count; i++) {
-        const Number *l = &list.item[i].number;
-        if (l->unit == n.unit && fabs(l->value - n.value) < n.unit / 4) return &list.item[i];
+        if (same_number(list.item[i].number, n)) return &list.item[i];
     }
     return NULL;
 }
@@ -240,15 +247,41 @@ static Listed *list_add(Number n, int line) {
     return &list.item[list.count++];
 }
 
+/* numbers one by one, as the list and as the text have them */
+typedef struct {
+    Number number;
+    int line;
+    char *record, *value;        /* "recall * 100 = 61"; NULL: given */
+} Place;
+
+typedef struct {
+    Place *item;
+    int count;
+} Places;
+
+static Places in_list, in_text;
+
+static void place_add(Places *p, Number n, int line, const char *record, const char *value) {
+    p->item = realloc(p->item, (size_t)(p->count + 1) * sizeof *p->item);
+    p->item[p->count++] = (Place){n, line, value ? text_format("%s", record) : NULL,
+                                  value ? text_format("%s", value) : NULL};
+}
+
+static void places_clear(Places *p) {
+    while (p->count) p->count--, free(p->item[p->count].record), free(p->item[p->count].value);
+}
+
 /* "64" or "64 x3" -> what follows */
-static const char *list_number(const char *s, int line, bool given) {
+static const char *list_number(const char *s, int line, const char *record, const char *value) {
     Number n = number_at(s);
     Listed *l = listed(n);
+    bool given = !value;
     int times = 1, length = 0;
     if (sscanf(n.end, " x%d%n", &times, &length) == 1) n.end += length;
     if (!l) l = list_add(n, line);
     if (!given || !printing_given) l->times += times;
     l->given |= given;
+    for (int i = 0; i < times; i++) place_add(&in_list, n, line, record, value);
     return n.end;
 }
 
@@ -266,7 +299,9 @@ static void list_value(const char *line, const char *record, int at) {
         mistake(at, "%s has no \"%s\"", *record ? record : "no record", value);
     else if (!equal(x, number_at(sign + 3), sign[1] == '~'))
         mistake(at, "%s: %s is %.6g, not %s", record, value, x, sign + 3);
-    list_number(sign + 3, at, false);
+    free(value);
+    value = text_format("%.*s", (int)(number_at(sign + 3).end - line), line);
+    list_number(sign + 3, at, record, value);
     free(value);
 }
 
@@ -285,7 +320,7 @@ static void read_list(const char *text) {
         from += strcspn(from, "\n"), from += *from == '\n';
         if (!strncmp(line, "given ", 6)) {
             for (const char *s = line + 6; *s; )
-                s = isdigit((unsigned char)*s) ? list_number(s, at, true) : s + 1;
+                s = isdigit((unsigned char)*s) ? list_number(s, at, NULL, NULL) : s + 1;
         } else if (*line == ' ') {
             list_value(line + strspn(line, " "), record, at);
         } else {
@@ -437,7 +472,9 @@ static void count_numbers(const char *text) {
         Number n = number_at(s);
         bool of_a_list = (s == text || s[-1] == '\n') && !strncmp(n.end, ". ", 2);
         Listed *l = listed(n);
-        if (in_a_name(text, s) || of_a_list) ;
+        bool counts = !in_a_name(text, s) && !of_a_list;
+        if (counts) place_add(&in_text, n, line_of(text, s), NULL, NULL);
+        if (!counts) ;
         else if (l) l->seen++;
         else if (printing_given) list_add(n, 0)->seen++;
         else mistake(line_of(text, s), "%.*s is neither in the list of numbers nor in a table of "
@@ -466,12 +503,12 @@ static void check_length(const char *original) {
 }
 
 /* 10,000 */
-static void print_number(const Listed *l) {
-    int digits = (int)lround(-log10(l->number.unit)), from = l->number.value >= 1e4 ? 3 : 99;
-    char *s = text_format("%.*f", digits, l->number.value);
+static void print_number(FILE *f, Number n) {
+    int digits = (int)lround(-log10(n.unit)), from = n.value >= 1e4 ? 3 : 99;
+    char *s = text_format("%.*f", digits, n.value);
     int whole = (int)strcspn(s, ".");
     for (int i = 0; s[i]; i++)
-        printf("%s%c", i && i < whole && (whole - i) % from == 0 ? "," : "", s[i]);
+        fprintf(f, "%s%c", i && i < whole && (whole - i) % from == 0 ? "," : "", s[i]);
     free(s);
 }
 
@@ -486,14 +523,82 @@ static void print_given(void) {
         const Listed *l = &list.item[i];
         if (l->seen <= l->times) continue;
         printf(k++ % 16 ? " " : k > 1 ? "\ngiven " : "given ");
-        print_number(l);
+        print_number(stdout, l->number);
         if (l->seen - l->times > 1) printf(" x%d", l->seen - l->times);
     }
     printf("\n");
 }
 
+/* ---- the order of the list ---------------------------------------------------------------------- */
+
+static void check_order(void) {
+    for (int i = 0; i < in_text.count; i++) {
+        const Place *have = &in_text.item[i], *want = &in_list.item[i];
+        if (same_number(have->number, want->number)) continue;
+        char *next = text_format("%.*f", (int)lround(-log10(want->number.unit)),
+                                 want->number.value);
+        mistake(have->line, "%.*s stands where the list has %s (line %d); if the text is right, "
+                "docs_numbers --reorder mends the list",
+                (int)(have->number.end - have->number.start), have->number.start, next,
+                want->line);
+        free(next);
+        return;
+    }
+}
+
+static bool same_entry(const Place *a, const Place *b) {
+    if (!a->value || !b->value) return !a->value && !b->value && same_number(a->number, b->number);
+    return !strcmp(a->record, b->record) && !strcmp(a->value, b->value);
+}
+
+/* the list's entries in the order of the text: of equal numbers the first comes first */
+static void sort_places(const Place **sorted) {
+    bool *used = calloc((size_t)in_list.count, sizeof *used);
+    for (int i = 0; i < in_text.count; i++) {
+        int k = 0;
+        while (used[k] || !same_number(in_list.item[k].number, in_text.item[i].number)) k++;
+        used[k] = true, sorted[i] = &in_list.item[k];
+    }
+    free(used);
+}
+
+static void print_places(FILE *f, const Place *const *sorted) {
+    const char *record = "";
+    int row = 0;                 /* numbers in the line of those given */
+    for (int i = 0, times; i < in_text.count; i += times) {
+        const Place *p = sorted[i];
+        for (times = 1; i + times < in_text.count && same_entry(p, sorted[i + times]); ) times++;
+        if (p->value) {
+            if (row) fputc('\n', f);
+            if (strcmp(record, p->record)) fprintf(f, "%s\n", record = p->record);
+            fprintf(f, "  %s", p->value);
+        } else {
+            fputs(row % 16 ? " " : row ? "\ngiven " : "given ", f);
+            print_number(f, p->number);
+        }
+        if (times > 1) fprintf(f, " x%d", times);
+        if (p->value) fputc('\n', f);
+        row = p->value ? 0 : row + 1;
+    }
+    if (row) fputc('\n', f);
+}
+
+static void reorder(const char *path, const char *original) {
+    const Place **sorted = calloc((size_t)in_text.count + 1, sizeof *sorted);
+    const char *from = strstr(original, "\n<!-- numbers\n") + strlen("\n<!-- numbers\n");
+    AtomicFile f = file_create(path);
+    sort_places(sorted);
+    fprintf(f.stream, "%.*s", (int)(from - original), original);
+    print_places(f.stream, sorted);
+    fputs(strstr(from, "-->"), f.stream);
+    file_commit(&f);
+    free(sorted);
+}
+
 static void check(const char *path) {
+    int before = mistakes;
     doc = path;
+    places_clear(&in_list), places_clear(&in_text);
     char *original = read_text(path), *text = text_format("%s", original);
     read_list(original);
     blank_the_rest(text);
@@ -502,12 +607,16 @@ static void check(const char *path) {
     count_numbers(text);
     if (printing_given) print_given();
     else check_counts(), check_length(original);
+    if (reordering && mistakes == before) reorder(path, original);
+    else if (!printing_given && mistakes == before) check_order();
     free(original), free(text);
 }
 
 int main(int argc, char **argv) {
     printing_given = argc > 1 && !strcmp(argv[1], "--given");
-    for (int i = 1 + printing_given; i < argc; i++) check(argv[i]);
+    reordering = argc > 1 && !strcmp(argv[1], "--reorder");
+    for (int i = 1 + (printing_given || reordering); i < argc; i++) check(argv[i]);
+    places_clear(&in_list), places_clear(&in_text);
     if (mistakes) fprintf(stderr, "docs_numbers: %d mistakes\n", mistakes);
     else if (!printing_given) printf("docs_numbers: every number is its record's, or given\n");
     return mistakes != 0;

@@ -58,9 +58,10 @@ static const char good[] =
     "<!-- table steps.csv: =steps | =variance | distance | - -->\n"
     "| steps | variance | distance | |\n|---|---|---|---|\n"
     "| 50 | small | **2.87** | a |\n| 10 | large | 31.2 | 7 |\n\n"
-    "<!-- numbers\ngiven 28 x2 2 4 2014 500 7\nmetrics.json\n  score.distance = 1.05 x2\n"
-    "  score.recall.0 * 1000 = 607.9\n  n = 10,000\nsteps.csv\n  distance@10,large = 31.2\n"
-    "  distance@10,large / 3 = 10.4\n  distance.min = 2.9\n  distance@10,large = 31\n-->\n";
+    "<!-- numbers\nmetrics.json\n  score.distance = 1.05\n  n = 10,000\ngiven 28 x2 2 4\n"
+    "  score.recall.0 * 1000 = 607.9\nsteps.csv\n  distance@10,large = 31.2\n"
+    "  distance@10,large / 3 = 10.4\n  distance.min = 2.9\n  distance@10,large = 31\n"
+    "given 2014\nmetrics.json\n  score.distance = 1.05\ngiven 500 7\n-->\n";
 
 /* every digit of prose, formula, command, table and list, made another one */
 Test(docs, every_changed_digit_is_noticed) {
@@ -97,8 +98,12 @@ Test(docs, what_is_wrong_is_said) {
     static const struct { const char *from, *to, *says; } wrong[] = {
         {"recall 607.9", "recall 607.9 of 62", "text.md:3: 62 is neither in the list"},
         {"  n = 10,000\n", "", "10,000 is neither in the list"},
-        {" x2\n  score.recall", "\n  score.recall", "1.05 stands 2 times in the text and 1 times"},
+        {"metrics.json\n  score.distance = 1.05\ngiven 500", "given 500",
+         "1.05 stands 2 times in the text and 1 times"},
         {"given 28", "given 3 28", "3 stands 0 times in the text"},
+        {"10.4, from 2.9", "2.9, from 10.4", "text.md:4: 2.9 stands where the list has 10.4"},
+        {"in 2014 it was 1.05", "in 1.05 it was 2014", "1.05 stands where the list has 2014"},
+        {"31.2 is 10.4", "10.4 is 31.2", "10.4 stands where the list has 31.2"},
         {"score.recall.0", "score.recal.0", "has no \"score.recal.0 * 1000\""},
         {"distance.min", "distance@60", "has no \"distance@60\""},
         {"| 50 | small", "| 60 | small", "has no such row"},
@@ -120,6 +125,32 @@ Test(docs, what_is_wrong_is_said) {
     free(many);
 }
 
+/* The list with its entries in another order: --reorder makes it the one it was, and leaves a text
+ * alone of which it has other numbers. */
+Test(docs, a_list_is_put_into_the_order_of_its_text) {
+    char message[2000], path[120];
+    const char *build = getenv("BUILD"), *at = strstr(good, "given 28 x2 2 4\n");
+    make_records();
+    char *text = text_format("%.*s%sgiven 4 2 28 x2\n-->\n", (int)(at - good), good, at + 16);
+    char *end = strstr(text, "-->\ngiven");
+    memmove(end, end + 4, strlen(end + 4) + 1);
+    cr_assert_eq(check(text, message), 1);
+    cr_expect_not_null(strstr(message, "28 stands where the list has 607.9"), "%s", message);
+    char *command = text_format("p=$PWD; cd %s && $p/%s/docs_numbers --reorder text.md >said 2>&1",
+                                folder, build ? build : "build");
+    cr_assert_eq(system(command), 0);
+    snprintf(path, sizeof path, "%s/text.md", folder);
+    char *mended = read_text(path);
+    cr_expect_str_eq(mended, good);
+    char *other = strstr(text, "31;");
+    *other = '4';
+    write_text(path, text);
+    cr_assert_neq(system(command), 0);
+    char *left = read_text(path);
+    cr_expect_str_eq(left, text);
+    free(text), free(command), free(mended), free(left);
+}
+
 /* digits of prose and tables that are neither in names, quotes, links nor comments */
 static size_t plain_digits(const char *text, const char **at, size_t most) {
     size_t n = 0;
@@ -138,11 +169,11 @@ static size_t plain_digits(const char *text, const char **at, size_t most) {
 
 Test(docs, ten_changed_digits_of_every_text_are_noticed) {
     char message[2000], path[200];
-    static const char *const where[] = {"README.md", "tests/README.md", "chapters/*.md",
-                                        "chapters/*/*.md",
-                                        "notebooks-data/*/README.md"};
+    static const char *const where[] = {"README.md", "tests/README.md",
+                                        "tests/bench/SCALE.md", "chapters/*.md",
+                                        "chapters/*/*.md", "notebooks-data/*/README.md"};
     glob_t files;
-    for (int i = 0; i < 5; i++) glob(where[i], i ? GLOB_APPEND : 0, NULL, &files);
+    for (int i = 0; i < 6; i++) glob(where[i], i ? GLOB_APPEND : 0, NULL, &files);
     cr_assert(files.gl_pathc >= 10, "%zu texts", files.gl_pathc);
     snprintf(path, sizeof path, "ln -s $PWD/notebooks-data %s/notebooks-data", folder);
     cr_assert_eq(system(path), 0);
