@@ -17,7 +17,7 @@ set linetype 6 linecolor rgb sky linewidth 2 pointtype 6
 class_colours = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #000000 #8c6d31 #7f3fbf #a0a0a0"
 # eval wide: two plots side by side; eval plain: as at first, after them
 wide = 'set terminal pngcairo size 1200,540 font "DejaVu Sans,13" background rgb "#ffffff"'
-plain = 'unset multiplot; set key outside below center horizontal samplen 4; unset logscale; unset title; unset ylabel; set format x; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set ytics autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
+plain = 'unset multiplot; set key outside below center horizontal samplen 4 spacing 1; unset logscale; unset title; unset ylabel; set format x; set format y; set xrange [*:*]; set yrange [*:*]; set xtics norotate autofreq; set ytics autofreq; set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"'
 there(path) = system(sprintf("test -s '%s' && echo 1 || echo 0", path)) + 0
 # the Fréchet distance of test images in the metrics.json of an eval command
 floor_of(file) = there(file) ? real(system(sprintf("tr -d ' \\t\\n' <'%s' | sed -n 's/.*\"test_images\":{\"frechet_distance\":\\([-0-9.e+]*\\).*/\\1/p'", file))) : NaN

@@ -34,7 +34,7 @@ if (there(record."/schedule.csv")) {
     set title "variances of a step: β (forward process), β̃ (posterior)"
     set logscale xy
     set format y "10^{%T}"
-    set key outside below center vertical height 1 samplen 2
+    set key outside below center vertical height 1 samplen 2 spacing 1.6
     plot record."/schedule.csv" using (column("t") + 1):"beta" with lines linetype 1 title "β", \
          "" using (column("t") + 1):(column("beta_tilde") > 0 ? column("beta_tilde") : NaN) with lines linetype 2 dashtype 2 title "β̃"
     eval plain
@@ -73,9 +73,9 @@ if (there(record."/steps.csv")) {
     set output out."/steps.png"
     set title "Samples in fewer steps, by the variance of a reverse step"
     set xlabel "sampling steps"
-    set ylabel "Fréchet distance of the samples (lower is better)"
+    set ylabel "Fréchet distance (lower is better)"
     set logscale xy
-    set key outside below center vertical height 1 samplen 2
+    set key outside below center vertical height 1 samplen 2 spacing 1.6
     set xtics (10, 25, 50, 100, 250, 1000)
     set ytics (0.5, 1, 2, 5, 10, 20, 50)
     set xrange [9:1100]

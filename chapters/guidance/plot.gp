@@ -53,11 +53,14 @@ if (there(record."/tradeoff.csv")) {
     names = "unconditional conditional"
     set xlabel "recall"; set ylabel "precision"
     set xtics 0.02
+    set offsets 0.01, 0.01, 0.005, 0.005
     set title "each label is a scale"
     plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision" with linespoints linetype k title word(names, k), \
          for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision":"scale" with labels offset 0.8,0.6 notitle
     set xlabel "scale"; set ylabel "share"
-    set title "images of the class that was asked for"
+    unset offsets
+    set title "images in which the intended class is seen"
+    set yrange [0:1.04]
     set xrange [-0.3:8.3]
     set xtics 1
     plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "scale":"accuracy" with lines linetype k title word(names, k), \

@@ -89,9 +89,10 @@ if (there(record."/steps.csv")) {
     set output out."/steps.png"
     set title "Samples in fewer steps"
     set xlabel "sampling steps"
-    set ylabel "Fréchet distance of the samples (lower is better)"
+    set ylabel "Fréchet distance"
     set logscale xy
-    set key outside below center vertical height 1 samplen 2
+    set key outside below center vertical height 1 samplen 2 spacing 1.4
+    set terminal pngcairo size 960,680 font "DejaVu Sans,13" background rgb "#ffffff"
     set xtics (10, 25, 50, 100, 250, 1000)
     set ytics (0.5, 1, 2, 5, 10, 20, 50)
     set xrange [9:1100]

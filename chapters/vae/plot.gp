@@ -42,14 +42,19 @@ if (there(record."/classes.csv")) { load "plots/classes.gp" }
 
 if (there(record."/beta.csv")) {
     set output out."/beta.png"
-    set title "The weight of the KL: reconstruction against KL"
+    eval wide
+    set multiplot layout 1,2 title "The weight of the KL, beta"
     set xlabel "beta"
     set ylabel "nats per test image"
     set logscale x 2
+    set title "reconstruction against KL"
     plot record."/beta.csv" using "beta":(-column("log_likelihood")) with linespoints linetype 1 title "-log p(x|z)", \
-         "" using "beta":"kl" with linespoints linetype 4 title "KL", \
-         "" using "beta":(-column("elbo")) with linespoints linetype 2 title "-ELBO"
-    unset logscale
+         "" using "beta":"kl" with linespoints linetype 4 title "KL"
+    set title "their sum with weight 1"
+    set offsets 0, 0, graph 0.05, graph 0.05
+    plot record."/beta.csv" using "beta":(-column("elbo")) with linespoints linetype 2 title "-ELBO"
+    unset offsets
+    eval plain
 }
 
 if (there(record."/codes.csv")) {

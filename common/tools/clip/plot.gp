@@ -6,6 +6,8 @@ if (there(record."/log.csv")) {
     set multiplot layout 1,2
     set title "Contrastive loss"
     set xlabel "training step"
+    set format x "%.0s%c"
+    set xtics 1000
     set ylabel "nats"
     set yrange [0:*]
     plot record."/log.csv" using "step":"ln_batch" with lines linecolor rgb grey dashtype 2 title "ln 128: features that say nothing", \
