@@ -3,7 +3,7 @@
 # Writes
 #   OUT/factors.csv   factor,codes,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole: text to image by
 #                     networks of their own, from pixels (1) to latents an eighth of the side, KL and, at 4, VQ; seconds
-#                     of training the first stage and diffusion. Widths differ, so that parameters differ less.
+#                     of training the first stage and diffusion. The U-Net is the same.
 #   OUT/contexts.csv  context,text,seconds,seconds_a_picture,frechet,whole: texts attended to, or summed up in one token;
 #                     read by CLIP, or by a transformer of the U-Net's own; on one first stage
 #   OUT/steps.csv     sampler,steps,seconds_a_picture,frechet,whole: pictures of WEIGHTS
@@ -12,7 +12,7 @@
 # say. Trains and draws what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors)
 #   SAMPLES   pictures to score in each row (900, of which two thirds show seen combinations)
-#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (the program's defaults, 3000 and 4500)
+#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (the program's defaults, 3000 and 12000)
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
 out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-900}
 weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
@@ -39,12 +39,12 @@ trained() {
     done
 }
 
-steps=${STEPS:-3000} diffusion="--diffusion-steps ${DIFFUSION_STEPS:-4500}"
+steps=${STEPS:-3000} diffusion="--diffusion-steps ${DIFFUSION_STEPS:-12000}"
 echo "factor,codes,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole" >"$out/factors.csv.tmp"
-for row in 1:0:32 2:0:32 4:0:64 4:1024:64 8:0:64; do
-    factor=${row%%:*} width=${row##*:} codes=${row#*:} psnr=nan seconds=0
-    codes=${codes%:*} run=$out/factor-$factor-$codes
-    trained "$run" --factor "$factor" --codes "$codes" --width "$width" --steps "$steps" \
+for row in 1:0 2:0 4:0 4:1024 8:0; do
+    factor=${row%%:*} codes=${row#*:} psnr=nan seconds=0
+    run=$out/factor-$factor-$codes
+    trained "$run" --factor "$factor" --codes "$codes" --steps "$steps" \
         --disc-start $((steps * 5 / 8)) $diffusion
     if [ "$factor" != 1 ]; then
         score "$run/first" "$run/autoencoder-weights.safetensors" --stage autoencoder
