@@ -246,7 +246,7 @@ test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=
 	@$(RUN) some $<
 
 # trainings that several processes share; MPIRUN: how they are started, KILLS: how often one is killed
-MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
+MPIRUN ?= mpirun --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
 .PHONY: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
