@@ -215,7 +215,7 @@ $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
 $(BUILD)/tests/docs-float $(BUILD)/tests/docs-double: | $(BUILD)/docs_numbers
 # README's chapter is built beside what is here
 $(BUILD)/tests/new_chapter-float: | $(BUILD)/tests/programs-float $(BUILD)/libdouble.a $(BUILD)/double/tests/testing.o
-$(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm)
+$(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm dae_mae vqvae vqvae2 guidance)
 
 # the parsers' tests under the sanitizers: of the library only the folders that parse, the rest as it is
 PARSERS   := $(wildcard $(addprefix common/,$(addsuffix /*.c,base io data text))) tests/test_fuzz.c tests/testing.c $(wildcard tests/fuzz/fuzz_*.c)
