@@ -215,7 +215,7 @@ $(BUILD)/tests/official-float $(BUILD)/tests/official-double: | $(BUILD)/golden
 $(BUILD)/tests/docs-float $(BUILD)/tests/docs-double: | $(BUILD)/docs_numbers
 # README's chapter is built beside what is here
 $(BUILD)/tests/new_chapter-float: | $(BUILD)/tests/programs-float $(BUILD)/libdouble.a $(BUILD)/double/tests/testing.o
-$(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm)
+$(BUILD)/tests/classes-float $(BUILD)/tests/classes-double: | $(addprefix $(BUILD)/,ae vae gan ddpm dae_mae vqvae vqvae2 guidance)
 
 # the parsers' tests under the sanitizers: of the library only the folders that parse, the rest as it is
 PARSERS   := $(wildcard $(addprefix common/,$(addsuffix /*.c,base io data text))) tests/test_fuzz.c tests/testing.c $(wildcard tests/fuzz/fuzz_*.c)
@@ -246,7 +246,7 @@ test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=
 	@$(RUN) some $<
 
 # trainings that several processes share; MPIRUN: how they are started, KILLS: how often one is killed
-MPIRUN ?= mpirun -q --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
+MPIRUN ?= mpirun --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
 .PHONY: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float

@@ -62,7 +62,7 @@ fi
 rm -rf $work
 mkdir -p $work/0
 if [ "$MPI" = 1 ]; then choose="processes/"; else choose="-v processes/"; fi
-export MPIRUN="${MPIRUN:-mpirun -q --oversubscribe --allow-run-as-root}"
+export MPIRUN="${MPIRUN:-mpirun --oversubscribe --allow-run-as-root}"
 [ "$MPI" = 1 ] || unset MPIRUN
 grep -v '^#\|^$' $table | grep $choose | grep -F -- "$1" >$work/rows
 cp -a Makefile common chapters tests plots notebooks-data $work/0/ || exit 1

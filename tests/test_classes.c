@@ -13,7 +13,15 @@ static void letters(void) {
     write_idx(fashion_files[3], labels, 40, 1);
 }
 
-#define TRAIN "train --data %s --out %s/run --steps 1 --batch 4 -q"
+/* the same after a note that the pictures are not Fashion-MNIST's */
+static void refuse_after_note(const char *name, const char *arguments, const char *says) {
+    char said[2000];
+    int status = run_program(name, arguments, said);
+    cr_expect(status == 1 && strstr(said, says), "%s %s: status %d: %s", name, arguments, status,
+              said);
+}
+
+#define TRAIN "train --data %s --steps 1 --batch 4 -q --out %s/run"
 
 Test(classes, networks_without_labels_take_any_number) {
     letters();
@@ -21,6 +29,16 @@ Test(classes, networks_without_labels_take_any_number) {
     RUN("vae", TRAIN);
     RUN("gan", TRAIN " --unconditional");
     RUN("ddpm", TRAIN " --config bench --preview 2");
+    RUN("dae_mae", TRAIN);
+    RUN("dae_mae", TRAIN " --config dae");
+}
+
+Test(classes, stages_without_labels_take_any_number) {
+    letters();
+    RUN("vqvae", TRAIN " --stage autoencoder --hidden 8 --residual 4 --codes 16 --dim 4");
+    RUN("vqvae", "eval --data %s --out %s/run --stage autoencoder -q");
+    RUN("vqvae2", TRAIN "2 --stage autoencoder --width 8 --codes 16");
+    RUN("guidance", TRAIN " --stage diffusion --width 32 --blocks 1 --preview 0");
 }
 
 Test(classes, networks_with_labels_say_how_many_they_know) {
@@ -28,4 +46,10 @@ Test(classes, networks_with_labels_say_how_many_they_know) {
     letters();
     expect_refusal("vae", TRAIN " --conditional", 1, says);
     expect_refusal("gan", TRAIN " --conditional", 1, says);
+    expect_refusal("vqvae", TRAIN, 1, says);
+    RUN("dae_mae", "train --data %s --out %s/dae --config dae --steps 1 --batch 4 -q");
+    expect_refusal("dae_mae", "eval --data %s --out %s/dae -q", 1, says);
+    refuse_after_note("guidance", TRAIN " --conditional --stage diffusion", "of 27 classes");
+    refuse_after_note("guidance", TRAIN, "of 27 classes");
+    refuse_after_note("vqvae2", TRAIN, "the data have 27 classes");
 }

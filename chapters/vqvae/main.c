@@ -94,8 +94,11 @@ enum { COLUMNS = 10, ROWS = 6, HELD_OUT = 1000 };    /* of pictures; images look
 
 /* ---- what all commands use ------------------------------------------------------------------- */
 
+/* the prior alone sees labels */
 static Fashion load_data(void) {
-    return fashion_load_least(o.common.data, 10 * COLUMNS, SCORE_MINIMUM);
+    bool labelled = strcmp(o.stage, "autoencoder");
+    return (labelled ? fashion_load_least
+                     : fashion_load_unlabelled)(o.common.data, 10 * COLUMNS, SCORE_MINIMUM);
 }
 
 static Vqvae new_autoencoder(Params *p) {

@@ -100,7 +100,7 @@ static ImageSet load_data(void) {
     if (d.validation.count < COLUMNS || d.test.count < SCORE_MINIMUM)
         fail("%s: %d images for validation and %d for testing; at least %d and %d are needed",
              folder, d.validation.count, d.test.count, COLUMNS, SCORE_MINIMUM);
-    if (d.classes > o.classes)
+    if (d.classes > o.classes && strcmp(o.stage, "autoencoder"))     /* priors see labels */
         fail("the data have %d classes; --classes %d is too few", d.classes, o.classes);
     return d;
 }

@@ -8,7 +8,7 @@
 
 ImageSet image_set_fashion(const char *folder) {
     enum { BORDER = 2 };
-    ImageSet d = {.is_fashion = true, .fashion = fashion_load(folder), .channels = 1,
+    ImageSet d = {.is_fashion = true, .fashion = fashion_load_any(folder), .channels = 1,
                   .border = BORDER};
     d.classes = d.fashion.classes, d.class_names = d.fashion.class_names;
     d.train = images_pad(&d.arena, &d.fashion.train, BORDER);

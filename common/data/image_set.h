@@ -1,7 +1,8 @@
 /* image_set.h — grey or colour images under one interface, for chapters that train on either.
  *
  *   - image_set_fashion   Fashion-MNIST: grey, 28x28 pixels in the middle of 32x32, which can be
- *                         downsampled by 2 three times; its ten classes
+ *                         downsampled by 2 three times; its ten classes, or more
+ *                         if labels go further
  *   - image_set_colour    emoji, whose classes are Unicode's groups; or a user's folder, with its
  *                         own classes (folder.h). With captions
  *
