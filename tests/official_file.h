@@ -68,6 +68,29 @@ static inline int official_count(const OfficialMap *map, const Params *p) {
     return n;
 }
 
+/* is `name` one of the official names? */
+static inline bool official_has(const OfficialMap *map, const Params *p, const char *name) {
+    bool found = false;
+    for (int i = 0; i < p->count; i++) {
+        OfficialPiece pieces[OFFICIAL_PIECES];
+        int n = official_pieces(map, p->list[i], pieces);
+        for (int k = 0; k < n; k++) {
+            found |= !strcmp(pieces[k].entry.name, name);
+            free(pieces[k].entry.name);
+        }
+    }
+    return found;
+}
+
+/* The weights that `program` passed on into p, and from there into a file under official names */
+static inline void rewrite_official(const char *path, const char *program, Params *p,
+                                    const char *to, const OfficialMap *map) {
+    Entries e = {0};
+    entries_add(&e, "", p);
+    weights_read(path, program, &e);
+    write_official(to, map, p);
+}
+
 /* Every number away from its first value, of which many are 0; as F32 has it */
 static inline void move_parameters(Params *p, double by) {
     for (int k = 0; k < p->count; k++) {

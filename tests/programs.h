@@ -5,7 +5,7 @@
  *   - RUN                   the same, and must succeed
  *   - expect_refusal        one clear line, the right status, nothing half written;
  *     EXPECT_REFUSALS       for each of an array
- *   - same_file, file_there, text_of
+ *   - same_file, same_picture, file_there, text_of
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
  * In arguments, %s stands for the test's folder (three times at most). */
@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "data/fashion.h"
+#include "data/picture_decode.h"
 #include "testing.h"
 
 #include <signal.h>
@@ -82,6 +83,22 @@ static inline bool same_file(const char *a, const char *b) {
     char command[300];
     snprintf(command, sizeof command, "cmp -s %s/%s %s/%s", folder, a, folder, b);
     return system(command) == 0;
+}
+
+/* are two PNG files of the same pixels? The command lines that they carry may differ. */
+static inline bool same_picture(const char *a, const char *b) {
+    const char *names[] = {a, b};
+    uint8_t *pixels[2];
+    int width[2], height[2];
+    for (int i = 0; i < 2; i++) {
+        char path[200];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        pixels[i] = picture_read_whole(path, &width[i], &height[i]);
+    }
+    bool same = width[0] == width[1] && height[0] == height[1] &&
+                !memcmp(pixels[0], pixels[1], 3 * (size_t)width[0] * (size_t)height[0]);
+    free(pixels[0]), free(pixels[1]);
+    return same;
 }
 
 static inline bool file_there(const char *name) {

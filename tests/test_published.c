@@ -118,9 +118,11 @@ static void expect_entry(const Loading *l, const char *ours, size_t i, const cha
                  official, there);
 }
 
+/* with or without a prefix before all names, a counter of batches among them */
 Test(published, a_file_is_read_under_its_official_names) {
     for (int first = 0; first < 2; first++) {
-        Loading l = {.file = {.path = place("tiny.safetensors"), .prefix = first ? "model." : ""},
+        Loading l = {.file = {.path = place("tiny.safetensors"), .prefix = first ? "model." : "",
+                              .extra = first ? "norm.num_batches_tracked" : NULL},
                      .qkv_first = first};
         load(&l);
         /* (in,out) and its (out,in); a convolution (kh,kw,in,out) and its (out,in,kh,kw) */

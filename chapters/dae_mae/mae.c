@@ -338,6 +338,14 @@ static void put_images(const Mae *a, Tensor *patches, real *to) {
     memcpy(to, x->x, x->len * sizeof *to);
 }
 
+void imagenet_scale(size_t n, real *x, bool back) {
+    static const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
+    for (size_t i = 0; i < n; i++) {
+        double m = mean[i % 3], d = deviation[i % 3], value = (double)x[i];
+        x[i] = (real)(back ? value * d + m : (value - m) / d);
+    }
+}
+
 double reconstruct(const Mae *a, int n, const real *images, double ratio, uint64_t seed,
                    bool norm_targets, real *masked, real *predicted) {
     const MaeShape *s = &a->shape;

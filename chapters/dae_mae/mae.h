@@ -17,6 +17,7 @@
 #ifndef MAE_H
 #define MAE_H
 
+#include "nn/official_names.h"
 #include "nn/transformer.h"
 
 /* ---- networks -------------------------------------------------------------------------------- */
@@ -55,6 +56,8 @@ typedef struct {
 
 Mae     mae_new(Params *p, MaeShape shape);
 Encoder encoder_new(Params *p, MaeShape shape);          /* the same, without a decoder */
+/* the names in the authors' files (official.c) */
+extern const OfficialMap mae_official;
 /* numbers in all tensors, the fixed positions included, as the authors count them */
 size_t  parameters_with_tables(const Params *p);
 
@@ -129,5 +132,8 @@ Tensor *classify(const MaeClassifier *c, Tensor *images);          /* logits (B,
  * by the mean and deviation of the true patch, which the network never sees. */
 double reconstruct(const Mae *a, int n, const real *images, double ratio, uint64_t seed,
                    bool norm_targets, real *masked, real *predicted);
+/* n numbers of RGB images in [0,1] as the published networks were given them: less ImageNet's mean
+ * colour, over its standard deviation; or back again */
+void imagenet_scale(size_t n, real *x, bool back);
 
 #endif

@@ -43,6 +43,8 @@ static Option options[] = {
      .help = "predict each patch normalised by its own mean and standard deviation"},
     {"mask-tokens-in-encoder", 0, .b = &o.mask_tokens_in_encoder, .keep = KEEP_MODEL,
      .help = "give mask tokens to the encoder, too (an ablation of the paper)"},
+    {"image", 0, .s = &o.image, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
+     .help = "PNG or JPEG to reconstruct (vit-*, with the authors' weights)"},
     {"schedule", 0, .i = &o.schedule, .min = 1, .max = 1e9, .meta = "N", .only = "train",
      .help = "length of the learning rate schedule, warm-up and cosine, in steps"},
     {"weights", 'w', .s = &o.common.weights, .meta = "FILE", .keep = KEEP_NOT, .only = "finetune",
@@ -59,7 +61,7 @@ static Option options[] = {
 
 /* options that only one half has; the other refuses them */
 static const char *const of_masking[] = {"mask-ratio", "norm-targets", "mask-tokens-in-encoder",
-                                         "schedule", NULL};
+                                         "image", "schedule", NULL};
 static const char *const of_denoising[] = {"corruption", "level", "alpha", "beta", "plain", NULL};
 
 static const Preset presets[] = {
@@ -93,7 +95,7 @@ MaeShape chosen_shape(bool for_data) {
                     o.mask_ratio, N);
     if (for_data && s.side != 28)
         usage_error("--config %s: made for colour images of %d pixels, which are not here; only "
-                    "info knows it", o.common.config, s.side);
+                    "info and sample know it", o.common.config, s.side);
     return s;
 }
 

@@ -1,6 +1,7 @@
 /* mask.c — part 2's commands: masked autoencoders are trained, sampled from, measured. */
-#include "data/augment.h"
 #include "base/error.h"
+#include "data/augment.h"
+#include "data/picture_decode.h"
 #include "experiments/features.h"
 #include "mae.h"
 #include "settings.h"
@@ -70,25 +71,56 @@ int mae_train(void) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-/* the network of --weights (main.c has taken over its options) */
-static Mae load_network(Params *params) {
-    Mae net = mae_new(params, chosen_shape(true));
-    weights_load_one(&cli, params);
+/* the network of --weights (main.c has taken over its options), also under the official names */
+static Mae load_network(Params *params, MaeShape shape) {
+    Mae net = mae_new(params, shape);
+    weights_load_any(&cli, &mae_official, params);
     return net;
 }
 
-int mae_sample(void) {
-    static const int percent[] = {50, 75, 90};
-    Params params = {0};
-    Mae net = load_network(&params);
+static const int percent[] = {50, 75, 90};     /* hidden, in the pictures of sample */
+
+/* a published network: what is masked of --image, the reconstruction, the image */
+static void sample_image(const Mae *net) {
+    int side = net->shape.side;
+    size_t len = (size_t)(3 * side * side);
+    Arena arena = {0};
+    real *image = arena_get(&arena, len * sizeof *image);
+    real *x = arena_get(&arena, 3 * len * sizeof *x);
+    Grid g = colour_grid(3, side, 3, NULL);
+    g.low = 0, g.column_labels = "masked|reconstruction|image";
+    picture_read(o.image, side, 0, 1, image);
+    imagenet_scale(len, image, false);
+    for (int i = 0; i < 3; i++) {
+        reconstruct(net, 1, image, percent[i] / 100.0, o.common.seed, o.norm_targets, x, x + len);
+        memcpy(x + 2 * len, image, len * sizeof *x);
+        imagenet_scale(3 * len, x, true);
+        save_grid(&cli, output_path(&cli, "repairs-%d.png", percent[i]), x, g);
+    }
+    arena_free(&arena);
+}
+
+static void sample_test_images(const Mae *net) {
     Arena arena = {0};
     Fashion data = load_data();
     real *test = images_new(&arena, &data.test, COLUMNS, -1, 1, NULL);
     for (int i = 0; i < 3; i++)
-        picture_of_repairs(&net, test, percent[i] / 100.0,
+        picture_of_repairs(net, test, percent[i] / 100.0,
                            output_path(&cli, "repairs-%d.png", percent[i]));
     fashion_free(&data);
     arena_free(&arena);
+}
+
+int mae_sample(void) {
+    Params params = {0};
+    MaeShape shape = chosen_shape(false);
+    bool published = shape.channels == 3;
+    if (published != (o.image != NULL))
+        usage_error("--config %s: sample %s --image", o.common.config,
+                    published ? "needs an" : "takes no");
+    Mae net = load_network(&params, shape);
+    if (published) sample_image(&net);
+    else sample_test_images(&net);
     params_free(&params);
     return 0;
 }
@@ -97,7 +129,7 @@ int mae_sample(void) {
 
 /* the error at several ratios, into m and onto the screen */
 static void measure_repairs(const Mae *net, const Images *set, cJSON *m) {
-    static const int percent[] = {25, 50, 75, 90};
+    static const int hidden[] = {25, 50, 75, 90};                  /* percent */
     Arena arena = {0};
     int n = set->count;
     real *test = images_new(&arena, set, n, -1, 1, NULL);
@@ -107,16 +139,16 @@ static void measure_repairs(const Mae *net, const Images *set, cJSON *m) {
         printf("mean squared error of hidden pixels on [0,1], %d test images\n"
                "  %g %% hidden, as in training: %.5f\n", n, 100 * o.mask_ratio, own);
     for (int i = 0; i < 4; i++) {
-        double error = error_at(net, percent[i] / 100.0, n, test);
-        json_number(m, arena_text(&arena, "error_%d", percent[i]), error);
-        if (!o.common.quiet) printf("  %d %% hidden: %.5f\n", percent[i], error);
+        double error = error_at(net, hidden[i] / 100.0, n, test);
+        json_number(m, arena_text(&arena, "error_%d", hidden[i]), error);
+        if (!o.common.quiet) printf("  %d %% hidden: %.5f\n", hidden[i], error);
     }
     arena_free(&arena);
 }
 
 int mae_eval(void) {
     Params params = {0};
-    Mae net = load_network(&params);
+    Mae net = load_network(&params, chosen_shape(true));
     Fashion data = load_data();
     int N = patches_of(&net.shape), seen = (int)(N * (1 - o.mask_ratio));
     if (o.mask_tokens_in_encoder) seen = N;

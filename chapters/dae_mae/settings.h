@@ -13,6 +13,7 @@ typedef struct {
     const char *corruption, *plain;
     double level, alpha, beta;
     /* masked autoencoder */
+    const char *image;
     double mask_ratio, finetune_lr;
     int schedule, labels, finetune_steps;
     bool norm_targets, mask_tokens_in_encoder, scratch;
@@ -22,7 +23,7 @@ extern Settings o;
 extern Cli cli;
 
 /* The masked autoencoder's. for_data: it must be one for 28x28 grey images. Ends the program with
- * one line if there is none. */
+ * one line if it is not. */
 MaeShape chosen_shape(bool for_data);
 
 Fashion load_data(void);

@@ -6,6 +6,7 @@
 #include "experiments/probe.h"
 #include "mae.h"
 #include "nn/optim.h"
+#include "official_file.h"
 #include "programs.h"
 
 #include <math.h>
@@ -81,6 +82,33 @@ Test(mae, published_networks_have_the_published_number_of_parameters) {
     }
 }
 #endif
+
+/* 4 tensors outside of layers, 10 of layers outside of blocks, 12 of each block */
+Test(mae, published_networks_have_their_official_names) {
+    Params p = {0};
+    MaeShape s = mae_shape_named("vit-b16");
+    s.width = s.decoder_width = 48;                    /* names do not depend on it */
+    mae_new(&p, s);
+    cr_expect_eq(official_count(&mae_official, &p), 14 + 12 * (12 + 8));
+    cr_expect(official_has(&mae_official, &p, "patch_embed.proj.weight"));
+    cr_expect(official_has(&mae_official, &p, "blocks.11.attn.proj.bias"));
+    cr_expect(official_has(&mae_official, &p, "decoder_blocks.7.attn.proj.weight"));
+    cr_expect(official_has(&mae_official, &p, "decoder_blocks.7.mlp.fc1.weight"));
+    params_free(&p);
+}
+
+/* ImageNet's mean colour is 0, its standard deviation 1; and back */
+Test(mae, published_networks_see_colours_less_the_mean_over_the_deviation) {
+    real x[6] = {(real)0.485, (real)(0.456 + 0.224), (real)(0.406 - 0.225), 1, 0, (real)0.5};
+    imagenet_scale(6, x, false);
+    cr_expect_float_eq(x[0], 0, 1e-6);
+    cr_expect_float_eq(x[1], 1, 1e-6);
+    cr_expect_float_eq(x[2], -1, 1e-6);
+    imagenet_scale(6, x, true);
+    cr_expect_float_eq(x[3], 1, 1e-6);
+    cr_expect_float_eq(x[4], 0, 1e-6);
+    cr_expect_float_eq(x[5], 0.5, 1e-6);
+}
 
 Test(mae, weights_start_as_the_authors_do) {
     Params p = {.seed = 1};
@@ -520,10 +548,33 @@ Test(dae_mae_program, masked_weights_give_pictures_features_and_classifiers) {
         cr_expect(file_there(files[i]), "%s is missing", files[i]);
 }
 
+/* Weights under the official names give the pictures of the program's own file? */
+Test(dae_mae_program, official_weights_reconstruct_what_the_network_does) {
+    char from[100], to[100];
+    few_garments(400, 50);
+    RUN("dae_mae", "train -q --steps 2 --batch 8 --data %s --out %s");
+    RUN("dae_mae", "sample -q --data %s --out %s");
+    Params p = {0};
+    mae_new(&p, mae_shape_named("default"));
+    snprintf(from, sizeof from, "%s/weights.safetensors", folder);
+    snprintf(to, sizeof to, "%s/official.safetensors", folder);
+    rewrite_official(from, "dae_mae", &p, to, &mae_official);
+    RUN("dae_mae", "sample -q --data %s --weights %s/official.safetensors --out %s/again");
+    cr_expect(same_picture("repairs-75.png", "again/repairs-75.png"));
+    params_free(&p);
+    encoder_new(&p, mae_shape_named("default"));         /* pretrained files may have no decoder */
+    write_official(to, &mae_official, &p);
+    expect_refusal("dae_mae", "sample --data %s --weights %s/official.safetensors --out %s/x", 1,
+                   "32 missing (decoder_embed.weight, decoder_embed.bias, mask_token, ");
+    params_free(&p);
+}
+
 Test(dae_mae_program, masked_nonsense_is_refused_in_one_line) {
     expect_refusal("dae_mae", "train --mask-ratio 1 --out %s", 2, "at least one must be hidden");
     expect_refusal("dae_mae", "train --mask-ratio 0 --out %s", 2, "at least one must be hidden");
-    expect_refusal("dae_mae", "train --config vit-b16 --out %s", 2, "only info knows it");
+    expect_refusal("dae_mae", "train --config vit-b16 --out %s", 2, "only info and sample know it");
+    expect_refusal("dae_mae", "eval --config vit-b16 --weights x --out %s", 1, "x");
+    expect_refusal("dae_mae", "sample --config vit-b16 --weights %s/stderr --out %s", 1, "stderr");
     expect_refusal("dae_mae", "train --steps 100 --schedule 50 --out %s", 2, "--schedule");
     expect_refusal("dae_mae", "train --config dae --mask-ratio 0.5 --out %s", 2, "means nothing");
     expect_refusal("dae_mae", "train --labels 10 --out %s", 2, "means nothing");

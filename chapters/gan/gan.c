@@ -149,17 +149,34 @@ void standing_statistics(const Generator *g, int batches, int B, uint64_t seed) 
     tape_free(&t);
 }
 
-void generate(const Generator *g, int n, const real *z, const int *labels, real *images) {
-    enum { AT_ONCE = 250 };
+enum { AT_ONCE = 250 };
+
+/* images i..i+m-1, on the tape */
+static Tensor *generate_some(const Generator *g, Tape *t, int i, int m, const real *z,
+                             const int *labels) {
     const Design *d = &g->design;
+    tape_reset(t);
+    Tensor *noise = t_input(t, z + (size_t)i * (size_t)d->code, SHAPE(m, d->code));
+    Tensor *y = d->classes ? one_hot(t, m, labels + i, d->classes) : NULL;
+    return generator(g, noise, y, false);
+}
+
+void generate_scaled(const Generator *g, int n, const real *z, const int *labels, real *images) {
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i += AT_ONCE) {
+        Tensor *x = generate_some(g, &t, i, n - i < AT_ONCE ? n - i : AT_ONCE, z, labels);
+        memcpy(images, x->x, x->len * sizeof *images);
+        images += x->len;
+    }
+    tape_free(&t);
+}
+
+void generate(const Generator *g, int n, const real *z, const int *labels, real *images) {
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
-        tape_reset(&t);
-        Tensor *noise = t_input(&t, z + (size_t)i * (size_t)d->code, SHAPE(m, d->code));
-        Tensor *y = d->classes ? one_hot(&t, m, labels + i, d->classes) : NULL;
-        Tensor *x = generator(g, noise, y, false);
-        unscale_images(d, m, x->x, images + (size_t)i * PIXELS);
+        Tensor *x = generate_some(g, &t, i, m, z, labels);
+        unscale_images(&g->design, m, x->x, images + (size_t)i * PIXELS);
     }
     tape_free(&t);
 }

@@ -15,6 +15,7 @@
 #define GAN_H
 
 #include "nn/layers.h"
+#include "nn/official_names.h"
 #include "spectral_norm.h"
 
 enum { IMAGE = 28, PIXELS = IMAGE * IMAGE, CLASSES = 10, LAYERS = 8 };
@@ -60,6 +61,8 @@ typedef struct {
 /* Starting values as the authors' (networks.c) */
 Generator     generator_new(Params *p, Design d);
 Discriminator discriminator_new(Params *p, Design d);
+/* DCGAN64's, in files of pytorch/examples (official.c) */
+extern const OfficialMap generator_official, discriminator_official;
 /* Goodfellow's generator starts at the data's mean image: mean (784) in [0,1] */
 void generator_start_at(const Generator *g, const real *mean);
 
@@ -100,8 +103,10 @@ void unscale_images(const Design *d, int n, const real *scaled, real *images);
  * et al. 2019): averaged weights need it. */
 void standing_statistics(const Generator *g, int batches, int B, uint64_t seed);
 
-/* n images (28,28) in [0,1] from n noises, with running statistics; labels may be NULL without
- * classes */
+/* n images (side,side,channels) in [low,1] from n noises, with running statistics; labels may be
+ * NULL without classes */
+void generate_scaled(const Generator *g, int n, const real *z, const int *labels, real *images);
+/* the same as grey images (28,28) in [0,1] */
 void generate(const Generator *g, int n, const real *z, const int *labels, real *images);
 
 #endif

@@ -95,17 +95,10 @@ static real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
 }
 
-/* the size of a picture and the labels of its rows and columns, "first|second", or NULL */
-typedef struct {
-    int rows, columns;
-    const char *row_labels, *column_labels;
-} Table;
-
-static void save_table(char *path, const real *images, Table t) {
-    save_grid(&cli, path, images,
-              (Grid){.count = t.rows * t.columns, .height = IMAGE, .width = IMAGE, .channels = 1,
-                     .columns = t.columns, .enlarge = 2, .low = 0, .high = 1,
-                     .row_labels = t.row_labels, .column_labels = t.column_labels});
+/* rows x columns grey images (28,28) in [0,1] */
+static Grid table(int rows, int columns) {
+    return (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
+                  .columns = columns, .enlarge = 2, .low = 0, .high = 1};
 }
 
 /* n noises that depend on the seed alone, and their classes: 0, 1, ..., 9, 0, ... along a row of
@@ -122,6 +115,21 @@ static Noise fixed_noise(Arena *arena, const Design *d, int n, int columns) {
     draw_noise(d, n, &rng, f.z);
     for (int i = 0; i < n; i++) f.labels[i] = i % columns % CLASSES;
     return f;
+}
+
+/* A picture of the images that G makes of these noises; those of DCGAN64 in their own size and
+ * colours. `path` is freed. */
+static void save_generated(char *path, const Generator *g, const Noise *f, Grid t) {
+    const Design *d = &g->design;
+    Arena arena = {0};
+    real *x = arena_get(&arena, (size_t)(t.count * d->side * d->side * d->channels) * sizeof *x);
+    if (d->side == IMAGE) generate(g, t.count, f->z, f->labels, x);
+    else {
+        generate_scaled(g, t.count, f->z, f->labels, x);
+        t.height = t.width = d->side, t.channels = d->channels, t.low = d->low, t.enlarge = 1;
+    }
+    save_grid(&cli, path, x, t);
+    arena_free(&arena);
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -172,12 +180,10 @@ static void add_to_history(real *history, const Generator *g, const Noise *f, in
 }
 
 static void save_samples(const Run *run, const real *history, const Generator *g, const Noise *f) {
-    static real images[ROWS * COLUMNS * PIXELS];
-    generate(g, ROWS * COLUMNS, f->z, f->labels, images);
-    save_table(run_path(run, "samples.png"), images, (Table){ROWS, COLUMNS, NULL, NULL});
-    save_table(run_path(run, "progress.png"), history,
-               (Table){row_of(run->step + 1) + 1, COLUMNS,
-                       "untrained|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|end", NULL});
+    Grid progress = table(row_of(run->step + 1) + 1, COLUMNS);
+    progress.row_labels = "untrained|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|end";
+    save_generated(run_path(run, "samples.png"), g, f, table(ROWS, COLUMNS));
+    save_grid(&cli, run_path(run, "progress.png"), history, progress);
 }
 
 /* Algorithm 1 of the paper: k steps of D, then one of G. D gets real and generated images in
@@ -244,39 +250,36 @@ static int train(void) {
 
 /* ---- sample ---------------------------------------------------------------------------------- */
 
-/* the generator that --weights (or the run in --out) holds */
+/* the generator that --weights (or the run in --out) holds, DCGAN64's also under official names */
 static Generator load_generator(Params *params) {
     weights_options(&cli);
     Generator g = generator_new(params, chosen_design());
-    weights_load_one(&cli, params);
+    weights_load_any(&cli, &generator_official, params);
     return g;
 }
 
 /* with classes each column is one */
 static void picture_of_samples(Arena *arena, const Generator *g) {
-    int columns = g->design.classes ? CLASSES : COLUMNS, n = ROWS * columns;
-    Noise f = fixed_noise(arena, &g->design, n, columns);
-    real *grid = new_images(arena, n);
-    generate(g, n, f.z, f.labels, grid);
-    bool garments = g->design.classes && !o.common.data;
-    save_table(output_path(&cli, "samples.png"), grid,
-               (Table){ROWS, columns, NULL, garments ? FASHION_LABELS : NULL});
+    int columns = g->design.classes ? CLASSES : COLUMNS;
+    Noise f = fixed_noise(arena, &g->design, ROWS * columns, columns);
+    Grid t = table(ROWS, columns);
+    if (g->design.classes && !o.common.data) t.column_labels = FASHION_LABELS;
+    save_generated(output_path(&cli, "samples.png"), g, &f, t);
 }
 
 /* each row: from one noise to the next one's */
 static void picture_of_interpolation(Arena *arena, const Generator *g) {
-    int n = ROWS * COLUMNS, code = g->design.code, labels[ROWS * COLUMNS];
+    int code = g->design.code;
     Noise ends = fixed_noise(arena, &g->design, 2 * ROWS, CLASSES);
-    real *path = arena_get(arena, (size_t)n * (size_t)code * sizeof *path);
-    real *grid = new_images(arena, n);
+    Noise path = fixed_noise(arena, &g->design, ROWS * COLUMNS, COLUMNS);
     for (int i = 0; i < ROWS; i++) {
         const real *a = ends.z + 2 * i * code;
-        interpolate_noise(&g->design, a, a + code, COLUMNS, path + i * COLUMNS * code);
-        for (int j = 0; j < COLUMNS; j++) labels[i * COLUMNS + j] = i;
+        interpolate_noise(&g->design, a, a + code, COLUMNS, path.z + i * COLUMNS * code);
+        for (int j = 0; j < COLUMNS; j++) path.labels[i * COLUMNS + j] = i;
     }
-    generate(g, n, path, labels, grid);
-    save_table(output_path(&cli, "interpolation.png"), grid,
-               (Table){ROWS, COLUMNS, NULL, "first noise|||||between||||||second noise"});
+    Grid t = table(ROWS, COLUMNS);
+    t.column_labels = "first noise|||||between||||||second noise";
+    save_generated(output_path(&cli, "interpolation.png"), g, &path, t);
 }
 
 static int sample(void) {

@@ -5,6 +5,7 @@
 #include "experiments/toy.h"
 #include "gan.h"
 #include "nn/optim.h"
+#include "official_file.h"
 #include "programs.h"
 
 #include <math.h>
@@ -41,6 +42,20 @@ Test(gan, networks_have_the_published_numbers_of_parameters) {
                      params_count(&d));
         params_free(&g), params_free(&d);
     }
+}
+
+/* pytorch/examples' 21 and 17 tensors (and counters of batches) */
+Test(gan, dcgan64_has_its_official_names) {
+    Params g = {.shapes_only = true}, d = {.shapes_only = true};
+    generator_new(&g, design_named("dcgan64", false, false));
+    discriminator_new(&d, design_named("dcgan64", false, false));
+    cr_expect_eq(official_count(&generator_official, &g), 21);
+    cr_expect_eq(official_count(&discriminator_official, &d), 17);
+    cr_expect(official_has(&generator_official, &g, "main.12.weight"));
+    cr_expect(official_has(&generator_official, &g, "main.10.running_var"));
+    cr_expect(official_has(&discriminator_official, &d, "main.11.weight"));
+    cr_expect(official_has(&discriminator_official, &d, "main.9.bias"));
+    params_free(&g), params_free(&d);
 }
 
 /* the published layouts with fewer channels, for tests that take time */
@@ -769,6 +784,33 @@ Test(gan_program, trained_weights_give_pictures_and_scores) {
                                         "toy/modes_points.csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         cr_expect(file_there(files[i]), "%s is missing or empty", files[i]);
+}
+
+/* Weights under the official names, and under ours in a file without metadata: are the same
+ * pictures drawn as with the program's own file? And is it said what is wrong with another's? */
+Test(gan_program, official_weights_draw_what_the_network_draws) {
+    static const OfficialMap ours = {.rows = NULL};
+    static const char *const configs[] = {"dcgan64", "default"};
+    few_garments(400, 120);
+    for (int i = 0; i < 2; i++) {
+        char arguments[200], from[100], to[100];
+        Params p = {0};
+        snprintf(arguments, sizeof arguments, "train -q --config %s --steps 1 --batch 2 --data %%s "
+                 "--out %%s", configs[i]);
+        RUN("gan", arguments);
+        RUN("gan", "sample -q --out %s");
+        generator_new(&p, design_named(configs[i], false, false));
+        snprintf(from, sizeof from, "%s/weights.safetensors", folder);
+        snprintf(to, sizeof to, "%s/official.safetensors", folder);
+        rewrite_official(from, "gan", &p, to, i ? &ours : &generator_official);
+        snprintf(arguments, sizeof arguments, "sample -q --config %s --weights "
+                 "%%s/official.safetensors --out %%s/again", configs[i]);
+        RUN("gan", arguments);
+        cr_expect(same_picture("samples.png", "again/samples.png"), "%s", configs[i]);
+        params_free(&p);
+    }
+    expect_refusal("gan", "sample --config dcgan64 --weights %s/official.safetensors --out %s/x", 1,
+                   "21 missing (main.0.weight, main.1.weight, ");
 }
 
 Test(gan_program, bad_input_gets_one_line_and_a_status) {

@@ -138,7 +138,7 @@ static void load_autoencoder(Model *m, const char *path) {
     Cli remembered = cli_before(&cli, "stage");
     checkpoint_options(path, &remembered, false);
     build(m, AUTOENCODER);
-    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->params[AUTOENCODER]}}});
+    weights_load_file(&cli, path, &vqvae2_official, &m->params[AUTOENCODER]);
 }
 
 /* the networks as weights.safetensors holds them */

@@ -3,6 +3,7 @@
 #include "data/image_set.h"
 #include "nn/optim.h"
 #include "nn/pixelsnail.h"
+#include "official_file.h"
 #include "programs.h"
 #include "vqvae2.h"
 
@@ -26,6 +27,17 @@ Test(vqvae2, the_published_network_has_the_published_number_of_parameters) {
     vqvae2_new(&grey, published);
     cr_expect_eq(params_count(&grey), 1384769, "%zu", params_count(&grey));
     params_free(&p), params_free(&grey);
+}
+
+/* the public code's 64 tensors */
+Test(vqvae2, the_published_network_has_its_official_names) {
+    Params p = {.shapes_only = true};
+    vqvae2_new(&p, published);
+    cr_expect_eq(official_count(&vqvae2_official, &p), 64);
+    cr_expect(official_has(&vqvae2_official, &p, "enc_b.blocks.5.conv.3.weight"));
+    cr_expect(official_has(&vqvae2_official, &p, "dec_t.blocks.4.bias"));
+    cr_expect(official_has(&vqvae2_official, &p, "quantize_b.cluster_size"));
+    params_free(&p);
 }
 
 enum { BATCH = 2, SIDE = 16, LEN = SIDE * SIDE * 2 };
@@ -372,6 +384,40 @@ Test(vqvae2_program, trained_weights_give_pictures_and_scores) {
 }
 
 /* Another prior for the same autoencoder, and one level alone */
+/* what is measured, without the command that did it */
+static char *measures_of(const char *name) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s/metrics.json", folder, name);
+    char *text = text_of(path), *measures = strstr(text, "parameters_autoencoder");
+    cr_assert_not_null(measures, "%s", text);
+    memmove(text, measures, strlen(measures) + 1);
+    return text;
+}
+
+/* The public code's file, which has no metadata: is the same measured? And is it said what is wrong
+ * with another network's? */
+Test(vqvae2_program, official_weights_are_read) {
+    char from[100], to[100];
+    Params p = {0};
+    few_garments(400, 120);
+    RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s");
+    vqvae2_new(&p, (Vqvae2Config){.levels = 2, .channels = 1, .width = 16, .res_blocks = 2,
+                                  .res_channels = 32, .codes = 64, .dim = 32});
+    snprintf(from, sizeof from, "%s/autoencoder-weights.safetensors", folder);
+    snprintf(to, sizeof to, "%s/official.safetensors", folder);
+    rewrite_official(from, "vqvae2", &p, to, &vqvae2_official);
+    RUN("vqvae2", "eval -q " ONE "--stage autoencoder --data %s --out %s");
+    RUN("vqvae2", "eval -q " ONE "--stage autoencoder --width 16 --codes 64 --data %s "
+                  "--weights %s/official.safetensors --out %s/again");
+    char *own = measures_of("."), *official = measures_of("again");
+    cr_expect_str_eq(own, official);
+    free(own), free(official);
+    expect_refusal("vqvae2", "eval --stage autoencoder --config rosinality "
+                   "--weights %s/official.safetensors --out %s/x", 1,
+                   "of another shape (enc_b.blocks.0.weight is F32 (8,1,4,4), here (64,3,4,4), ");
+    params_free(&p);
+}
+
 Test(vqvae2_program, priors_of_several_kinds_fit_one_autoencoder) {
     few_garments(400, 120);
     RUN("vqvae2", TRAIN "--stage autoencoder --steps 2 --data %s --out %s/a");

@@ -6,6 +6,8 @@
 
 /* ---- construction ---------------------------------------------------------------------------- */
 
+const OfficialMap vqvae2_official = {.rows = NULL};
+
 /* Layers are numbered as in the public code, which counts activations too. */
 static void residuals_new(Residual *r, Scope s, int first, int blocks, int width, int inside) {
     for (int i = 0; i < blocks; i++) {

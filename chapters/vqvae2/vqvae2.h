@@ -20,6 +20,7 @@
 
 #include "nn/codebook.h"
 #include "nn/layers.h"
+#include "nn/official_names.h"
 
 typedef struct {
     int levels;                       /* 2; or 1: without the top */
@@ -60,6 +61,8 @@ typedef struct {
 } Vqvae2;
 
 Vqvae2 vqvae2_new(Params *p, Vqvae2Config c);
+/* of files of rosinality/vq-vae-2-pytorch: the same names as here */
+extern const OfficialMap vqvae2_official;
 
 /* The quantised levels of x (B,H,W,C), H and W multiples of 8 (of 4, for one level) */
 typedef struct {

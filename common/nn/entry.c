@@ -31,6 +31,10 @@ Entry entry_of(const char *prefix, Tensor *w) {
     return e;
 }
 
+bool is_batch_counter(const char *name) {
+    return strstr(name, ".num_batches_tracked") != NULL;
+}
+
 void entry_get(const Entry *e, const StTensor *t, real *x) {
     if (!e->turned) {
         safetensors_get(t, x);
@@ -98,8 +102,7 @@ static void name_surplus(const Safetensors *s, const char *path, const Entries *
         const char *name = s->tensors[i].name;
         int k = 0;
         while (k < l->count && strcmp(l->list[k].name, name) != 0) k++;
-        /* PyTorch's batch normalisations count batches, and none of them uses the count */
-        if (k == l->count && !strstr(name, ".num_batches_tracked")) {
+        if (k == l->count && !is_batch_counter(name)) {
             fail("%s: has %s, which is not asked for here; is it a training checkpoint (use the "
                  "weights beside it), or of another --config?", path, name);
         }

@@ -14,7 +14,7 @@
  *     anything else                       as it is
  *
  * Interface:
- *   - entry_of, _get, _new    one parameter
+ *   - entry_of, _get, _new    one parameter; is_batch_counter: a name to pass over
  *   - entries_add, _check, _read, _free, made_by     all that a file holds
  *   - weights_read            the last four for a file that holds weights alone */
 #ifndef ENTRY_H
@@ -33,6 +33,9 @@ typedef struct {
 
 /* `prefix` stands before the name; free .name */
 Entry entry_of(const char *prefix, Tensor *w);
+/* PyTorch's batch normalisations count batches, and none of them uses the count: is this such a
+ * counter, which nothing of ours stands for? */
+bool is_batch_counter(const char *name);
 /* the numbers of `t`, of the entry's shape, in the layout they have here */
 void entry_get(const Entry *e, const StTensor *t, real *x);
 /* the numbers of a parameter that the file has, without changing it; to be freed */

@@ -211,7 +211,8 @@ static void find_surplus(Reading *r) {
     size_t n = strlen(r->prefix);
     for (int i = 0; i < r->file.count; i++) {
         const char *name = r->file.tensors[i].name;
-        if (r->used[i] || strncmp(name, r->prefix, n) || is_ignored(r->map, name + n)) continue;
+        if (r->used[i] || strncmp(name, r->prefix, n)) continue;
+        if (is_ignored(r->map, name + n) || is_batch_counter(name)) continue;
         complain(&r->surplus, "%s", name + n);
     }
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/processes.h"
 #include "io/npy.h"
+#include "nn/entry.h"
 #include "nn/official.h"
 
 #include <fcntl.h>
@@ -83,16 +84,21 @@ void weights_load_one(const Cli *cli, Params *p) {
     weights_load(cli, (CheckpointParams[]){{"", p, NULL}, {0}});
 }
 
-/* does its metadata name the chapter that wrote it? */
-static bool is_ours(const char *path) {
+/* Do its metadata name the chapter that wrote it, or has it all of p under our names? */
+static bool is_ours(const char *path, const Params *p) {
     Safetensors s = safetensors_open(path);
-    bool ours = safetensors_metadata(&s, "chapter") != NULL;
+    Entries e = {0};
+    int found = 0;
+    entries_add(&e, "", p);
+    for (int i = 0; i < e.count; i++) found += safetensors_find(&s, e.list[i].name) != NULL;
+    bool ours = safetensors_metadata(&s, "chapter") || found == e.count;
+    entries_free(&e);
     safetensors_close(&s);
     return ours;
 }
 
 void weights_load_file(const Cli *cli, const char *path, const OfficialMap *official, Params *p) {
-    if (is_ours(path))
+    if (is_ours(path, p))
         checkpoint_load(path, &(Checkpoint){.cli = cli, .params = {{"", p, NULL}}});
     else official_load(path, "", official, p);
 }

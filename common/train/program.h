@@ -35,7 +35,7 @@ void weights_options(Cli *cli);
 void weights_load(const Cli *cli, const CheckpointParams *params);
 /* the only parameters of a file */
 void weights_load_one(const Cli *cli, Params *p);
-/* The same, or those of a file that no program of this project wrote, under the official names. */
+/* The same, or those of a file that no program of this project wrote: our names or official ones */
 void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p);
 /* from another file than --weights */
 void weights_load_file(const Cli *cli, const char *path, const OfficialMap *official, Params *p);

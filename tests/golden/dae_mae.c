@@ -2,11 +2,6 @@
 #include "../../chapters/dae_mae/mae.h"
 #include "golden.h"
 
-static const GoldenName names[] = {
-    {"blocks.%d.attn.out", "blocks.%d.attn.proj", 0, 0},
-    {"decoder_blocks.%d.attn.out", "decoder_blocks.%d.attn.proj", 0, 0},
-    {0}};
-
 /* defaults are those of the official constructor */
 static MaeShape shape_of(const Golden *g) {
     return (MaeShape){.side = golden_int(g, "img_size", 224),
@@ -44,4 +39,4 @@ static void run(Golden *g) {
     golden_integers(g, "ids_restore", m.restore, noise->len);
 }
 
-const GoldenModel golden_dae_mae[] = {{"mae", names, run}, {0}};
+const GoldenModel golden_dae_mae[] = {{"mae", .run = run, .map = &mae_official}, {0}};

@@ -2,12 +2,6 @@
 #include "../../chapters/gan/gan.h"
 #include "golden.h"
 
-static const GoldenName generator_names[] = {
-    {"up.%d", "main.%d", 3, 0}, {"norm.%d", "main.%d", 3, 1}, {0}};
-
-static const GoldenName discriminator_names[] = {
-    {"down.0", "main.0", 0, 0}, {"down.%d", "main.%d", 3, -1}, {"norm.%d", "main.%d", 3, 0}, {0}};
-
 static Design design_of(const Golden *g, const char *width) {
     return (Design){.architecture = DCGAN64, .code = golden_int(g, "nz", 100),
                     .width = golden_int(g, width, 64), .channels = golden_int(g, "nc", 3),
@@ -32,6 +26,7 @@ static void run_discriminator(Golden *g) {
     golden_output(g, "main", t_sigmoid(logits));
 }
 
-const GoldenModel golden_gan[] = {{"dcgan_g", generator_names, run_generator},
-                                  {"dcgan_d", discriminator_names, run_discriminator},
-                                  {0}};
+const GoldenModel golden_gan[] = {
+    {"dcgan_g", .run = run_generator, .map = &generator_official},
+    {"dcgan_d", .run = run_discriminator, .map = &discriminator_official},
+    {0}};

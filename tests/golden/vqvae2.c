@@ -1,11 +1,8 @@
-/* vqvae2.c — the two-level network, its quantiser and the priors of rosinality/vq-vae-2-pytorch.
- * Our parameters bear the official names. */
+/* vqvae2.c — the two-level network, its quantiser and the priors of rosinality/vq-vae-2-pytorch. */
 #include "nn/pixelsnail.h"
 #include "../../chapters/vqvae2/vqvae2.h"
 #include "golden.h"
 #include "base/error.h"
-
-static const GoldenName same[] = {{0}};
 
 /* buffers that changed say that the official pass was a training one */
 static bool training(const Golden *g) {
@@ -86,8 +83,9 @@ static void run_pixelsnail(Golden *g) {
 }
 
 const GoldenModel golden_vqvae2[] = {
-    {"vqvae2", same, run_vqvae2},
-    {"vqvae2_quantize", same, run_quantize, .channels_last = true},
-    {"pixelsnail", same, run_pixelsnail},
-    {"pixelsnail_cond", same, run_pixelsnail},
+    {"vqvae2", .run = run_vqvae2, .map = &vqvae2_official},
+    {"vqvae2_quantize", .run = run_quantize, .map = &vqvae2_official,
+     .channels_last = true},
+    {"pixelsnail", .run = run_pixelsnail, .map = &vqvae2_official},
+    {"pixelsnail_cond", .run = run_pixelsnail, .map = &vqvae2_official},
     {0}};
