@@ -166,7 +166,9 @@ endef
 $(eval $(call chapter_library,float))
 $(eval $(call chapter_library,double))
 
+# a chapter may not define what common/ defines: the linker would take either
 $(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
+	@nm -g --defined-only $^ | awk 'NF == 3 && $$3 !~ /^__/ && n[$$3]++ {print "$@: " $$3 " is defined twice"; bad = 1} END {exit bad}'
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/tools/$$*/*.c)) $(BUILD)/libfloat.a

@@ -383,7 +383,7 @@ static real *draw(Trained *t, int n, int *labels, int classes) {
     Rng rng = rng_new(o.common.seed, "samples");
     for (int i = 0; i < n; i++) labels[i] = i % classes;
     Draw wanted = {n, labels, o.temperature, o.keep, t->evaluator};
-    return draw_images(&t->arena, &t->d, &t->m, wanted, &rng);
+    return sample_images(&t->arena, &t->d, &t->m, wanted, &rng);
 }
 
 static int sample(void) {

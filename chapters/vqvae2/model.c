@@ -96,7 +96,7 @@ static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, 
     return best_x;
 }
 
-real *draw_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, Rng *rng) {
+real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, Rng *rng) {
     int n = wanted.n * (int)ceil(1 / wanted.keep);
     Codes c = codes_new(arena, d, n);
     for (int i = 0; i < n; i++) c.labels[i] = wanted.labels[i % wanted.n];

@@ -55,6 +55,6 @@ typedef struct {
 } Draw;
 
 /* top, then bottom, then pixels */
-real *draw_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, Rng *rng);
+real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, Rng *rng);
 
 #endif
