@@ -186,63 +186,93 @@ static void save_samples(const Run *run, const real *history, const Generator *g
     save_grid(&cli, run_path(run, "progress.png"), history, progress);
 }
 
-/* Algorithm 1 of the paper: k steps of D, then one of G. D gets real and generated images in
- * separate batches, since batch normalisation would mix them, and no gradient of its loss
- * reaches G (t_detach). G's step goes through a D that is frozen. */
+/* both networks, and what either is trained with */
+typedef struct {
+    Loss loss;
+    Params *params_g, *params_d;
+    Generator g;
+    Discriminator d;
+    Optimizer *opt_g, *opt_d;
+    Rng *noise;
+    Loader *loader;
+} Game;
+
+static Game game_new(Run *run, const Images *set) {
+    Design design = chosen_design();
+    Game m = {.loss = loss_named(o.loss), .params_g = run_params(run, "g."),
+              .params_d = run_params(run, "d.")};
+    m.g = generator_new(m.params_g, design);
+    m.d = discriminator_new(m.params_d, design);
+    if (design.architecture == GOODFELLOW) start_at_mean(&m.g, set);
+    m.opt_g = new_optimizer(run, &design, "g", m.params_g);
+    m.opt_d = new_optimizer(run, &design, "d", m.params_d);
+    run_ema(run, m.opt_g, 0.999);
+    m.noise = run_rng(run, "noise");
+    run->tape.dropout = run_rng(run, "dropout");
+    m.loader = run_loader(run, set);
+    return m;
+}
+
+/* generated images and their classes, one-hot; NULL without classes */
+typedef struct {
+    Tensor *x, *y;
+} Generated;
+
+/* D gets real and generated images in separate batches, since batch normalisation would mix them,
+ * and no gradient of its loss reaches G (t_detach). Returns the generated ones, for G's step. */
+static Generated discriminator_step(Run *run, Game *m, double epoch) {
+    const Design *design = &m->g.design;
+    int B = m->loader->size;
+    tape_reset(&run->tape);
+    Tensor *x = real_images(m->loader, &run->tape, design), *y = NULL;
+    if (design->classes) y = one_hot(&run->tape, B, m->loader->labels, design->classes);
+    Tensor *fake = generator(&m->g, noise_tensor(&run->tape, design, B, m->noise), y, true);
+    Tensor *on_real = discriminator(&m->d, x, y, true);
+    Tensor *on_fake = discriminator(&m->d, t_detach(fake), y, true);
+    Tensor *loss = discriminator_loss(m->loss, on_real, on_fake);
+    run_log(run, "loss_d", loss);
+    run_value(run, "d_real", mean_probability(on_real));
+    run_value(run, "d_fake", mean_probability(on_fake));
+    update(m->opt_d, loss, o.lr_d, run->step, epoch);
+    return (Generated){fake, y};
+}
+
+/* G's step goes through a D that is frozen. */
+static void generator_step(Run *run, Game *m, Generated fake, double epoch) {
+    params_freeze(m->params_d, true);
+    Tensor *loss = generator_loss(m->loss, discriminator(&m->d, fake.x, fake.y, true));
+    run_log(run, "loss_g", loss);
+    update(m->opt_g, loss, o.common.lr, run->step, epoch);
+    params_freeze(m->params_d, false);
+}
+
+/* Algorithm 1 of the paper: k steps of D, then one of G. */
 static int train(void) {
     Run *run = run_start(&cli, (RunSettings){.columns = "loss_d,loss_g,d_real,d_fake",
                                              .log_every = 10,
         .whole_batch = "the discriminator steps before the generator's gradient is taken"});
-    Design design = chosen_design();
-    Loss loss = loss_named(o.loss);
     Fashion data = load_data();
     run_fashion(run, &data);
-    Params *params_g = run_params(run, "g."), *params_d = run_params(run, "d.");
-    Generator g = generator_new(params_g, design);
-    Discriminator d = discriminator_new(params_d, design);
-    if (design.architecture == GOODFELLOW) start_at_mean(&g, &data.train);
-    Optimizer *opt_g = new_optimizer(run, &design, "g", params_g);
-    Optimizer *opt_d = new_optimizer(run, &design, "d", params_d);
-    run_ema(run, opt_g, 0.999);
-    Rng *noise = run_rng(run, "noise");
-    run->tape.dropout = run_rng(run, "dropout");
-    Loader *loader = run_loader(run, &data.train);
-    Noise fixed = fixed_noise(&run->arena, &design, ROWS * COLUMNS, COLUMNS);
+    Game m = game_new(run, &data.train);
+    Noise fixed = fixed_noise(&run->arena, &m.g.design, ROWS * COLUMNS, COLUMNS);
     Scope top = scope(run_params(run, "history."), "%s", "");
     real *history = buffer(top, "pictures", 0, SHAPE(MOMENTS, COLUMNS * PIXELS))->x;
-    run_record(run, "generator_parameters", (double)params_count(params_g));
-    run_record(run, "discriminator_parameters", (double)params_count(params_d));
-    standing_statistics(&g, 32, o.common.batch, o.common.seed);
-    add_to_history(history, &g, &fixed, 0);
+    run_record(run, "generator_parameters", (double)params_count(m.params_g));
+    run_record(run, "discriminator_parameters", (double)params_count(m.params_d));
+    standing_statistics(&m.g, 32, o.common.batch, o.common.seed);
+    add_to_history(history, &m.g, &fixed, 0);
 
     while (run_next(run)) {
-        Tensor *fake = NULL, *y = NULL;
-        double epoch = (double)loader->order.next / data.train.count;
-        for (int k = 0; k < o.d_steps; k++) {
-            tape_reset(&run->tape);
-            Tensor *x = real_images(loader, &run->tape, &design);
-            if (design.classes)
-                y = one_hot(&run->tape, loader->size, loader->labels, design.classes);
-            fake = generator(&g, noise_tensor(&run->tape, &design, loader->size, noise), y, true);
-            Tensor *on_real = discriminator(&d, x, y, true);
-            Tensor *on_fake = discriminator(&d, t_detach(fake), y, true);
-            Tensor *loss_d = discriminator_loss(loss, on_real, on_fake);
-            run_log(run, "loss_d", loss_d);
-            run_value(run, "d_real", mean_probability(on_real));
-            run_value(run, "d_fake", mean_probability(on_fake));
-            update(opt_d, loss_d, o.lr_d, run->step, epoch);
-        }
-        params_freeze(params_d, true);
-        Tensor *loss_g = generator_loss(loss, discriminator(&d, fake, y, true));
-        run_log(run, "loss_g", loss_g);
-        update(opt_g, loss_g, o.common.lr, run->step, epoch);
-        params_freeze(params_d, false);
+        Generated fake = {NULL, NULL};
+        double epoch = (double)m.loader->order.next / data.train.count;
+        for (int k = 0; k < o.d_steps; k++) fake = discriminator_step(run, &m, epoch);
+        generator_step(run, &m, fake, epoch);
 
         bool tenth = run_every(run, (o.common.steps + MOMENTS - 2) / (MOMENTS - 1));
         bool saved = run_saves(run);
-        if (tenth || saved) standing_statistics(&g, 32, o.common.batch, o.common.seed);
-        if (tenth) add_to_history(history, &g, &fixed, run->step + 1);
-        if (saved) save_samples(run, history, &g, &fixed);
+        if (tenth || saved) standing_statistics(&m.g, 32, o.common.batch, o.common.seed);
+        if (tenth) add_to_history(history, &m.g, &fixed, run->step + 1);
+        if (saved) save_samples(run, history, &m.g, &fixed);
     }
     fashion_free(&data);
     return run_finish(run);
