@@ -11,27 +11,27 @@
 #include <unistd.h>
 
 /* a part of w as the file has it, F32 */
-static inline StOutput official_output(const OfficialPiece *piece) {
-    const Tensor *part = &piece->part;
+static inline StOutput official_output(const OfficialTensor *tensor) {
+    const Tensor *part = &tensor->part;
     real *ours = malloc(part->len * sizeof *ours), *theirs = malloc(part->len * sizeof *theirs);
     float *x = malloc(part->len * sizeof *x);
-    official_gather(piece, piece->w->x, ours);
-    if (piece->entry.turned) k_permute(part->shape, piece->entry.order, ours, theirs, false);
+    official_gather(tensor, tensor->w->x, ours);
+    if (tensor->entry.turned) k_permute(part->shape, tensor->entry.order, ours, theirs, false);
     else memcpy(theirs, ours, part->len * sizeof *ours);
     for (size_t i = 0; i < part->len; i++) x[i] = (float)theirs[i];
     free(ours), free(theirs);
-    StOutput out = {.name = piece->entry.name, .type = ST_F32, .rank = part->rank, .source = x};
-    memcpy(out.shape, piece->entry.shape, sizeof piece->entry.shape);
+    StOutput out = {.name = tensor->entry.name, .type = ST_F32, .rank = part->rank, .source = x};
+    memcpy(out.shape, tensor->entry.shape, sizeof tensor->entry.shape);
     return out;
 }
 
 static inline void write_official(const char *path, const OfficialMap *map, const Params *p) {
-    StOutput *out = calloc((size_t)p->count * OFFICIAL_PIECES, sizeof *out);
+    StOutput *out = calloc((size_t)p->count * OFFICIAL_TENSORS, sizeof *out);
     int n = 0;
     for (int i = 0; i < p->count; i++) {
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int k = official_pieces(map, p->list[i], pieces);
-        for (int j = 0; j < k; j++) out[n++] = official_output(&pieces[j]);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int k = official_tensors(map, p->list[i], tensors);
+        for (int j = 0; j < k; j++) out[n++] = official_output(&tensors[j]);
     }
     safetensors_write(path, out, n, NULL);
     for (int i = 0; i < n; i++) {
@@ -60,9 +60,9 @@ static inline char *official_round_trip(const OfficialMap *map, const Params *p,
 static inline int official_count(const OfficialMap *map, const Params *p) {
     int n = 0;
     for (int i = 0; i < p->count; i++) {
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int k = official_pieces(map, p->list[i], pieces);
-        for (int j = 0; j < k; j++) free(pieces[j].entry.name);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int k = official_tensors(map, p->list[i], tensors);
+        for (int j = 0; j < k; j++) free(tensors[j].entry.name);
         n += k;
     }
     return n;
@@ -72,11 +72,11 @@ static inline int official_count(const OfficialMap *map, const Params *p) {
 static inline bool official_has(const OfficialMap *map, const Params *p, const char *name) {
     bool found = false;
     for (int i = 0; i < p->count; i++) {
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int n = official_pieces(map, p->list[i], pieces);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int n = official_tensors(map, p->list[i], tensors);
         for (int k = 0; k < n; k++) {
-            found |= !strcmp(pieces[k].entry.name, name);
-            free(pieces[k].entry.name);
+            found |= !strcmp(tensors[k].entry.name, name);
+            free(tensors[k].entry.name);
         }
     }
     return found;

@@ -360,7 +360,8 @@ Test(glide, halves_of_pictures_and_masks) {
     real x[4 * 4 * 3], keep[16];
     for (int i = 0; i < 48; i++) x[i] = (real)(-1 + 2.0 * (i % 7) / 255);
     for (int i = 0; i < 16; i++) keep[i] = i != 5;
-    const real *small_one = halve(&arena, 1, 4, x), *known = halve_mask(&arena, 1, 4, keep);
+    const real *small_one = images_downsample(&arena, 1, 4, x);
+    const real *known = halve_mask(&arena, 1, 4, keep);
     for (int y = 0; y < 2; y++)
         for (int u = 0; u < 2; u++) {
             double sum = 0;

@@ -42,7 +42,8 @@ TextTable captions_table(Arena *arena, const Glide *m, const Bpe *bpe, int n,
 
 /* pictures (B,side,side,3) of half the size, as bytes have them; no gradient */
 Tensor *small_pictures(Tensor *images);
-/* masks (n,side,side) of pictures that halve() makes smaller: known where all four pixels are */
+/* masks (n,side,side) of pictures that images_downsample makes smaller: known where all four pixels
+ * are */
 real *halve_mask(Arena *arena, int n, int side, const real *mask);
 
 #endif

@@ -69,12 +69,13 @@ static const Preset presets[] = {
     {"vincent2008", "corruption=masking level=0.3 steps=41250 batch=20 lr=0.1"},
     {0}};
 
-static int train(void), sample(void), eval(void), info(void), tune(void), in_the_plane(void);
+static int train(void), sample(void), eval(void), info(void), run_toy(void), run_finetune(void);
 static const Command commands[] = {
     STANDARD_COMMANDS,
     {"toy", "compare denoisers with the exact score in the plane; CSV files are written to --out",
-     in_the_plane},
-    {"finetune", "train a classifier from a masked autoencoder's encoder, or from scratch", tune},
+     run_toy},
+    {"finetune", "train a classifier from a masked autoencoder's encoder, or from scratch",
+     run_finetune},
     {0}};
 
 Cli cli = {.program = "dae_mae",
@@ -129,7 +130,7 @@ static bool reads_weights(void) {
 
 /* Takes --config from the checkpoint that the command reads, which decides what is to be done. Then
  * ends the program with one line if an option was given that means nothing to this --config. */
-static void settle(void) {
+static void resolve_options(void) {
     char *checkpoint = path_join(o.common.out, "checkpoint.safetensors");
     if (reads_weights()) weights_options(&cli);
     else if (o.common.resume && access(checkpoint, F_OK) == 0)
@@ -141,7 +142,7 @@ static void settle(void) {
 }
 
 static int run(int (*mae)(void), int (*dae)(void)) {
-    settle();
+    resolve_options();
     return denoising() ? dae() : mae();
 }
 
@@ -150,15 +151,15 @@ static int sample(void) { return run(mae_sample, dae_sample); }
 static int eval(void) { return run(mae_eval, dae_eval); }
 static int info(void) { return run(mae_info, dae_info); }
 
-static int tune(void) {
-    settle();
+static int run_finetune(void) {
+    resolve_options();
     if (denoising()) usage_error("finetune: --config %s has no such command", o.common.config);
     return finetune(&cli, chosen_shape(true), o.labels, o.scratch,
                     (FineTuning){o.finetune_steps, o.common.batch, o.finetune_lr});
 }
 
-static int in_the_plane(void) {
-    settle();
+static int run_toy(void) {
+    resolve_options();
     return toy(o.common.out, o.common.seed, o.common.quiet);
 }
 

@@ -43,7 +43,7 @@ Losses upsampler_losses(const Upsampler *m, const NoiseSchedule *s, Crops c, con
 
 /* ---- caption -> z ---------------------------------------------------------------------------- */
 
-static Tensor *prior_answer(const void *network, const Step *at, Tensor *zt) {
+static Tensor *prior_output_at(const void *network, const Step *at, Tensor *zt) {
     const GuidedPrior *g = network;
     GuidedBatch b = guided_batch(at, g->scale);
     int *caption = arena_get(&at->tape->arena, (size_t)b.n * sizeof *caption);
@@ -54,7 +54,7 @@ static Tensor *prior_answer(const void *network, const Step *at, Tensor *zt) {
 }
 
 NetworkDenoiser guided_prior(const GuidedPrior *g) {
-    return network_denoiser(prior_answer, g, (Parameterization){PREDICT_X0, FIXED_SMALL});
+    return network_denoiser(prior_output_at, g, (Parameterization){PREDICT_X0, FIXED_SMALL});
 }
 
 enum { CANDIDATES = 2, AT_ONCE = 64 };
@@ -106,7 +106,7 @@ static Tensor *images_of(const GuidedDecoder *g, Tape *t, int n, const int *numb
     return decoder_image(g->net, z, without);
 }
 
-static Tensor *decoder_answer(const void *network, const Step *at, Tensor *xt) {
+static Tensor *decoder_output_at(const void *network, const Step *at, Tensor *xt) {
     const GuidedDecoder *g = network;
     const CaptionTable no_caption = {.length = 1, .dim = g->net->config.clip};
     GuidedBatch b = guided_batch(at, g->scale);
@@ -119,10 +119,10 @@ static Tensor *decoder_answer(const void *network, const Step *at, Tensor *xt) {
 }
 
 NetworkDenoiser guided_decoder(const GuidedDecoder *g) {
-    return network_denoiser(decoder_answer, g, (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
+    return network_denoiser(decoder_output_at, g, (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
 }
 
-static Tensor *upsampler_answer(const void *network, const Step *at, Tensor *xt) {
+static Tensor *upsampler_output_at(const void *network, const Step *at, Tensor *xt) {
     const Upsampling *u = network;
     int low = u->net->config.low;
     size_t len = (size_t)(low * low * 3);
@@ -131,5 +131,5 @@ static Tensor *upsampler_answer(const void *network, const Step *at, Tensor *xt)
 }
 
 NetworkDenoiser upsampling(const Upsampling *u) {
-    return network_denoiser(upsampler_answer, u, (Parameterization){PREDICT_NOISE, FIXED_SMALL});
+    return network_denoiser(upsampler_output_at, u, (Parameterization){PREDICT_NOISE, FIXED_SMALL});
 }

@@ -40,7 +40,8 @@ static void given_open(Given *g, int wanted, Stage prior) {
     g->D = g->m.clip.net.config.dim;
     g->z = arena_get(&g->arena, (size_t)(wanted * g->D) * sizeof *g->z);
     clip_images(&g->m.clip, wanted, g->large, g->z);
-    g->start = halve(&g->arena, wanted, SIDE / 2, halve(&g->arena, wanted, SIDE, g->large));
+    const real *half = images_downsample(&g->arena, wanted, SIDE, g->large);
+    g->start = images_downsample(&g->arena, wanted, SIDE / 2, half);
     invert(&g->m, wanted, g->z, g->start);
 }
 

@@ -59,11 +59,11 @@ static const Preset presets[] = {
     {"dcgan64", "loss=non-saturating batch=128 lr=0.0002 lr-d=0.0002 norm=none"},
     {0}};
 
-static int train(void), sample(void), eval(void), info(void), toy(void), drop(void);
+static int train(void), sample(void), eval(void), info(void), toy(void), run_modes(void);
 static const Command commands[] = {
     STANDARD_COMMANDS,
     {"toy", "check the theory on points in the plane; CSV files are written to --out", toy},
-    {"modes", "count the modes that each loss generates, on points in the plane", drop},
+    {"modes", "count the modes that each loss generates, on points in the plane", run_modes},
     {0}};
 
 static Cli cli = {.program = "gan",
@@ -363,7 +363,7 @@ static int toy(void) {
     return theory(o.common.out, o.common.seed, o.toy_steps, o.common.quiet);
 }
 
-static int drop(void) {
+static int run_modes(void) {
     Dropping d = {.seed = o.common.seed, .seeds = o.seeds, .steps = o.mode_steps};
     return modes(o.common.out, d, o.common.quiet);
 }

@@ -247,8 +247,8 @@ static void default_discriminator_new(Discriminator *d, Scope s) {
     if (d->design.classes) d->spectral[4] = spectral_norm_new(sub(s, "embed"), d->embed.w);
 }
 
-/* weight w as it is used: divided by its sigma, or as it is */
-static Tensor *used(const SpectralNorm *n, Tensor *w, Tape *t, bool training) {
+/* weight w divided by its sigma; w itself without spectral normalisation */
+static Tensor *normalised_weight(const SpectralNorm *n, Tensor *w, Tape *t, bool training) {
     return n->w ? spectral_norm(n, t, training) : w;
 }
 
@@ -256,13 +256,15 @@ static Tensor *default_discriminator(const Discriminator *d, Tensor *x, Tensor *
     Tape *t = x->tape;
     Tensor *h = x;
     for (int i = 0; i < d->layers; i++) {
-        Tensor *w = used(&d->spectral[i], d->down[i].w, t, training);
+        Tensor *w = normalised_weight(&d->spectral[i], d->down[i].w, t, training);
         h = leaky(t_conv2d(h, w, d->down[i].b, d->down[i].pad));
     }
     h = flat(h);
-    Tensor *logit = t_linear(h, used(&d->spectral[3], d->fc[0].w, t, training), d->fc[0].b);
+    Tensor *w = normalised_weight(&d->spectral[3], d->fc[0].w, t, training);
+    Tensor *logit = t_linear(h, w, d->fc[0].b);
     if (!y) return logit;
-    Tensor *of_class = t_linear(y, used(&d->spectral[4], d->embed.w, t, training), NULL);
+    Tensor *v = normalised_weight(&d->spectral[4], d->embed.w, t, training);
+    Tensor *of_class = t_linear(y, v, NULL);
     return t_add(logit, t_sum_axis(t_mul(of_class, h), -1));
 }
 

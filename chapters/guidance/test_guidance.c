@@ -48,12 +48,12 @@ static void expect_named(const Params *p, UNetConfig c, const char *name) {
     OfficialMap map = {.rows = class_unet_official, .locate = unet_official, .design = &design};
     int found = 0;
     for (int i = 0; i < p->count; i++) {
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int k = official_pieces(&map, p->list[i], pieces);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int k = official_tensors(&map, p->list[i], tensors);
         for (int j = 0; j < k; j++) {
-            found += !strcmp(pieces[j].entry.name, name);
-            cr_expect(!strstr(pieces[j].entry.name, "down."), "%s", pieces[j].entry.name);
-            free(pieces[j].entry.name);
+            found += !strcmp(tensors[j].entry.name, name);
+            cr_expect(!strstr(tensors[j].entry.name, "down."), "%s", tensors[j].entry.name);
+            free(tensors[j].entry.name);
         }
     }
     cr_expect_eq(found, 1, "%s: %d", name, found);

@@ -145,18 +145,18 @@ static void fill_random(const StOutput *t, uint8_t *bytes) {
 }
 
 static void add_outputs(Outputs *o, const char *prefix, const OfficialMap *map, const Params *p) {
-    o->room += OFFICIAL_PIECES * p->count;
+    o->room += OFFICIAL_TENSORS * p->count;
     o->list = realloc(o->list, (size_t)o->room * sizeof *o->list);
     if (!o->list) fail("out of memory");
     for (int i = 0; i < p->count; i++) {
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int n = official_pieces(map, p->list[i], pieces);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int n = official_tensors(map, p->list[i], tensors);
         for (int k = 0; k < n; k++) {
-            StOutput out = {.name = text_format("%s%s", prefix, pieces[k].entry.name),
-                            .type = ST_F16, .rank = pieces[k].part.rank, .source = &o->seed,
+            StOutput out = {.name = text_format("%s%s", prefix, tensors[k].entry.name),
+                            .type = ST_F16, .rank = tensors[k].part.rank, .source = &o->seed,
                             .fill = fill_random};
-            memcpy(out.shape, pieces[k].entry.shape, sizeof pieces[k].entry.shape);
-            free(pieces[k].entry.name);
+            memcpy(out.shape, tensors[k].entry.shape, sizeof tensors[k].entry.shape);
+            free(tensors[k].entry.name);
             o->list[o->count++] = out;
         }
     }

@@ -159,11 +159,12 @@ void observe(const Vae *v, size_t pixels, const real *grey, Rng *rng, real *x) {
 
 enum { AT_ONCE = 256 };
 
-static int piece(int n, int i) {
+/* images from the i-th on that go through the network together, and their labels */
+static int batch_size(int n, int i) {
     return n - i < AT_ONCE ? n - i : AT_ONCE;
 }
 
-static const int *from(const int *labels, int i) {
+static const int *labels_from(const int *labels, int i) {
     return labels ? labels + i : NULL;
 }
 
@@ -172,8 +173,9 @@ void encode_all(const Vae *v, int n, const real *x, const int *labels, real *mu,
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
         size_t at = (size_t)i * (size_t)v->code;
-        Tensor *images = t_input(&t, x + (size_t)i * PIXELS, SHAPE(piece(n, i), IMAGE, IMAGE, 1));
-        Posterior q = encode(v, images, from(labels, i));
+        int m = batch_size(n, i);
+        Tensor *images = t_input(&t, x + (size_t)i * PIXELS, SHAPE(m, IMAGE, IMAGE, 1));
+        Posterior q = encode(v, images, labels_from(labels, i));
         memcpy(mu + at, q.mu->x, q.mu->len * sizeof(real));
         if (logvar) memcpy(logvar + at, q.logvar->x, q.logvar->len * sizeof(real));
     }
@@ -184,8 +186,9 @@ void decode_all(const Vae *v, int n, const real *z, const int *labels, real *ima
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
-        Tensor *codes = t_input(&t, z + (size_t)i * (size_t)v->code, SHAPE(piece(n, i), v->code));
-        Tensor *x = mean_image(decode(v, codes, from(labels, i)));
+        size_t at = (size_t)i * (size_t)v->code;
+        Tensor *codes = t_input(&t, z + at, SHAPE(batch_size(n, i), v->code));
+        Tensor *x = mean_image(decode(v, codes, labels_from(labels, i)));
         memcpy(images + (size_t)i * PIXELS, x->x, x->len * sizeof(real));
     }
     tape_free(&t);
@@ -196,10 +199,10 @@ Elbo elbo_all(const Vae *v, int n, const real *x, const int *labels, Rng *rng) {
     Elbo sum = {0};
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
-        int m = piece(n, i);
+        int m = batch_size(n, i);
         Tensor *images = t_input(&t, x + (size_t)i * PIXELS, SHAPE(m, IMAGE, IMAGE, 1));
-        Posterior q = encode(v, images, from(labels, i));
-        Tensor *logits = decode(v, reparameterize(q, rng), from(labels, i));
+        Posterior q = encode(v, images, labels_from(labels, i));
+        Tensor *logits = decode(v, reparameterize(q, rng), labels_from(labels, i));
         sum.log_likelihood += m * (double)log_likelihood(v, logits, images)->x[0];
         sum.kl += m * (double)kl_divergence(q)->x[0];
     }
@@ -238,7 +241,7 @@ static void log_weights(const Vae *v, const real *x, const int *label, const rea
     int D = v->code;
     Tape t = {.no_grad = true};
     for (int k = 0; k < K; k += AT_ONCE) {
-        int m = piece(K, k), labels[AT_ONCE];
+        int m = batch_size(K, k), labels[AT_ONCE];
         tape_reset(&t);
         Tensor *eps = t_input(&t, NULL, SHAPE(m, D)), *z = t_input(&t, NULL, SHAPE(m, D));
         rng_normal(rng, eps->len, eps->x);
@@ -262,7 +265,8 @@ double importance_weighted(const Vae *v, int n, const real *x, const int *labels
     encode_all(v, n, x, labels, mu, logvar);
     for (int i = 0; i < n; i++) {
         size_t at = (size_t)i;
-        log_weights(v, x + at * PIXELS, from(labels, i), mu + at * D, logvar + at * D, K, rng, w);
+        log_weights(v, x + at * PIXELS, labels_from(labels, i), mu + at * D, logvar + at * D, K,
+                    rng, w);
         sum += log_mean_exp(K, w);
     }
     arena_free(&arena);

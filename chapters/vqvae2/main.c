@@ -301,8 +301,8 @@ static int train_prior(int stage) {
     run_state(run, "", params);
     Codes codes = encode_set(&run->arena, &data, &m.autoencoder, &data.train, data.train.count);
     Codes held_out = encode_set(&run->arena, &data, &m.autoencoder, &data.validation, HELD_OUT);
-    Codes learned = codes;
-    learned.n = codes.n < HELD_OUT ? codes.n : HELD_OUT;
+    Codes training = codes;
+    training.n = codes.n < HELD_OUT ? codes.n : HELD_OUT;
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = 1;
     run_ema(run, adam, 0.999);
@@ -322,7 +322,7 @@ static int train_prior(int stage) {
         run_log(run, "loss", loss);
         minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));
         if (run_every(run, 250)) {
-            run_value(run, "training", nats_per_code(&m, stage, &learned));
+            run_value(run, "training", nats_per_code(&m, stage, &training));
             run_value(run, "validation", nats_per_code(&m, stage, &held_out));
         }
         if (run_saves(run))
@@ -382,8 +382,8 @@ static void unload(Trained *t) {
 static real *draw(Trained *t, int n, int *labels, int classes) {
     Rng rng = rng_new(o.common.seed, "samples");
     for (int i = 0; i < n; i++) labels[i] = i % classes;
-    Draw wanted = {n, labels, o.temperature, o.keep, t->evaluator};
-    return sample_images(&t->arena, &t->d, &t->m, wanted, &rng);
+    Draw request = {n, labels, o.temperature, o.keep, t->evaluator};
+    return sample_images(&t->arena, &t->d, &t->m, request, &rng);
 }
 
 static int sample(void) {

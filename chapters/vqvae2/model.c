@@ -74,19 +74,19 @@ double nats_per_code(const Model *m, int level, const Codes *c) {
 
 /* ---- images from the priors ------------------------------------------------------------------ */
 
-/* of `count` images x, drawn for the classes `drawn`, the evaluator's best for each one wanted */
-static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, int *drawn,
+/* of `count` images x, drawn for the classes `drawn`, the evaluator's best for each request */
+static real *keep_best(Arena *arena, const ImageSet *d, Draw request, int count, int *drawn,
                        const real *x) {
     size_t len = (size_t)image_len(d), n = (size_t)count;
-    real *best_x = arena_get(arena, (size_t)wanted.n * len * sizeof *best_x);
+    real *best_x = arena_get(arena, (size_t)request.n * len * sizeof *best_x);
     real *grey = arena_get(arena, n * FASHION_PIXELS * sizeof *grey);
-    real *features = arena_get(arena, n * (size_t)wanted.evaluator->net.features *
+    real *features = arena_get(arena, n * (size_t)request.evaluator->net.features *
                                           sizeof *features);
     real *p = arena_get(arena, n * FASHION_CLASSES * sizeof *p);
     image_set_crop(d, count, x, grey);
-    evaluator_features(wanted.evaluator, count, grey, features, p);
-    for (int i = 0; i < wanted.n; i++) {
-        int best = -1, label = wanted.labels[i];
+    evaluator_features(request.evaluator, count, grey, features, p);
+    for (int i = 0; i < request.n; i++) {
+        int best = -1, label = request.labels[i];
         for (int k = 0; k < count; k++)
             if (drawn[k] == label && (best < 0 || p[k * FASHION_CLASSES + label] >
                                                   p[best * FASHION_CLASSES + label])) best = k;
@@ -96,13 +96,13 @@ static real *keep_best(Arena *arena, const ImageSet *d, Draw wanted, int count, 
     return best_x;
 }
 
-real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, Rng *rng) {
-    int n = wanted.n * (int)ceil(1 / wanted.keep);
+real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw request, Rng *rng) {
+    int n = request.n * (int)ceil(1 / request.keep);
     Codes c = codes_new(arena, d, n);
-    for (int i = 0; i < n; i++) c.labels[i] = wanted.labels[i % wanted.n];
+    for (int i = 0; i < n; i++) c.labels[i] = request.labels[i % request.n];
     SnailCondition on = {c.z[TOP], c.labels};
     for (int s = m->autoencoder.c.levels == 2 ? TOP : BOTTOM; s <= BOTTOM; s++)
-        snail_sample(&m->prior[s], n, on, wanted.temperature, rng, c.z[s]);
+        snail_sample(&m->prior[s], n, on, request.temperature, rng, c.z[s]);
     real *x = decode_codes(arena, &m->autoencoder, &c, BOTH_LEVELS);
-    return wanted.keep < 1 ? keep_best(arena, d, wanted, n, c.labels, x) : x;
+    return request.keep < 1 ? keep_best(arena, d, request, n, c.labels, x) : x;
 }

@@ -46,7 +46,7 @@ double nats_per_code(const Model *m, int level, const Codes *c);
 
 typedef struct {
     int n;
-    const int *labels;                    /* the classes of the n images that are wanted */
+    const int *labels;                    /* the classes of the n images to draw */
     double temperature;
     /* Rejection (Razavi et al. 2019, section 3.3): 1 / keep times as many are drawn, and those kept
      * to whose class the evaluator gives the highest probability. 1: all; evaluator may be NULL */
@@ -55,6 +55,6 @@ typedef struct {
 } Draw;
 
 /* top, then bottom, then pixels */
-real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw wanted, Rng *rng);
+real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw request, Rng *rng);
 
 #endif

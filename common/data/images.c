@@ -35,7 +35,7 @@ void as_bytes(size_t n, real *x) {
     }
 }
 
-real *halve(Arena *arena, int n, int side, const real *x) {
+real *images_downsample(Arena *arena, int n, int side, const real *x) {
     Tape t = {.no_grad = true};
     Tensor *small = t_avg_pool2(t_input(&t, x, SHAPE(n, side, side, 3)));
     real *y = arena_get(arena, small->len * sizeof *y);
@@ -46,7 +46,7 @@ real *halve(Arena *arena, int n, int side, const real *x) {
 }
 
 const real *shrink(Arena *arena, int n, int side, int small, const real *x) {
-    for (; side > small; side /= 2) x = halve(arena, n, side, x);
+    for (; side > small; side /= 2) x = images_downsample(arena, n, side, x);
     return x;
 }
 

@@ -30,7 +30,7 @@ Images images_pad(Arena *arena, const Images *m, int border);
 void as_bytes(size_t n, real *x);
 /* n RGB pictures (n,side,side,3) in [-1,1] at half the size: means of four pixels, as bytes have
  * them, in memory of the arena */
-real *halve(Arena *arena, int n, int side, const real *x);
+real *images_downsample(Arena *arena, int n, int side, const real *x);
 /* the same until they have `small` pixels a side: x itself if they do */
 const real *shrink(Arena *arena, int n, int side, int small, const real *x);
 /* n times the numbers x (len), in memory of the arena */

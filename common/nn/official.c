@@ -65,19 +65,19 @@ static void rename_entry(Entry *e, const OfficialPlace *at, bool whole, char let
     e->name = name;
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 static int outputs(const Tensor *w) {
     return w->shape[w->rank - 1];
 }
 
-int official_pieces(const OfficialMap *map, Tensor *w, OfficialPiece pieces[OFFICIAL_PIECES]) {
+int official_tensors(const OfficialMap *map, Tensor *w, OfficialTensor tensors[OFFICIAL_TENSORS]) {
     bool whole;
     OfficialPlace at = place_of(map, w, &whole);
-    int n = strchr(at.layer, '*') ? OFFICIAL_PIECES : 1, size = outputs(w) / n;
+    int n = strchr(at.layer, '*') ? OFFICIAL_TENSORS : 1, size = outputs(w) / n;
     for (int i = 0; i < n; i++) {
-        OfficialPiece *p = &pieces[i];
-        *p = (OfficialPiece){.part = *w, .w = w, .first = i * size, .heads = at.heads,
+        OfficialTensor *p = &tensors[i];
+        *p = (OfficialTensor){.part = *w, .w = w, .first = i * size, .heads = at.heads,
                              .parts = at.parts ? at.parts : 3};
         p->part.shape[w->rank - 1] = size;
         p->part.len = w->len / (size_t)n;
@@ -87,7 +87,7 @@ int official_pieces(const OfficialMap *map, Tensor *w, OfficialPiece pieces[OFFI
     return n;
 }
 
-bool official_fits(const OfficialPiece *p, const StTensor *t) {
+bool official_fits(const OfficialTensor *p, const StTensor *t) {
     int rank = p->part.rank, their_rank = t->rank;
     while (their_rank > rank && t->shape[their_rank - 1] == 1) their_rank--;
     if (their_rank == 0) return p->part.len == 1;
@@ -95,21 +95,21 @@ bool official_fits(const OfficialPiece *p, const StTensor *t) {
            !memcmp(t->shape, p->entry.shape, (size_t)rank * sizeof *t->shape);
 }
 
-/* the output of w that is the piece's output i */
-static int column(const OfficialPiece *p, int i) {
+/* the output of w that is the file's output i */
+static int column(const OfficialTensor *p, int i) {
     if (!p->heads) return p->first + i;
     int C = outputs(&p->part) / p->parts, d = C / p->heads;
     return i / d % p->parts * C + i / (p->parts * d) * d + i % d;
 }
 
-void official_scatter(const OfficialPiece *p, const real *numbers, real *whole) {
+void official_scatter(const OfficialTensor *p, const real *numbers, real *whole) {
     int outs = outputs(&p->part), width = outputs(p->w);
     size_t rows = p->part.len / (size_t)outs;
     for (size_t r = 0; r < rows; r++)
         for (int j = 0; j < outs; j++) whole[r * (size_t)width + (size_t)column(p, j)] = *numbers++;
 }
 
-void official_gather(const OfficialPiece *p, const real *whole, real *numbers) {
+void official_gather(const OfficialTensor *p, const real *whole, real *numbers) {
     int outs = outputs(&p->part), width = outputs(p->w);
     size_t rows = p->part.len / (size_t)outs;
     for (size_t r = 0; r < rows; r++)
@@ -151,8 +151,8 @@ static void remove_dots(char *name) {
     *to = 0;
 }
 
-/* the piece's tensor, or NULL and a complaint */
-static const StTensor *find(Reading *r, const OfficialPiece *p) {
+/* what the file has of it, or NULL and a complaint */
+static const StTensor *find(Reading *r, const OfficialTensor *p) {
     char *name = text_format("%s%s", r->prefix, p->entry.name);
     if (r->map->without_dots) remove_dots(name + strlen(r->prefix));
     const StTensor *t = safetensors_find(&r->file, name);
@@ -183,15 +183,15 @@ static void narrow(const Tensor *w, const real *x) {
 
 /* fill: put the numbers into w; otherwise only look whether they are there */
 static void read_tensor(Reading *r, Tensor *w, bool fill) {
-    OfficialPiece pieces[OFFICIAL_PIECES];
-    int n = official_pieces(r->map, w, pieces);
+    OfficialTensor tensors[OFFICIAL_TENSORS];
+    int n = official_tensors(r->map, w, tensors);
     real *all = fill && halves_of(w) ? get_memory(w->len * sizeof *all, w) : w->x;
     for (int i = 0; i < n; i++) {
-        const StTensor *t = find(r, &pieces[i]);
+        const StTensor *t = find(r, &tensors[i]);
         real *x = fill && t ? get_memory(t->len * sizeof *x, w) : NULL;
-        if (x) entry_get(&pieces[i].entry, t, x), official_scatter(&pieces[i], x, all);
+        if (x) entry_get(&tensors[i].entry, t, x), official_scatter(&tensors[i], x, all);
         free(x);
-        free(pieces[i].entry.name);
+        free(tensors[i].entry.name);
     }
     if (all == w->x) return;
     narrow(w, all);

@@ -4,7 +4,7 @@
  *
  * Interface:
  *   - official_load     a user's file into parameters
- *   - official_pieces, official_fits, official_scatter, official_gather     tensor by tensor, for
+ *   - official_tensors, official_fits, official_scatter, official_gather     tensor by tensor, for
  *     comparisons with the official code's numbers (build/golden) */
 #ifndef OFFICIAL_H
 #define OFFICIAL_H
@@ -23,15 +23,15 @@ typedef struct {
     Tensor part;                         /* w's shape, but with so many outputs */
     const Tensor *w;
     int first, heads, parts;
-} OfficialPiece;
-enum { OFFICIAL_PIECES = 3 };
+} OfficialTensor;
+enum { OFFICIAL_TENSORS = 3 };
 
-int  official_pieces(const OfficialMap *map, Tensor *w, OfficialPiece pieces[OFFICIAL_PIECES]);
+int  official_tensors(const OfficialMap *map, Tensor *w, OfficialTensor tensors[OFFICIAL_TENSORS]);
 /* PyTorch has 1x1 convolutions, with one or two trailing axes, where linear layers do as well, and
  * single numbers without any axis. */
-bool official_fits(const OfficialPiece *p, const StTensor *t);
-/* The piece's numbers, (rows, its outputs), into an array of w's shape, and out of it */
-void official_scatter(const OfficialPiece *p, const real *numbers, real *whole);
-void official_gather(const OfficialPiece *p, const real *whole, real *numbers);
+bool official_fits(const OfficialTensor *p, const StTensor *t);
+/* The tensor's numbers, (rows, its outputs), into an array of w's shape, and out of it */
+void official_scatter(const OfficialTensor *p, const real *numbers, real *whole);
+void official_gather(const OfficialTensor *p, const real *whole, real *numbers);
 
 #endif

@@ -229,7 +229,7 @@ static _Noreturn void print_help(const Cli *c) {
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
-/* getopt_long answers 1 for a word, FIRST + index for a long option, else a letter */
+/* getopt_long returns 1 for a word, FIRST + index for a long option, else a letter */
 enum { MAX_OPTIONS = 64, WORD = 1, FIRST = 256 };
 
 /* What the user wrote, in order. Which option is meant is known once the command is: -n and --steps
@@ -261,18 +261,18 @@ static void build_tables(const Cli *c, struct option *longs, char *letters) {
     strcpy(letters, "h");
 }
 
-/* The option that getopt_long's answer stands for: FIRST + index, or a letter. */
-static int option_index(const Cli *c, int answer) {
-    if (answer >= FIRST) return answer - FIRST;
+/* The option that getopt_long's code stands for: FIRST + index, or a letter. */
+static int option_index(const Cli *c, int code) {
+    if (code >= FIRST) return code - FIRST;
     int k = 0;
-    while (c->options[k].name && c->options[k].letter != answer) k++;
+    while (c->options[k].name && c->options[k].letter != code) k++;
     return k;
 }
 
-static _Noreturn void refuse(const Cli *c, int answer, char **argv) {
+static _Noreturn void refuse(const Cli *c, int code, char **argv) {
     bool named = c->command && !c->operand;
     const char *word = argv[optind - 1], *see = named ? c->command : "", *space = named ? " " : "";
-    if (answer == ':') {
+    if (code == ':') {
         const Option *o = &c->options[option_index(c, optopt)];
         usage_error("--%s needs a value: --%s %s", o->name, o->name, meta(o));
     }
@@ -307,17 +307,17 @@ static void read_words(Cli *c, int argc, char **argv, Given *given) {
     build_tables(c, longs, letters + 1);
     optind = 0;                                  /* start anew: tests parse more than once */
     opterr = 0;
-    for (int answer; (answer = getopt_long(argc, argv, letters, longs, NULL)) != -1; ) {
-        if (answer == '?' || answer == ':') {
-            refuse(c, answer, argv);
-        } else if (answer == 'h') {
+    for (int code; (code = getopt_long(argc, argv, letters, longs, NULL)) != -1; ) {
+        if (code == '?' || code == ':') {
+            refuse(c, code, argv);
+        } else if (code == 'h') {
             given->help = true;
-        } else if (answer == WORD) {
+        } else if (code == WORD) {
             set_command(c, optarg);
         } else {
-            int k = option_index(c, answer);
+            int k = option_index(c, code);
             given->words[given->count++] =
-                (Word){k, answer < FIRST, c->options[k].b ? "true" : optarg};
+                (Word){k, code < FIRST, c->options[k].b ? "true" : optarg};
         }
     }
     while (optind < argc) set_command(c, argv[optind++]);   /* after "--" */

@@ -207,11 +207,11 @@ static double relative_error(size_t n, const real *ours, const real *theirs, dou
 
 /* ---- names and layout ------------------------------------------------------------------------ */
 
-static int pieces_of(const Golden *g, Tensor *w, OfficialPiece pieces[OFFICIAL_PIECES]) {
-    return official_pieces(&g->map, w, pieces);
+static int tensors_of(const Golden *g, Tensor *w, OfficialTensor tensors[OFFICIAL_TENSORS]) {
+    return official_tensors(&g->map, w, tensors);
 }
 
-static void check_shape(const Golden *g, const OfficialPiece *p, const StTensor *t,
+static void check_shape(const Golden *g, const OfficialTensor *p, const StTensor *t,
                         const char *group) {
     char theirs[ST_SHAPE], ours[ST_SHAPE];
     if (official_fits(p, t)) return;
@@ -220,8 +220,8 @@ static void check_shape(const Golden *g, const OfficialPiece *p, const StTensor 
          safetensors_shape(p->part.rank, p->entry.shape, ours));
 }
 
-/* the piece's numbers in the file, (rows, its outputs) as ours are */
-static real *get_piece(Golden *g, const OfficialPiece *p, const StTensor *t, const char *group) {
+/* the tensor's numbers in the file, (rows, its outputs) as ours are */
+static real *get_tensor(Golden *g, const OfficialTensor *p, const StTensor *t, const char *group) {
     real *x = arena_get(&g->tape.arena, t->len * sizeof *x);
     check_shape(g, p, t, group);
     entry_get(&p->entry, t, x);
@@ -231,12 +231,12 @@ static real *get_piece(Golden *g, const OfficialPiece *p, const StTensor *t, con
 void golden_load(Golden *g) {
     for (int i = 0; i < g->params.count; i++) {
         Tensor *w = g->params.list[i];
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int n = pieces_of(g, w, pieces);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int n = tensors_of(g, w, tensors);
         for (int k = 0; k < n; k++) {
-            OfficialPiece *p = &pieces[k];
+            OfficialTensor *p = &tensors[k];
             const StTensor *t = need(g, "weight.", p->entry.name, p->part.len);
-            official_scatter(p, get_piece(g, p, t, "weight."), w->x);
+            official_scatter(p, get_tensor(g, p, t, "weight."), w->x);
             free(p->entry.name);
         }
     }
@@ -453,8 +453,8 @@ static double gradients_norm(Golden *g) {
     return sqrt(sum);
 }
 
-/* the piece's part of w's gradient, (rows, its outputs) */
-static real *piece_gradient(Golden *g, const OfficialPiece *p) {
+/* the tensor's part of w's gradient, (rows, its outputs) */
+static real *tensor_gradient(Golden *g, const OfficialTensor *p) {
     real *ours = arena_get(&g->tape.arena, p->part.len * sizeof *ours);
     if (p->w->has_grad) official_gather(p, p->w->g, ours);
     else k_fill(p->part.len, 0, ours);
@@ -462,15 +462,15 @@ static real *piece_gradient(Golden *g, const OfficialPiece *p) {
 }
 
 /* `all`: the norm by which gradients that are zero by mathematics are measured */
-static void compare_piece(Golden *g, const OfficialPiece *p, double all) {
+static void compare_tensor(Golden *g, const OfficialTensor *p, double all) {
     const char *name = p->entry.name;
     int outs = p->part.shape[p->part.rank - 1];
     double scale = is_zero_by_mathematics(g, name) ? all : 0;
-    real *ours = piece_gradient(g, p);
+    real *ours = tensor_gradient(g, p);
     const StTensor *rows = look(g, "gradrow.", name);
     if (!rows) {
         const StTensor *t = need(g, "grad.", name, p->part.len);
-        const real *theirs = get_piece(g, p, t, "grad.");
+        const real *theirs = get_tensor(g, p, t, "grad.");
         remember(g, relative_error(t->len, ours, theirs, scale), "grad.", name);
         return;
     }
@@ -488,12 +488,12 @@ static void compare_gradients(Golden *g) {
     double all = gradients_norm(g);
     for (int i = 0; i < g->params.count; i++) {
         Tensor *w = g->params.list[i];
-        OfficialPiece pieces[OFFICIAL_PIECES];
+        OfficialTensor tensors[OFFICIAL_TENSORS];
         if (!w->wants_grad) continue;
-        int n = pieces_of(g, w, pieces);
+        int n = tensors_of(g, w, tensors);
         for (int k = 0; k < n; k++) {
-            compare_piece(g, &pieces[k], all);
-            free(pieces[k].entry.name);
+            compare_tensor(g, &tensors[k], all);
+            free(tensors[k].entry.name);
         }
     }
     for (int k = 0; k < g->inputs; k++) {
@@ -509,17 +509,17 @@ static void compare_gradients(Golden *g) {
 static void compare_buffers(Golden *g) {
     for (int i = 0; i < g->params.count; i++) {
         Tensor *w = g->params.list[i];
-        OfficialPiece pieces[OFFICIAL_PIECES];
-        int n = pieces_of(g, w, pieces);
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        int n = tensors_of(g, w, tensors);
         for (int k = 0; k < n; k++) {
-            const OfficialPiece *p = &pieces[k];
+            const OfficialTensor *p = &tensors[k];
             const char *name = p->entry.name;
             const StTensor *t = n == 1 ? look(g, "out.after.", name) : NULL;
             if (t) {
-                const real *theirs = get_piece(g, p, t, "out.after.");
+                const real *theirs = get_tensor(g, p, t, "out.after.");
                 remember(g, relative_error(w->len, w->x, theirs, 0), "out.after.", name);
             }
-            free(pieces[k].entry.name);
+            free(tensors[k].entry.name);
         }
     }
 }
