@@ -49,15 +49,6 @@ static Autoencoder new_network(Params *p) {
     return autoencoder_new(p, architecture_named(o.common.config), o.code);
 }
 
-/* rows of COLUMNS images, labelled "first row|second row" and "first column|second column" */
-static void save_rows(char *path, const real *images, int rows, const char *row_labels,
-                      const char *column_labels) {
-    save_grid(&cli, path, images,
-              (Grid){.count = rows * COLUMNS, .height = IMAGE, .width = IMAGE, .channels = 1,
-                     .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1,
-                     .row_labels = row_labels, .column_labels = column_labels});
-}
-
 /* ---- train ----------------------------------------------------------------------------------- */
 
 static Tensor *training_loss(const Autoencoder *net, Tensor *x) {
@@ -79,7 +70,8 @@ static void save_samples(const Run *run, const Autoencoder *a, const real *x) {
     real pictures[2 * COLUMNS * PIXELS];
     memcpy(pictures, x, COLUMNS * PIXELS * sizeof *x);
     reconstruct_all(a, COLUMNS, x, pictures + COLUMNS * PIXELS);
-    save_rows(run_path(run, "samples.png"), pictures, 2, "images|reconstructions", NULL);
+    save_grid(&cli, run_path(run, "samples.png"), pictures,
+              fashion_grid(2, COLUMNS, "images|reconstructions", NULL));
 }
 
 static int train(void) {
@@ -159,8 +151,8 @@ static void picture_of_reconstructions(Arena *arena, const Autoencoder *a, const
     memcpy(grid, x, COLUMNS * PIXELS * sizeof *x);
     reconstruct_all(a, COLUMNS, x, grid + COLUMNS * PIXELS);
     pca_reconstruct(pca, COLUMNS, x, grid + 2 * COLUMNS * PIXELS);
-    save_rows(output_path(&cli, "reconstructions.png"), grid, 3,
-              "test images|autoencoder|PCA", NULL);
+    save_grid(&cli, output_path(&cli, "reconstructions.png"), grid,
+              fashion_grid(3, COLUMNS, "test images|autoencoder|PCA", NULL));
 }
 
 /* each row: along the straight line from one test image's code to the next one's; codes holds those
@@ -173,8 +165,8 @@ static void picture_of_interpolation(Arena *arena, const Autoencoder *a, const r
         interpolate_codes(a->code, codes + 2 * i * a->code, codes + (2 * i + 1) * a->code, COLUMNS,
                           path + (size_t)i * row);
     decode_all(a, ROWS * COLUMNS, path, grid);
-    save_rows(output_path(&cli, "interpolation.png"), grid, ROWS, NULL,
-              "image A|||||||||||image B");
+    save_grid(&cli, output_path(&cli, "interpolation.png"), grid,
+              fashion_grid(ROWS, COLUMNS, NULL, "image A|||||||||||image B"));
 }
 
 /* codes of a Gaussian with the mean and the whole covariance of real ones, from their principal
@@ -206,8 +198,9 @@ static void picture_of_random_codes(Arena *arena, const Autoencoder *a, int n, c
     random_codes(third, code, mean, deviation, &rng, random + third * code);
     codes_of_fitted_gaussian(n, code, codes, third, &rng, random + 2 * third * code);
     decode_all(a, 3 * third, random, grid);
-    save_rows(output_path(&cli, "random_codes.png"), grid, ROWS,
-              "N(0, I)||mean and deviation||mean and covariance|", NULL);
+    save_grid(&cli, output_path(&cli, "random_codes.png"), grid,
+              fashion_grid(ROWS, COLUMNS, "N(0, I)||mean and deviation||mean and covariance|",
+                           NULL));
 }
 
 static int sample(void) {

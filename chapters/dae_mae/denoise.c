@@ -36,7 +36,7 @@ static void save_filters(const Dae *d, char *path) {
         for (int i = 0; i < PIXELS; i++)
             filters[u * PIXELS + i] = d->w->x[i * d->code + u] / (2 * largest) + (real)0.5;
     }
-    save_rows(path, filters, 10, 10);
+    save_grid(&cli, path, filters, fashion_grid(10, 10, NULL, NULL));
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -48,8 +48,8 @@ static void save_samples(const Run *run, const Dae *net, Corruption c, const rea
     memcpy(images, x, COLUMNS * PIXELS * sizeof *x);
     corrupt_all(c, COLUMNS, x, o.common.seed, "samples", corrupted);
     dae_reconstruct_all(net, COLUMNS, corrupted, r);
-    save_labelled(run_path(run, "samples.png"), images, 3, COLUMNS,
-                  "images|corrupted|reconstructions");
+    save_grid(&cli, run_path(run, "samples.png"), images,
+              fashion_grid(3, COLUMNS, "images|corrupted|reconstructions", NULL));
     if (net->architecture == VINCENT_2008) save_filters(net, run_path(run, "filters.png"));
 }
 
@@ -110,11 +110,10 @@ static void picture_of_chains(const Dae *d, Corruption c, int n, const real *x) 
             memcpy(film + (i * COLUMNS + step / EVERY) * PIXELS, r + i * PIXELS, bytes);
     }
     save_grid(&cli, output_path(&cli, "chain.png"), film,
-              (Grid){.count = CHAINS * COLUMNS, .height = IMAGE, .width = IMAGE, .channels = 1,
-                     .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1,
-                     .row_labels = "from a test image|from a test image|from a test image|"
-                                   "from noise|from noise|from noise",
-                     .column_labels = "step 1|11|21|31|41|51|61|71|81|91|101|111"});
+              fashion_grid(CHAINS, COLUMNS,
+                           "from a test image|from a test image|from a test image|"
+                           "from noise|from noise|from noise",
+                           "step 1|11|21|31|41|51|61|71|81|91|101|111"));
 }
 
 int dae_sample(void) {

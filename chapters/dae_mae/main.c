@@ -106,17 +106,6 @@ Fashion load_data(void) {
     return (labelled ? fashion_load_least : fashion_load_unlabelled)(o.common.data, 200, 20);
 }
 
-void save_labelled(char *path, const real *images, int rows, int columns, const char *labels) {
-    save_grid(&cli, path, images,
-              (Grid){.count = rows * columns, .height = 28, .width = 28, .channels = 1,
-                     .columns = columns, .enlarge = 2, .low = 0, .high = 1,
-                     .row_labels = labels});
-}
-
-void save_rows(char *path, const real *images, int rows, int columns) {
-    save_labelled(path, images, rows, columns, NULL);
-}
-
 /* ---- which half ------------------------------------------------------------------------------ */
 
 static bool denoising(void) {

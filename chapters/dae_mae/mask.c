@@ -19,7 +19,8 @@ static void picture_of_repairs(const Mae *net, const real *test, double ratio, c
     reconstruct(net, COLUMNS, test, ratio, 1, o.norm_targets, rows, rows + COLUMNS * PIXELS);
     memcpy(rows + 2 * COLUMNS * PIXELS, test, COLUMNS * PIXELS * sizeof *rows);
     for (int i = 0; i < 3 * COLUMNS * PIXELS; i++) rows[i] = (rows[i] + 1) / 2;
-    save_labelled(path, rows, 3, COLUMNS, "masked|reconstructions|test images");
+    save_grid(&cli, path, rows,
+              fashion_grid(3, COLUMNS, "masked|reconstructions|test images", NULL));
 }
 
 /* mean squared error of hidden pixels, with the same masks each time */

@@ -27,10 +27,6 @@ extern Cli cli;
 MaeShape chosen_shape(bool for_data);
 
 Fashion load_data(void);
-/* rows of `columns` grey 28x28 images in [0,1]; `path` is freed */
-void save_rows(char *path, const real *images, int rows, int columns);
-/* rows labelled "first|second" */
-void save_labelled(char *path, const real *images, int rows, int columns, const char *labels);
 
 int dae_train(void), dae_sample(void), dae_eval(void), dae_info(void);    /* denoise.c */
 int mae_train(void), mae_sample(void), mae_eval(void), mae_info(void);    /* mask.c */

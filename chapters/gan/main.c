@@ -95,12 +95,6 @@ static real *new_images(Arena *arena, int n) {
     return arena_get(arena, (size_t)n * PIXELS * sizeof(real));
 }
 
-/* rows x columns grey images (28,28) in [0,1] */
-static Grid table(int rows, int columns) {
-    return (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
-                  .columns = columns, .enlarge = 2, .low = 0, .high = 1};
-}
-
 /* n noises that depend on the seed alone, and their classes: 0, 1, ..., 9, 0, ... along a row of
  * `columns` */
 typedef struct {
@@ -180,10 +174,10 @@ static void add_to_history(real *history, const Generator *g, const Noise *f, in
 }
 
 static void save_samples(const Run *run, const real *history, const Generator *g, const Noise *f) {
-    Grid progress = table(row_of(run->step + 1) + 1, COLUMNS);
-    progress.row_labels = "untrained|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|end";
-    save_generated(run_path(run, "samples.png"), g, f, table(ROWS, COLUMNS));
-    save_grid(&cli, run_path(run, "progress.png"), history, progress);
+    save_generated(run_path(run, "samples.png"), g, f, fashion_grid(ROWS, COLUMNS, NULL, NULL));
+    save_grid(&cli, run_path(run, "progress.png"), history,
+              fashion_grid(row_of(run->step + 1) + 1, COLUMNS,
+                           "untrained|10 %|20 %|30 %|40 %|50 %|60 %|70 %|80 %|90 %|end", NULL));
 }
 
 /* both networks, and what either is trained with */
@@ -292,9 +286,9 @@ static Generator load_generator(Params *params) {
 static void picture_of_samples(Arena *arena, const Generator *g) {
     int columns = g->design.classes ? CLASSES : COLUMNS;
     Noise f = fixed_noise(arena, &g->design, ROWS * columns, columns);
-    Grid t = table(ROWS, columns);
-    if (g->design.classes && !o.common.data) t.column_labels = FASHION_LABELS;
-    save_generated(output_path(&cli, "samples.png"), g, &f, t);
+    const char *labels = g->design.classes && !o.common.data ? FASHION_LABELS : NULL;
+    save_generated(output_path(&cli, "samples.png"), g, &f,
+                   fashion_grid(ROWS, columns, NULL, labels));
 }
 
 /* each row: from one noise to the next one's */
@@ -307,9 +301,8 @@ static void picture_of_interpolation(Arena *arena, const Generator *g) {
         interpolate_noise(&g->design, a, a + code, COLUMNS, path.z + i * COLUMNS * code);
         for (int j = 0; j < COLUMNS; j++) path.labels[i * COLUMNS + j] = i;
     }
-    Grid t = table(ROWS, COLUMNS);
-    t.column_labels = "first noise|||||between||||||second noise";
-    save_generated(output_path(&cli, "interpolation.png"), g, &path, t);
+    save_generated(output_path(&cli, "interpolation.png"), g, &path,
+                   fashion_grid(ROWS, COLUMNS, NULL, "first noise|||||between||||||second noise"));
 }
 
 static int sample(void) {

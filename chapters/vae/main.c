@@ -94,14 +94,6 @@ static Observed observe_first(Arena *arena, const Vae *v, const Images *set, int
     return d;
 }
 
-static void save_images(char *path, const real *images, int rows, int columns,
-                        const char *row_labels, const char *column_labels) {
-    save_grid(&cli, path, images,
-              (Grid){.count = rows * columns, .height = IMAGE, .width = IMAGE, .channels = 1,
-                     .columns = columns, .enlarge = columns > COLUMNS ? 1 : 2, .low = 0,
-                     .high = 1, .row_labels = row_labels, .column_labels = column_labels});
-}
-
 /* n pictures of z ~ N(0,I), classes in turn: a grid's columns are classes */
 static void draw_samples(const Vae *v, uint64_t seed, int n, real *images, int *labels) {
     Arena arena = {0};
@@ -117,8 +109,9 @@ static void picture_of_samples(const Vae *v, char *path) {
     static real images[ROWS * COLUMNS * PIXELS];
     int labels[ROWS * COLUMNS];
     draw_samples(v, o.common.seed, ROWS * COLUMNS, images, labels);
-    save_images(path, images, ROWS, COLUMNS, NULL,
-                o.conditional && !o.common.data ? FASHION_LABELS : NULL);
+    save_grid(&cli, path, images,
+              fashion_grid(ROWS, COLUMNS, NULL,
+                           o.conditional && !o.common.data ? FASHION_LABELS : NULL));
 }
 
 /* ---- train ----------------------------------------------------------------------------------- */
@@ -186,8 +179,8 @@ static void picture_of_reconstructions(Arena *arena, const Vae *v, const Observe
     memcpy(grid + COLUMNS * PIXELS, d->x, COLUMNS * PIXELS * sizeof *grid);
     encode_all(v, COLUMNS, d->x, d->labels, mu, NULL);
     decode_all(v, COLUMNS, mu, d->labels, grid + 2 * COLUMNS * PIXELS);
-    save_images(output_path(&cli, "reconstructions.png"), grid, 3, COLUMNS,
-                "test images|binarised|reconstructions", NULL);
+    save_grid(&cli, output_path(&cli, "reconstructions.png"), grid,
+              fashion_grid(3, COLUMNS, "test images|binarised|reconstructions", NULL));
 }
 
 /* each row: from one test image's mean code to the next one's in a straight line */
@@ -203,8 +196,8 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
             labels[i * COLUMNS + j] = d->labels[2 * i + (2 * j >= COLUMNS)];
     }
     decode_all(v, ROWS * COLUMNS, path, labels, grid);
-    save_images(output_path(&cli, "interpolation.png"), grid, ROWS, COLUMNS, NULL,
-                "image A|||||||||image B");
+    save_grid(&cli, output_path(&cli, "interpolation.png"), grid,
+              fashion_grid(ROWS, COLUMNS, NULL, "image A|||||||||image B"));
 }
 
 /* two dimensions: all of the latent space at once */
@@ -213,7 +206,9 @@ static void picture_of_manifold(Arena *arena, const Vae *v) {
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    save_images(output_path(&cli, "manifold.png"), grid, SIDE, SIDE, NULL, NULL);
+    Grid g = fashion_grid(SIDE, SIDE, NULL, NULL);
+    g.enlarge = 1;
+    save_grid(&cli, output_path(&cli, "manifold.png"), grid, g);
 }
 
 static int sample(void) {

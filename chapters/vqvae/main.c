@@ -200,10 +200,9 @@ static void draw(const Vqvae *v, const PixelCnn *p, int n, int *labels, real *im
 /* rows labelled "first|second"; NULL: columns are classes */
 static void save_rows(char *path, const real *images, int rows, int channels, const char *labels) {
     bool classes = !labels && !o.common.data;
-    save_grid(&cli, path, images,
-              (Grid){.count = rows * COLUMNS, .height = IMAGE, .width = IMAGE,
-                     .channels = channels, .columns = COLUMNS, .enlarge = 2, .low = 0, .high = 1,
-                     .row_labels = labels, .column_labels = classes ? FASHION_LABELS : NULL});
+    Grid g = fashion_grid(rows, COLUMNS, labels, classes ? FASHION_LABELS : NULL);
+    g.channels = channels;
+    save_grid(&cli, path, images, g);
 }
 
 /* columns are classes */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/processes.h"
+#include "data/fashion.h"
 #include "io/npy.h"
 #include "nn/entry.h"
 #include "nn/official.h"
@@ -128,6 +129,12 @@ Grid grid_of(const Images *set, int count, int columns, double low) {
     return (Grid){.count = count, .height = set->height, .width = set->width,
                   .channels = set->channels, .columns = columns, .enlarge = 2, .low = low,
                   .high = 1};
+}
+
+Grid fashion_grid(int rows, int columns, const char *row_labels, const char *column_labels) {
+    return (Grid){.count = rows * columns, .height = FASHION_SIDE, .width = FASHION_SIDE,
+                  .channels = 1, .columns = columns, .enlarge = 2, .low = 0, .high = 1,
+                  .row_labels = row_labels, .column_labels = column_labels};
 }
 
 Grid colour_grid(int count, int side, int columns, const char *const *captions) {

@@ -47,6 +47,8 @@ void weights_load_file(const Cli *cli, const char *path, const OfficialMap *offi
 char *output_path(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `count` images like the set's, of values from `low` to 1, in rows of `columns`, twice as large */
 Grid grid_of(const Images *set, int count, int columns, double low);
+/* rows x columns grey 28x28 images in [0,1]; "first|second": labels of rows and of columns, or NULL */
+Grid fashion_grid(int rows, int columns, const char *row_labels, const char *column_labels);
 /* colour images of values from -1 to 1, enlarged towards 128 pixels; captions under them, or NULL */
 Grid colour_grid(int count, int side, int columns, const char *const *captions);
 /* a PNG of images, which carries the command line; frees `path` */
