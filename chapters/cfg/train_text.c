@@ -5,6 +5,7 @@
 #include "settings.h"
 #include "text_sampler.h"
 #include "train/captioned_source.h"
+#include "train/draw_samples.h"
 #include "train/timesteps.h"
 
 #include <stdlib.h>
@@ -87,9 +88,7 @@ static void save_preview(const Training *m, char *path) {
         .low = in.low ? in.low->x : NULL, .known = in.known ? in.known->x : NULL,
         .mask = in.mask ? in.mask->x : NULL, .method = in.low ? DDIM : ANCESTRAL,
         .seed = o.common.seed});
-    real *x = arena_get(&t.arena, (size_t)n * sampler_size(&s.sampler) * sizeof *x);
-    draw_images(&s.sampler, n, x, (Drawing){.at_once = n, .quiet = true});
-    save_grid(&cli, path, x, colour_grid(n, side, 8, b.captions));
+    draw_preview(&cli, &s.sampler, path, colour_grid(n, side, 8, b.captions));
     text_sampler_close(&s);
     tape_free(&t);
 }

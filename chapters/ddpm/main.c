@@ -1,8 +1,7 @@
 /* ddpm — train, sample from, evaluate denoising diffusion models on Fashion-MNIST. */
 #include "base/error.h"
+#include "base/progress.h"
 #include "ddpm.h"
-#include "diffusion/bound.h"
-#include "diffusion/drawing.h"
 #include "diffusion/validation.h"
 #include "train/diffusion_options.h"
 #include "train/draw_samples.h"
@@ -131,14 +130,11 @@ static double validation_loss(const Model *net, const NoiseSchedule *s, const Im
 
 /* a few pictures in a few steps, to see how far the training is */
 static void save_preview(const Model *net, const NoiseSchedule *s, char *path) {
-    enum { N = ROWS * COLUMNS };
-    static real x[N * PIXELS];
     NoiseSchedule quick = schedule_strided(s, o.preview);
     NetworkDenoiser network = denoiser_of(net);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = sampler_of(&clipped.denoiser, &quick);
-    draw_images(&m, N, x, (Drawing){.at_once = N, .quiet = true});
-    save_grid(&cli, path, x, grid(N, COLUMNS));
+    draw_preview(&cli, &m, path, grid(ROWS * COLUMNS, COLUMNS));
     sampler_free(&m);
     schedule_free(&quick);
 }
@@ -295,14 +291,9 @@ static void save_schedule(const NoiseSchedule *s) {
 }
 
 /* both bounds, of n test images at all 1000 steps: bound.csv has the terms */
-static void report_bound(Sampler *m, const Images *set, int n, cJSON *metrics) {
+static void report_bounds(Sampler *m, const Images *set, int n, cJSON *metrics) {
     Arena arena = {0};
-    BoundTerm *term = arena_get(&arena, (size_t)m->schedule->T * sizeof *term);
-    real *x0 = images_new(&arena, set, n, -1, 1, NULL);
-    Bound b = evaluate_bound(m, n, x0, o.common.quiet, term);
-    char *path = path_join(o.common.out, "bound.csv");
-    bound_save(path, m->schedule, term, false);
-    free(path);
+    Bound b = report_bound(&cli, m, n, images_new(&arena, set, n, -1, 1, NULL), false);
     json_number(metrics, "bound_images", n);
     json_number(metrics, "bits_small", b.bits[BOUND_SMALL]);
     json_number(metrics, "bits_large", b.bits[BOUND_LARGE]);
@@ -331,7 +322,7 @@ static int eval(void) {
     folder_create(o.common.out);
     save_schedule(&all);
     if (images) {
-        report_bound(&full, &data.test, images, metrics);
+        report_bounds(&full, &data.test, images, metrics);
         metrics_keep(&cli, metrics);
     }
     report_drawn(&cli, &evaluator, &m, score_count(&data, o.samples), NULL, metrics);

@@ -201,12 +201,9 @@ static void save_preview(const ClassUNet *net, const NoiseSchedule *all, char *p
     int columns = o.conditional ? o.classes : COLUMNS, n = ROWS * columns;
     NoiseSchedule few = schedule_respaced_to(all, "", o.preview);
     Labelled model = {net, labels_new(&arena, n)};
-    NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
-    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    Sampler sampler = sampler_of(&clipped.denoiser, &few);
-    real *x = arena_get(&arena, (size_t)n * sampler_size(&sampler) * sizeof *x);
-    draw_images(&sampler, n, x, (Drawing){.at_once = n, .quiet = true});
-    save_grid(&cli, path, x, grid(n, columns));
+    LabelledDenoiser d;
+    Sampler sampler = sampler_of(clipped_labelled(&d, model, LEARNED_RANGE), &few);
+    draw_preview(&cli, &sampler, path, grid(n, columns));
     sampler_free(&sampler);
     schedule_free(&few);
     arena_free(&arena);

@@ -1,7 +1,5 @@
 /* iddpm — train, sample from, evaluate improved denoising diffusion models on Fashion-MNIST. */
 #include "base/error.h"
-#include "diffusion/bound.h"
-#include "diffusion/drawing.h"
 #include "diffusion/validation.h"
 #include "experiments/inversion.h"
 #include "iddpm.h"
@@ -162,10 +160,6 @@ static Fashion load_data(void) {
     return data;
 }
 
-static real *new_images(Arena *arena, const Sampler *m, int n) {
-    return arena_get(arena, (size_t)n * sampler_size(m) * sizeof(real));
-}
-
 static Grid grid(int count, int columns) {
     ModelConfig c = chosen_config();
     return (Grid){.count = count, .height = c.side, .width = c.side, .channels = c.unet.in,
@@ -320,12 +314,9 @@ static void save_preview(const Training *m, char *path) {
     NoiseSchedule few = schedule_respaced_to(&m->chain, "", o.preview < o.timesteps ? o.preview
                                                                                     : o.timesteps);
     Labelled model = {&m->net, wanted_classes(&arena, n)};
-    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
-    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    Sampler sampler = sampler_of(&clipped.denoiser, &few);
-    real *x = new_images(&arena, &sampler, n);
-    draw_images(&sampler, n, x, (Drawing){.at_once = n, .quiet = true});
-    save_grid(&cli, path, x, grid(n, n / ROWS));
+    LabelledDenoiser d;
+    Sampler sampler = sampler_of(clipped_labelled(&d, model, sampling_variance()), &few);
+    draw_preview(&cli, &sampler, path, grid(n, n / ROWS));
     sampler_free(&sampler);
     schedule_free(&few);
     arena_free(&arena);
@@ -404,9 +395,8 @@ static int sample(void) {
     Arena arena = {0};
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
     Labelled model = {&net, wanted_classes(&arena, o.pictures)};
-    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
-    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    Sampler m = sampler_of(&clipped.denoiser, &chain);
+    LabelledDenoiser d;
+    Sampler m = sampler_of(clipped_labelled(&d, model, sampling_variance()), &chain);
     int classes = chosen_config().classes;
     bool class_a_column = classes && classes <= 16 && o.class < 0;
     Grid g = grid(0, class_a_column ? classes : COLUMNS);
@@ -465,23 +455,18 @@ static void save_forward(const Images *set) {
 }
 
 /* the bound of --bound test images in the steps of --bound-respace: bound.csv has the terms */
-static void report_bound(const ClassUNet *net, const NoiseSchedule *s, const Images *set,
-                         cJSON *metrics) {
+static void report_bounds(const ClassUNet *net, const NoiseSchedule *s, const Images *set,
+                          cJSON *metrics) {
     static const char *const names[BOUND_VARIANCES] = {"bits_per_dimension", "bits_small",
                                                        "bits_large"};
     Arena arena = {0};
     int n = o.bound < set->count ? o.bound : set->count;
     int *label = arena_get(&arena, (size_t)n * sizeof *label);
     const real *x0 = images_new(&arena, set, n, -1, 1, label);
-    BoundTerm *term = arena_get(&arena, (size_t)s->T * sizeof *term);
-    Labelled model = {net, label};
-    NetworkDenoiser network = labelled_denoiser(&model, variance_named(o.variance));
-    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    Sampler m = sampler_of(&clipped.denoiser, s);
-    Bound b = evaluate_bound(&m, n, x0, o.common.quiet, term);
-    char *path = path_join(o.common.out, "bound.csv");
-    bound_save(path, s, term, true);
-    free(path);
+    LabelledDenoiser d;
+    Sampler m = sampler_of(clipped_labelled(&d, (Labelled){net, label}, variance_named(o.variance)),
+                           s);
+    Bound b = report_bound(&cli, &m, n, x0, true);
     json_number(metrics, "bound_images", n);
     json_number(metrics, "bound_steps", s->T);
     for (int k = 0; k < BOUND_VARIANCES; k++) json_number(metrics, names[k], b.bits[k]);
@@ -500,10 +485,8 @@ static void save_inversion(const ClassUNet *net, const NoiseSchedule *s, const I
     int n = o.inverted < set->count ? o.inverted : set->count;
     int *label = arena_get(&arena, (size_t)n * sizeof *label);
     const real *x0 = images_new(&arena, set, n, -1, 1, label);
-    Labelled model = {net, label};
-    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
-    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    Sampler m = sampler_of(&clipped.denoiser, s);
+    LabelledDenoiser d;
+    Sampler m = sampler_of(clipped_labelled(&d, (Labelled){net, label}, sampling_variance()), s);
     m.method = DDIM, m.eta = 0;
     invert_images(&cli, &m, n, x0, grid(0, 0));
     sampler_free(&m);
@@ -514,9 +497,8 @@ static void report_images(const ClassUNet *net, const NoiseSchedule *s, int n,
                           const Evaluator *evaluator, cJSON *metrics) {
     Arena arena = {0};
     Labelled model = {net, wanted_classes(&arena, n)};
-    NetworkDenoiser network = labelled_denoiser(&model, sampling_variance());
-    ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
-    Sampler m = sampler_of(&clipped.denoiser, s);
+    LabelledDenoiser d;
+    Sampler m = sampler_of(clipped_labelled(&d, model, sampling_variance()), s);
     json_text(metrics, "sampler", o.sampler);
     json_number(metrics, "eta", o.eta);
     report_drawn(&cli, evaluator, &m, n, model.label, metrics);
@@ -538,7 +520,7 @@ static int eval(void) {
     save_schedules();
     save_forward(&data.test);
     if (o.bound) {
-        report_bound(&net, &bounded, &data.test, metrics);
+        report_bounds(&net, &bounded, &data.test, metrics);
         metrics_keep(&cli, metrics);
     }
     if (o.inverted) save_inversion(&net, &all, &data.test);

@@ -62,3 +62,11 @@ void draw_samples(const Cli *cli, Sampler *m, int n, Grid g) {
     free(strip), free(film);
     arena_free(&arena);
 }
+
+void draw_preview(const Cli *cli, Sampler *m, char *path, Grid g) {
+    Arena arena = {0};
+    real *x = arena_get(&arena, (size_t)g.count * sampler_size(m) * sizeof *x);
+    draw_images(m, g.count, x, (Drawing){.at_once = g.count, .quiet = true});
+    save_grid(cli, path, x, g);
+    arena_free(&arena);
+}

@@ -1,4 +1,4 @@
-/* draw_samples.h — what the `sample` command of every diffusion chapter does. */
+/* draw_samples.h — what the `sample` command of every diffusion chapter does; previews in training. */
 #ifndef DRAW_SAMPLES_H
 #define DRAW_SAMPLES_H
 
@@ -16,5 +16,8 @@ NoiseSchedule respaced_from_noise(const NoiseSchedule *all, const char *sections
 /* n pictures into --out: samples.png and samples.npy, saved as they are drawn; progress.png and
  * film.png, the first ones on their way. g: how pictures are shown, g.columns beside each other. */
 void draw_samples(const Cli *cli, Sampler *m, int n, Grid g);
+
+/* While training: g.count pictures, all at once, as one PNG; `path` is freed */
+void draw_preview(const Cli *cli, Sampler *m, char *path, Grid g);
 
 #endif

@@ -39,3 +39,14 @@ void report_drawn(const Cli *cli, const Evaluator *evaluator, Sampler *m, int n,
     report_samples(cli, evaluator, (Samples){n, x, labels, 10}, metrics);
     arena_free(&arena);
 }
+
+Bound report_bound(const Cli *cli, Sampler *m, int n, const real *x0, bool learned) {
+    Arena arena = {0};
+    BoundTerm *term = arena_get(&arena, (size_t)m->schedule->T * sizeof *term);
+    Bound b = evaluate_bound(m, n, x0, cli->common->quiet, term);
+    char *path = path_join(cli->common->out, "bound.csv");
+    bound_save(path, m->schedule, term, learned);
+    free(path);
+    arena_free(&arena);
+    return b;
+}

@@ -9,7 +9,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-#include "diffusion/sampler.h"
+#include "diffusion/bound.h"
 #include "eval/scores.h"
 #include "train/program.h"
 
@@ -31,5 +31,9 @@ void report_samples(const Cli *cli, const Evaluator *evaluator, Samples s, cJSON
  * the metrics, too. */
 void report_drawn(const Cli *cli, const Evaluator *evaluator, Sampler *m, int n, const int *labels,
                   cJSON *metrics);
+
+/* The variational bound of n images x0 (diffusion/bound.h); its terms into bound.csv in --out.
+ * learned: the model's own variance is among them. */
+Bound report_bound(const Cli *cli, Sampler *m, int n, const real *x0, bool learned);
 
 #endif
