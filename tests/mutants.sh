@@ -16,7 +16,10 @@ export CHAPTERS="ae tools"    # of test_programs
 run_tests() {
     for word in $1; do
         tests=${word%%:*} chapter=${word%%-float*}
-        case $word in +*) targets="$targets build/${word#+}" ;; *) targets="$targets build/tests/$tests" ;; esac
+        case $word in
+        +*) targets="$targets build/${word#+}" CHAPTERS="$CHAPTERS ${word#+}" ;;
+        *) targets="$targets build/tests/$tests" ;;
+        esac
         [ ! -d "chapters/$chapter" ] || targets="$targets build/$chapter"
     done
     make -s -j$make_jobs $targets >log 2>&1 || return 2

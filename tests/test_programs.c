@@ -373,6 +373,73 @@ EACH_CHAPTER(weights_of_others_are_refused) {
     }
 }
 
+/* the chapter's committed weights in the test's folder, as `name`, after `more` was put in front of
+ * their list of tensors; *data: where the numbers begin. false: there are none */
+static uint8_t *committed_weights(const char *chapter, const char *more, size_t *n, size_t *data) {
+    char path[200];
+    snprintf(path, sizeof path, "notebooks-data/%s/weights.safetensors", chapter);
+    if (access(path, R_OK)) return NULL;
+    size_t length = strlen(more), list = 0;
+    const uint8_t *bytes = file_map(path, n);
+    uint8_t *copy = malloc(*n + length + 8);
+    for (int i = 8; i-- > 0;) list = list << 8 | bytes[i];
+    *data = 8 + list + length;
+    memcpy(copy, bytes, 9), memcpy(copy + 9, more, length);
+    memcpy(copy + 9 + length, bytes + 9, *n - 9);
+    list += length;
+    for (int i = 0; i < 8; i++) copy[i] = (uint8_t)(list >> 8 * i);
+    file_unmap(bytes, *n);
+    *n += length;
+    return copy;
+}
+
+/* Numbers that are not finite: are they found before pictures are ruined? */
+EACH_CHAPTER(weights_that_are_not_finite_are_refused) {
+    size_t n, data;
+    uint8_t *w = committed_weights(r->chapter, "", &n, &data);
+    if (!w) return;
+    memset(w + data, 255, 4);                /* NaN in half and in single precision */
+    write_bytes("nan.safetensors", w, n);
+    free(w);
+    expect_refusal(r->chapter, "sample --weights %s/nan.safetensors --out %s/x", 1, "is -nan; no");
+}
+
+/* PyTorch's batch normalisations count batches, in files that are exported from there. */
+Test(programs, a_count_of_batches_among_the_weights_is_left_out) {
+    static const char sample[] = "sample -q --weights %s/w.safetensors --out %s/pictures";
+    char more[200];
+    size_t n, data;
+    if (!is_wanted("gan")) return;
+    uint8_t *w = committed_weights("gan", "", &n, &data);
+    write_bytes("w.safetensors", w, n);
+    RUN("gan", sample);
+    cr_assert_eq(shell("mv %s/pictures %s/without", folder, folder), 0);
+    snprintf(more, sizeof more, "\"norm.0.num_batches_tracked\":{\"dtype\":\"I64\",\"shape\":[],"
+             "\"data_offsets\":[%zu,%zu]},", n - data, n - data + 8);
+    free(w);
+    w = committed_weights("gan", more, &n, &data);
+    memset(w + n, 0, 8), w[n] = 7;
+    write_bytes("w.safetensors", w, n + 8);
+    free(w);
+    RUN("gan", sample);
+    cr_expect(same_file("pictures/samples.png", "without/samples.png"));
+}
+
+/* Results of another folder's files, in another: are they those of here? */
+Test(programs, scores_are_the_same_from_anywhere) {
+    static const char eval[] = "eval -q --samples 20 --weights";
+    char here[4096];
+    cr_assert(getcwd(here, sizeof here));
+    if (!is_wanted("gan")) return;
+    few_images();
+    cr_assert_eq(shell("cp notebooks-data/gan/weights.safetensors %s/w; %s %s %s/w --data %s "
+                       "--out %s/a 2>%s/err", folder, program("gan"), eval, folder, folder, folder,
+                       folder), 0);
+    cr_assert_eq(shell("cd %s && %s/%s %s w --data . --out b 2>err", folder, here, program("gan"),
+                       eval), 0);
+    cr_expect(same_file("a/classes.csv", "b/classes.csv") && file_there("b/metrics.json"));
+}
+
 /* ---- training -------------------------------------------------------------------------------- */
 
 enum { MOST_FILES = 40 };
@@ -593,19 +660,20 @@ static struct criterion_test_params shared_rows(bool all) {
     return getenv("MPIRUN") ? find_rows(all) : cr_make_param_array(Row, NULL, 0);
 }
 
-/* the row with batches of six */
-static Row in_sixes(const Row *r) {
-    Row six = *r;
+/* the row with batches of so many */
+static Row in_batches_of(const Row *r, int n) {
+    Row row = *r;
     const char *from = r->fast;
-    char *to = six.fast;
+    char *to = row.fast, as[16];
+    snprintf(as, sizeof as, "batch %d", n);
     while (*from) {
         bool batch = !strncmp(from, "batch ", 6);
-        if (batch) from += 6, from += strspn(from, "0123456789"), to = stpcpy(to, "batch 6");
+        if (batch) from += 6, from += strspn(from, "0123456789"), to = stpcpy(to, as);
         else *to++ = *from++;
     }
     *to = 0;
-    if (!strstr(six.fast, "--batch")) strcat(six.fast, " --batch 6");
-    return six;
+    if (!strstr(row.fast, "--batch")) strcat(strcat(row.fast, " --"), as);
+    return row;
 }
 
 /* starts P processes of `build/CHAPTER arguments` */
@@ -627,11 +695,18 @@ static pid_t start_shared(const Row *r, int P, int n, const char *out, const cha
     return start_processes(r->chapter, P, arguments);
 }
 
-static void train_shared(const Row *r, int P, int n, const char *out, const char *more) {
+static void expect_success(const char *chapter, int P, const char *arguments) {
     char said[TEXT];
-    int status = wait_for(start_shared(r, P, n, out, more));
+    int status = wait_for(start_processes(chapter, P, arguments));
     read_text("err", said);
-    cr_assert_eq(status, 0, "%s, %d processes: status %d: %s", r->chapter, P, status, said);
+    cr_assert_eq(status, 0, "%s %s: %d processes: status %d: %s", chapter, arguments, P, status,
+                 said);
+}
+
+static void train_shared(const Row *r, int P, int n, const char *out, const char *more) {
+    char arguments[1000];
+    train_arguments(arguments, r, n, out, more);
+    expect_success(r->chapter, P, arguments);
 }
 
 TestSuite(processes, .init = make_folder, .fini = remove_test_folder);
@@ -642,7 +717,7 @@ ParameterizedTest(Row *r, processes, train_the_same_weights) {
     static const char *const out[] = {"", "one", "two", "three"};
     const char *stage = only_stage(r);
     char more[60] = "--threads 1 --micro 6";
-    Row six = in_sixes(r);
+    Row six = in_batches_of(r, 6);
     if (stage && !*stage) return;            /* what_needs_whole_batches_says_so */
     few_images();
     if (stage) {
@@ -652,6 +727,18 @@ ParameterizedTest(Row *r, processes, train_the_same_weights) {
     }
     for (int P = 1; P <= 3; P++) train_shared(&six, P, 2, out[P], more);
     expect_same_training(&six, "one", "two"), expect_same_training(&six, "one", "three");
+}
+
+/* Processes of several threads: the same as one of one? */
+ParameterizedTestParameters(processes, of_several_threads) { return shared_rows(false); }
+ParameterizedTest(Row *r, processes, of_several_threads) {
+    if (strcmp(r->chapter, "ddpm")) return;
+    Row four = in_batches_of(r, 4);
+    few_images();
+    train_shared(&four, 1, 2, "one", "--micro 4 --threads 1");
+    train_shared(&four, 2, 2, "two", "--micro 4 --threads 2");
+    train_shared(&four, 4, 2, "four", "--micro 4 --threads 1");
+    expect_same_training(&four, "one", "two"), expect_same_training(&four, "one", "four");
 }
 
 /* a number of a record in the test's folder */
@@ -694,11 +781,11 @@ static const struct {
                 {"dalle2", "--prior none --respace 2 -n 33 -p 'a dress'"},
                 {"ldm", "--steps 2 --pictures 33"}};
 
-/* One process draws, and two do: the same files, bit for bit? */
+/* One process draws, and two do: the same files, bit for bit? And the scores of ddpm's samples? */
 ParameterizedTestParameters(processes, draw_the_same_pictures) { return shared_rows(false); }
 ParameterizedTest(Row *r, processes, draw_the_same_pictures) {
     static const char *const out[] = {"", "one", "two"};
-    char arguments[600], said[TEXT];
+    char arguments[600], scoring[600];
     const char *options = "";
     for (size_t i = 0; i < sizeof sampling / sizeof *sampling; i++)
         if (!strcmp(r->chapter, sampling[i].chapter)) options = sampling[i].options;
@@ -706,11 +793,15 @@ ParameterizedTest(Row *r, processes, draw_the_same_pictures) {
     train(r, 1, "trained", "--threads 1");
     snprintf(arguments, sizeof arguments, "sample -q --threads 1 --data %s --out %s/run %s", folder,
              folder, options);
+    snprintf(scoring, sizeof scoring, "eval -q --threads 1 --data %s --out %s/run --steps 2 "
+             "--samples 34 --bound 18", folder, folder);
     for (int P = 1; P <= 2; P++) {
         cr_assert_eq(shell("cp -r %s/trained %s/run", folder, folder), 0);
-        int status = wait_for(start_processes(r->chapter, P, arguments));
-        read_text("err", said);
-        cr_assert_eq(status, 0, "%s, %d processes: status %d: %s", r->chapter, P, status, said);
+        expect_success(r->chapter, P, arguments);
+        if (!strcmp(r->chapter, "ddpm")) {
+            expect_success(r->chapter, P, scoring);
+            cr_assert_eq(shell("sed -i /seconds_a_picture/d %s/run/metrics.json", folder), 0);
+        }
         cr_assert_eq(shell("mv %s/run %s/%s", folder, folder, out[P]), 0);
     }
     cr_expect(shell("diff -rq %s/trained %s/one >/dev/null", folder, folder), "nothing was drawn");
@@ -721,8 +812,9 @@ ParameterizedTest(Row *r, processes, draw_the_same_pictures) {
 static pid_t process_of(pid_t parent, int rank) {
     char command[200];
     int pid = 0;
-    snprintf(command, sizeof command, "for p in $(pgrep -P %d); do tr '\\0' '\\n' </proc/$p/environ | "
-             "grep -qx OMPI_COMM_WORLD_RANK=%d && echo $p; done 2>&-", (int)parent, rank);
+    snprintf(command, sizeof command, "for p in $(pgrep -P %d); do tr '\\0' '\\n' "
+             "</proc/$p/environ | grep -qx OMPI_COMM_WORLD_RANK=%d && echo $p; done 2>&-",
+             (int)parent, rank);
     siginfo_t ended = {0};
     while (!pid && !waitid(P_PID, (id_t)parent, &ended, WEXITED | WNOHANG | WNOWAIT) &&
            !ended.si_pid) {
@@ -736,8 +828,8 @@ static pid_t process_of(pid_t parent, int rank) {
 
 /* mpirun ends the others, but does not wait for one that is still writing: at most a minute */
 static void expect_end_of(const pid_t p[3]) {
-    cr_expect_eq(shell("for i in $(seq 600); do ps -o stat= -p %d,%d,%d | grep -q '^[^Z]' || exit 0; "
-                       "sleep 0.1; done; exit 1", (int)p[0], (int)p[1], (int)p[2]), 0,
+    cr_expect_eq(shell("for i in $(seq 600); do ps -o stat= -p %d,%d,%d | grep -q '^[^Z]' || "
+                       "exit 0; sleep 0.1; done; exit 1", (int)p[0], (int)p[1], (int)p[2]), 0,
                  "the job is over, a process is not");
 }
 
@@ -792,7 +884,7 @@ ParameterizedTest(Row *r, processes, go_on_when_one_was_killed) {
     const char *kills = getenv("KILLS"), *given = getenv("SEED");
     unsigned seed = given ? (unsigned)atoi(given) : (unsigned)time(NULL);
     int wanted = kills ? atoi(kills) : 3, hits = 0;
-    Row six = in_sixes(r);
+    Row six = in_batches_of(r, 6);
     if (strcmp(r->chapter, "ae")) return;
     few_images();
     double start = now();
@@ -827,26 +919,39 @@ ParameterizedTest(Row *r, processes, begin_without_a_cache) {
     cr_expect(shell("find %s -name '*.tmp' | grep .", folder), "a half-written file is left");
 }
 
-/* Hosts with other options, or other data: are they found before the first step, and named? */
+/* Are two hosts that differ in this found before the first step, and named? What each runs, as
+ * mpirun takes it. */
+static void expect_named(const char *what, const char *first, const char *second) {
+    char said[TEXT], says[60];
+    snprintf(says, sizeof says, ": its %s (sha256 ", what);
+    cr_expect_neq(shell("cd %s && %s %s : %s 2>err", folder, getenv("MPIRUN"), first, second), 0,
+                  "%s", what);
+    read_text("err", said);
+    cr_expect(strstr(said, "process 1 on ") && strstr(said, says), "%s: %s", what, said);
+}
+
 ParameterizedTestParameters(processes, that_differ_are_named) { return shared_rows(false); }
 ParameterizedTest(Row *r, processes, that_differ_are_named) {
-    static const char *const says[] = {"its options", "its data"};
-    const char *call = program(r->chapter), *run = getenv("MPIRUN");
-    char said[TEXT], same[300];
+    static const char options[] = "train -q --micro 2 --batch 6 --steps 3 --out x --data";
     if (strcmp(r->chapter, "ae")) return;
+    char one[1000], other[1100], again[1100], *ae = realpath(program("ae"), NULL);
     few_images();
-    cr_assert_eq(shell("mkdir %s/x %s/other; cp %s/*ubyte* %s/other; printf X | dd conv=notrunc "
-                       "of=%s/other/%s bs=1 seek=500 2>/dev/null", folder, folder, folder, folder,
-                       folder, fashion_files[0]), 0);
-    snprintf(same, sizeof same, "train -q --micro 2 --batch 6 --steps 1 --out %s/x --data %s",
-             folder, folder);
-    cr_expect_neq(shell("%s -n 1 %s %s : -n 1 %s %s --lr 0.5 2>%s/err", run, call, same, call, same,
-                        folder), 0);
-    for (int k = 0; k < 2; k++) {
-        read_text("err", said);
-        cr_expect(strstr(said, "process 1 on ") && strstr(said, says[k]), "%s", said);
-        if (!k) shell("%s -n 1 %s %s : -n 1 %s %s/other 2>%s/err", run, call, same, call, same,
-                      folder);
-    }
+    cr_assert_eq(shell("cd %s && mkdir x other a b && cp *ubyte* other && cp %s ae && echo >>ae && "
+                       "printf X | dd conv=notrunc of=other/%s bs=1 seek=500 2>/dev/null", folder,
+                       ae, fashion_files[0]), 0);
+    snprintf(one, sizeof one, "-n 1 %s %s .", ae, options);
+    snprintf(other, sizeof other, "%s --lr 0.5", one);
+    expect_named("options", one, other);
+    snprintf(other, sizeof other, "-n 1 %s %s other", ae, options);
+    expect_named("data", one, other);
+    snprintf(other, sizeof other, "-n 1 ./ae %s .", options);
+    expect_named("program", one, other);
     cr_expect(!file_there("x/checkpoint.safetensors"));
+    for (int k = 1; k <= 2; k++)             /* a step, or two: a host has another checkpoint */
+        cr_assert_eq(shell("cd %s/%c && %s %s .. --steps %d 2>../err", folder, "ab"[k - 1], ae,
+                           options, k), 0);
+    snprintf(one, sizeof one, "-wdir a -n 1 %s %s .. --resume", ae, options);
+    snprintf(again, sizeof again, "-wdir b -n 1 %s %s .. --resume", ae, options);
+    expect_named("weights", one, again);
+    free(ae);
 }
