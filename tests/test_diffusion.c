@@ -237,7 +237,7 @@ Test(diffusion, the_way_back_keeps_the_variance_of_the_way_there) {
 /* ---- p(x_{t-1}|x_t) -------------------------------------------------------------------------- */
 
 /* Does each of eps, x0, mu~ give back the same x0? */
-Test(diffusion, three_predictions_say_the_same) {
+Test(diffusion, four_predictions_say_the_same) {
     enum { N = 50 };
     NoiseSchedule s = paper();
     static const int at[] = {0, 1, 100, 500, 700};
@@ -250,7 +250,7 @@ Test(diffusion, three_predictions_say_the_same) {
         test_values("x0", -1, 1, N, x0->x);
         NoisyImages b = noisy_images(&s, x0, &t, &noise);
         double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-6 / sqrt(s.alpha_bar[t] * s.beta[t]);
-        for (PredictionType p = PREDICT_NOISE; p <= PREDICT_MEAN; p++) {
+        for (PredictionType p = PREDICT_NOISE; p <= PREDICT_VELOCITY; p++) {
             x0_from_output(&s, p, t, N, b.xt->x, training_target(&b, p)->x, back);
             for (int i = 0; i < N; i++)
                 cr_assert_float_eq(back[i], x0->x[i], tolerance, "prediction %d at %d: %g, not %g",
@@ -499,11 +499,13 @@ Test(diffusion, gradients_of_every_loss) {
         {SIMPLE, {PREDICT_NOISE, LEARNED_RANGE}, true, 0.1},
         {SIMPLE, {PREDICT_X0, LEARNED_RANGE}, true, 0},
         {SIMPLE, {PREDICT_MEAN, LEARNED_RANGE}, true, 0},
+        {SIMPLE, {PREDICT_VELOCITY, LEARNED_RANGE}, true, 0},
         {VLB, {PREDICT_NOISE, LEARNED_RANGE}, true, 0},
         {VLB, {PREDICT_NOISE, FIXED_LARGE}, true, 0},
         {VLB, {PREDICT_NOISE, FIXED_SMALL}, true, 0},
         {VLB, {PREDICT_X0, LEARNED_RANGE}, true, 0},
         {VLB, {PREDICT_MEAN, LEARNED_RANGE}, true, 0},
+        {VLB, {PREDICT_VELOCITY, LEARNED_RANGE}, true, 0},
         {HYBRID, {PREDICT_NOISE, LEARNED_RANGE}, false, 0},
         {HYBRID, {PREDICT_X0, LEARNED_RANGE}, false, 0}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -567,7 +569,7 @@ Test(diffusion, prioritized_losses_weigh_errors_by_their_noise) {
 /* Are the losses' terms those of the bound's own formula, number by number, in bits? And
  * clipped_bound's, with the prediction clipped? */
 Test(diffusion, losses_and_bound_agree) {
-    for (int k = 0; k < 9; k++) {
+    for (int k = 0; k < 12; k++) {
         Params params = {.seed = 3};
         Tape t = {.no_grad = true};
         LossCase c = {.objective = VLB, .as = {(PredictionType)(k / 3), (Variance)(k % 3)}};

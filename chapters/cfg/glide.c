@@ -25,7 +25,7 @@ static GlideConfig published(const char *name) {
 static GlideConfig ours(const char *name, int vocabulary) {
     bool up = !strcmp(name, "upsampler");
     GlideConfig g = {.unet = adm_family(up ? 24 : 32, 1), .side = up ? 64 : 32, .low = up ? 32 : 0,
-                     .inpaints = !strcmp(name, "inpaint")};
+                     .inpaints = !strcmp(name, "inpaint"), .predicts_velocity = !up};
     if (up) unet_levels(&g.unet, 1, 2, 2);
     else unet_levels(&g.unet, 1, 2, 3);
     unet_attend_at(&g.unet, g.side, 16, 8);
@@ -62,6 +62,10 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
 NoiseSchedule glide_schedule(const GlideConfig *c) {
     return c->low ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
                   : schedule_cosine(GLIDE_TIMESTEPS);
+}
+
+Parameterization glide_parameterization(const GlideConfig *c) {
+    return (Parameterization){c->predicts_velocity ? PREDICT_VELOCITY : PREDICT_NOISE, LEARNED_RANGE};
 }
 
 /* ---- training -------------------------------------------------------------------------------- */
@@ -152,7 +156,7 @@ static Tensor *guided_output(const void *network, const Step *at, Tensor *xt) {
 }
 
 NetworkDenoiser guided_texts(const GuidedTexts *g) {
-    return network_denoiser(guided_output, g, (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
+    return network_denoiser(guided_output, g, glide_parameterization(&g->net->config));
 }
 
 /* ---- official names -------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ typedef struct {
     int side;                   /* of its pictures */
     int low;                    /* of the small ones it enlarges; 0: it makes them of noise alone */
     bool inpaints;
+    bool predicts_velocity;            /* not eps, as openai's */
 } GlideConfig;
 
 /* "base", "upsampler", "inpaint", for a tokenizer with so many ids; and openai's "glide-base",
@@ -55,6 +56,7 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
 enum { GLIDE_TIMESTEPS = 1000 };
 /* the cosine schedule, or of an upsampler DDPM's linear one */
 NoiseSchedule glide_schedule(const GlideConfig *c);
+Parameterization glide_parameterization(const GlideConfig *c);
 
 /* ---- training -------------------------------------------------------------------------------- */
 

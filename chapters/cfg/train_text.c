@@ -48,8 +48,7 @@ static Losses losses(const Training *m, Tensor *x0, const char *const *captions,
     Texts texts = texts_new(&tape->arena, &m->net, &m->bpe, B, captions);
     TextFeatures text = text_unet_read(&m->net.net, tape, texts.tokens, texts.mask, B);
     Tensor *output = glide_output(&m->net, b.xt, b.time, text, in);
-    Losses l = training_losses(&b, HYBRID, (Parameterization){PREDICT_NOISE, LEARNED_RANGE}, output);
-    return m->net.config.low ? l : prioritized(&b, TEXT_PRIORITY, l);
+    return training_losses(&b, HYBRID, glide_parameterization(&m->net.config), output);
 }
 
 /* ---- what the log and the pictures are of ---------------------------------------------------- */

@@ -7,6 +7,8 @@
 
 /* ---- training -------------------------------------------------------------------------------- */
 
+static const Parameterization decoder_predicts = {PREDICT_VELOCITY, LEARNED_RANGE};
+
 /* (B,D) as B images of one pixel */
 static Tensor *pixels(Tensor *z) {
     return t_reshape(z, SHAPE(z->shape[0], 1, 1, z->shape[1]));
@@ -30,8 +32,7 @@ Losses decoder_losses(const Decoder *m, const NoiseSchedule *s, Tensor *x0, Tens
                       CaptionFeatures text, const int *t, Rng *noise) {
     NoisyImages b = noisy_images(s, x0, t, noise);
     Tensor *output = decoder_output(m, b.xt, b.time, z, text);
-    Parameterization as = {PREDICT_NOISE, LEARNED_RANGE};
-    return prioritized(&b, TEXT_PRIORITY, training_losses(&b, HYBRID, as, output));
+    return training_losses(&b, HYBRID, decoder_predicts, output);
 }
 
 Losses upsampler_losses(const Upsampler *m, const NoiseSchedule *s, Crops c, const int *t,
@@ -119,7 +120,7 @@ static Tensor *decoder_output_at(const void *network, const Step *at, Tensor *xt
 }
 
 NetworkDenoiser guided_decoder(const GuidedDecoder *g) {
-    return network_denoiser(decoder_output_at, g, (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
+    return network_denoiser(decoder_output_at, g, decoder_predicts);
 }
 
 static Tensor *upsampler_output_at(const void *network, const Step *at, Tensor *xt) {

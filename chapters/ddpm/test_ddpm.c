@@ -101,7 +101,7 @@ static Tensor *loss_of_three(Tape *t, void *context) {
 #ifdef REAL_DOUBLE
 Test(ddpm, gradients_of_the_loss_for_every_prediction) {
     NoiseSchedule s = schedule_linear(10, 0.01, 0.3);
-    for (PredictionType p = PREDICT_NOISE; p <= PREDICT_MEAN; p++) {
+    for (PredictionType p = PREDICT_NOISE; p <= PREDICT_VELOCITY; p++) {
         Params params = {.seed = 1};
         Model net = small_network(&params);
         double error = gradient_error(&params, loss_of_three, &(Case){&net, &s, p, {0}}, 4);

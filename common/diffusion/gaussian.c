@@ -41,12 +41,18 @@ void x0_from_mean(const NoiseSchedule *s, int t, size_t n, const real *xt, const
     combine(n, 1 / s->mean_coef_x0[t], mean, -s->mean_coef_xt[t] / s->mean_coef_x0[t], xt, x0);
 }
 
+void x0_from_velocity(const NoiseSchedule *s, int t, size_t n, const real *xt,
+                      const real *velocity, real *x0) {
+    combine(n, s->xt_coef_x0[t], xt, -s->xt_coef_eps[t], velocity, x0);
+}
+
 void x0_from_output(const NoiseSchedule *s, PredictionType p, int t, size_t n, const real *xt,
                     const real *output, real *x0) {
     switch (p) {
     case PREDICT_NOISE: x0_from_noise(s, t, n, xt, output, x0); break;
     case PREDICT_X0: memmove(x0, output, n * sizeof *x0); break;
     case PREDICT_MEAN: x0_from_mean(s, t, n, xt, output, x0); break;
+    case PREDICT_VELOCITY: x0_from_velocity(s, t, n, xt, output, x0); break;
     }
 }
 

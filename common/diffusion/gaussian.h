@@ -28,9 +28,13 @@ void q_sample(const NoiseSchedule *s, int t, size_t n, const real *x0, const rea
 void posterior_mean(const NoiseSchedule *s, int t, size_t n, const real *x0, const real *xt,
                     real *mean);
 
-/* ---- what a network predicts: eps; x0; mu~ (section 3.2) ------------------------------------- */
+/* ---- what a network predicts: eps; x0; mu~ (section 3.2); the velocity -------------------------
+ * sqrt(abar) eps - sqrt(1 - abar) x0 (Salimans & Ho 2022, "Progressive Distillation for Fast
+ * Sampling of Diffusion Models", appendix D), which is nearly eps where there is little noise and
+ * -x0 where there is little else. An error of it is as large in x0 or smaller; one of eps is
+ * multiplied by sqrt((1 - abar) / abar), forty at t = 984 of 1000 of the cosine schedule. */
 
-typedef enum { PREDICT_NOISE, PREDICT_X0, PREDICT_MEAN } PredictionType;
+typedef enum { PREDICT_NOISE, PREDICT_X0, PREDICT_MEAN, PREDICT_VELOCITY } PredictionType;
 
 /* the result may be one of the others */
 void x0_from_noise(const NoiseSchedule *s, int t, size_t n, const real *xt, const real *eps,
@@ -39,7 +43,9 @@ void noise_from_x0(const NoiseSchedule *s, int t, size_t n, const real *xt, cons
                    real *eps);
 void x0_from_mean(const NoiseSchedule *s, int t, size_t n, const real *xt, const real *mean,
                   real *x0);
-/* from whichever of the three `output` is; not clipped */
+void x0_from_velocity(const NoiseSchedule *s, int t, size_t n, const real *xt,
+                      const real *velocity, real *x0);
+/* from whichever of the four `output` is; not clipped */
 void x0_from_output(const NoiseSchedule *s, PredictionType p, int t, size_t n, const real *xt,
                     const real *output, real *x0);
 

@@ -26,13 +26,17 @@ NoisyImages noisy_images(const NoiseSchedule *s, Tensor *x0, const int *t, Rng *
 Tensor *training_target(const NoisyImages *b, PredictionType p) {
     if (p == PREDICT_NOISE) return b->eps;
     if (p == PREDICT_X0) return b->x0;
-    Tensor *mean = t_input(b->x0->tape, NULL, b->x0->rank, b->x0->shape);
-    size_t n = mean->len / (size_t)mean->shape[0];
-    for (int i = 0; i < mean->shape[0]; i++) {
-        size_t at = (size_t)i * n;
-        posterior_mean(b->schedule, b->t[i], n, b->x0->x + at, b->xt->x + at, mean->x + at);
+    const NoiseSchedule *s = b->schedule;
+    Tensor *y = t_input(b->x0->tape, NULL, b->x0->rank, b->x0->shape);
+    size_t n = y->len / (size_t)y->shape[0];
+    for (int i = 0; i < y->shape[0]; i++) {
+        const real *x0 = b->x0->x + (size_t)i * n, *eps = b->eps->x + (size_t)i * n;
+        real *to = y->x + (size_t)i * n;
+        int t = b->t[i];
+        if (p == PREDICT_VELOCITY) combine(n, s->xt_coef_x0[t], eps, -s->xt_coef_eps[t], x0, to);
+        else posterior_mean(s, t, n, x0, b->xt->x + (size_t)i * n, to);
     }
-    return mean;
+    return y;
 }
 
 void squared_errors(const Tensor *output, const Tensor *target, double *error) {
@@ -75,6 +79,8 @@ static Tensor *predicted_x0(const NoisyImages *b, PredictionType p, Tensor *outp
     if (p == PREDICT_X0) return output;
     if (p == PREDICT_NOISE)
         return t_sub(t_mul(b->xt, coef(b, s->x0_coef_xt)), t_mul(output, coef(b, s->x0_coef_eps)));
+    if (p == PREDICT_VELOCITY)
+        return t_sub(t_mul(b->xt, coef(b, s->xt_coef_x0)), t_mul(output, coef(b, s->xt_coef_eps)));
     Tensor *from_xt = t_mul(b->xt, coef(b, s->mean_coef_xt));
     return t_div(t_sub(output, from_xt), coef(b, s->mean_coef_x0));
 }
