@@ -15,6 +15,7 @@ Codebook codebook_new(Scope s, int count, int dim, double decay) {
     c.table = buffer(s, "embed", 0, SHAPE(count, dim));
     c.cluster_size = buffer(s, "cluster_size", 1, SHAPE(count));
     c.embed_avg = buffer(s, "embed_avg", 0, SHAPE(count, dim));
+    if (s.params->shapes_only) return c;
     Rng rng = rng_new(s.params->seed, c.table->name);
     rng_uniform(&rng, c.table->len, c.table->x);
     k_affine(c.table->len, c.table->x, (real)(2 * bound), (real)-bound, c.table->x);
