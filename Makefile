@@ -182,7 +182,9 @@ $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%): $(BUILD)/golden.d/%: tests/golden/golden.
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -DGOLDEN_PART=golden_$* $^ -o $@ $(LIBS)
 
+# what else an earlier version left there would be asked, too
 $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
+	@rm -f $(filter-out $^,$(wildcard $(@D)/golden.d/*))
 	install -m 755 $< $@
 
 # ---- tests --------------------------------------------------------------------------------------------

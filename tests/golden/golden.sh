@@ -2,7 +2,11 @@
 # golden [-v] FILE... — compares our networks with tensors of the papers' official code: each file by the
 # program in golden.d that knows its model. -v: a line for each tensor. golden --models lists what is known.
 case $1 in
---models) for part in "$0".d/*; do "$part" --models || exit 1; done; exit 0 ;;
+--models)
+    for part in "$0".d/*; do
+        [ ! -x "$part" ] || "$part" --models || exit 1
+    done
+    exit 0 ;;
 -v) verbose=-v; shift ;;
 esac
 [ $# -gt 0 ] || { echo "golden: which files? golden [-v] FILE.safetensors..." >&2; exit 2; }
