@@ -7,7 +7,7 @@ if (there(record."/autoencoder-log.csv")) {
     eval wide
     set multiplot layout 1,2 title "The first stage"
     set xlabel "training step"
-    set format x "%.0s%c"
+    set xtics 1000
     set key inside top right vertical samplen 2
     set logscale y
     set title "errors"
@@ -27,8 +27,8 @@ if (there(record."/diffusion-log.csv")) {
     set logscale y
     set title "Mean squared error of the predicted noise of latents"
     set key inside top right vertical samplen 2
-    plot record."/diffusion-log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
-         "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, averaged weights"
+    plot record."/diffusion-log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches, errors weighted by noise", \
+         "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, not weighted; averaged parameters"
     eval plain
 }
 
