@@ -151,20 +151,15 @@ void standing_statistics(const Generator *g, int batches, int B, uint64_t seed) 
 
 enum { AT_ONCE = 250 };
 
-/* images i..i+m-1, on the tape */
-static Tensor *generate_some(const Generator *g, Tape *t, int i, int m, const real *z,
-                             const int *labels) {
-    const Design *d = &g->design;
-    tape_reset(t);
-    Tensor *noise = t_input(t, z + (size_t)i * (size_t)d->code, SHAPE(m, d->code));
-    Tensor *y = d->classes ? one_hot(t, m, labels + i, d->classes) : NULL;
-    return generator(g, noise, y, false);
-}
-
 void generate_scaled(const Generator *g, int n, const real *z, const int *labels, real *images) {
+    const Design *d = &g->design;
     Tape t = {.no_grad = true};
     for (int i = 0; i < n; i += AT_ONCE) {
-        Tensor *x = generate_some(g, &t, i, n - i < AT_ONCE ? n - i : AT_ONCE, z, labels);
+        int m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        tape_reset(&t);
+        Tensor *noise = t_input(&t, z + (size_t)i * (size_t)d->code, SHAPE(m, d->code));
+        Tensor *y = d->classes ? one_hot(&t, m, labels + i, d->classes) : NULL;
+        Tensor *x = generator(g, noise, y, false);
         memcpy(images, x->x, x->len * sizeof *images);
         images += x->len;
     }
@@ -172,11 +167,14 @@ void generate_scaled(const Generator *g, int n, const real *z, const int *labels
 }
 
 void generate(const Generator *g, int n, const real *z, const int *labels, real *images) {
-    Tape t = {.no_grad = true};
+    const Design *d = &g->design;
+    Arena arena = {0};
+    size_t scaled = (size_t)(d->side * d->side * d->channels);
+    real *x = arena_get(&arena, AT_ONCE * scaled * sizeof *x);
     for (int i = 0; i < n; i += AT_ONCE) {
         int m = n - i < AT_ONCE ? n - i : AT_ONCE;
-        Tensor *x = generate_some(g, &t, i, m, z, labels);
-        unscale_images(&g->design, m, x->x, images + (size_t)i * PIXELS);
+        generate_scaled(g, m, z + (size_t)i * (size_t)d->code, labels ? labels + i : NULL, x);
+        unscale_images(d, m, x, images + (size_t)i * PIXELS);
     }
-    tape_free(&t);
+    arena_free(&arena);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { SHOWN = 16, MEASURED = 256 };
+static const double PRIORITY = 0.1;     /* a text says most while nothing can be seen yet */
 
 typedef struct {
     Model m;
@@ -27,7 +28,7 @@ static Losses ldm_losses(const Model *m, Tape *tape, const Pictures *p, const bo
     Conditioned c = condition(&m->conditioner, tape, p, dropped);
     Tensor *eps = ldm_unet(&m->net, b.xt, b.time, c.beside, (Context){.tokens = c.context});
     Parameterization as = {PREDICT_NOISE, FIXED_SMALL};
-    return prioritized(&b, TEXT_PRIORITY, training_losses(&b, SIMPLE, as, eps));
+    return prioritized(&b, PRIORITY, training_losses(&b, SIMPLE, as, eps));
 }
 
 static Pictures held_out(Arena *arena, const Training *r, int n) {

@@ -53,8 +53,6 @@ Losses training_losses(const NoisyImages *b, Objective o, Parameterization p, Te
  * image's content is decided: with equal weights little of the gradient is about that, and with
  * gamma = 1 little is about the last steps, so samples stay noisy. mse stays as it is. */
 Losses prioritized(const NoisyImages *b, double k, Losses l);
-/* k where a text is drawn, which says most while nothing can be seen yet */
-#define TEXT_PRIORITY 0.1
 
 /* The bound's term of each picture, bits (B) per dimension, for validation: without gradients, and
  * with the predicted x0 clipped as when pictures are drawn. In the losses it is not: the last steps
