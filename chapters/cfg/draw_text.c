@@ -14,8 +14,11 @@
 
 static bool is_ours(void) { return !strcmp(o.common.config, "default"); }
 
-static void load(const char *path, Glide *net, Params *p, GlideConfig c) {
+static void load(TextModels *m, const char *path, const char *name, Glide *net, Params *p) {
     checkpoint_options(path, &cli, false);
+    GlideConfig c = is_ours() ? stage_config(name, m->bpe.size, &m->clip.net.text)
+                              : glide_config(name, m->bpe.size);
+    if (c.clip) checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
     *net = glide_new(p, c);
     Arena arena = {0};
     OfficialMap names = glide_official(&arena, &c);
@@ -54,8 +57,8 @@ static void load_upsampler(TextModels *m) {
     char *path = o.upsampler ? text_format("%s", o.upsampler) : stage_weights(UPSAMPLER);
     m->enlarges = o.upsampler || (is_ours() && access(path, F_OK) == 0);
     if (m->enlarges)
-        load(path, &m->upsampler, &m->upsampler_params,
-             glide_config(is_ours() ? "upsampler" : "glide-upsample", m->bpe.size));
+        load(m, path, is_ours() ? "upsampler" : "glide-upsample", &m->upsampler,
+             &m->upsampler_params);
     else if (!o.common.quiet)
         printf("%s: not there, so pictures stay small\n", path);
     free(path);
@@ -68,16 +71,16 @@ static void load_noisy_clip(TextModels *m) {
     m->noisy = noisy_clip_new(&m->noisy_params, m->base.config.side, GLIDE_TIMESTEPS);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->noisy_params, NULL}}});
     params_freeze(&m->noisy_params, true);
-    m->clip = frozen_clip_load(NULL);
     checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
     free(path);
 }
 
 void text_models_load(TextModels *m, bool inpaints) {
     *m = (TextModels){.bpe = tokenizer()};
+    if (is_ours()) m->clip = frozen_clip_load(NULL);
     const char *name;
     char *path = base_weights(inpaints, &name);
-    load(path, &m->base, &m->base_params, glide_config(name, m->bpe.size));
+    load(m, path, name, &m->base, &m->base_params);
     free(path);
     load_upsampler(m);
     if (o.clip_scale > 0) load_noisy_clip(m);
@@ -86,7 +89,7 @@ void text_models_load(TextModels *m, bool inpaints) {
 void text_models_free(TextModels *m) {
     params_free(&m->base_params), params_free(&m->upsampler_params);
     params_free(&m->noisy_params);
-    if (o.clip_scale > 0) frozen_clip_free(&m->clip);
+    if (is_ours()) frozen_clip_free(&m->clip);
     bpe_free(&m->bpe);
 }
 

@@ -11,10 +11,9 @@ typedef struct {
     Glide base, upsampler;               /* upsampler.net.text.tokens.table NULL: there is none */
     bool enlarges;
     Bpe bpe;
-    /* with --clip-scale */
-    Params noisy_params;
+    FrozenClip clip;                     /* of the default: reads, and guides with --clip-scale */
+    Params noisy_params;                 /* with --clip-scale */
     ClipImage noisy;
-    FrozenClip clip;
 } TextModels;
 
 /* the weights that the options name; with `inpaints`, the base for inpainting if it is there */

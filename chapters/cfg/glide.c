@@ -41,12 +41,18 @@ static GlideConfig ours(const char *name, int vocabulary) {
 GlideConfig glide_config(const char *name, int vocabulary) {
     GlideConfig g = strncmp(name, "glide-", 6) ? ours(name, vocabulary) : published(name);
     g.unet.in = 3 + (g.low ? 3 : 0) + (g.inpaints ? 4 : 0);
-    g.unet.context = g.text.width;
     return g;
 }
 
+void glide_read_by_clip(GlideConfig *c, const ClipText *clip) {
+    c->text = (TextTransformerConfig){.length = clip->config.context, .width = clip->config.width};
+    c->clip = clip;
+}
+
 Glide glide_new(Params *p, GlideConfig c) {
-    return (Glide){.config = c, .net = text_unet_new(p, c.unet, c.text)};
+    Glide m = {.config = c, .net = text_unet_new(p, c.unet, c.text)};
+    m.net.clip = c.clip;
+    return m;
 }
 
 Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeatures text,
@@ -65,23 +71,39 @@ NoiseSchedule glide_schedule(const GlideConfig *c) {
 }
 
 Parameterization glide_parameterization(const GlideConfig *c) {
-    return (Parameterization){c->predicts_velocity ? PREDICT_VELOCITY : PREDICT_NOISE, LEARNED_RANGE};
+    return (Parameterization){c->predicts_velocity ? PREDICT_VELOCITY : PREDICT_NOISE,
+                              LEARNED_RANGE};
 }
 
 /* ---- training -------------------------------------------------------------------------------- */
+
+static void read_until(int n, int N, uint8_t *mask) {
+    for (int i = 0; i < N; i++) mask[i] = i < n;
+}
 
 Texts texts_new(Arena *arena, const Glide *m, const Bpe *bpe, int n, const char *const *captions) {
     int N = m->config.text.length;
     Texts t = {arena_get(arena, (size_t)(n * N) * sizeof *t.tokens),
                arena_get(arena, (size_t)(n * N))};
-    for (int i = 0; i < n; i++)
-        bpe_tokenize_masked(bpe, captions[i], N, t.tokens + i * N, t.mask + i * N);
+    for (int i = 0; i < n; i++) {
+        int *tokens = t.tokens + i * N;
+        uint8_t *mask = t.mask + i * N;
+        if (!m->net.clip) bpe_tokenize_masked(bpe, captions[i], N, tokens, mask);
+        else read_until(bpe_tokenize_filled(bpe, captions[i], N, tokens), N, mask);
+    }
     return t;
 }
 
 void drop_captions(int n, const char **captions, double p, Rng *rng) {
     for (int i = 0; i < n; i++)
         if (rng_chance(rng, p)) captions[i] = "";
+}
+
+void drop_summaries(TextFeatures *text, double p, Rng *rng) {
+    int B = text->emb->shape[0];
+    Tensor *kept = t_input(text->emb->tape, NULL, SHAPE(B, 1));
+    for (int i = 0; i < B; i++) kept->x[i] = rng_chance(rng, p) ? 0 : 1;
+    text->emb = t_mul(text->emb, kept);
 }
 
 /* 0 in a rectangle of a mask (side,side), a quarter of the side at least */

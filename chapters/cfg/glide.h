@@ -28,12 +28,14 @@ typedef struct {
     int side;                   /* of its pictures */
     int low;                    /* of the small ones it enlarges; 0: it makes them of noise alone */
     bool inpaints;
-    bool predicts_velocity;            /* not eps, as openai's */
+    bool predicts_velocity;     /* not eps, as openai's */
+    const ClipText *clip;       /* reads the texts; NULL: a transformer of the network's own */
 } GlideConfig;
 
 /* "base", "upsampler", "inpaint", for a tokenizer with so many ids; and openai's "glide-base",
  * "glide-upsample", "glide-base-inpaint", "glide-upsample-inpaint", which have their own */
 GlideConfig glide_config(const char *name, int vocabulary);
+void glide_read_by_clip(GlideConfig *c, const ClipText *clip);
 
 typedef struct {
     GlideConfig config;
@@ -60,7 +62,7 @@ Parameterization glide_parameterization(const GlideConfig *c);
 
 /* ---- training -------------------------------------------------------------------------------- */
 
-/* tokens and masks (n,length), see bpe_tokenize_masked */
+/* tokens and masks (n,length), see text_unet_read */
 typedef struct {
     int *tokens;
     uint8_t *mask;
@@ -69,6 +71,8 @@ typedef struct {
 Texts texts_new(Arena *arena, const Glide *m, const Bpe *bpe, int n, const char *const *captions);
 /* With probability p, for each by itself, a caption becomes the empty one */
 void drop_captions(int n, const char **captions, double p, Rng *rng);
+/* The same for summaries, which become 0: what a text says must then come by attention */
+void drop_summaries(TextFeatures *text, double p, Rng *rng);
 
 /* Erases a rectangle, at times everything, of each of B pictures: mask (B,side,side,1) */
 Tensor *erase(Tape *t, int B, int side, Rng *rng);

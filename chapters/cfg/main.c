@@ -40,6 +40,7 @@ Settings o = {
     .upsampler_respace = "fast27",
     .strength = 0.5,
     .time = "discrete",
+    .text = "clip",
     .class = -1,
     .v = 0.3,
 };
@@ -52,6 +53,8 @@ static Option options[] = {
      .help = "stage to train; sample and eval: classes, or all for texts"},
     {"time", 0, .s = &o.time, .choices = "discrete|continuous", .keep = KEEP_MODEL,
      .help = "classes: 1000 steps and a learned variance, or the paper's continuous time"},
+    {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,
+     .help = "the base's texts: read by the frozen CLIP, or by a transformer trained with it"},
     STAGE_STEPS("upsampler-steps", o.upsampler_steps,
                 "training steps of the upsampler; --steps are those of the base"),
     STAGE_BATCH("upsampler-batch", o.upsampler_batch,
@@ -128,6 +131,12 @@ bool is_stage(Stage s) {
     return !strcmp(o.stage, stage_names[s]) || (s == BASE && !strcmp(o.stage, "all"));
 }
 
+GlideConfig stage_config(const char *name, int vocabulary, const ClipText *clip) {
+    GlideConfig c = glide_config(name, vocabulary);
+    if (!c.low && !strcmp(o.text, "clip")) glide_read_by_clip(&c, clip);
+    return c;
+}
+
 double chosen_scale(void) {
     if (cli_given(&cli, "w") && cli_given(&cli, "scale"))
         usage_error("--scale and --w say the same: --scale %g is --w %g", o.scale,
@@ -169,9 +178,10 @@ static int eval(void) {
 
 static void build(Params *p, Stage s, int vocabulary) {
     GlideConfig base = glide_config("base", vocabulary);
+    ClipText clip = {.config = clip_small(base.side, vocabulary).text};
     if (s == CLASSES) classes_network(p);
     else if (s == NOISY_CLIP) noisy_clip_new(p, base.side, GLIDE_TIMESTEPS);
-    else glide_new(p, glide_config(stage_names[s], vocabulary));
+    else glide_new(p, stage_config(stage_names[s], vocabulary, &clip));
 }
 
 static int info(void) {

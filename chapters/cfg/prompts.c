@@ -97,7 +97,7 @@ int text_sample(void) {
     check_options();
     chosen_scale();
     text_models_load(&m, o.inpaint != NULL);
-    say_tokens(&cli, &m.bpe, &o.prompt, m.base.config.text.length, 0);
+    say_tokens(&cli, &m.bpe, &o.prompt, m.base.config.text.length, m.base.config.clip ? 2 : 0);
     int n = o.pictures;
     const char **captions = prompted_captions(&arena, &o.prompt, n);
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};

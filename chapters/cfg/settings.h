@@ -15,6 +15,7 @@ typedef struct {
     int classes_steps, classes_batch;
     int warmup, preview, validation;
     double p_uncond, emoji, clip, ema, classes_lr;
+    const char *text;
     /* drawing */
     int pictures, samples, emoji_samples;
     double scale, w, clip_scale, eta;
@@ -36,6 +37,10 @@ extern Cli cli;
 typedef enum { BASE, UPSAMPLER, INPAINT, NOISY_CLIP, CLASSES, STAGES } Stage;
 extern const char *const stage_names[STAGES];
 bool is_stage(Stage s);                      /* --stage, "all" being the base */
+
+/* "base", "upsampler", "inpaint" as the options describe it. `clip` reads for the base, unless
+ * --text learned. */
+GlideConfig stage_config(const char *name, int vocabulary, const ClipText *clip);
 
 /* the guidance scale of --scale or --w */
 double chosen_scale(void);

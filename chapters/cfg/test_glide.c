@@ -3,6 +3,7 @@
 #include "data/images.h"
 #include "diffusion/guidance.h"
 #include "diffusion/losses.h"
+#include "nn/clip.h"
 #include "nn/optim.h"
 #include "official_file.h"
 #include "testing.h"
@@ -274,6 +275,77 @@ Test(glide, the_last_text_of_a_table_is_empty) {
     arena_free(&arena), bpe_free(&bpe), params_free(&p);
 }
 
+/* A CLIP that reads, and a base whose texts it reads */
+typedef struct {
+    Params clip_params, params;
+    ClipText clip;
+    Bpe bpe;
+    Glide net;
+} ReadByClip;
+
+static void read_by_clip_new(ReadByClip *r) {
+    static const char *const words[] = {"red", "blue"};
+    *r = (ReadByClip){.clip_params.seed = 2, .params.seed = 1,
+                      .bpe = bpe_train(BPE_CLIP, 2, words, 0)};
+    ClipTextConfig text = {.context = 6, .vocabulary = r->bpe.size, .width = 8, .depth = 1,
+                           .heads = 2};
+    r->clip = clip_text_new(scope(&r->clip_params, "text"), text, 0);
+    params_freeze(&r->clip_params, true);
+    GlideConfig c = small_config("base");
+    glide_read_by_clip(&c, &r->clip);
+    r->net = glide_new(&r->params, c);
+    move_parameters(&r->params, 0.1);
+}
+
+static void read_by_clip_free(ReadByClip *r) {
+    bpe_free(&r->bpe), params_free(&r->clip_params), params_free(&r->params);
+}
+
+/* Attention gets what CLIP makes of every token, the time's embedding the end of text, wherever it
+ * is; no transformer is made. */
+Test(glide, clip_reads_in_the_transformers_place) {
+    static const char *const captions[] = {"red", "", "red blue"};
+    ReadByClip r;
+    Tape t = {.no_grad = true};
+    read_by_clip_new(&r);
+    cr_expect_null(params_find(&r.params, "text.tokens.table"));
+    Texts texts = texts_new(&t.arena, &r.net, &r.bpe, N, captions);
+    TextFeatures f = text_unet_read(&r.net.net, &t, texts.tokens, texts.mask, N);
+    Tensor *want = clip_text_tokens(&r.clip, &t, texts.tokens, N, 6);
+    for (size_t i = 0; i < want->len; i++) cr_expect_float_eq(f.tokens->x[i], want->x[i], 1e-6);
+    static const int ends[] = {4, 1, 5};         /* start, letters, end; the last is cut */
+    for (int i = 0; i < N; i++) {
+        cr_expect_eq(texts.tokens[6 * i + ends[i]], r.bpe.end);
+        cr_expect_eq(texts.tokens[6 * i], r.bpe.start);
+        Tensor *end = t_reshape(t_slice(t_slice(want, 0, i, 1), 1, ends[i], 1), SHAPE(1, 8));
+        Tensor *emb = linear(&r.net.net.text_proj, end);
+        for (size_t j = 0; j < emb->len; j++)
+            cr_expect_float_eq(f.emb->x[(size_t)i * emb->len + j], emb->x[j], 1e-5);
+    }
+    tape_free(&t), read_by_clip_free(&r);
+}
+
+/* Are as many summaries 0 as asked, the others as they were, and the tokens? */
+Test(glide, summaries_are_dropped_and_tokens_stay) {
+    enum { TEXTS = 5000, E = 3 };
+    Tape t = {0};
+    Rng rng = rng_new(1, "summaries");
+    Tensor *emb = t_input(&t, NULL, SHAPE(TEXTS, E)), *all = t_input(&t, NULL, SHAPE(TEXTS, 1, 2));
+    test_values("emb", 1, 2, emb->len, emb->x);
+    TextFeatures text = {emb, all};
+    drop_summaries(&text, 0.3, &rng);
+    int dropped = 0;
+    for (int i = 0; i < TEXTS; i++) {
+        const real *was = emb->x + i * E, *is = text.emb->x + i * E;
+        bool gone = is[0] == 0 && is[1] == 0 && is[2] == 0;
+        cr_expect(gone || !memcmp(is, was, E * sizeof *is));
+        dropped += gone;
+    }
+    cr_expect_float_eq((double)dropped / TEXTS, 0.3, 0.03);
+    cr_expect_eq(text.tokens, all);
+    tape_free(&t);
+}
+
 /* x_T is multiplied by its temperature, and nothing else is. */
 Test(glide, a_start_can_be_less_noisy) {
     NoiseSchedule s = schedule_cosine(10);
@@ -394,6 +466,28 @@ static Tensor *loss_of(Tape *t, void *context) {
 }
 
 #ifdef REAL_DOUBLE
+static Tensor *loss_read_by_clip(Tape *t, void *of) {
+    static const char *const captions[] = {"red blue", "", "blue"};
+    ReadByClip *r = of;
+    Rng drop = rng_new(3, "summaries");
+    Texts texts = texts_new(&t->arena, &r->net, &r->bpe, N, captions);
+    TextFeatures f = text_unet_read(&r->net.net, t, texts.tokens, texts.mask, N);
+    drop_summaries(&f, 0.5, &drop);
+    const double time[N] = {1, 500, 900};
+    Tensor *y = glide_output(&r->net, values(t, "x0", SIDE, 3), time, f, (GlideInput){0});
+    return t_mse(y, values(t, "target", SIDE, 6));
+}
+
+/* To the U-Net and the projection, none to CLIP */
+Test(glide, gradients_through_what_clip_reads) {
+    ReadByClip r;
+    read_by_clip_new(&r);
+    GradientCheck check = {.samples = 3, .h = 1e-4, .zero = "none"};
+    double error = gradient_error_of(&r.params, loss_read_by_clip, &r, check);
+    cr_expect(is_near(__FILE__, __LINE__, error, 1e-6), "%g", error);
+    read_by_clip_free(&r);
+}
+
 /* Through the text's transformer, its padding, the small picture, the known one. (L_hybrid itself:
  * tests/test_diffusion.c.) */
 Test(glide, gradients_through_text_upsampler_and_inpainting) {

@@ -2,6 +2,7 @@
  * once more for inpainting. */
 #include "base/error.h"
 #include "diffusion/losses.h"
+#include "eval/frozen_clip.h"
 #include "settings.h"
 #include "text_sampler.h"
 #include "train/captioned_source.h"
@@ -12,6 +13,7 @@
 #include <string.h>
 
 enum { SCENE_SIDE = 64, PREVIEWED = 16 };
+static const double SUMMARIES_DROPPED = 0.5;
 
 /* What a stage trains, and on what */
 typedef struct {
@@ -19,7 +21,7 @@ typedef struct {
     Glide net;
     NoiseSchedule chain;
     CaptionedSource source;
-    Bpe bpe;
+    FrozenClip clip;
 } Training;
 
 /* ---- one batch ------------------------------------------------------------------------------- */
@@ -39,14 +41,15 @@ static Tensor *pictures_of(const Training *m, Tensor *images, Rng *erased, Glide
     return small;
 }
 
-/* L_hybrid of pictures x0 with these captions, at times t; the base's errors are weighted */
-static Losses losses(const Training *m, Tensor *x0, const char *const *captions, const int *t,
+static TextFeatures read(const Training *m, Tape *t, int n, const char *const *captions) {
+    Texts texts = texts_new(&t->arena, &m->net, &m->clip.bpe, n, captions);
+    return text_unet_read(&m->net.net, t, texts.tokens, texts.mask, n);
+}
+
+/* L_hybrid of pictures x0 with these texts, at times t */
+static Losses losses(const Training *m, Tensor *x0, TextFeatures text, const int *t,
                      GlideInput in, Rng *noise) {
-    Tape *tape = x0->tape;
-    int B = x0->shape[0];
     NoisyImages b = noisy_images(&m->chain, x0, t, noise);
-    Texts texts = texts_new(&tape->arena, &m->net, &m->bpe, B, captions);
-    TextFeatures text = text_unet_read(&m->net.net, tape, texts.tokens, texts.mask, B);
     Tensor *output = glide_output(&m->net, b.xt, b.time, text, in);
     return training_losses(&b, HYBRID, glide_parameterization(&m->net.config), output);
 }
@@ -64,7 +67,7 @@ static double validation(const Training *m, bool with) {
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";
     Tensor *x0 = pictures_of(m, b.images, &erased, &in);
-    Tensor *mse = losses(m, x0, b.captions, step, in, &noise).mse;
+    Tensor *mse = losses(m, x0, read(m, &t, n, b.captions), step, in, &noise).mse;
     double mean = k_sum(mse->len, mse->x) / n;
     tape_free(&t);
     return mean;
@@ -79,7 +82,7 @@ static void save_preview(const Training *m, char *path) {
     int n = PREVIEWED, side = m->net.config.side;
     CaptionedBatch b = validation_batch(&m->source.data, &t, n, n / 4);
     pictures_of(m, b.images, &erased, &in);
-    TextTable text = captions_table(&t.arena, &m->net, &m->bpe, n, b.captions);
+    TextTable text = captions_table(&t.arena, &m->net, &m->clip.bpe, n, b.captions);
     TextSampler s;
     text_sampler_open(&s, &m->net, (TextDrawing){
         .text = &text, .scale = in.low ? 1 : 3,
@@ -112,11 +115,12 @@ static void start_from_base(Run *run, Params *params, const GlideConfig *base, c
 }
 
 /* what training draws by chance */
-typedef struct { Rng *noise, *times, *drop, *erased; } Chance;
+typedef struct { Rng *noise, *times, *drop, *summaries, *erased; } Chance;
 
 static Chance chance_of(Run *run) {
     return (Chance){.noise = run_rng(run, "noise"), .times = run_rng(run, "times"),
-                    .drop = run_rng(run, "drop"), .erased = run_rng(run, "erased")};
+                    .drop = run_rng(run, "drop"), .summaries = run_rng(run, "summaries"),
+                    .erased = run_rng(run, "erased")};
 }
 
 /* The loss of the next batch, some of whose captions are left out */
@@ -126,14 +130,16 @@ static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
     drop_captions(b.n, b.captions, o.p_uncond, c->drop);
     const int *t = uniform_timesteps(&run->tape.arena, c->times, m->chain.T, b.n);
     Tensor *x0 = pictures_of(m, b.images, c->erased, &in);
-    Losses l = losses(m, x0, b.captions, t, in, c->noise);
+    TextFeatures text = read(m, &run->tape, b.n, b.captions);
+    if (!m->net.config.low) drop_summaries(&text, SUMMARIES_DROPPED, c->summaries);
+    Losses l = losses(m, x0, text, t, in, c->noise);
     run_log(run, "mse", t_mean(t_detach(l.mse)));
     return t_mean(l.each);
 }
 
 static void training_close(Training *m) {
     captioned_source_free(&m->source);
-    bpe_free(&m->bpe);
+    frozen_clip_free(&m->clip);
     schedule_free(&m->chain);
 }
 
@@ -147,13 +153,16 @@ int text_train(Stage stage) {
     Run *run = run_start(&cli, settings_of(stage));
     char *base = path_join(o.common.out, "base-weights.safetensors");
     if (stage == INPAINT) run_trained_on(run, base);
-    Training m = {.stage = stage, .bpe = bpe_load(NULL)};
+    Training m = {.stage = stage, .clip = frozen_clip_load(NULL)};
+    const ClipText *reader = &m.clip.net.text;
+    int vocabulary = m.clip.bpe.size;
     captioned_source_open(&m.source, run, stage == UPSAMPLER ? o.upsampler_batch : o.common.batch,
                           o.emoji, SCENE_SIDE);
     Params *params = run_params(run, "");
-    m.net = glide_new(params, glide_config(stage_names[stage], m.bpe.size));
+    m.net = glide_new(params, stage_config(stage_names[stage], vocabulary, reader));
+    if (m.net.config.clip) run_data(run, "clip", m.clip.sha256);
     m.chain = glide_schedule(&m.net.config);
-    GlideConfig before = glide_config("base", m.bpe.size);
+    GlideConfig before = stage_config("base", vocabulary, reader);
     if (stage == INPAINT) start_from_base(run, params, &before, base);
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;

@@ -7,19 +7,33 @@
 TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text) {
     int emb = unet_emb(&c);
     TextUNet m = {.time = unet_time_new(p, &c)};
-    m.text = text_transformer_new(scope(p, "text"), text);
+    m.text.config = text;
+    if (text.depth) m.text = text_transformer_new(scope(p, "text"), text);
     m.text_proj = linear_new(scope(p, "text_proj"), text.width, emb, true);
     c.context = text.width;
     m.unet = unet_new(p, c);
     return m;
 }
 
+/* The place that sums a text up, among the N of each of B texts: the last, or CLIP's end of text */
+static int *places(const TextUNet *m, Tape *t, const uint8_t *mask, int B) {
+    int N = m->text.config.length, *place = arena_get(&t->arena, (size_t)B * sizeof *place);
+    for (int i = 0; i < B; i++) {
+        int last = N - 1;
+        while (m->clip && last > 0 && !mask[i * N + last]) last--;
+        place[i] = i * N + last;
+    }
+    return place;
+}
+
 TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const uint8_t *mask,
                             int B) {
     int N = m->text.config.length, C = m->text.config.width;
-    Tensor *all = text_transformer(&m->text, t, tokens, mask, B);
-    Tensor *last = t_reshape(t_slice(all, 1, N - 1, 1), SHAPE(B, C));
-    return (TextFeatures){.emb = linear(&m->text_proj, last), .tokens = all};
+    Tensor *all = m->clip ? clip_text_tokens(m->clip, t, tokens, B, N)
+                          : text_transformer(&m->text, t, tokens, mask, B);
+    Tensor *rows = t_reshape(all, SHAPE(B * N, C));
+    Tensor *summary = t_gather_rows(rows, places(m, t, mask, B), B);
+    return (TextFeatures){.emb = linear(&m->text_proj, summary), .tokens = all};
 }
 
 Tensor *text_unet(const TextUNet *m, Tensor *x, const double *time, TextFeatures text) {

@@ -1,9 +1,10 @@
 /* text_unet.h — a U-Net conditioned on a text, which it learns to read itself: Nichol et al. 2021,
- * "GLIDE", section 3.
+ * "GLIDE", section 3. Or a trained CLIP reads it, whose weights stay as they are (Rombach et al.
+ * 2022; Saharia et al. 2022, "Imagen", section 2.1).
  *
- * What a text transformer makes of the tokens goes two ways: the last one, through a linear layer,
- * to the embedding of the time, so to every residual block; all of them to attention, as further
- * keys and values.
+ * What a text transformer makes of the tokens goes two ways: the last one, or CLIP's end of text,
+ * through a linear layer, to the embedding of the time, so to every residual block; all of them to
+ * attention, as further keys and values.
  *
  *     TextUNet net = text_unet_new(&params, unet_config, text_config);
  *     TextFeatures text = text_unet_read(&net, &tape, tokens, mask, B);
@@ -14,17 +15,20 @@
 #ifndef TEXT_UNET_H
 #define TEXT_UNET_H
 
+#include "nn/clip.h"
 #include "nn/text_transformer.h"
 #include "nn/unet_official.h"
 
 typedef struct {
     TimeEmbedding time;
     TextTransformer text;
+    const ClipText *clip;               /* reads in its place, unless NULL */
     Linear text_proj;                   /* to the embedding's channels */
     UNet unet;
 } TextUNet;
 
-/* c.context is the text's width, whatever it says */
+/* c.context is the text's width, whatever it says. text.depth 0: there is no transformer; `clip`,
+ * of the same width, must be set before anything is read */
 TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text);
 
 typedef struct {
@@ -32,7 +36,8 @@ typedef struct {
     Tensor *tokens;                     /* (B,N,D): attended to */
 } TextFeatures;
 
-/* tokens and mask (B,N), see text_transformer */
+/* tokens and mask (B,N), see text_transformer. CLIP's texts have their start and their end, and are
+ * filled up with ends; the mask is 1 up to the first. */
 TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const uint8_t *mask,
                             int B);
 /* x (B,H,W,in), time (B) -> (B,H,W,out) */
