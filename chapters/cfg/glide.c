@@ -27,8 +27,8 @@ static GlideConfig ours(const char *name, int vocabulary) {
     GlideConfig g = {.unet = adm_family(up ? 24 : 32, 1), .side = up ? 64 : 32, .low = up ? 32 : 0,
                      .inpaints = !strcmp(name, "inpaint"), .predicts_velocity = !up};
     if (up) unet_levels(&g.unet, 1, 2, 2);
-    else unet_levels(&g.unet, 1, 2, 3);
-    unet_attend_at(&g.unet, g.side, 16, 8);
+    else unet_levels(&g.unet, 1, 2, 2, 3);
+    unet_attend_at(&g.unet, g.side, 16, up ? 8 : 4);
     g.unet.head_channels = up ? 24 : 32;
     g.unet.resampling = RESAMPLE_CONV;
     g.unet.style.groups = 8;

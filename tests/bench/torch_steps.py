@@ -486,7 +486,7 @@ UNetConfig = collections.namedtuple(
     "scale_shift head_channels heads context transformers")
 DDPM = UNetConfig(1, 1, 32, (1, 2, 2), (False, True, False), 2, 32, 1e-6, True, True, False,
                   None, 1, None, False)
-GLIDE = UNetConfig(3, 6, 32, (1, 2, 3), (False, True, True), 1, 8, 1e-5, False, False, True,
+GLIDE = UNetConfig(3, 6, 32, (1, 2, 2, 3), (False, True, True, True), 1, 8, 1e-5, False, False, True,
                    32, None, 128, False)
 SD1 = UNetConfig(4, 4, 320, (1, 2, 4, 4), (True, True, True, False), 2, 32, 1e-5, False, False,
                  False, None, 8, 768, True)
