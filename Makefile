@@ -190,8 +190,8 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 # ---- tests --------------------------------------------------------------------------------------------
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
-# programs are built in float only
-TEST_PROGRAMS := $(filter-out %/programs-double %/score-double %/new_chapter-double %/classes-double %/docs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
+# programs are built in float only; those of several processes are tested by test-mpi
+TEST_PROGRAMS := $(filter-out %/processes-float %/processes-double %/programs-double %/score-double %/new_chapter-double %/classes-double %/docs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 # begins first, beside all others
 LONGEST       := $(BUILD)/tests/programs-float
 RUN            = BUILD=$(BUILD) sh tests/run.sh
@@ -251,10 +251,11 @@ test-programs: $(BUILD)/tests/programs-float $(CHAPTERS:%=$(BUILD)/%) $(TOOLS:%=
 
 # trainings that several processes share; MPIRUN: how they are started, KILLS: how often one is killed
 MPIRUN ?= mpirun --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-root)
-.PHONY: test-mpi
+.PHONY: test-mpi test-processes
+test-processes: test-mpi
 test-mpi: | setup-mpi
-	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/programs-float
-	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/programs-float -j1 --timeout 900 --filter 'processes/*'
+	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/processes-float
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/processes-float -j1 --timeout 900
 
 .PHONY: check mutants fuzz docs-check
 check:

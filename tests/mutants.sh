@@ -7,7 +7,7 @@ table=tests/mutants.tsv work=build/mutants
 processors=$(nproc 2>/dev/null || echo 1)
 jobs=${JOBS:-$((processors < 4 ? processors : 4))} make_jobs=1
 export OMP_WAIT_POLICY=passive BUILD=build JOBS=1 CFLAGS="-O1 -march=native"    # compiled and linked often
-export CHAPTERS="ae tools"    # of test_programs
+export CHAPTERS="ae tools"    # of test_programs and test_processes
 
 # ---- one row, in the tree $1: file, tests, old, new -----------------------------------------------------
 
@@ -64,7 +64,7 @@ fi
 
 rm -rf $work
 mkdir -p $work/0
-if [ "$MPI" = 1 ]; then choose="processes/"; else choose="-v processes/"; fi
+if [ "$MPI" = 1 ]; then choose=processes-float; else choose="-v processes-float"; fi
 export MPIRUN="${MPIRUN:-mpirun --oversubscribe --allow-run-as-root}"
 [ "$MPI" = 1 ] || unset MPIRUN
 grep -v '^#\|^$' $table | grep $choose | grep -F -- "$1" >$work/rows
