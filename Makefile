@@ -191,7 +191,7 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
 # programs are built in float only; those of several processes are tested by test-mpi
-TEST_PROGRAMS := $(filter-out %/processes-float %/processes-double %/programs-double %/score-double %/new_chapter-double %/classes-double %/docs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
+TEST_PROGRAMS := $(filter-out %/processes-float %/processes-double %/mutants-double %/programs-double %/score-double %/new_chapter-double %/classes-double %/docs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 # begins first, beside all others
 LONGEST       := $(BUILD)/tests/programs-float
 RUN            = BUILD=$(BUILD) sh tests/run.sh
