@@ -5,6 +5,7 @@
 #include "guidance.h"
 #include "io/npy.h"
 #include "nn/optim.h"
+#include "nn/unet_config.h"
 #include "official_file.h"
 #include "programs.h"
 
@@ -17,10 +18,11 @@ SUITE(guidance_network);
 
 /* ---- learning -------------------------------------------------------------------------------- */
 
-enum { GARMENTS = 2, EACH = 4, B_ = GARMENTS * EACH };
+/* of half the side */
+enum { GARMENTS = 2, EACH = 4, B_ = GARMENTS * EACH, SIDE = 14, AREA = SIDE * SIDE };
 
 typedef struct {
-    real x0[B_ * PIXELS];             /* the two garments in turn */
+    real x0[B_ * AREA];               /* the two garments in turn */
     int label[B_];
     NoiseSchedule all;
     Rng noise, times;
@@ -30,8 +32,10 @@ typedef struct {
 static void heart_start(Heart *h) {
     Fashion data = fashion_load(NULL);
     int index[B_];
+    static real whole[B_ * PIXELS];
     for (int b = 0; b < B_; b++) index[b] = b % GARMENTS, h->label[b] = b % GARMENTS;
-    images_get(&data.train, B_, index, -1, 1, h->x0, NULL);
+    images_get(&data.train, B_, index, -1, 1, whole, NULL);
+    k_sum_pool2(B_, SIDE, SIDE, 1, (real)0.25, whole, h->x0, false);
     h->all = schedule_cosine(TIMESTEPS);
     h->noise = rng_new(1, "noise"), h->times = rng_new(1, "times");
     fashion_free(&data);
@@ -41,7 +45,7 @@ static NoisyImages next_batch(Heart *h) {
     tape_reset(&h->tape);
     int *t = arena_get(&h->tape.arena, B_ * sizeof *t);
     for (int b = 0; b < B_; b++) t[b] = (int)rng_below(&h->times, TIMESTEPS);
-    return noisy_images(&h->all, t_input(&h->tape, h->x0, SHAPE(B_, 28, 28, 1)), t, &h->noise);
+    return noisy_images(&h->all, t_input(&h->tape, h->x0, SHAPE(B_, SIDE, SIDE, 1)), t, &h->noise);
 }
 
 static void train_on(Adam *adam, Params *p, Tensor *loss, double lr) {
@@ -50,14 +54,17 @@ static void train_on(Adam *adam, Params *p, Tensor *loss, double lr) {
     adam_step(adam, p, lr, clip_scale(grad_norm(p), 1));
 }
 
+/* 14x14 -> 7x7, with attention */
 static UNetConfig narrow(UNetConfig c) {
     c.width = 16, c.head_channels = 8, c.style.groups = 8;
+    unet_levels(&c, 1, 2);
+    unet_attend_at(&c, SIDE, 7, 7);
     return c;
 }
 
 /* without classes: what it draws is one of the two, by chance */
 static ClassUNet learn_network(Heart *h, Params *p) {
-    enum { STEPS = 400 };
+    enum { STEPS = 300 };
     Adam adam = {ADAM_DEFAULTS};
     ClassUNet net = class_unet_new(p, narrow(model_config("default").unet), 0);
     for (int step = 0; step < STEPS; step++) {
@@ -77,7 +84,7 @@ static double learn_classifier(Heart *h, Params *p, NoisyClassifier *net) {
     double right[B_], share = 0;
     UNetConfig c = narrow(classifier_config("default"));
     c.out = GARMENTS;
-    *net = noisy_classifier_new(p, c, 28);
+    *net = noisy_classifier_new(p, c, SIDE);
     for (int step = 0; step < STEPS; step++) {
         NoisyImages b = next_batch(h);
         Tensor *logits = class_logits(net, b.xt, b.time);
@@ -94,23 +101,23 @@ static double learn_classifier(Heart *h, Params *p, NoisyClassifier *net) {
 static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifier *classifier) {
     enum { DRAWN = 4 };
     static const int wanted[DRAWN] = {0, 1, 1, 0};
-    static real x[DRAWN * PIXELS];
+    static real x[DRAWN * AREA];
     Tape tape = {0};
     NoiseSchedule few = schedule_respaced(&h->all, "20");
     Labelled labelled = {net, NULL};
     NetworkDenoiser network = labelled_denoiser(&labelled, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     ClassGuide guide = class_guide(classifier, wanted, &tape);
-    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 2);
-    Sampler m = {.denoiser = &guided.denoiser, .schedule = &few, .height = 28, .width = 28,
+    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 5);
+    Sampler m = {.denoiser = &guided.denoiser, .schedule = &few, .height = SIDE, .width = SIDE,
                  .channels = 1, .seed = 1};
     start_noise(&m, 0, DRAWN, x);
     sample_from(&m, few.T - 1, 0, DRAWN, x);
-    double apart = k_sum_squared_difference(PIXELS, h->x0, h->x0 + PIXELS);
+    double apart = k_sum_squared_difference(AREA, h->x0, h->x0 + AREA);
     for (int i = 0; i < DRAWN; i++) {
         double off[GARMENTS];
         for (int k = 0; k < GARMENTS; k++)
-            off[k] = k_sum_squared_difference(PIXELS, x + i * PIXELS, h->x0 + k * PIXELS);
+            off[k] = k_sum_squared_difference(AREA, x + i * AREA, h->x0 + k * AREA);
         cr_expect(off[wanted[i]] < 0.3 * apart, "picture %d, to be garment %d, is %g and %g from "
                   "them; they are %g apart", i, wanted[i], off[0], off[1], apart);
     }

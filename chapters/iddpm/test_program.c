@@ -5,6 +5,7 @@
 #include "iddpm.h"
 #include "io/npy.h"
 #include "nn/optim.h"
+#include "nn/unet_config.h"
 #include "official_file.h"
 #include "programs.h"
 
@@ -170,8 +171,10 @@ Test(iddpm_network, losses_belong_to_their_pictures) {
 #ifndef REAL_DOUBLE
 /* ---- learning -------------------------------------------------------------------------------- */
 
+enum { HALF = 14, AREA = HALF * HALF };           /* of half the side */
+
 static double drawn_error(const ClassUNet *net, bool ddim, const real *x0) {
-    real x[PIXELS];
+    real x[AREA];
     NoiseSchedule all = schedule_cosine(1000);
     schedule_rescale_time(&all);
     NoiseSchedule few = schedule_respaced(&all, "20");
@@ -179,13 +182,13 @@ static double drawn_error(const ClassUNet *net, bool ddim, const real *x0) {
     NetworkDenoiser network = labelled_denoiser(&model, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     Sampler m = {.denoiser = &clipped.denoiser, .schedule = &few,
-                 .method = ddim ? DDIM : ANCESTRAL, .height = 28, .width = 28, .channels = 1,
+                 .method = ddim ? DDIM : ANCESTRAL, .height = HALF, .width = HALF, .channels = 1,
                  .seed = 1};
     start_noise(&m, 0, 1, x);
     sample_from(&m, few.T - 1, 0, 1, x);
     sampler_free(&m);
     schedule_free(&all), schedule_free(&few);
-    return k_sum_squared_difference(PIXELS, x, x0) / PIXELS;
+    return k_sum_squared_difference(AREA, x, x0) / AREA;
 }
 
 /* One image by heart, by the hybrid loss: what is drawn from noise afterwards, with the learned
@@ -193,13 +196,16 @@ static double drawn_error(const ClassUNet *net, bool ddim, const real *x0) {
 Test(iddpm_network, one_image_is_learned_by_heart) {
     enum { B = 4, STEPS = 250 };
     Fashion data = fashion_load(NULL);
-    real x0[B * PIXELS];
-    images_get(&data.train, B, (int[]){1, 1, 1, 1}, -1, 1, x0, NULL);
+    real whole[B * PIXELS], x0[B * AREA];
+    images_get(&data.train, B, (int[]){1, 1, 1, 1}, -1, 1, whole, NULL);
+    k_sum_pool2(B, HALF, HALF, 1, (real)0.25, whole, x0, false);
     NoiseSchedule all = schedule_cosine(1000);
     schedule_rescale_time(&all);
     Params params = {.seed = 1};
     ModelConfig c = model_config("default");
     c.unet.width = 16, c.unet.style.groups = 8, c.unet.blocks = 1;
+    unet_levels(&c.unet, 1, 2);
+    unet_attend_at(&c.unet, HALF, 7, 7);
     ClassUNet net = class_unet_new(&params, c.unet, c.classes);
     Adam adam = {ADAM_DEFAULTS};
     Tape tape = {0};
@@ -208,7 +214,7 @@ Test(iddpm_network, one_image_is_learned_by_heart) {
         int t[B];
         tape_reset(&tape);
         for (int b = 0; b < B; b++) t[b] = (int)rng_below(&times, 1000);
-        Tensor *images = t_input(&tape, x0, SHAPE(B, 28, 28, 1));
+        Tensor *images = t_input(&tape, x0, SHAPE(B, HALF, HALF, 1));
         NoisyImages batch = noisy_images(&all, images, t, &noise);
         Losses l = losses_of(&net, &batch, NULL);
         params_zero_grad(&params);
@@ -216,7 +222,7 @@ Test(iddpm_network, one_image_is_learned_by_heart) {
         double norm = grad_norm(&params);
         adam_step(&adam, &params, 3e-3 * lr_cosine(step, 10, STEPS), clip_scale(norm, 1));
     }
-    double variance = k_sum_squares(PIXELS, x0) / PIXELS - pow(k_sum(PIXELS, x0) / PIXELS, 2);
+    double variance = k_sum_squares(AREA, x0) / AREA - pow(k_sum(AREA, x0) / AREA, 2);
     for (int ddim = 0; ddim < 2; ddim++) {
         double error = drawn_error(&net, ddim, x0);
         cr_expect(error < 0.25 * variance, "%s: mean squared error %g, the image's variance %g",
