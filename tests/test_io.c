@@ -2,6 +2,7 @@
 #define _GNU_SOURCE   /* memmem */
 #include "testing.h"
 
+#include "base/error.h"
 #include "base/file.h"
 #include "io/half.h"
 #include "io/lettering.h"
@@ -294,6 +295,23 @@ Test(io, a_write_that_fails_leaves_the_old_file) {
     cr_assert_eq(files_beside(path), 1, "the temporary file is gone");
     file_write(path, "new\n", 4);
     cr_assert(file_is(path, "new\n"));
+}
+
+static void leave_two(void *path) {
+    for (int i = 0; i < 20; i++) file_write(path, "old\n", 4);
+    char *other = text_format("%s-too", (const char *)path);
+    AtomicFile f = file_create(path), g = file_create(other);
+    file_put(&f, "half", 4), file_sync(&f);
+    file_put(&g, "half", 4), file_sync(&g);
+    fail("something else");
+}
+
+/* does nothing half-written lie about either when the program ends for another reason? */
+Test(io, unfinished_files_go_with_the_program) {
+    const char *path = place("kept.txt");
+    expect_stop(1, "something else", leave_two, (void *)path);
+    cr_assert(file_is(path, "old\n"));
+    cr_assert_eq(files_beside(path), 1, "a temporary file is left");
 }
 
 /* do folders and files that cannot be made end the program with a line that says what to do? */

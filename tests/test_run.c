@@ -1,6 +1,7 @@
 /* test_run.c — what surrounds a training loop: log, record, resuming, Ctrl-C, progress. */
 #include "testing.h"
 
+#include "data/sha256.h"
 #include "train/checkpoint.h"
 #include "base/file.h"
 #include "io/json.h"
@@ -11,6 +12,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 SUITE(run);
 
@@ -247,6 +249,67 @@ Test(run, sets_earlier_runs_aside) {
     cr_assert_str_eq(text_of("log.csv.old2"), second);
     text_of("checkpoint.safetensors.old");
     text_of("weights.safetensors.old");
+}
+
+typedef struct {
+    const char *words;
+    long most;                              /* bytes of any file */
+} FullDisk;
+
+static void train_on_full_disk(void *at) {
+    const FullDisk *disk = at;
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)disk->most, (rlim_t)disk->most});
+    exit(train(disk->words));
+}
+
+/* names and checksums of what is in the folder, to be freed */
+static char *state_of_folder(void) {
+    struct dirent **e;
+    char *state = text_format("%s", ""), sum[SHA256_TEXT];
+    int n = scandir(folder, &e, NULL, alphasort);
+    for (int i = 0; i < n; free(e[i++])) {
+        if (e[i]->d_name[0] == '.') continue;
+        char *path = path_join(folder, e[i]->d_name), *earlier = state;
+        file_sha256(path, sum);
+        state = text_format("%s%s %s\n", earlier, e[i]->d_name, sum);
+        free(path), free(earlier);
+    }
+    free(e);
+    return state;
+}
+
+static void interrupt_run(void) {
+    new_folder();
+    plan.stop_at = 5;
+    cr_assert_eq(train("train"), 130);
+    plan.stop_at = 0;
+}
+
+/* A new run that cannot start for want of space, wherever in its log or its record the disk is full:
+ * is every file of the interrupted one as it was, and none beside them; does that one go on? */
+Test(run, a_start_on_a_full_disk_leaves_the_earlier_run) {
+    char said[4096], *before, *after;
+    FullDisk disk = {"train --steps 20", 0};
+    interrupt_run();
+    before = state_of_folder();
+    for (;; disk.most += 25) {
+        int status = stop_and_listen(train_on_full_disk, &disk, said);
+        after = state_of_folder();
+        if (strstr(after, ".old")) break;              /* it has started */
+        const char *file = disk.most < 24 ? "log.csv" : "run.json";     /* 24: the names of columns */
+        cr_assert(status == 1 && strstr(said, "cannot be written: File too large") &&
+                  strstr(said, file) && !strchr(said, '\n')[1], "%ld bytes: status %d: %s",
+                  disk.most, status, said);
+        cr_assert_str_eq(after, before, "%ld bytes", disk.most);
+        free(after);
+    }
+    cr_assert_gt(disk.most, 500, "of the log and the record");
+    free(before), free(after);
+    interrupt_run();
+    disk.most = 100;
+    expect_stop(1, "run.json: cannot be written", train_on_full_disk, &disk);
+    cr_assert_eq(train("train --resume"), 0);
+    cr_assert(strstr(text_of("log.csv"), "\n10,"));
 }
 
 /* two trainings in one folder: is the second refused, and does it say who is there? */

@@ -40,6 +40,28 @@ static const char *advice(int error) {
     }
 }
 
+/* Of files that are not committed yet, by this process; when it exits, they are taken away. */
+enum { UNFINISHED = 16 };
+static char *unfinished[UNFINISHED];
+static pid_t writer;
+
+static void remove_unfinished(void) {
+    for (int i = 0; i < UNFINISHED && writer == getpid(); i++)
+        if (unfinished[i]) unlink(unfinished[i]);
+}
+
+/* in the place of `old`; NULL: of nothing */
+static void note_unfinished(const char *old, char *temporary) {
+    if (!writer) atexit(remove_unfinished);
+    if (writer != getpid()) memset(unfinished, 0, sizeof unfinished);
+    writer = getpid();
+    for (int i = 0; i < UNFINISHED; i++)
+        if (unfinished[i] == old) {
+            unfinished[i] = temporary;
+            return;
+        }
+}
+
 /* Takes the unfinished file away and ends the program; the old file stays. */
 static _Noreturn void give_up(AtomicFile *f, int error) {
     if (f->stream) fclose(f->stream);
@@ -72,6 +94,7 @@ AtomicFile file_create(const char *path) {
     if (!f.stream) {
         fail("%s: cannot be created: %s%s", path, strerror(errno), advice(errno));
     }
+    note_unfinished(NULL, f.temporary);
     return f;
 }
 
@@ -89,6 +112,7 @@ void file_commit(AtomicFile *f) {
     FILE *stream = f->stream;
     f->stream = NULL;
     if (fclose(stream) || (f->path && rename(f->temporary, f->path))) give_up(f, errno);
+    if (f->path) note_unfinished(f->temporary, NULL);
     free(f->path);
     free(f->temporary);
     *f = (AtomicFile){0};

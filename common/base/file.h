@@ -1,8 +1,9 @@
 /* file.h — files that are either whole or not there.
  *
  * What is written goes to "PATH.RANK.PID.tmp" in the same folder, is brought to the disk and then
- * renamed, so that a crash or a full disk leaves the old file as it was. On failure the temporary
- * file is removed and the program ends with one line and status 1. Of several processes
+ * renamed, so that a crash or a full disk leaves the old file as it was. On failure the program ends
+ * with one line and status 1; when it exits, for whatever reason, temporary files that were not
+ * renamed are removed (of 16 at a time). Of several processes
  * (base/processes.h) the first one writes, and the others write nothing, but for what each makes for
  * itself (file_by_all).
  *
