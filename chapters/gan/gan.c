@@ -44,6 +44,21 @@ double mean_probability(const Tensor *logits) {
     return sum / (double)logits->len;
 }
 
+/* ---- R1 -------------------------------------------------------------------------------------- */
+
+/* x + h v, v ~ N(0,I) */
+static Tensor *perturbed(Tensor *x, double h, Rng *rng) {
+    Tensor *v = t_input(x->tape, NULL, x->rank, x->shape);
+    rng_normal(rng, v->len, v->x);
+    return t_add(x, t_scale(v, h));
+}
+
+Tensor *r1_penalty(const Discriminator *d, Tensor *x, Tensor *y, double h, Rng *rng) {
+    Tensor *at_x = discriminator(d, x, y, false);
+    Tensor *nearby = discriminator(d, perturbed(x, h, rng), y, false);
+    return t_mean(t_square(t_scale(t_sub(nearby, at_x), 1 / h)));
+}
+
 /* ---- noise ----------------------------------------------------------------------------------- */
 
 /* half the width of the uniform distribution z is drawn from; 0: z is normal */

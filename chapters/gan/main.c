@@ -13,7 +13,7 @@
 
 static struct {
     CommonOptions common;
-    double lr_d;
+    double lr_d, r1;
     int d_steps, samples, seeds, toy_steps, mode_steps;
     const char *loss, *norm;
     bool conditional, unconditional;
@@ -39,6 +39,8 @@ static Option options[] = {
      .help = "adversarial loss"},
     {"norm", 0, .s = &o.norm, .choices = "spectral|none", .only = "train info",
      .help = "spectral normalisation of the default discriminator, or none"},
+    {"r1", 0, .d = &o.r1, .min = 0, .max = 1e6, .meta = "GAMMA", .only = "train",
+     .help = "weight of the default discriminator's R1 regularisation; 0: none"},
     {"conditional", 0, .b = &o.conditional, .keep = KEEP_MODEL,
      .help = "condition both networks on the class (default and dcgan28)"},
     {"unconditional", 0, .b = &o.unconditional, .keep = KEEP_MODEL,
@@ -82,6 +84,9 @@ static Design chosen_design(void) {
     bool conditional = o.conditional && !o.unconditional;
     if (conditional && strcmp(config, "dcgan28") && strcmp(config, "default"))
         usage_error("--conditional: --config %s has no network for that", config);
+    if (o.r1 > 0 && strcmp(config, "default"))
+        usage_error("--r1: the discriminator of --config %s has %s", config,
+                    strcmp(config, "goodfellow") ? "batch normalisation" : "dropout");
     return design_named(config, conditional, !strcmp(o.norm, "spectral"));
 }
 
@@ -225,6 +230,11 @@ static Generated discriminator_step(Run *run, Game *m, double epoch) {
     Tensor *on_fake = discriminator(&m->d, t_detach(fake), y, true);
     Tensor *loss = discriminator_loss(m->loss, on_real, on_fake);
     run_log(run, "loss_d", loss);
+    if (o.r1 > 0) {
+        Tensor *r1 = r1_penalty(&m->d, x, y, R1_STEP, m->noise);
+        run_log(run, "r1", r1);
+        loss = t_add(loss, t_scale(r1, o.r1 / 2));
+    }
     run_value(run, "d_real", mean_probability(on_real));
     run_value(run, "d_fake", mean_probability(on_fake));
     update(m->opt_d, loss, o.lr_d, run->step, epoch);
@@ -242,7 +252,7 @@ static void generator_step(Run *run, Game *m, Generated fake, double epoch) {
 
 /* Algorithm 1 of the paper: k steps of D, then one of G. */
 static int train(void) {
-    Run *run = run_start(&cli, (RunSettings){.columns = "loss_d,loss_g,d_real,d_fake",
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss_d,loss_g,d_real,d_fake,r1",
                                              .log_every = 10,
         .whole_batch = "the discriminator steps before the generator's gradient is taken"});
     Fashion data = load_data();
