@@ -20,7 +20,7 @@ static NetworkDenoiser network;
 static ClippedDenoiser clipped;
 static Tape tape;
 static ClassGuide guide;
-static ScoreGuidance guided;
+static ScoreGuidance steered;
 static NoiseSchedule all, few;
 static Sampler sampler;
 static int left, label;
@@ -46,10 +46,10 @@ static void begin(uint64_t seed, int steps, int class, double scale) {
     sampler_free(&sampler), schedule_free(&few);
     label = class;
     guide = class_guide(&classifier, &label, &tape);
-    guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, scale);
+    steered = score_guidance(&clipped.denoiser, guide_gradient, &guide, scale);
     snprintf(sections, sizeof sections, "%d", steps);
     few = schedule_respaced(&all, sections);
-    sampler = (Sampler){.denoiser = scale > 0 ? &guided.denoiser : &clipped.denoiser,
+    sampler = (Sampler){.denoiser = scale > 0 ? &steered.denoiser : &clipped.denoiser,
                         .schedule = &few, .height = SIDE, .width = SIDE, .channels = 1,
                         .seed = seed};
     start_noise(&sampler, 0, 1, try_out);
