@@ -1,5 +1,5 @@
-/* bpe.c — encoding and decoding. How a Bpe is built: bpe_symbols.c; from files: bpe_file.c; from
- * captions: bpe_train.c. */
+/* bpe.c — encoding and decoding. How a Bpe is built: bpe_symbols.c; from merges: bpe_merges.c; from
+ * files: bpe_file.c; from captions: bpe_train.c. */
 #include "text/bpe_symbols.h"
 
 #include "base/error.h"

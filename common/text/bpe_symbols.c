@@ -53,6 +53,20 @@ void bpe_spell(const Symbol *s, Buffer *out) {
     if (s->ends) buffer_add(out, END_OF_WORD, strlen(END_OF_WORD));
 }
 
+bool bpe_read_symbol(BpeStyle style, Word w, char *out, size_t *length, bool *ends) {
+    size_t mark = strlen(END_OF_WORD), bytes;
+    *length = 0;
+    *ends = style == BPE_CLIP && w.length > mark &&
+            !memcmp(w.text + w.length - mark, END_OF_WORD, mark);
+    if (*ends) w.length -= mark;
+    for (size_t i = 0; i < w.length; i += bytes) {
+        int byte = bpe_byte(utf8_get(w.text + i, w.length - i, &bytes));
+        if (byte < 0 || *length == BPE_SYMBOL_MOST) return false;
+        out[(*length)++] = (char)byte;
+    }
+    return *length > 0;
+}
+
 /* ---- symbols --------------------------------------------------------------------------------- */
 
 static uint32_t hash_bytes(const char *bytes, size_t length, bool ends) {

@@ -6,6 +6,8 @@
 
 #define END_OF_WORD "</w>"
 
+enum { BPE_FILE_MOST = 64 << 20, BPE_SYMBOL_MOST = 1000 };     /* bytes */
+
 struct Symbol {
     const char *bytes;
     size_t length;
@@ -37,6 +39,8 @@ int32_t bpe_letter(int byte);
 int bpe_byte(int32_t letter);    /* -1: none of them */
 int bpe_nth_byte(int n);         /* 0..255: the bytes in the order of their ids */
 void bpe_spell(const Symbol *s, Buffer *out);
+/* What is spelled so, as at most BPE_SYMBOL_MOST bytes in `out`; false: it is no symbol. */
+bool bpe_read_symbol(BpeStyle style, Word w, char *out, size_t *length, bool *ends);
 
 void *bpe_memory(size_t bytes);  /* cleared */
 
