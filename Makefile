@@ -236,7 +236,7 @@ $(BUILD)/tests/fuzz-sanitized: $(PARSERS:%.c=$(BUILD)/sanitized/%.o) $(BUILD)/li
 	$(CC) $(FLAGS) $(SANITIZER) $^ -o $@ -lcriterion $(LIBS)
 
 .PHONY: test test-chapter
-test: $(TEST_PROGRAMS) $(SANITIZED) build docs-check | setup
+test: $(TEST_PROGRAMS) $(SANITIZED) build docs-check $$(addprefix $(BUILD)/try/,$$(TRIED)) | setup
 	@$(RUN) all $(LONGEST) $(filter-out $(LONGEST),$(TEST_PROGRAMS)) $(SANITIZED)
 
 test-chapter: build
@@ -361,10 +361,12 @@ $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BU
 TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c class_unet.c unet_classifier.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c guidance.c labelled.c noise_schedule.c gaussian.c) $(addprefix common/base/,error.c arena.c printable.c)
 WASM := clang --target=wasm32-wasi -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
-$(BUILD)/try/libcommon.a: $(TRY_COMMON)
+TRY_HEADERS := $(wildcard common/*/*.h chapters/*/*.h common/tools/book/try/*.h)
+
+$(BUILD)/try/libcommon.a: $(TRY_COMMON) $(TRY_HEADERS)
 	@sh tests/setup.sh --check $(BOOK_PACKAGES)
 	@mkdir -p $(@D)/o && rm -f $@ $(@D)/o/*
-	cd $(@D)/o && $(filter-out -Wl% -mexec%,$(WASM)) -I$(CURDIR)/common -c $(addprefix $(CURDIR)/,$^)
+	cd $(@D)/o && $(filter-out -Wl% -mexec%,$(WASM)) -I$(CURDIR)/common -c $(addprefix $(CURDIR)/,$(TRY_COMMON))
 	llvm-ar-14 rcs $@ $(@D)/o/*.o
 
 $(TRIED:%=$(BUILD)/try/%.wasm): $(BUILD)/try/%.wasm: common/tools/book/try/%.c common/tools/book/try/common.c $$(filter-out %/official.c,$$(wildcard chapters/$$*/$$*.c chapters/$$*/networks.c chapters/$$*/spectral_norm.c)) $(BUILD)/try/libcommon.a
@@ -386,7 +388,7 @@ setup-book:
 # in Debian's browser, which it installs
 test-book:
 	@sh tests/setup.sh $(BOOK_PACKAGES) chromium chromium-driver
-	@$(MAKE) --no-print-directory book
+	@$(MAKE) --no-print-directory book $(BUILD)/ddpm
 	@node common/tools/book/test_book.js $(BUILD)/book
 
 # ---- benchmarks -------------------------------------------------------------------------------------------
