@@ -39,7 +39,7 @@ static void add_record(Book *b, const char *folder) {
                                text_format("record: %s", folder));
 }
 
-/* in the order of the story; then the data, the tests and the speed */
+/* in the order of the story; then the library, the data, the scores, the speed, the tests, the records */
 static void list_pages(Book *b) {
     static const char *const story[] = {STORY};
     add_page(b, "README.md", "index.html", "start");
@@ -50,9 +50,12 @@ static void list_pages(Book *b) {
         if (!strcmp(story[i], "dae_mae")) add_page(b, "chapters/dae_mae/MAE.md", "mae.html", "mae");
     }
     add_page(b, "common/tensor/tensor.h", "tensor.html", "tensor library");
+    add_page(b, "README.md", "data.html", "data")->section = "Data";
+    add_page(b, "README.md", "scores.html", "scores")->section = "All chapters compared";
+    add_page(b, "tests/bench/SPEED.md", "speed.html", "speed");
+    add_page(b, "tests/bench/SCALE.md", "scale.html", "several machines");
     add_page(b, "chapters/README.md", "add.html", "add an op, a chapter");
     add_page(b, "tests/README.md", "tests.html", "tests");
-    add_page(b, "tests/bench/SPEED.md", "speed.html", "speed");
     glob_t records;
     if (!glob("notebooks-data/*/README.md", 0, NULL, &records))
         for (size_t i = 0; i < records.gl_pathc; i++) {
@@ -62,10 +65,12 @@ static void list_pages(Book *b) {
         }
 }
 
-/* "chapters/ae/README.md": the page of notebooks-data/ae */
+/* "chapters/ae/README.md": the page of notebooks-data/ae, which is also that of its own README */
 static char *record_of(const Book *b, const char *from) {
-    const char *name = from + strlen("chapters/"), *end = strchr(name, '/');
-    if (!starts_with(from, "chapters/") || !end) return NULL;
+    bool chapter = starts_with(from, "chapters/"), record = starts_with(from, "notebooks-data/");
+    if (!chapter && !record) return NULL;
+    const char *name = strchr(from, '/') + 1, *end = strchr(name, '/');
+    if (!end) return NULL;
     char *folder = text_format("%.*s", (int)(end - name), name), *page = prose_record(b, folder);
     free(folder);
     return page;

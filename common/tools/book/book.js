@@ -45,6 +45,15 @@ if (frame) {
     }, {rootMargin: '-60px 0px -35% 0px'});
     quotes.forEach(q => observer.observe(q));
 
+    // a film strip and its film take each other's place
+    document.querySelectorAll('.film').forEach(a => a.addEventListener('click', event => {
+        const image = a.closest('.figure').querySelector('img'), film = a.getAttribute('href');
+        event.preventDefault();
+        a.href = image.getAttribute('src');
+        image.src = film;
+        a.textContent = film.endsWith('film.png') ? 'stop' : 'play';
+    }));
+
     const menu = document.getElementById('menu'), contents = document.querySelector('.contents');
     menu.addEventListener('click', () => menu.setAttribute('aria-expanded', contents.classList.toggle('open')));
 
@@ -70,7 +79,9 @@ if (frame) {
     const search = async () => {
         const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
         if (!words.length) { found.style.display = 'none'; return; }
-        const hits = (await load()).map(section => {
+        const asked = input.value, sections = await load();
+        if (input.value !== asked) return;
+        const hits = sections.map(section => {
             const title = section[2].toLowerCase(), body = section[3].toLowerCase();
             if (!words.every(w => title.includes(w) || body.includes(w))) return null;
             return [words.filter(w => title.includes(w)).length, section];
@@ -81,7 +92,8 @@ if (frame) {
     };
     input.addEventListener('input', search);
     addEventListener('keydown', event => {
-        if (event.key === '/' && document.activeElement !== input) { event.preventDefault(); input.focus(); }
+        const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
+        if (event.key === '/' && !typing) { event.preventDefault(); input.focus(); }
         if (event.key === 'Escape') { input.value = ''; search(); }
     });
 }

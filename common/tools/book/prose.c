@@ -1,6 +1,7 @@
 #include "prose.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "figure.h"
 
 #include <cmark-gfm-core-extensions.h>
 #include <cmark-gfm.h>
@@ -141,15 +142,38 @@ static char *plain_path(const char *path) {
     return t.text ? t.text : text_format(".");
 }
 
-static const Page *page_at(const Book *b, const char *path) {
+/* a heading's anchor, as code hosts make it */
+char *prose_anchor(const char *title) {
+    Text t = {0};
+    for (const char *c = title; *c; c++) {
+        if (isalnum((unsigned char)*c) || *c == '-' || *c == '_' || (*c & 0x80))
+            text_put(&t, "%c", tolower((unsigned char)*c));
+        else if (*c == ' ') text_put(&t, "-");
+    }
+    return t.text ? t.text : text_format("section");
+}
+
+/* is it this section that the page is made of? hash: "#data" */
+static bool is_section(const Page *p, const char *hash) {
+    char *anchor = p->section && hash ? prose_anchor(p->section) : NULL;
+    bool is = anchor && !strcmp(anchor, hash + 1);
+    free(anchor);
+    return is;
+}
+
+/* The page of a file, or of a folder's README: of the section `hash` (NULL: none is named), if that
+ * has a page of its own. NULL: there is none. */
+static const Page *page_at(const Book *b, const char *path, const char *hash) {
+    const Page *whole = NULL;
     for (int i = 0; i < b->count; i++) {
         const char *from = b->page[i].from;
         size_t n = strlen(from) - strlen("README.md");
-        if (!strcmp(from, path)) return &b->page[i];
-        if (ends_with(from, "/README.md") && strlen(path) == n - 1 && !strncmp(from, path, n - 1))
-            return &b->page[i];
+        bool folder = ends_with(from, "/README.md") && strlen(path) == n - 1 && !strncmp(from, path, n - 1);
+        if (strcmp(from, path) && !folder) continue;
+        if (is_section(&b->page[i], hash)) return &b->page[i];
+        if (!b->page[i].section) whole = &b->page[i];
     }
-    return NULL;
+    return whole;
 }
 
 /* copies a file into the book, under files/ */
@@ -180,7 +204,9 @@ static void list_folder(const Book *b, const char *path) {
         char *file = path_join(path, name);
         struct stat s;
         if (name[0] == '.' || stat(file, &s) || !S_ISREG(s.st_mode)) continue;
-        if (source_at(b->sources, file))
+        const Page *page = page_at(b, file, NULL);
+        if (page) text_put(&t, "<li><a href=\"%s%s\">%s</a></li>\n", up.text, page->name, name);
+        else if (source_at(b->sources, file))
             text_put(&t, "<li><a href=\"%scode/%s.html\">%s</a></li>\n", up.text, file, name);
         else if (ends_with(name, ".safetensors"))
             text_put(&t, "<li>%s: %ld bytes, in the repository</li>\n", name, (long)s.st_size);
@@ -206,18 +232,27 @@ static char *taken_along(const Book *b, const char *path) {
     return text_format("files/%s", path);
 }
 
+/* what a link of page p names, from the top of the repository, without its anchor */
+static char *linked_path(const Page *p, const char *url) {
+    const char *slash = strrchr(p->from, '/');
+    int folder = slash ? (int)(slash - p->from) + 1 : 0;
+    char *joined = text_format("%.*s%.*s", folder, p->from, (int)strcspn(url, "#"), url);
+    char *path = plain_path(joined);
+    free(joined);
+    return path;
+}
+
 /* where a link of page p leads in the book */
 static char *book_link(const Book *b, const Page *p, const char *url) {
-    if (starts_with(url, "http") || url[0] == '#') return text_format("%s", url);
-    const char *slash = strrchr(p->from, '/'), *hash = strchr(url, '#');
-    int folder = slash ? (int)(slash - p->from) + 1 : 0, n = hash ? (int)(hash - url) : (int)strlen(url);
-    char *joined = text_format("%.*s%.*s", folder, p->from, n, url), *path = plain_path(joined);
-    const Page *to = page_at(b, path);
+    if (starts_with(url, "http")) return text_format("%s", url);
+    const char *hash = strchr(url, '#');
+    char *path = url[0] == '#' ? text_format("%s", p->from) : linked_path(p, url);
+    const Page *to = page_at(b, path, hash);
     char *link;
-    if (to) link = text_format("%s%s", to->name, hash ? hash : "");
+    if (to) link = text_format("%s%s", to == p && hash ? "" : to->name, hash ? hash : "");
     else if (source_at(b->sources, path)) link = text_format("code/%s.html", path);
     else link = taken_along(b, path);
-    free(joined), free(path);
+    free(path);
     return link;
 }
 
@@ -242,17 +277,6 @@ static void put_text(cmark_node *node, Text *t) {
     if (block) text_put(t, " ");
 }
 
-/* a heading's anchor, as code hosts make it */
-static char *anchor_of(const char *title) {
-    Text t = {0};
-    for (const char *c = title; *c; c++) {
-        if (isalnum((unsigned char)*c) || *c == '-' || *c == '_' || (*c & 0x80))
-            text_put(&t, "%c", tolower((unsigned char)*c));
-        else if (*c == ' ') text_put(&t, "-");
-    }
-    return t.text ? t.text : text_format("section");
-}
-
 static void replace_node(cmark_node *node, cmark_node_type type, const char *html) {
     cmark_node *new = cmark_node_new(type);
     cmark_node_set_literal(new, html);
@@ -264,7 +288,7 @@ static void change_heading(Page *p, cmark_node *node) {
     Text title = {0}, html = {0};
     put_text(node, &title);
     int level = cmark_node_get_heading_level(node);
-    char *anchor = anchor_of(title.text), *inner = cmark_render_html(node, CMARK_OPT_UNSAFE, NULL);
+    char *anchor = prose_anchor(title.text), *inner = cmark_render_html(node, CMARK_OPT_UNSAFE, NULL);
     char *start = strchr(inner, '>') + 1, *end = strrchr(inner, '<');
     text_put(&html, "<h%d id=\"%s\">%.*s <a class=anchor href=\"#%s\" aria-label=\"link to this section\">#</a></h%d>\n",
              level, anchor, (int)(end - start), start, anchor, level);
@@ -314,17 +338,33 @@ static void change_code(const Book *b, cmark_node *node) {
     free(name);
 }
 
+/* A picture, and under it the command that made it, its records, its film. alt: escaped; width: as
+ * HTML has it, NULL: its own. */
+static void put_figure(const Book *b, const Page *p, const char *url, const char *alt,
+                       const char *width, Text *t) {
+    char *link = book_link(b, p, url), *path = linked_path(p, url), *command = figure_command(path);
+    char *film = figure_film(path), *played = film ? taken_along(b, film) : NULL;
+    text_put(t, "<span class=figure");
+    if (width) text_put(t, " style=\"display: inline-block; width: %s\"", width);
+    text_put(t, "><a href=\"%s\"><img loading=lazy src=\"%s\" alt=\"%s\"></a><span class=from>", link, link, alt);
+    if (command) {
+        text_put(t, "<code>");
+        text_escaped(t, command, strlen(command));
+        text_put(t, "</code> ");
+    }
+    if (p->record) text_put(t, "<a href=\"%s\">record</a> ", p->record);
+    if (film) text_put(t, "<a class=film href=\"%s\">play</a>", played);
+    text_put(t, "</span></span>");
+    free(link), free(path), free(command), free(film), free(played);
+}
+
 static void change_image(const Book *b, const Page *p, cmark_node *node) {
-    char *link = book_link(b, p, cmark_node_get_url(node));
-    Text alt = {0}, html = {0};
-    for (cmark_node *c = cmark_node_first_child(node); c; c = cmark_node_next(c)) put_text(c, &alt);
-    text_put(&html, "<span class=figure><a href=\"%s\"><img loading=lazy src=\"%s\" alt=\"", link, link);
-    text_escaped(&html, alt.text ? alt.text : "", alt.length);
-    text_put(&html, "\"></a>");
-    if (p->record) text_put(&html, "<a class=record href=\"%s\">record</a>", p->record);
-    text_put(&html, "</span>");
+    Text words = {0}, alt = {0}, html = {0};
+    for (cmark_node *c = cmark_node_first_child(node); c; c = cmark_node_next(c)) put_text(c, &words);
+    text_escaped(&alt, words.text ? words.text : "", words.length);
+    put_figure(b, p, cmark_node_get_url(node), alt.text ? alt.text : "", NULL, &html);
     replace_node(node, CMARK_NODE_HTML_INLINE, html.text);
-    text_clear(&alt), text_clear(&html), free(link);
+    text_clear(&words), text_clear(&alt), text_clear(&html);
 }
 
 static void change_link(const Book *b, const Page *p, cmark_node *node) {
@@ -333,17 +373,26 @@ static void change_link(const Book *b, const Page *p, cmark_node *node) {
     free(link);
 }
 
+/* the value of alt="..." in a tag; NULL: it has none. To be freed. */
+static char *attribute(const char *tag, const char *name) {
+    char *start = text_format(" %s=\"", name);
+    const char *value = strstr(tag, start), *end = strchr(tag, '>');
+    bool has = value && value < end;
+    if (has) value += strlen(start);
+    free(start);
+    return has ? text_format("%.*s", (int)strcspn(value, "\""), value) : NULL;
+}
+
 /* pictures that are written in HTML */
 static void change_html(const Book *b, const Page *p, cmark_node *node, const char *html) {
     Text t = {0};
-    for (const char *next; (next = strstr(html, "src=\"")); ) {
-        next += 5;
-        size_t n = strcspn(next, "\"");
-        char *url = text_format("%.*s", (int)n, next), *link = book_link(b, p, url);
-        text_append(&t, html, (size_t)(next - html));
-        text_put(&t, "%s", link);
-        html = next + n;
-        free(url), free(link);
+    for (const char *tag; (tag = strstr(html, "<img ")); html = strchr(tag, '>') + 1) {
+        if (!strchr(tag, '>')) fail("%s: a picture's tag has no end: %.60s", p->from, tag);
+        char *url = attribute(tag, "src"), *alt = attribute(tag, "alt"), *width = attribute(tag, "width");
+        if (!url || !alt) fail("%s: a picture without src or alt: %.60s", p->from, tag);
+        text_append(&t, html, (size_t)(tag - html));
+        put_figure(b, p, url, alt, width, &t);
+        free(url), free(alt), free(width);
     }
     text_put(&t, "%s", html);
     cmark_node_set_literal(node, t.text);
@@ -372,7 +421,7 @@ static void change(Book *b, Page *p, cmark_node *node) {
 /* one section: its page, anchor, heading and words */
 static void put_section(Book *b, const Page *p, const Text *title, const Text *words) {
     if (!words->length && !title->length) return;
-    char *anchor = title->length ? anchor_of(title->text) : text_format("%s", "");
+    char *anchor = title->length ? prose_anchor(title->text) : text_format("%s", "");
     Text *t = &b->index.sections;
     text_put(t, "%s[\"%s\", \"%s\", ", t->length ? ",\n" : "", p->name, anchor);
     put_json(t, title->text ? title->text : "", title->length);
@@ -405,6 +454,30 @@ char *prose_record(const Book *b, const char *chapter) {
     return stat(folder, &s) ? NULL : taken_along(b, folder);
 }
 
+/* Does the heading begin a section that has a page? NULL: no */
+static const Page *begun(const Book *b, const char *from, cmark_node *heading) {
+    Text title = {0};
+    put_text(heading, &title);
+    char *anchor = prose_anchor(title.text), *hash = text_format("#%s", anchor);
+    const Page *p = page_at(b, from, hash);
+    text_clear(&title), free(hash), free(anchor);
+    return p;
+}
+
+/* Of a file whose sections are several pages, what stands on this one is left. */
+static void keep_own_sections(const Book *b, const Page *p, cmark_node *document) {
+    const Page *on = page_at(b, p->from, NULL);
+    for (cmark_node *next, *c = cmark_node_first_child(document); c; c = next) {
+        next = cmark_node_next(c);
+        bool heading = cmark_node_get_type(c) == CMARK_NODE_HEADING;
+        if (heading && cmark_node_get_heading_level(c) == 2) {
+            on = begun(b, p->from, c);
+            if (on == p && p->section) cmark_node_set_heading_level(c, 1);
+        }
+        if (on != p) cmark_node_unlink(c), cmark_node_free(c);
+    }
+}
+
 void prose_read(Book *b, Page *p) {
     Text file = text_of_file(p->from), text = without_formulas(&b->index, file.text);
     cmark_gfm_core_extensions_ensure_registered();
@@ -413,6 +486,7 @@ void prose_read(Book *b, Page *p) {
     cmark_parser_attach_syntax_extension(parser, cmark_find_syntax_extension("strikethrough"));
     cmark_parser_feed(parser, text.text, text.length);
     cmark_node *document = cmark_parser_finish(parser);
+    keep_own_sections(b, p, document);
     index_sections(b, p, document);
     int n = 0;
     cmark_node **all = NULL;

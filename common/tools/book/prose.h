@@ -13,6 +13,7 @@ typedef struct {
     const char *from;        /* "chapters/ae/README.md" */
     const char *name;        /* "ae.html" */
     const char *label;       /* in the contents: "ae" */
+    const char *section;     /* the page is this section of the file alone; NULL: the rest of it */
     char *title;             /* its first heading, as text */
     Text body, contents;     /* HTML; the list of its sections */
     const char *record;      /* the page of its records; NULL */
@@ -37,6 +38,8 @@ typedef struct {
 void put_head(Text *t, const char *title, const char *up, const char *class);
 /* A page of the files in notebooks-data/CHAPTER; NULL: there are none */
 char *prose_record(const Book *b, const char *chapter);
+/* A heading's anchor, as code hosts make it; to be freed */
+char *prose_anchor(const char *title);
 /* Fills title, body and contents. Formulas stand as marks until prose_set_formulas. */
 void prose_read(Book *b, Page *p);
 /* Has KaTeX set all formulas at once, and puts them where their marks are. */

@@ -84,11 +84,13 @@ static const Function *declared_at(const Sources *s, int header, int line) {
 }
 
 /* "---- name ----" */
-static void put_section_heading(Page *p, const char *line, int number) {
-    const char *name = line + strlen("/* ---- "), *end = strstr(name, " --");
-    int n = end ? (int)(end - name) : (int)strlen(name);
-    text_put(&p->body, "<h2 id=\"s%d\">%.*s</h2>\n", number, n, name);
-    text_put(&p->contents, "<li class=h2><a href=\"#s%d\">%.*s</a></li>\n", number, n, name);
+static void put_section_heading(Page *p, const char *line) {
+    const char *start = line + strlen("/* ---- "), *end = strstr(start, " --");
+    char *name = text_format("%.*s", end ? (int)(end - start) : (int)strlen(start), start);
+    char *anchor = prose_anchor(name);
+    text_put(&p->body, "<h2 id=\"%s\">%s</h2>\n", anchor, name);
+    text_put(&p->contents, "<li class=h2><a href=\"#%s\">%s</a></li>\n", anchor, name);
+    free(name), free(anchor);
 }
 
 void reference_page(Book *b, Page *p) {
@@ -103,7 +105,7 @@ void reference_page(Book *b, Page *p) {
     for (int i = 0; i < header->lines; i++) {
         if (starts_with(header->plain[i], "/* ---- ")) section = i;
         const Function *f = declared_at(b->sources, number, i);
-        if (f && section >= 0) put_section_heading(p, header->plain[section], section), section = -1;
+        if (f && section >= 0) put_section_heading(p, header->plain[section]), section = -1;
         if (f) put_op(b, f, p);
     }
 }

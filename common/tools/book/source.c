@@ -193,11 +193,12 @@ const Function *function_named(const Sources *s, const char *name, int from) {
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
-static void put_call(const Sources *s, int from, const Function *f, const char *up, Text *page) {
+/* a link to f; `here`: on the page of its file, where the rest of the page is */
+static void put_call(const Sources *s, const Function *f, const char *up, bool here, Text *page) {
     enum { LONGEST = 400 };
-    if (f->source == from) text_put(page, "<a class=call href=\"#%s\"", f->name);
-    else text_put(page, "<a class=call href=\"%scode/%s.html#%s\"", up, s->source[f->source].path,
-                  f->name);
+    if (here) text_put(page, "<a class=call href=\"#%s\"", f->name);
+    else text_put(page, "<a class=call%s href=\"%scode/%s.html#%s\"", *up ? "" : " target=code", up,
+                  s->source[f->source].path, f->name);
     if (*f->comment) {
         size_t n = strlen(f->comment);
         text_put(page, " title=\"");
@@ -216,9 +217,8 @@ static void put_line(const Sources *s, int from, const char *line, const char *u
         if (!end) break;
         char *name = text_format("%.*s", (int)(end - start), start);
         const Function *f = function_named(s, name, from);
-        if (f && !here && f->source == from) f = NULL;
         text_append(page, line, (size_t)(next - line));
-        if (f) put_call(s, from, f, up, page);
+        if (f) put_call(s, f, up, here && f->source == from, page);
         else text_put(page, "%s%s</span>", call, name);
         line = end + 7;
         free(name);
@@ -241,6 +241,14 @@ static const Function *begins(const Sources *s, int number, int line) {
     return NULL;
 }
 
+/* Of several functions of one name, each for another build, links lead to the first. */
+static void put_beginning(const Sources *s, const Function *f, Text *page) {
+    bool first = function_named(s, f->name, f->source) == f;
+    text_put(page, "<span class=fn");
+    if (first) text_put(page, " id=\"%s\"", f->name);
+    text_put(page, ">");
+}
+
 void source_page(const Sources *s, int number, Text *page) {
     const Source *f = &s->source[number];
     Text up = {0};
@@ -251,8 +259,8 @@ void source_page(const Sources *s, int number, Text *page) {
     text_put(page, "<pre class=source>");
     for (int i = 0; i < f->lines; i++) {
         const Function *here = begins(s, number, i);
-        if (here) inside = here, text_put(page, "<span class=fn id=\"%s\">", here->name);
-        text_put(page, "<a class=n id=L%d href=\"#L%d\"></a>", i + 1, i + 1);
+        if (here) inside = here, put_beginning(s, here, page);
+        text_put(page, "<span class=n id=L%d></span>", i + 1);
         put_line(s, number, f->html[i], up.text, true, page);
         bool ends = inside && inside->last == i;
         if (ends) text_put(page, "</span>"), inside = NULL;

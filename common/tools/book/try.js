@@ -40,37 +40,43 @@ const element = (name, properties = {}, ...children) => {
     e.append(...children);
     return e;
 };
-const canvas = label => element('canvas', {width: SIDE, height: SIDE, title: label});
+function canvas(label) {
+    const c = element('canvas', {width: SIDE, height: SIDE, title: label, role: 'img'});
+    c.setAttribute('aria-label', label);
+    return c;
+}
 const labelled = (label, ...children) => element('label', {}, label + ' ', ...children);
 const slider = (min, max, value, step = 0.01) => element('input', {type: 'range', min, max, step, value});
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
-// pixels from `low` to 1 as greys
-function show(where, pixels, low = 0) {
-    const image = new ImageData(SIDE, SIDE);
-    for (let i = 0; i < SIDE * SIDE; i++) {
-        const grey = 255 * (pixels[i] - low) / (1 - low);
-        image.data.set([grey, grey, grey, 255], 4 * i);
+// pixels from `low` to 1, of one channel or of three
+function show(where, pixels, low = 0, channels = 1) {
+    const side = Math.sqrt(pixels.length / channels), image = new ImageData(side, side);
+    for (let i = 0; i < 4 * side * side; i++) {
+        const pixel = pixels[channels * (i >> 2) + (i & 3) % channels];
+        image.data[i] = (i & 3) === 3 ? 255 : 255 * (pixel - low) / (1 - low);
     }
+    where.width = where.height = side;
     where.getContext('2d').putImageData(image, 0, 0);
 }
 
 // Draws one step at a time, x_t beside the x_0 that the network sees in it; `choices` are shown, and `chosen` are their numbers.
-function drawSteps(box, network, choices, chosen, usual = 50) {
+function drawSteps(box, network, {choices = [], chosen = () => [], counts = [10, 25, 50, 100, 1000], usual = 50}) {
     const noisy = canvas('x at t'), seen = canvas('predicted x at 0'), left = element('span');
     const seed = element('input', {type: 'number', value: 1, min: 0, max: 1e6});
-    const steps = element('select', {}, ...[10, 25, 50, 100, 1000].map(n => element('option', {value: n, textContent: n, selected: n === usual})));
+    const steps = element('select', {name: 'steps'}, ...counts.map(n => element('option', {value: n, textContent: n, selected: n === usual})));
     let run = 0;
     const draw = async () => {
         const mine = ++run;
         let x = network.draw(0, [+seed.value, +steps.value, ...chosen()]);
         for (;;) {
-            show(noisy, x, -1);
-            show(seen, x.subarray(SIDE * SIDE), -1);
-            left.textContent = ` ${x[2 * SIDE * SIDE]} steps left`;
-            box.dataset.left = x[2 * SIDE * SIDE];
+            const size = (x.length - 1) / 2;
+            show(noisy, x.subarray(0, size), -1);
+            show(seen, x.subarray(size, 2 * size), -1);
+            left.textContent = ` ${x[2 * size]} steps left`;
+            box.dataset.left = x[2 * size];
             await new Promise(requestAnimationFrame);
-            if (mine !== run || !x[2 * SIDE * SIDE]) return;
+            if (mine !== run || !x[2 * size]) return;
             x = network.draw(1);
         }
     };
@@ -143,13 +149,14 @@ const demos = {
             element('button', {onclick: shirt, textContent: 'a T-shirt'})), element('div', {className: 'codes'}, ...codes));
         shirt();
     },
-    ddpm: (box, network) => drawSteps(box, network, [], () => []),
+    ddpm: (box, network) => drawSteps(box, network, {}),
     // the same, steered to a class
     guidance(box, network) {
         const kinds = ['T-shirt', 'trousers', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot'];
         const kind = element('select', {}, ...kinds.map((k, i) => element('option', {value: i, textContent: k, selected: i === 8})));
         const scale = slider(0, 8, 1, 0.25), value = element('span', {textContent: '1'});
-        const draw = drawSteps(box, network, [labelled('class', kind), labelled('scale', scale), value], () => [+kind.value, +scale.value], 25);
+        const draw = drawSteps(box, network, {
+            choices: [labelled('class', kind), labelled('scale', scale), value], chosen: () => [+kind.value, +scale.value], usual: 25});
         scale.oninput = () => { value.textContent = scale.value; };
         kind.onchange = scale.onchange = draw;
     },
