@@ -6,8 +6,8 @@ PriorSnail prior_snail_new(Params *p, PriorSnailConfig c) {
     PriorSnail s = {0};
     int C = c.channels;
     s.text = text_transformer_new(scope(p, "caption"), (TextTransformerConfig){
-        .vocabulary = c.vocabulary, .length = c.text, .width = 2 * C, .depth = 2, .heads = 4});
-    s.condition = linear_new(scope(p, "condition"), 2 * C, C, true);
+        .vocabulary = c.vocabulary, .length = c.text, .width = 3 * C, .depth = 2, .heads = 4});
+    s.condition = linear_new(scope(p, "condition"), 3 * C, C, true);
     s.net = snail_new(p, (SnailConfig){
         .height = c.rows, .width = c.columns, .codes = c.codes, .channels = C, .kernel = 5,
         .blocks = 2, .res_blocks = 2, .res_channels = C, .attention = true,

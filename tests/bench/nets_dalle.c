@@ -1,5 +1,5 @@
 /* nets_dalle.c — the two stages of chapters/dalle at their default sizes: a training step of the dVAE
- * on 64x64 RGB, a training step of the prior on captions of 24 tokens and 8x8 codes of 1024, and
+ * on 64x64 RGB, a training step of the prior on captions of 24 tokens and 16x16 codes of 512, and
  * codes written one after the other from kept keys and values, 64 pictures at a time. */
 #include "../../chapters/dalle/dvae.h"
 #include "../../chapters/dalle/prior.h"
@@ -34,14 +34,14 @@ static double dvae_step(Training *t) {
     Autoencoder *n = t->net;
     Rng rng = gumbel();
     Tensor *x = t_input(&t->tape, n->x, SHAPE(t->batch, SIDE, SIDE, 3));
-    return descend(t, 0, dvae_loss(&n->net, x, 0.5, 6.6, &rng).loss, 1e-3);
+    return descend(t, 0, dvae_loss(&n->net, x, 0.5, 1, &rng).loss, 1e-3);
 }
 
-const NetKind net_dvae = {"dvae", "dVAE 64x64", 32, true, dvae_build, dvae_step};
+const NetKind net_dvae = {"dvae", "dVAE 64x64", 16, true, dvae_build, dvae_step};
 
 /* ---- prior ----------------------------------------------------------------------------------- */
 
-enum { VOCABULARY = 1514, GRID = 8, CODES = 1024, SHORTEST = 6, LENGTHS = 16 };
+enum { VOCABULARY = 1514, GRID = 16, CODES = 512, SHORTEST = 6, LENGTHS = 16 };
 
 typedef struct {
     Prior net;
@@ -84,7 +84,7 @@ static double prior_step(Training *t) {
     return descend(t, 0, prior_loss(&n->net, &t->tape, t->batch, n->text, n->codes).loss, 1e-3);
 }
 
-const NetKind net_prior = {"dalle", "DALL-E's prior, 88 tokens", 32, false, prior_build,
+const NetKind net_prior = {"dalle", "DALL-E's prior, 280 tokens", 16, false, prior_build,
                            prior_step};
 
 /* ---- codes one after the other --------------------------------------------------------------- */
@@ -114,5 +114,5 @@ static double write_step(Training *t) {
     return sum;
 }
 
-const NetKind net_prior_sample = {"dalle_sample", "DALL-E: 64 codes each", 64, false, write_build,
+const NetKind net_prior_sample = {"dalle_sample", "DALL-E: 256 codes each", 64, false, write_build,
                                   write_step};

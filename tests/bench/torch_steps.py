@@ -830,22 +830,25 @@ class DvaeNet(nn.Module):
 
     def forward(self, x):
         h = self.blocks["input"](x)
-        for i in range(4):
+        for i in range(len(self.blocks) - 2):
             h = self.blocks[f"group_{i + 1}"]["block_1"](self.resample(h) if i else h)
         return self.blocks["output"]["conv"](F.relu(h))
 
 
+GRID, CODES = 16, 512
+
+
 class DvaeTraining:
     def __init__(self, batch, data):
-        encoder = DvaeNet((3, 32), 7, (32, 64, 128, 256), (3, 3, 3, 1), 1024,
+        encoder = DvaeNet((3, 32), 7, (32, 64, 128), (3, 3, 3, 1), CODES,
                           lambda x: F.max_pool2d(x, 2))
-        decoder = DvaeNet((1024, 128), 1, (256, 128, 64, 32), (1, 3, 3, 3), 6,
+        decoder = DvaeNet((CODES, 128), 1, (128, 64, 32), (1, 3, 3, 3), 6,
                           lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest"))
         self.net = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
         self.optimizer = adam(self.net.parameters(), 1e-3, decay=1e-4)
         x = data.uniform("x", 0.1, 0.9, batch, 64, 64, 3)
         self.x = x.permute(0, 3, 1, 2).contiguous(memory_format=data.layout)
-        u = data.uniform("uniform", 0, 1, batch, 8, 8, 1024)
+        u = data.uniform("uniform", 0, 1, batch, GRID, GRID, CODES)
         self.u = u.permute(0, 3, 1, 2).contiguous(memory_format=data.layout)
 
     def step(self):
@@ -854,37 +857,37 @@ class DvaeTraining:
         gumbel = -torch.log(-torch.log(self.u * (1 - 2 ** -23) + 2 ** -24))
         mu, log_b = self.net["decoder"](((z + gumbel) / 0.5).softmax(1)).chunk(2, 1)
         log_q = z.log_softmax(1)
-        kl = (log_q.exp() * log_q).sum() / x.shape[0] + 64 * math.log(1024)
+        kl = (log_q.exp() * log_q).sum() / x.shape[0] + GRID * GRID * math.log(CODES)
         b = log_b.exp() + 0.05
         log_x, log_rest = x.log(), (1 - x).log()
         nats = (b.log() + (log_x - log_rest - mu).abs() / b + log_x + log_rest).mean()
-        return descend(self.optimizer, nats + math.log(2) + kl * (6.6 / x[0].numel()))
+        return descend(self.optimizer, nats + math.log(2) + kl / x[0].numel())
 
 
 class Prior(nn.Module):
-    """A caption of 24 places, a start, 63 of 64 codes: logits of the tokens and codes after them"""
+    """A caption of 24 places, a start, all codes but the last: logits of the tokens and codes after them"""
 
     def __init__(self):
         super().__init__()
         def table(rows):
             return nn.Parameter(torch.randn(rows, 192) * 0.02)
         self.text_tokens, self.text_positions = table(1514 + 24), table(24)
-        self.image_start, self.image_tokens = table(1), table(1024)
-        self.rows, self.columns = table(8), table(8)
+        self.image_start, self.image_tokens = table(1), table(CODES)
+        self.rows, self.columns = table(GRID), table(GRID)
         self.h = nn.Sequential(*[Block(192, 6, 1e-5, True, "tanh") for _ in range(5)])
         self.norm = nn.LayerNorm(192, 1e-5)
         self.text_head = nn.Linear(192, 1514, bias=False)
-        self.image_head = nn.Linear(192, 1024, bias=False)
+        self.image_head = nn.Linear(192, CODES, bias=False)
 
     def begin(self, text):
         start = self.image_start[None].expand(text.shape[0], 1, 192)
         return torch.cat([F.embedding(text, self.text_tokens) + self.text_positions, start], 1)
 
     def places(self):
-        return (self.rows[:, None] + self.columns).view(64, 192)
+        return (self.rows[:, None] + self.columns).view(GRID * GRID, 192)
 
     def forward(self, text, codes):
-        image = F.embedding(codes[:, :63], self.image_tokens) + self.places()[:63]
+        image = F.embedding(codes[:, :-1], self.image_tokens) + self.places()[:-1]
         h = self.h(torch.cat([self.begin(text), image], 1))
         return self.text_head(self.norm(h[:, :23])), self.image_head(self.norm(h[:, 24:]))
 
@@ -907,7 +910,7 @@ class PriorTraining:
     def __init__(self, batch, data):
         self.net = Prior()
         self.optimizer = adam(self.net.parameters(), 1e-3, 0.9, 0.96, 4.5e-2)
-        self.codes = data.index("codes", 1024, batch, 64)
+        self.codes = data.index("codes", CODES, batch, GRID * GRID)
         self.text = data.index("text", 1514, batch, 24)
         if not data.file:
             place, length = torch.arange(24)[None, :], 6 + torch.arange(batch)[:, None] % 16
@@ -917,7 +920,7 @@ class PriorTraining:
     def step(self):
         text, image = self.net(self.text, self.codes)
         of_text = F.cross_entropy(text.reshape(-1, 1514), self.next)
-        of_image = F.cross_entropy(image.reshape(-1, 1024), self.codes.view(-1))
+        of_image = F.cross_entropy(image.reshape(-1, CODES), self.codes.view(-1))
         return descend(self.optimizer, of_text / 8 + of_image * (7 / 8))
 
 
@@ -926,7 +929,7 @@ class PriorSampling(PriorTraining):
     def step(self):
         cache, places = [None] * 5, self.net.places()
         logits = self.net.next(self.net.begin(self.text), cache)
-        for i in range(63):
+        for i in range(GRID * GRID - 1):
             x = F.embedding(self.codes[:, i:i + 1], self.net.image_tokens) + places[i]
             logits = self.net.next(x, cache)
         return logits.square().sum()

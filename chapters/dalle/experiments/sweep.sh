@@ -44,7 +44,7 @@ echo "prior,seconds,nats_test,captioning_test,whole,frechet_distance" >"$out/pri
 for kind in full paper row column convolution snail; do
     option="--attention $kind"
     [ $kind = snail ] && option="--prior snail"
-    trained "$out/$kind" prior --prior-steps "$steps" $option --dvae "$out/beta-6.6/dvae-weights.safetensors"
+    trained "$out/$kind" prior --prior-steps "$steps" $option --dvae "$out/beta-1/dvae-weights.safetensors"
     scored "$out/$kind" "$out/$kind/weights.safetensors"
     m=$out/$kind/metrics.json
     echo "$kind,$(outer wall_seconds "$out/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
