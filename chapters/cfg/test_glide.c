@@ -466,38 +466,22 @@ static Tensor *loss_of(Tape *t, void *context) {
 }
 
 #ifdef REAL_DOUBLE
-static Tensor *loss_read_by_clip(Tape *t, void *of) {
-    static const char *const captions[] = {"red blue", "", "blue"};
-    ReadByClip *r = of;
-    Rng drop = rng_new(3, "summaries");
-    Texts texts = texts_new(&t->arena, &r->net, &r->bpe, N, captions);
-    TextFeatures f = text_unet_read(&r->net.net, t, texts.tokens, texts.mask, N);
-    drop_summaries(&f, 0.5, &drop);
-    const double time[N] = {1, 500, 900};
-    Tensor *y = glide_output(&r->net, values(t, "x0", SIDE, 3), time, f, (GlideInput){0});
-    return t_mse(y, values(t, "target", SIDE, 6));
-}
-
-/* To the U-Net and the projection, none to CLIP */
-Test(glide, gradients_through_what_clip_reads) {
-    ReadByClip r;
-    read_by_clip_new(&r);
-    GradientCheck check = {.samples = 3, .h = 1e-4, .zero = "none"};
-    double error = gradient_error_of(&r.params, loss_read_by_clip, &r, check);
-    cr_expect(is_near(__FILE__, __LINE__, error, 1e-6), "%g", error);
-    read_by_clip_free(&r);
-}
-
-/* Through the text's transformer, its padding, the small picture, the known one. (L_hybrid itself:
- * tests/test_diffusion.c.) */
+/* Through the text's transformer, its padding, the small picture, the known one; for inpainting,
+ * through what CLIP reads. (L_hybrid itself: tests/test_diffusion.c.) */
 Test(glide, gradients_through_text_upsampler_and_inpainting) {
     for (size_t k = 0; k < 3; k++) {
-        Params p = {.seed = 2};
-        Whole w = {.net = small(&p, names[k]), .s = schedule_cosine(20)};
+        Params p = {.seed = 2}, frozen = {.seed = 3};
+        ClipText clip = clip_text_new(scope(&frozen, "text"), (ClipTextConfig){
+            .context = 4, .vocabulary = WORDS, .width = 8, .depth = 1, .heads = 2}, 0);
+        params_freeze(&frozen, true);
+        GlideConfig c = small_config(names[k]);
+        if (c.inpaints) glide_read_by_clip(&c, &clip);
+        Whole w = {.net = glide_new(&p, c), .s = schedule_cosine(20)};
+        move_parameters(&p, 0.1);
         GradientCheck check = {.samples = 3, .h = 1e-4, .zero = "none"};
         double error = gradient_error_of(&p, loss_of, &w, check);
         cr_expect(is_near(__FILE__, __LINE__, error, 1e-6), "%s: %g", names[k], error);
-        schedule_free(&w.s), params_free(&p);
+        schedule_free(&w.s), params_free(&p), params_free(&frozen);
     }
 }
 #endif
