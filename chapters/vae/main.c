@@ -200,13 +200,22 @@ static void picture_of_interpolation(Arena *arena, const Vae *v, const Observed 
               fashion_grid(ROWS, COLUMNS, NULL, "image A|||||||||image B"));
 }
 
+/* "z1 -2.0|z1 -1.4|...": one number of SIDE latents, `stride` numbers apart */
+static const char *latent_labels(Arena *arena, const char *name, const real *z, int stride) {
+    char *text = arena_text(arena, "%s", "");
+    for (int i = 0; i < SIDE; i++)
+        text = arena_text(arena, "%s%s%s %.1f", text, i ? "|" : "", name, (double)z[i * stride]);
+    return text;
+}
+
 /* two dimensions: all of the latent space at once */
 static void picture_of_manifold(Arena *arena, const Vae *v) {
     real *z = new_codes(arena, SIDE * SIDE), *grid = new_images(arena, SIDE * SIDE);
     manifold_codes(SIDE, z);
     int labels[SIDE * SIDE] = {0};
     decode_all(v, SIDE * SIDE, z, labels, grid);
-    Grid g = fashion_grid(SIDE, SIDE, NULL, NULL);
+    Grid g = fashion_grid(SIDE, SIDE, latent_labels(arena, "z2", z + 1, 2 * SIDE),
+                          latent_labels(arena, "z1", z, 2));
     g.enlarge = 1;
     save_grid(&cli, output_path(&cli, "manifold.png"), grid, g);
 }

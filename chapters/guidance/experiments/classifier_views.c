@@ -73,16 +73,42 @@ static double paint_gradient(const NoisyClassifier *c, const Step *at, const rea
     return p;
 }
 
-/* one column: x_t, the gradient for its own class, that for another one */
+/* one column: x_t, the gradient for its own class, that for another one; captions: p(class|x_t) */
 static void paint_column(const NoisyClassifier *c, const Step *at, const real *xt,
-                         const int *class, const char *const *names, real *rgb, char **captions) {
+                         const int *class, real *rgb, char **captions) {
     size_t row = (size_t)MOMENTS * PIXELS * 3;
     paint(xt, 1, true, rgb);
-    captions[0] = text_format("t = %d", at->t);
+    captions[0] = text_format("%s", "");
     for (int k = 0; k < 2; k++) {
         double p = paint_gradient(c, at, xt, class[k], rgb + (size_t)(k + 1) * row);
-        captions[(k + 1) * MOMENTS] = text_format("%.11s %.0f%%", names[class[k]], 100 * p);
+        captions[(k + 1) * MOMENTS] = text_format("p = %.0f %%", 100 * p);
     }
+}
+
+static int timestep(const NoiseSchedule *s, int column) {
+    return (2 * column + 1) * s->T / (2 * MOMENTS);
+}
+
+static int another_class(const Fashion *data, int class) {
+    return (class + 1) % data->classes;
+}
+
+static const char *row_labels(Arena *arena, const Fashion *data, const int *class) {
+    char *text = arena_text(arena, "%s", "");
+    for (int i = 0; i < SHOWN; i++) {
+        const char *own = data->class_names[class[i]];
+        const char *other = data->class_names[another_class(data, class[i])];
+        text = arena_text(arena, "%s%snoisy %s|gradient of log p(%s)|gradient of log p(%s)", text,
+                          i ? "|" : "", own, own, other);
+    }
+    return text;
+}
+
+static const char *column_labels(Arena *arena, const NoiseSchedule *s) {
+    char *text = arena_text(arena, "%s", "");
+    for (int k = 0; k < MOMENTS; k++)
+        text = arena_text(arena, "%s%st = %d", text, k ? "|" : "", timestep(s, k));
+    return text;
 }
 
 void gradient_picture(const NoisyClassifier *c, const NoiseSchedule *s, const Fashion *data,
@@ -92,22 +118,25 @@ void gradient_picture(const NoisyClassifier *c, const NoiseSchedule *s, const Fa
     char *captions[CELLS];
     int label[SHOWN];
     Tape tape = {0};
+    Arena arena = {0};
     images_get(&data->test, SHOWN, NULL, -1, 1, x0, label);
     for (int i = 0; i < SHOWN; i++)
         for (int k = 0; k < MOMENTS; k++) {
-            int t = (2 * k + 1) * s->T / (2 * MOMENTS), cell = i * ROWS * MOMENTS + k;
-            int class[2] = {label[i], (label[i] + 1) % data->classes};
+            int t = timestep(s, k), cell = i * ROWS * MOMENTS + k;
+            int class[2] = {label[i], another_class(data, label[i])};
             Step at = {.schedule = s, .t = t, .n = 1, .height = SIDE, .width = SIDE, .channels = 1,
                        .tape = &tape};
             sampling_noise(1, i, X_T, PIXELS, eps);
             q_sample(s, t, PIXELS, x0 + i * PIXELS, eps, xt);
-            paint_column(c, &at, xt, class, data->class_names, rgb + (size_t)cell * PIXELS * 3,
-                         captions + cell);
+            paint_column(c, &at, xt, class, rgb + (size_t)cell * PIXELS * 3, captions + cell);
         }
     Grid g = {.count = CELLS, .height = SIDE, .width = SIDE, .channels = 3, .columns = MOMENTS,
-              .enlarge = 3, .low = -1, .high = 1, .captions = (const char *const *)captions};
+              .enlarge = 3, .low = -1, .high = 1, .captions = (const char *const *)captions,
+              .row_labels = row_labels(&arena, data, label),
+              .column_labels = column_labels(&arena, s)};
     picture_save(path, rgb, g, parameters);
     for (int k = 0; k < CELLS; k++) free(captions[k]);
     tape_free(&tape);
+    arena_free(&arena);
     free(path);
 }
