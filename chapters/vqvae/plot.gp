@@ -1,9 +1,10 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
-#   autoencoder-log.csv -> loss.png     the same, and gradient-log.csv if it is there -> perplexity.png
+#   autoencoder-log.csv -> loss.png     the same, gradient-log.csv and averages-log.csv -> perplexity.png
 #   codebook.csv -> codebook.png        prior-log.csv -> prior.png
 
 log = record."/autoencoder-log.csv"
-by_gradient = record."/gradient-log.csv"
+by_gradient = record."/gradient-log.csv"      # without revival, and so is
+by_averages = record."/averages-log.csv"
 
 if (there(log)) {
     set output out."/loss.png"
@@ -21,11 +22,13 @@ if (there(log)) {
     set title "How many codes an epoch's vectors chose"
     set ylabel "codes"
     set yrange [0:*]
-    if (there(by_gradient)) {
+    if (there(by_gradient) && there(by_averages)) {
         plot log using "step":"codes_used" with linespoints linetype 1 title "averages and revival: chosen at all", \
-             "" using "step":"perplexity" with linespoints linetype 1 dashtype 2 title "perplexity", \
+             "" using "step":"perplexity" with linespoints linetype 1 dashtype 2 title "averages and revival: perplexity", \
+             by_averages using "step":"codes_used" with linespoints linetype 3 title "averages, no revival: chosen at all", \
+             "" using "step":"perplexity" with linespoints linetype 3 dashtype 2 title "averages, no revival: perplexity", \
              by_gradient using "step":"codes_used" with linespoints linetype 2 title "gradient, no revival: chosen at all", \
-             "" using "step":"perplexity" with linespoints linetype 2 dashtype 2 title "perplexity"
+             "" using "step":"perplexity" with linespoints linetype 2 dashtype 2 title "gradient, no revival: perplexity"
     } else {
         plot log using "step":"codes_used" with linespoints linetype 1 title "chosen at all", \
              "" using "step":"perplexity" with linespoints linetype 2 title "perplexity: as many codes, used alike, would be as hard to guess"
