@@ -120,6 +120,7 @@ static const Record *record_of(const char *name) {
     if (strstr(name, ".json")) {
         r->json = cJSON_Parse(text);
         if (!r->json) fail("%s: is not JSON", path);
+        free(text);
     } else {
         for (char *line; (line = strsep(&rest, "\n")); ) {
             line[strcspn(line, "\r")] = 0;

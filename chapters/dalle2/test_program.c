@@ -64,7 +64,7 @@ Test(dalle2_program, pictures_are_varied_interpolated_edited_and_reconstructed) 
         {"edit -n 2 -i %s/0.png --from 'a red coat' --to 'a blue coat'", 2},
         {"reconstruct -i %s/0.png --caption 'a red coat'", 7}, {"vary -n 3 -i %s/0.png", 3}};
     for (int i = 0; i < 5; i++) {
-        char line[600], pictures[400], out[20];
+        char line[1000], pictures[400], out[20];
         snprintf(pictures, sizeof pictures, calls[i].line, folder, folder);
         snprintf(line, sizeof line, "%s -q --respace 3 --out %s/%d --weights "
                  "%s/run/decoder-weights.safetensors", pictures, folder, i, folder);
