@@ -171,13 +171,13 @@ static void report_images(Evaluation *e, cJSON *metrics) {
     double start = seconds_now();
     draw_levels(e, &clip, &s, level);
     double seconds = (seconds_now() - start) / s.n / o.best_of;
-    cJSON *all = cJSON_CreateArray();
+    cJSON *all = json_array();
     for (int l = 0; l < LEVELS && level[l]; l++) {
         cJSON *to = json_object();
         json_number(to, "best_of", level_of[l]);
         if (!o.common.quiet) printf("\nbest of %d\n", level_of[l]);
         report_scenes(&cli, &e->evaluator, s.n, level[l], s.scenes, to);
-        cJSON_AddItemToArray(all, to);
+        json_append(all, to);
     }
     json_item(metrics, "samples", all);
     json_number(metrics, "seconds_a_picture", seconds);

@@ -1,6 +1,7 @@
 /* sheet.c — a score sheet as text, as JSON, its classes as CSV, and the picture of neighbours. */
 #include "eval/scores.h"
 #include "base/file.h"
+#include "io/json.h"
 #include "io/picture.h"
 
 #include <math.h>
@@ -65,12 +66,12 @@ void score_sheet_print(const ScoreSheet *s) {
 
 /* JSON knows no NaN: what was not measured is null */
 static void add(cJSON *to, const char *name, double value) {
-    if (isnan(value)) cJSON_AddNullToObject(to, name);
-    else cJSON_AddNumberToObject(to, name, value);
+    if (isnan(value)) json_item(to, name, NULL);
+    else json_number(to, name, value);
 }
 
 cJSON *scores_json(const Scores *s) {
-    cJSON *j = cJSON_CreateObject();
+    cJSON *j = json_object();
     add(j, "frechet_distance", s->frechet);
     add(j, "kernel_distance", s->kernel.mean);
     add(j, "kernel_distance_deviation", s->kernel.deviation);
@@ -82,18 +83,18 @@ cJSON *scores_json(const Scores *s) {
     add(j, "sharpness", s->sharpness);
     add(j, "intended_class_accuracy", s->accuracy);
     add(j, "classification_accuracy_score", s->trained_on);
-    cJSON_AddItemToObject(j, "class_histogram", cJSON_CreateIntArray(s->histogram, s->classes));
+    json_item(j, "class_histogram", json_ints(s->histogram, s->classes));
     return j;
 }
 
 cJSON *score_sheet_json(const ScoreSheet *s) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddNumberToObject(j, "n", s->n);
-    cJSON_AddNumberToObject(j, "reference_images", s->reference);
-    cJSON_AddStringToObject(j, "classifier_sha256", s->sha256);
-    cJSON_AddItemToObject(j, "samples", scores_json(&s->samples));
-    cJSON_AddItemToObject(j, "test_images", scores_json(&s->real_images));
-    cJSON_AddItemToObject(j, "noise", scores_json(&s->noise));
+    cJSON *j = json_object();
+    json_number(j, "n", s->n);
+    json_number(j, "reference_images", s->reference);
+    json_text(j, "classifier_sha256", s->sha256);
+    json_item(j, "samples", scores_json(&s->samples));
+    json_item(j, "test_images", scores_json(&s->real_images));
+    json_item(j, "noise", scores_json(&s->noise));
     return j;
 }
 

@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static cJSON *made(cJSON *item) {
+    if (!item) fail("out of memory");
+    return item;
+}
+
 cJSON *json_object(void) {
-    cJSON *object = cJSON_CreateObject();
-    if (!object) fail("out of memory");
-    return object;
+    return made(cJSON_CreateObject());
 }
 
 static void set(cJSON *object, const char *key, cJSON *item) {
     cJSON_DeleteItemFromObjectCaseSensitive(object, key);
-    if (!item || !cJSON_AddItemToObject(object, key, item)) fail("out of memory");
+    if (!cJSON_AddItemToObject(object, key, made(item))) fail("out of memory");
 }
 
 void json_text(cJSON *object, const char *key, const char *text) {
@@ -30,6 +33,18 @@ void json_bool(cJSON *object, const char *key, bool value) {
 
 void json_item(cJSON *object, const char *key, cJSON *item) {
     set(object, key, item ? item : cJSON_CreateNull());
+}
+
+cJSON *json_array(void) {
+    return made(cJSON_CreateArray());
+}
+
+cJSON *json_ints(const int *x, int n) {
+    return made(cJSON_CreateIntArray(x, n));
+}
+
+void json_append(cJSON *array, cJSON *item) {
+    cJSON_AddItemToArray(array, made(item));
 }
 
 AtomicFile json_file(const char *path, const cJSON *value) {

@@ -1,7 +1,9 @@
 #include "train/record.h"
 
+#include "base/error.h"
 #include "kernels/kernels.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -42,6 +44,7 @@ static void add_cpu(cJSON *record) {
     struct utsname machine;
     char line[256], *cpu = uname(&machine) == 0 ? machine.machine : "unknown";
     FILE *f = fopen("/proc/cpuinfo", "re");
+    if (!f && errno == ENOMEM) fail("out of memory");
     while (f && fgets(line, sizeof line, f)) {
         char *colon = strchr(line, ':');
         if (strncmp(line, "model name", 10) != 0 || !colon) continue;

@@ -182,11 +182,11 @@ static void csv_row(FILE *f, const char *name, int n, const Scores *s) {
 void calibrate_sets(const Evaluator *e, const Images *validation, const char *folder,
                     const char *command, bool quiet) {
     char *csv = path_join(folder, "calibration.csv"), *json = path_join(folder, "calibration.json");
-    cJSON *record = cJSON_CreateObject();
-    cJSON_AddStringToObject(record, "command", command);
-    cJSON_AddStringToObject(record, "classifier_sha256", e->net.sha256);
-    cJSON_AddNumberToObject(record, "reference_images", e->data.train.count);
-    cJSON *sets = cJSON_AddArrayToObject(record, "sets");
+    cJSON *record = json_object(), *sets = json_array();
+    json_text(record, "command", command);
+    json_text(record, "classifier_sha256", e->net.sha256);
+    json_number(record, "reference_images", e->data.train.count);
+    json_item(record, "sets", sets);
     AtomicFile f = file_create(csv);
     fprintf(f.stream, "set,n,frechet,kernel,kernel_deviation,inception,inception_deviation,"
                       "precision,recall,coverage,sharpness,accuracy\n");
@@ -198,9 +198,9 @@ void calibrate_sets(const Evaluator *e, const Images *validation, const char *fo
         csv_row(f.stream, s->name, n, &scores);
         if (!quiet) csv_row(stdout, s->name, n, &scores);
         cJSON *one = scores_json(&scores);
-        cJSON_AddStringToObject(one, "set", s->name);
-        cJSON_AddNumberToObject(one, "n", n);
-        cJSON_AddItemToArray(sets, one);
+        json_text(one, "set", s->name);
+        json_number(one, "n", n);
+        json_append(sets, one);
     }
     file_commit(&f);
     json_save(json, record);
