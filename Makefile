@@ -190,8 +190,10 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 # ---- tests --------------------------------------------------------------------------------------------
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
-# programs are built in float only; those of several processes are tested by test-mpi
-TEST_PROGRAMS := $(filter-out %/processes-float %/processes-double %/mutants-double %/programs-double %/score-double %/new_chapter-double %/classes-double %/docs-double,$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
+# In float only: programs, and what has texts, bytes or numbers of allocations, but no numbers of its
+# own. What several processes do is tested by test-mpi
+FLOAT_ONLY    := bpe classes docs emoji mutants new_chapter programs score steps wardrobe
+TEST_PROGRAMS := $(filter-out %/processes-float %/processes-double $(FLOAT_ONLY:%=$(BUILD)/tests/%-double),$(foreach p,float double,$(TESTS:%=$(BUILD)/tests/%-$(p)) $(CHAPTER_TESTS:%=$(BUILD)/tests/%-$(p))))
 # begins first, beside all others
 LONGEST       := $(BUILD)/tests/programs-float
 RUN            = BUILD=$(BUILD) sh tests/run.sh

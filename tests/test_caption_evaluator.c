@@ -190,6 +190,7 @@ Test(caption_evaluator, the_network_is_the_one_on_record) {
     fashion_free(&data);
 }
 
+#ifndef REAL_DOUBLE          /* what it says of hundreds of scenes, as programs ask it: in float */
 enum { FEW = 300 };
 
 /* Scenes of a part, changed by `change`, with the captions they had before. */
@@ -303,6 +304,8 @@ Test(caption_evaluator, its_features_rank_damage) {
     fashion_free(&data);
     arena_free(&arena);
 }
+
+#endif
 
 /* a network for pictures of another size stops the program in the caller's line */
 Test(caption_evaluator, other_geometry_is_a_mistake, .signal = SIGABRT) {
