@@ -7,6 +7,7 @@
 #include "io/json.h"
 #include "train/run.h"
 #include "train/runlog.h"
+#include "train/timesteps.h"
 #include "base/progress.h"
 #include "stops.h"
 
@@ -232,6 +233,33 @@ Test(run, records_what_was_run) {
     cr_assert_str_eq(cJSON_GetObjectItem(values, "seed")->valuestring, "18446744073709551615");
     cr_assert_str_eq(cJSON_GetObjectItem(record, "status")->valuestring, "finished");
     cJSON_Delete(record);
+}
+
+/* is each value in the column of its quarter of the timesteps, and is that the mean of all there? */
+Test(run, values_are_logged_by_quarter_of_the_timesteps) {
+    static const int t[4] = {0, 2, 5, 9};
+    static const double value[4] = {1, 2, 3, 4};
+    new_folder();
+    parse("train --steps 1");
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss_1,loss_2,loss_3,loss_4"});
+    run_params(run, "");
+    while (run_next(run)) log_by_quarter(run, "loss", 10, 4, t, value);
+    run_finish(run);
+    cr_assert(strstr(text_of("log.csv"), ",1.5,,3,4\n"), "%s", text_of("log.csv"));
+}
+
+Test(run, timesteps_are_drawn_evenly) {
+    enum { T = 5, N = 1000 };
+    int times[T] = {0};
+    Arena arena = {0};
+    Rng rng = rng_new(1, "times");
+    const int *t = uniform_timesteps(&arena, &rng, T, N);
+    for (int i = 0; i < N; i++) {
+        cr_assert(t[i] >= 0 && t[i] < T, "%d", t[i]);
+        times[t[i]]++;
+    }
+    for (int k = 0; k < T; k++) cr_expect(abs(times[k] - N / T) < 60, "%d: %d times", k, times[k]);
+    arena_free(&arena);
 }
 
 /* a run that starts anew, twice: is what was there kept under other names, and said? */
