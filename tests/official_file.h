@@ -4,6 +4,7 @@
 #define OFFICIAL_FILE_H
 
 #include "testing.h"
+#include "base/file.h"
 #include "nn/official.h"
 
 #include <stdlib.h>
@@ -44,10 +45,7 @@ static inline void write_official(const char *path, const OfficialMap *map, cons
 /* p's weights, written under the official names, are q's when they are read. The caller removes the
  * file and frees its name. */
 static inline char *official_round_trip(const OfficialMap *map, const Params *p, Params *q) {
-    char *path = strdup("/tmp/official-test-XXXXXX");
-    int fd = mkstemp(path);
-    cr_assert_geq(fd, 0);
-    close(fd);
+    char *path = path_join(temporary_folder(), "official.safetensors");
     write_official(path, map, p);
     official_load(path, "", map, q);
     for (int i = 0; i < p->count; i++)

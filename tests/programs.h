@@ -30,18 +30,10 @@ static char folder[64];
 
 static inline void make_folder(void) {
     signal(SIGINT, SIG_DFL);            /* else programs inherit that it is ignored, if it is */
-    strcpy(folder, "/tmp/chapter-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
+    strcpy(folder, temporary_folder());
 }
 
-static inline void remove_test_folder(void) {
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    if (system(command)) abort();
-    after_each_test();
-}
-
-#define PROGRAM_SUITE(name) TestSuite(name, .init = make_folder, .fini = remove_test_folder)
+#define PROGRAM_SUITE(name) TestSuite(name, .init = make_folder, .fini = after_each_test)
 
 /* the file's text; to be freed */
 static inline char *text_of(const char *path) {

@@ -2,14 +2,13 @@
  *
  *   - stop_and_listen    something in a process of its own: its exit status, and what it says
  *   - expect_stop        something ends the program with its status and one line on stderr
- *   - temporary_folder   a new folder, removed when the test ends
  *   - place              a path in a folder of this test's own */
 #ifndef STOPS_H
 #define STOPS_H
 
 #include "base/file.h"
+#include "testing.h"
 
-#include <criterion/criterion.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,40 +53,6 @@ static inline void expect_stop(int status, const char *part, void (*run)(void *)
     cr_assert(got == status, "exit status %d, %d expected; said: %s", got, status, line);
     cr_assert(n > 1 && strchr(line, '\n') == line + n - 1, "not exactly one line: %s", line);
     cr_assert(strstr(line, part), "'%s' is not in: %s", part, line);
-}
-
-/* ---- folders ---------------------------------------------------------------------------------- */
-
-static char temporary_folders[16][32];
-static int temporary_count;
-static pid_t temporary_owner;
-
-static inline void remove_folder(const char *path) {
-    DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d)); ) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-        char *inner = path_join(path, e->d_name);
-        if (remove(inner)) remove_folder(inner);
-        free(inner);
-    }
-    if (d) closedir(d);
-    remove(path);
-}
-
-static void remove_temporary_folders(void) {
-    if (getpid() != temporary_owner) return;          /* the test goes on in the parent */
-    for (int i = 0; i < temporary_count; i++) remove_folder(temporary_folders[i]);
-}
-
-/* valid until the test ends */
-static inline char *temporary_folder(void) {
-    char *path = temporary_folders[temporary_count++];
-    cr_assert_leq(temporary_count, 16);
-    strcpy(path, "/tmp/chapters-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(path));
-    if (temporary_count == 1) atexit(remove_temporary_folders);
-    temporary_owner = getpid();
-    return path;
 }
 
 /* FOLDER/name in a folder of this test's own */

@@ -607,8 +607,7 @@ Test(io, npy_has_a_header_of_128_bytes) {
 
 /* are samples saved for the eye and as numbers between 0 and 1, whatever their range is? */
 Test(io, samples_are_a_picture_and_numbers_between_0_and_1) {
-    char folder[] = "/tmp/samples-test-XXXXXX";
-    cr_assert_not_null(mkdtemp(folder));
+    char *folder = temporary_folder();
     const struct { double low, high; } ranges[] = {{-1, 1}, {0, 1}, {0, 255}};
     for (size_t k = 0; k < 3; k++) {
         double low = ranges[k].low, range = ranges[k].high - low;
@@ -628,7 +627,6 @@ Test(io, samples_are_a_picture_and_numbers_between_0_and_1) {
         cr_assert(unlink(numbers) == 0 && unlink(picture) == 0);
         free(numbers), free(picture);
     }
-    rmdir(folder);
 }
 
 /* an .npy file in memory with this dictionary and `bytes` zeros after it; its length */

@@ -11,7 +11,7 @@ static void begin(void) {
     make_folder();
 }
 
-TestSuite(processes, .init = begin, .fini = remove_test_folder);
+TestSuite(processes, .init = begin, .fini = after_each_test);
 
 /* ---- calling them ---------------------------------------------------------------------------- */
 

@@ -1,10 +1,13 @@
 #include "testing.h"
+#include "base/file.h"
 #include "base/sanitize.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef SANITIZED
 #include <sanitizer/lsan_interface.h>
@@ -21,6 +24,41 @@ void after_each_test(void) {
     if (__lsan_do_recoverable_leak_check()) abort();
 #endif
 }
+
+/* ---- folders --------------------------------------------------------------------------------- */
+
+static char temporary_folders[64][32];
+static int temporary_count;
+static pid_t temporary_owner;
+
+static void remove_folder(const char *path) {
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d)); ) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        char *inner = path_join(path, e->d_name);
+        if (remove(inner)) remove_folder(inner);
+        free(inner);
+    }
+    if (d) closedir(d);
+    remove(path);
+}
+
+static void remove_temporary_folders(void) {
+    if (getpid() != temporary_owner) return;          /* the test goes on in the parent */
+    for (int i = 0; i < temporary_count; i++) remove_folder(temporary_folders[i]);
+}
+
+char *temporary_folder(void) {
+    cr_assert_lt(temporary_count, (int)(sizeof temporary_folders / sizeof *temporary_folders));
+    char *path = temporary_folders[temporary_count++];
+    strcpy(path, "/tmp/chapters-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(path));
+    if (temporary_count == 1) atexit(remove_temporary_folders);
+    temporary_owner = getpid();
+    return path;
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static void record_margin(const char *where, int line, double error, double tolerance) {
     const char *path = getenv("MARGINS");

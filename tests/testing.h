@@ -32,6 +32,10 @@ bool is_near(const char *where, int line, double error, double tolerance);
 
 #define SUITE(name) TestSuite(name, .fini = after_each_test)
 
+/* A new folder below /tmp, removed with what is in it when the test ends; its path is valid until
+ * then. At most 64 in a test. */
+char *temporary_folder(void);
+
 /* n numbers in [low,high), the same for the same name */
 void test_values(const char *name, double low, double high, size_t n, real *x);
 
