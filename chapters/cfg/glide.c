@@ -66,7 +66,8 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
 }
 
 NoiseSchedule glide_schedule(const GlideConfig *c) {
-    return c->low ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
+    bool linear = c->low || c->predicts_velocity;
+    return linear ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
                   : schedule_cosine(GLIDE_TIMESTEPS);
 }
 

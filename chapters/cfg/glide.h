@@ -56,7 +56,8 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
                      GlideInput in);
 
 enum { GLIDE_TIMESTEPS = 1000 };
-/* the cosine schedule, or of an upsampler DDPM's linear one */
+/* openai's base: the cosine schedule; upsamplers, and our own base: DDPM's linear one, of whose steps
+ * more lie where layout and colours are decided */
 NoiseSchedule glide_schedule(const GlideConfig *c);
 Parameterization glide_parameterization(const GlideConfig *c);
 
