@@ -65,7 +65,7 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
              "--inpaint %s/mask.png", folder, folder, folder);
     int status = run_program("cfg", line, said);
     cr_assert_eq(status, 0, "%s", said);
-    cr_expect(strstr(said, "33 tokens, of which the network reads 32"), "%s", said);
+    cr_expect(strstr(said, "35 tokens, of which the network reads 32"), "%s", said);
     snprintf(path, sizeof path, "%s/run/samples.npy", folder);
     Npy a = npy_open(path);
     cr_assert_eq(a.len, SIDE * SIDE * 3);
