@@ -168,7 +168,7 @@ $(eval $(call chapter_library,double))
 
 # a chapter may not define what common/ defines: the linker would take either
 $(CHAPTERS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
-	@nm -g --defined-only $^ | awk 'NF == 3 && $$3 !~ /^__/ && n[$$3]++ {print "$@: " $$3 " is defined twice"; bad = 1} END {exit bad}'
+	@nm -gA --defined-only $^ | awk 'NF == 3 && $$3 !~ /^__/ {sub(/:[0-9a-f]+$$/, "", $$1); if ($$3 in at) {print "$@: " $$3 " is defined twice: in " at[$$3] " and " $$1; bad = 1} at[$$3] = $$1} END {exit bad}'
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/float/%.o,$$(wildcard common/tools/$$*/*.c)) $(BUILD)/libfloat.a
@@ -189,6 +189,7 @@ $(BUILD)/golden: tests/golden/golden.sh $(GOLDEN_PARTS:%=$(BUILD)/golden.d/%)
 
 # ---- tests --------------------------------------------------------------------------------------------
 TESTS         := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+$(foreach c,$(filter $(TOOLS) $(TESTS),$(CHAPTERS)),$(error chapters/$c: a tool or a test of common/ has that name))
 CHAPTER_TESTS := $(foreach c,$(CHAPTERS),$(if $(wildcard chapters/$(c)/test_*.c),$(c)))
 # In float only: programs, and what has texts, bytes or numbers of allocations, but no numbers of its
 # own. What several processes do is tested by test-mpi
