@@ -8,6 +8,9 @@
 /* ---- training -------------------------------------------------------------------------------- */
 
 static const Parameterization decoder_predicts = {PREDICT_VELOCITY, LEARNED_RANGE};
+static const Parameterization upsampler_predicts = {PREDICT_VELOCITY, FIXED_SMALL};
+
+NoiseSchedule decoder_schedule(void) { return schedule_linear(1000, 1e-4, 0.02); }
 
 /* (B,D) as B images of one pixel */
 static Tensor *pixels(Tensor *z) {
@@ -39,7 +42,7 @@ Losses upsampler_losses(const Upsampler *m, const NoiseSchedule *s, Crops c, con
                         Rng *noise) {
     NoisyImages b = noisy_images(s, c.x0, t, noise);
     Tensor *output = upsampler_output(m, b.xt, b.time, c.low);
-    return training_losses(&b, SIMPLE, (Parameterization){PREDICT_NOISE, FIXED_SMALL}, output);
+    return training_losses(&b, SIMPLE, upsampler_predicts, output);
 }
 
 /* ---- caption -> z ---------------------------------------------------------------------------- */
@@ -132,5 +135,5 @@ static Tensor *upsampler_output_at(const void *network, const Step *at, Tensor *
 }
 
 NetworkDenoiser upsampling(const Upsampling *u) {
-    return network_denoiser(upsampler_output_at, u, (Parameterization){PREDICT_NOISE, FIXED_SMALL});
+    return network_denoiser(upsampler_output_at, u, upsampler_predicts);
 }

@@ -123,7 +123,7 @@ static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     d->guided = (GuidedDecoder){&m->decoder, z, how.text, how.scale};
     d->network = guided_decoder(&d->guided);
     d->clipped = clipped_denoiser(&d->network.denoiser);
-    d->chain = respace(schedule_cosine(1000), "respace", chosen_steps());
+    d->chain = respace(decoder_schedule(), "respace", chosen_steps());
     d->sampler = (Sampler){.denoiser = &d->clipped.denoiser, .schedule = &d->chain,
                            .method = how.ddim ? DDIM : ANCESTRAL, .eta = how.eta, .height = SMALL,
                            .width = SMALL, .channels = 3, .seed = o.common.seed};

@@ -82,7 +82,7 @@ int decoder_train(void) {
     Params *params = run_params(run, ""), *whitening = run_params(run, "whitening.");
     Decoder net = decoder_new(params, decoder_config("default"));
     Whitening w = whitening_new(whitening, D);
-    NoiseSchedule chain = schedule_cosine(1000);
+    NoiseSchedule chain = decoder_schedule();
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
