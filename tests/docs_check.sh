@@ -2,7 +2,8 @@
 # docs_check.sh FILE... — fences of the form
 #     ```c file=chapters/ae/ae.c fn=encode
 # in the READMEs must hold exactly the function of that name as it stands in that file, and files that
-# links or fences name must exist.
+# links or fences name must exist; and the commands in the pictures of plots/ must be ones that anybody
+# can run.
 status=0
 for doc in "$@"; do
     awk -v doc="$doc" '
@@ -36,6 +37,10 @@ for doc in "$@"; do
     for target in $(grep -o '](\([^)#]*\))\|src="[^"]*"' "$doc" | sed 's/^](//; s/)$//; s/^src="//; s/"$//' | grep -v '^http'); do
         [ -e "$dir/$target" ] || { echo "$doc: $target does not exist"; status=1; }
     done
+done
+for picture in plots/*.png plots/*/*.png; do     # each says what drew it
+    [ -e "$picture" ] && head -c 2000 "$picture" | tr '\0' ' ' | LC_ALL=C grep -a -q 'parameters [ -~]* /[a-z]' &&
+        { echo "$picture: its command names a folder of one machine"; status=1; }
 done
 [ $status = 0 ] && echo "docs-check: quoted functions equal the source, linked files exist"
 exit $status
