@@ -26,8 +26,7 @@ static void load(TextModels *m, const char *path, const char *name, Glide *net, 
     arena_free(&arena);
 }
 
-static Bpe tokenizer(void) {
-    if (is_ours()) return bpe_load(NULL);
+static Bpe published_tokenizer(void) {
     if (!o.merges || !o.vocabulary)
         usage_error("--config %s: where is its tokenizer? --merges vocab.bpe --vocabulary "
                     "encoder.json", o.common.config);
@@ -76,8 +75,9 @@ static void load_noisy_clip(TextModels *m) {
 }
 
 void text_models_load(TextModels *m, bool inpaints) {
-    *m = (TextModels){.bpe = tokenizer()};
-    if (is_ours()) m->clip = frozen_clip_load(NULL);
+    *m = (TextModels){0};
+    if (is_ours()) m->clip = frozen_clip_load(NULL), m->bpe = m->clip.bpe;
+    else m->bpe = published_tokenizer();
     const char *name;
     char *path = base_weights(inpaints, &name);
     load(m, path, name, &m->base, &m->base_params);
@@ -90,7 +90,7 @@ void text_models_free(TextModels *m) {
     params_free(&m->base_params), params_free(&m->upsampler_params);
     params_free(&m->noisy_params);
     if (is_ours()) frozen_clip_free(&m->clip);
-    bpe_free(&m->bpe);
+    else bpe_free(&m->bpe);
 }
 
 int text_models_side(const TextModels *m) {

@@ -10,8 +10,8 @@ typedef struct {
     Params base_params, upsampler_params;
     Glide base, upsampler;               /* upsampler.net.text.tokens.table NULL: there is none */
     bool enlarges;
-    Bpe bpe;
     FrozenClip clip;                     /* of the default: reads, and guides with --clip-scale */
+    Bpe bpe;                             /* CLIP's, or of openai's networks */
     Params noisy_params;                 /* with --clip-scale */
     ClipImage noisy;
 } TextModels;

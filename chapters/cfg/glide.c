@@ -12,7 +12,8 @@
 static GlideConfig published(const char *name) {
     bool base = !strncmp(name, "glide-base", 10);
     GlideConfig g = {.unet = adm_family(192, base ? 3 : 2), .side = base ? 64 : 256,
-                     .low = base ? 0 : 64, .inpaints = strstr(name, "inpaint") != NULL};
+                     .low = base ? 0 : 64, .inpaints = strstr(name, "inpaint") != NULL,
+                     .linear = !base};
     if (base) unet_levels(&g.unet, 1, 2, 3, 4);
     else unet_levels(&g.unet, 1, 1, 2, 2, 4, 4);
     unet_attend_at(&g.unet, g.side, 32, 8);
@@ -25,7 +26,8 @@ static GlideConfig published(const char *name) {
 static GlideConfig ours(const char *name, int vocabulary) {
     bool up = !strcmp(name, "upsampler");
     GlideConfig g = {.unet = adm_family(up ? 24 : 32, 1), .side = up ? 64 : 32, .low = up ? 32 : 0,
-                     .inpaints = !strcmp(name, "inpaint"), .predicts_velocity = true};
+                     .inpaints = !strcmp(name, "inpaint"), .predicts_velocity = true,
+                     .linear = true};
     if (up) unet_levels(&g.unet, 1, 2, 2);
     else unet_levels(&g.unet, 1, 2, 2, 3);
     unet_attend_at(&g.unet, g.side, 16, up ? 8 : 4);
@@ -66,9 +68,8 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
 }
 
 NoiseSchedule glide_schedule(const GlideConfig *c) {
-    bool linear = c->low || c->predicts_velocity;
-    return linear ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
-                  : schedule_cosine(GLIDE_TIMESTEPS);
+    return c->linear ? schedule_linear(GLIDE_TIMESTEPS, 1e-4, 0.02)
+                     : schedule_cosine(GLIDE_TIMESTEPS);
 }
 
 Parameterization glide_parameterization(const GlideConfig *c) {

@@ -29,6 +29,8 @@ typedef struct {
     int low;                    /* of the small ones it enlarges; 0: it makes them of noise alone */
     bool inpaints;
     bool predicts_velocity;     /* not eps, as openai's */
+    bool linear;                /* DDPM's schedule, of whose steps more lie where layout and colours
+                                 * are decided; else cosine */
     const ClipText *clip;       /* reads the texts; NULL: a transformer of the network's own */
 } GlideConfig;
 
@@ -56,8 +58,6 @@ Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeature
                      GlideInput in);
 
 enum { GLIDE_TIMESTEPS = 1000 };
-/* openai's base: the cosine schedule; upsamplers, and our own base: DDPM's linear one, of whose steps
- * more lie where layout and colours are decided */
 NoiseSchedule glide_schedule(const GlideConfig *c);
 Parameterization glide_parameterization(const GlideConfig *c);
 

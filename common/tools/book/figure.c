@@ -31,15 +31,15 @@ static const char *last_part(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-/* "/home/me/vae sample -q --out x -n 8" as "build/vae sample -n 8" */
+/* "build/vae sample -q --out x -n 8" as "build/vae sample -n 8" */
 static char *command_for_readers(char *line) {
     Text t = {0};
     char *save = NULL, *word = strtok_r(line, " ", &save);
-    if (word) text_put(&t, "build/%s", last_part(word));
+    if (word) text_put(&t, "%s", word);
     while ((word = strtok_r(NULL, " ", &save))) {
         bool has_value = !strcmp(word, "--out") || !strcmp(word, "--threads");
         if (has_value) strtok_r(NULL, " ", &save);
-        else if (strcmp(word, "-q")) text_put(&t, " %s", *word == '/' ? last_part(word) : word);
+        else if (strcmp(word, "-q")) text_put(&t, " %s", word);
     }
     return t.text;
 }
