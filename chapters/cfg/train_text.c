@@ -41,7 +41,8 @@ static Tensor *pictures_of(const Training *m, Tensor *images, Rng *erased, Glide
     return small;
 }
 
-static TextFeatures read(const Training *m, Tape *t, int n, const char *const *captions) {
+static TextFeatures read_captions(const Training *m, Tape *t, int n,
+                                  const char *const *captions) {
     Texts texts = texts_new(&t->arena, &m->net, &m->clip.bpe, n, captions);
     return text_unet_read(&m->net.net, t, texts.tokens, texts.mask, n);
 }
@@ -67,7 +68,7 @@ static double validation(const Training *m, bool with) {
     even_timesteps(m->chain.T, n, step);
     for (int i = 0; i < n && !with; i++) b.captions[i] = "";
     Tensor *x0 = pictures_of(m, b.images, &erased, &in);
-    Tensor *mse = losses(m, x0, read(m, &t, n, b.captions), step, in, &noise).mse;
+    Tensor *mse = losses(m, x0, read_captions(m, &t, n, b.captions), step, in, &noise).mse;
     double mean = k_sum(mse->len, mse->x) / n;
     tape_free(&t);
     return mean;
@@ -130,7 +131,7 @@ static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
     drop_captions(b.n, b.captions, o.p_uncond, c->drop);
     const int *t = uniform_timesteps(&run->tape.arena, c->times, m->chain.T, b.n);
     Tensor *x0 = pictures_of(m, b.images, c->erased, &in);
-    TextFeatures text = read(m, &run->tape, b.n, b.captions);
+    TextFeatures text = read_captions(m, &run->tape, b.n, b.captions);
     if (!m->net.config.low) drop_summaries(&text, SUMMARIES_DROPPED, c->summaries);
     Losses l = losses(m, x0, text, t, in, c->noise);
     run_log(run, "mse", t_mean(t_detach(l.mse)));
