@@ -1,10 +1,9 @@
 /* docs_numbers [--given | --reorder] README.md... — every number in a text comes from a record, or is given.
  *
- * A text ends in a comment that lists its numbers in the order in which they stand in it. A line
- * without indentation names a record, relative to notebooks-data; indented lines say which of its
- * values are quoted, and how:
+ * The numbers of FOLDER/NAME.md are listed in notebooks-data/numbers/FOLDER/NAME.txt, in the order in
+ * which they stand in the text. A line without indentation names a record, relative to
+ * notebooks-data; indented lines say which of its values are quoted, and how:
  *
- *     <!-- numbers
  *     given 28 x2 64
  *     gan/metrics.json
  *       scores.samples.frechet_distance = 1.05
@@ -12,7 +11,6 @@
  *       scores.samples.recall * 100 = 61
  *     ddpm/steps.csv
  *       frechet_distance@50,small / gan/metrics.json:scores.samples.frechet_distance = 2.3
- *     -->
  *
  * A value of a JSON file is a path of keys; of a CSV file, column@cells, the cells being those that
  * the row begins with, or `last`; column.min and column.max are over all rows. + - * / stand between
@@ -43,14 +41,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char *doc;
+static const char *doc, *list_path;
 static int mistakes;
 static bool printing_given, reordering;
 
-#define mistake(line, ...) \
-    (mistakes++, fprintf(stderr, "%s:%d: ", doc, line), fprintf(stderr, __VA_ARGS__), \
+#define mistake_in(path, line, ...) \
+    (mistakes++, fprintf(stderr, "%s:%d: ", path, line), fprintf(stderr, __VA_ARGS__), \
      fputc('\n', stderr))
+#define mistake(line, ...) mistake_in(doc, line, __VA_ARGS__)
 
 static char *read_text(const char *path) {
     size_t n;
@@ -291,43 +291,40 @@ static void list_value(const char *line, const char *record, int at) {
     for (const char *s = line; *s; s++)
         if (!strncmp(s, " = ", 3) || !strncmp(s, " ~ ", 3)) sign = s;
     if (!sign || !isdigit((unsigned char)sign[3])) {
-        mistake(at, "\"%s\": expected VALUE = NUMBER", line);
+        mistake_in(list_path, at, "\"%s\": expected VALUE = NUMBER", line);
         return;
     }
     char *value = text_format("%.*s", (int)(sign - line), line);
     double x;
     if (!expression(value, record, 0, &x))
-        mistake(at, "%s has no \"%s\"", *record ? record : "no record", value);
+        mistake_in(list_path, at, "%s has no \"%s\"", *record ? record : "no record", value);
     else if (!equal(x, number_at(sign + 3), sign[1] == '~'))
-        mistake(at, "%s: %s is %.6g, not %s", record, value, x, sign + 3);
+        mistake_in(list_path, at, "%s: %s is %.6g, not %s", record, value, x, sign + 3);
     free(value);
     value = text_format("%.*s", (int)(number_at(sign + 3).end - line), line);
     list_number(sign + 3, at, record, value);
     free(value);
 }
 
-static void read_list(const char *text) {
-    const char *from = strstr(text, "\n<!-- numbers\n");
+static void read_list(void) {
     list.count = 0;
-    if (!from && printing_given) return;
-    if (!from) {
-        mistake(line_of(text, text + strlen(text)), "has no list of its numbers");
+    if (access(list_path, F_OK) != 0) {
+        if (!printing_given) mistake(1, "has no list of its numbers: expected %s", list_path);
         return;
     }
-    from += strlen("\n<!-- numbers\n");
-    char record[1024] = "", line[1024];
-    for (int at = line_of(text, from); strncmp(from, "-->", 3) && *from; at++) {
-        snprintf(line, sizeof line, "%.*s", (int)strcspn(from, "\n"), from);
-        from += strcspn(from, "\n"), from += *from == '\n';
+    char *text = read_text(list_path), *rest = text, record[1024] = "";
+    int at = 1;
+    for (char *line; (line = strsep(&rest, "\n")); at++) {
         if (!strncmp(line, "given ", 6)) {
             for (const char *s = line + 6; *s; )
                 s = isdigit((unsigned char)*s) ? list_number(s, at, NULL, NULL) : s + 1;
         } else if (*line == ' ') {
             list_value(line + strspn(line, " "), record, at);
-        } else {
+        } else if (*line) {
             snprintf(record, sizeof record, "%s", line);
         }
     }
+    free(text);
 }
 
 /* ---- what is not text --------------------------------------------------------------------------- */
@@ -489,8 +486,8 @@ static void check_counts(void) {
         const Listed *l = &list.item[i];
         int digits = (int)lround(-log10(l->number.unit));
         if (l->seen != l->times)
-            mistake(l->line, "%.*f stands %d times in the text and %d times in its list", digits,
-                    l->number.value, l->seen, l->times);
+            mistake_in(list_path, l->line, "%.*f stands %d times in the text and %d times in its list", digits,
+                       l->number.value, l->seen, l->times);
     }
 }
 
@@ -538,10 +535,10 @@ static void check_order(void) {
         if (same_number(have->number, want->number)) continue;
         char *next = text_format("%.*f", (int)lround(-log10(want->number.unit)),
                                  want->number.value);
-        mistake(have->line, "%.*s stands where the list has %s (line %d); if the text is right, "
+        mistake(have->line, "%.*s stands where %s:%d has %s; if the text is right, "
                 "docs_numbers --reorder mends the list",
-                (int)(have->number.end - have->number.start), have->number.start, next,
-                want->line);
+                (int)(have->number.end - have->number.start), have->number.start, list_path,
+                want->line, next);
         free(next);
         return;
     }
@@ -584,33 +581,38 @@ static void print_places(FILE *f, const Place *const *sorted) {
     if (row) fputc('\n', f);
 }
 
-static void reorder(const char *path, const char *original) {
+static void reorder(void) {
     const Place **sorted = calloc((size_t)in_text.count + 1, sizeof *sorted);
-    const char *from = strstr(original, "\n<!-- numbers\n") + strlen("\n<!-- numbers\n");
-    AtomicFile f = file_create(path);
+    AtomicFile f = file_create(list_path);
     sort_places(sorted);
-    fprintf(f.stream, "%.*s", (int)(from - original), original);
     print_places(f.stream, sorted);
-    fputs(strstr(from, "-->"), f.stream);
     file_commit(&f);
     free(sorted);
 }
 
+/* notebooks-data/numbers/FOLDER/NAME.txt of FOLDER/NAME.md */
+static char *list_of(const char *path) {
+    size_t n = strlen(path), ending = strlen(".md");
+    if (n > ending && !strcmp(path + n - ending, ".md")) n -= ending;
+    return text_format("notebooks-data/numbers/%.*s.txt", (int)n, path);
+}
+
 static void check(const char *path) {
     int before = mistakes;
-    doc = path;
+    char *beside = list_of(path);
+    doc = path, list_path = beside;
     places_clear(&in_list), places_clear(&in_text);
     char *original = read_text(path), *text = text_format("%s", original);
-    read_list(original);
+    read_list();
     blank_the_rest(text);
     for (const char *at = original; (at = strstr(at, "\n<!-- table ")); at++)
         check_table(original, at + 1, text);
     count_numbers(text);
     if (printing_given) print_given();
     else check_counts(), check_length(original);
-    if (reordering && mistakes == before) reorder(path, original);
+    if (reordering && mistakes == before) reorder();
     else if (!printing_given && mistakes == before) check_order();
-    free(original), free(text);
+    free(original), free(text), free(beside);
 }
 
 int main(int argc, char **argv) {

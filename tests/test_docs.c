@@ -23,14 +23,12 @@ static char *read_text(const char *path) {
     return text;
 }
 
-/* exit status and message of docs_numbers for a text, run where `folder`/notebooks-data is */
-static int check(const char *text, char message[static 2000]) {
+/* exit status and message of docs_numbers for a file, run in `folder`, where notebooks-data is */
+static int run(const char *option, const char *doc, char message[static 2000]) {
     char path[120], command[600];
     const char *build = getenv("BUILD");
-    snprintf(path, sizeof path, "%s/text.md", folder);
-    write_text(path, text);
-    snprintf(command, sizeof command, "p=$PWD; cd %s && $p/%s/docs_numbers text.md >said 2>&1",
-             folder, build ? build : "build");
+    snprintf(command, sizeof command, "p=$PWD; cd %s && $p/%s/docs_numbers %s %s >said 2>&1",
+             folder, build ? build : "build", option, doc);
     int status = system(command);
     snprintf(path, sizeof path, "%s/said", folder);
     char *said = read_text(path);
@@ -39,9 +37,28 @@ static int check(const char *text, char message[static 2000]) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
 }
 
+/* writes text.md and the list of its numbers, which follows in `both` */
+static void write_both(const char *both) {
+    char path[120];
+    const char *list = strstr(both, "LIST\n");
+    char *text = text_format("%.*s", (int)(list - both), both);
+    snprintf(path, sizeof path, "%s/text.md", folder);
+    write_text(path, text);
+    snprintf(path, sizeof path, "%s/notebooks-data/numbers/text.txt", folder);
+    write_text(path, list + strlen("LIST\n"));
+    free(text);
+}
+
+static int check(const char *both, char message[static 2000]) {
+    write_both(both);
+    return run("", "text.md", message);
+}
+
 static void make_records(void) {
     char path[120];
     snprintf(path, sizeof path, "%s/notebooks-data", folder);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    snprintf(path, sizeof path, "%s/notebooks-data/numbers", folder);
     cr_assert_eq(mkdir(path, 0755), 0);
     snprintf(path, sizeof path, "%s/notebooks-data/metrics.json", folder);
     write_text(path, "{\"score\": {\"distance\": 1.053, \"recall\": [0.6079, 0.25]},"
@@ -57,11 +74,11 @@ static const char good[] =
     "    build/x eval --samples 500\n\n"
     "<!-- table steps.csv: =steps | =variance | distance | - -->\n"
     "| steps | variance | distance | |\n|---|---|---|---|\n"
-    "| 50 | small | **2.87** | a |\n| 10 | large | 31.2 | 7 |\n\n"
-    "<!-- numbers\nmetrics.json\n  score.distance = 1.05\n  n = 10,000\ngiven 28 x2 2 4\n"
+    "| 50 | small | **2.87** | a |\n| 10 | large | 31.2 | 7 |\n"
+    "LIST\nmetrics.json\n  score.distance = 1.05\n  n = 10,000\ngiven 28 x2 2 4\n"
     "  score.recall.0 * 1000 = 607.9\nsteps.csv\n  distance@10,large = 31.2\n"
     "  distance@10,large / 3 = 10.4\n  distance.min = 2.9\n  distance@10,large = 31\n"
-    "given 2014\nmetrics.json\n  score.distance = 1.05\ngiven 500 7\n-->\n";
+    "given 2014\nmetrics.json\n  score.distance = 1.05\ngiven 500 7\n";
 
 /* every digit of prose, formula, command, table and list, made another one */
 Test(docs, every_changed_digit_is_noticed) {
@@ -101,54 +118,53 @@ Test(docs, what_is_wrong_is_said) {
         {"metrics.json\n  score.distance = 1.05\ngiven 500", "given 500",
          "1.05 stands 2 times in the text and 1 times"},
         {"given 28", "given 3 28", "3 stands 0 times in the text"},
-        {"10.4, from 2.9", "2.9, from 10.4", "text.md:4: 2.9 stands where the list has 10.4"},
-        {"in 2014 it was 1.05", "in 1.05 it was 2014", "1.05 stands where the list has 2014"},
-        {"31.2 is 10.4", "10.4 is 31.2", "10.4 stands where the list has 31.2"},
+        {"10.4, from 2.9", "2.9, from 10.4", "text.md:4: 2.9 stands where notebooks-data/numbers/text.txt:8 has 10.4"},
+        {"in 2014 it was 1.05", "in 1.05 it was 2014", "1.05 stands where notebooks-data/numbers/text.txt:11 has 2014"},
+        {"31.2 is 10.4", "10.4 is 31.2", "10.4 stands where notebooks-data/numbers/text.txt:7 has 31.2"},
         {"score.recall.0", "score.recal.0", "has no \"score.recal.0 * 1000\""},
         {"distance.min", "distance@60", "has no \"distance@60\""},
         {"| 50 | small", "| 60 | small", "has no such row"},
         {"**2.87**", "2.8", "distance is 2.87, not 2.8"},
         {"**2.87**", "2.87 ± 1", "nothing is said of"},
-        {"\n<!-- numbers", "\n<!-- figures", "has no list of its numbers"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         cr_expect_eq(check_with(wrong[i].from, wrong[i].to, message), 1, "%s", wrong[i].says);
         cr_expect_not_null(strstr(message, wrong[i].says), "\"%s\": %s", wrong[i].says, message);
     }
-    char *many = text_format("%s", good);
+    char *many = text_format("\n%s", good);
     for (int i = 0; i < 250; i++) {
-        char *more = text_format("%sa b c d e f g h i j\n", many);
+        char *more = text_format("a b c d e f g h i j\n%s", many);
         free(many), many = more;
     }
     cr_expect_eq(check(many, message), 1);
     cr_expect_not_null(strstr(message, "words, and 2500 is the most"), "%s", message);
     free(many);
+    char path[120];
+    snprintf(path, sizeof path, "%s/notebooks-data/numbers/text.txt", folder);
+    cr_assert_eq(unlink(path), 0);
+    cr_expect_eq(run("", "text.md", message), 1);
+    cr_expect_not_null(strstr(message, "has no list of its numbers: expected notebooks-data/"));
 }
 
-/* The list with its entries in another order: --reorder makes it the one it was, and leaves a text
- * alone of which it has other numbers. */
+/* The list with its entries in another order: --reorder makes it the one it was, and leaves a list
+ * alone that has other numbers than its text. */
 Test(docs, a_list_is_put_into_the_order_of_its_text) {
     char message[2000], path[120];
-    const char *build = getenv("BUILD"), *at = strstr(good, "given 28 x2 2 4\n");
+    const char *at = strstr(good, "given 28 x2 2 4\n"), *list = strstr(good, "LIST\n");
     make_records();
-    char *text = text_format("%.*s%sgiven 4 2 28 x2\n-->\n", (int)(at - good), good, at + 16);
-    char *end = strstr(text, "-->\ngiven");
-    memmove(end, end + 4, strlen(end + 4) + 1);
+    char *text = text_format("%.*s%sgiven 4 2 28 x2\n", (int)(at - good), good, at + 16);
     cr_assert_eq(check(text, message), 1);
-    cr_expect_not_null(strstr(message, "28 stands where the list has 607.9"), "%s", message);
-    char *command = text_format("p=$PWD; cd %s && $p/%s/docs_numbers --reorder text.md >said 2>&1",
-                                folder, build ? build : "build");
-    cr_assert_eq(system(command), 0);
-    snprintf(path, sizeof path, "%s/text.md", folder);
+    cr_expect_not_null(strstr(message, "28 stands where"), "%s", message);
+    cr_assert_eq(run("--reorder", "text.md", message), 0, "%s", message);
+    snprintf(path, sizeof path, "%s/notebooks-data/numbers/text.txt", folder);
     char *mended = read_text(path);
-    cr_expect_str_eq(mended, good);
-    char *other = strstr(text, "31;");
-    *other = '4';
-    write_text(path, text);
-    cr_assert_neq(system(command), 0);
+    cr_expect_str_eq(mended, list + strlen("LIST\n"));
+    *strstr(text, "31;") = '4';
+    write_both(text);
+    cr_assert_neq(run("--reorder", "text.md", message), 0);
     char *left = read_text(path);
-    cr_expect_str_eq(left, text);
-    free(text), free(command), free(mended), free(left);
+    cr_expect_str_eq(left, strstr(text, "LIST\n") + strlen("LIST\n"));
+    free(text), free(mended), free(left);
 }
 
 /* digits of prose and tables that are neither in names, quotes, links nor comments */
@@ -168,24 +184,30 @@ static size_t plain_digits(const char *text, const char **at, size_t most) {
 }
 
 Test(docs, ten_changed_digits_of_every_text_are_noticed) {
-    char message[2000], path[200];
+    char message[2000], path[200], command[800];
     static const char *const where[] = {"README.md", "tests/README.md",
                                         "tests/bench/SCALE.md", "chapters/*.md",
                                         "chapters/*/*.md", "notebooks-data/*/README.md"};
     glob_t files;
     for (int i = 0; i < 6; i++) glob(where[i], i ? GLOB_APPEND : 0, NULL, &files);
     cr_assert(files.gl_pathc >= 10, "%zu texts", files.gl_pathc);
-    snprintf(path, sizeof path, "ln -s $PWD/notebooks-data %s/notebooks-data", folder);
-    cr_assert_eq(system(path), 0);
+    snprintf(command, sizeof command, "cp -rs $PWD/notebooks-data %s", folder);
+    cr_assert_eq(system(command), 0);
     for (size_t i = 0; i < files.gl_pathc; i++) {
-        char *text = read_text(files.gl_pathv[i]);
-        const char *at[2000];
+        const char *doc = files.gl_pathv[i], *at[2000];
+        char *text = read_text(doc);
         size_t n = plain_digits(text, at, 2000);
-        cr_expect_eq(check(text, message), 0, "%s: %s", files.gl_pathv[i], message);
+        snprintf(command, sizeof command, "cd %s && mkdir -p $(dirname %s) && rm -f %s", folder,
+                 doc, doc);
+        cr_assert_eq(system(command), 0);
+        snprintf(path, sizeof path, "%s/%s", folder, doc);
+        write_text(path, text);
+        cr_expect_eq(run("", doc, message), 0, "%s: %s", doc, message);
         for (size_t k = 0; k < 10 && k < n; k++) {
             char *s = text + (at[k * n / (n < 10 ? n : 10)] - text), digit = *s;
             *s = digit == '9' ? '8' : digit + 1;
-            cr_expect_eq(check(text, message), 1, "%s: %.40s", files.gl_pathv[i], s);
+            write_text(path, text);
+            cr_expect_eq(run("", doc, message), 1, "%s: %.40s", doc, s);
             *s = digit;
         }
         free(text);
