@@ -16,7 +16,7 @@ static NoiseSchedule all, few;
 static Sampler sampler;
 static int left;
 
-const char *const try_files[] = {"weights.safetensors", NULL};
+const char *const try_files[] = {"ddpm/weights.safetensors", NULL};
 
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
