@@ -200,7 +200,8 @@ if (!fs.existsSync('notebooks-data/cfg/weights.safetensors')) delete trials.cfg;
 const onThisMachine = (name, calls, numbers) => execFileSync(`${trial}/${name}`, ['draw', 'notebooks-data', calls,
     ...numbers.map(String)]).toString().trim().split('\n').map(Number);
 // what a chapter's program draws, asked for the same: its pixels from 0 to 1
-const asked = {ddpm: ['--steps', '10', '-n', '1']};
+const asked = {ddpm: ['--steps', '10', '-n', '1'],
+    cfg: ['--prompt', 'an orange coat above a blue bag', '--respace', '10', '--scale', '3', '-n', '1']};
 function numbersOf(file) {
     const npy = fs.readFileSync(file), at = 10 + npy.readUInt16LE(8);
     return Array.from({length: (npy.length - at) / 4}, (_, i) => npy.readFloatLE(at + 4 * i));
@@ -246,7 +247,7 @@ async function checkPrompt(prompt, cut) {
     check(/of which the network reads 32/.test(text) === cut, `${prompt}: ${cut ? 'is cut, and the page does not say so' : 'is not cut'}`);
     execFileSync('sh', ['-c', `${command.replace('build', path.dirname(trial))} -q --threads 1 --out '${out}' 2>/dev/null`]);
     const [drawn] = await run(canvases), program = numbersOf(`${out}/samples.npy`);
-    check(program.length === drawn.length / 4 * 3 && program.every((v, i) => Math.abs(drawn[4 * Math.floor(i / 3) + i % 3] - 255 * v) <= 2),
+    check(program.length === drawn.length / 4 * 3 && program.every((v, i) => Math.abs(drawn[4 * Math.floor(i / 3) + i % 3] - 255 * v) <= 1),
         `${prompt}: another image than that of ${command}`);
 }
 async function checkTrials() {
@@ -262,6 +263,7 @@ async function checkTrials() {
     if (!trials.cfg) return;
     await checkPrompt("a zorbly's ☂ of <b>quux</b>", false);
     await checkPrompt('a red dress above a green bag and '.repeat(8), true);
+    await run('document.querySelector(".try").scrollIntoView()');
     await picture('prompt-1400');
     for (const line of await complaints()) check(false, `cfg: ${line}`);
 }
