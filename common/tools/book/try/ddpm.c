@@ -23,7 +23,7 @@ int  EXPORT(try_draw)(int what);
 
 void try_start(void) {
     net = model_new(try_params, unet_config("default"));
-    network = unet_denoiser(&net, PREDICT_NOISE, FIXED_LARGE);
+    network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
     clipped = clipped_denoiser(&network.denoiser);
     all = ddpm_schedule(false);
 }
