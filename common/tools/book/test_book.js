@@ -14,7 +14,7 @@ const pages = folder => fs.readdirSync(folder, {withFileTypes: true}).flatMap(e 
 });
 const anchors = new Map();
 const anchorsOf = file => {
-    if (!anchors.has(file)) anchors.set(file, new Set([...fs.readFileSync(file, 'utf8').matchAll(/ id="?([^">\s]+)/g)].map(m => m[1])));
+    if (!anchors.has(file)) anchors.set(file, new Set([...fs.readFileSync(file, 'utf8').matchAll(/ id="?([^"<>\s]+)/g)].map(m => m[1])));
     return anchors.get(file);
 };
 // bytes of a page with all that it shows: styles, scripts, pictures, the right column, a network's module; not its weights
@@ -34,7 +34,7 @@ function checkFigures(name) {
 }
 function checkLinks(file) {
     const html = fs.readFileSync(file, 'utf8');
-    const bytes = weight(file, html), ids = [...html.matchAll(/ id="?([^">\s]+)/g)].map(m => m[1]);
+    const bytes = weight(file, html), ids = [...html.matchAll(/ id="?([^"<>\s]+)/g)].map(m => m[1]);
     check(bytes < 3e6, `${file}: ${bytes} bytes`);
     check(new Set(ids).size === ids.length, `${file}: an anchor stands twice`);
     for (const [, link] of html.matchAll(/ (?:href|src|data-code)="([^"]*)"/g)) {
