@@ -164,7 +164,7 @@ const demos = {
     },
     // what the reader asks for
     cfg(box, network) {
-        const prompt = element('input', {type: 'text', value: 'an orange coat above a blue bag', maxLength: 1000});
+        const example = 'an orange coat above a blue bag', prompt = element('input', {type: 'text', value: example, maxLength: 1000});
         const scale = slider(0, 8, 3, 0.25), value = element('span', {textContent: '3'});
         const cut = element('p'), command = element('code');
         const chosen = () => [+scale.value, ...new TextEncoder().encode(prompt.value), 0];
@@ -172,6 +172,7 @@ const demos = {
         const draw = drawSteps(box, network, {
             choices: [labelled('guidance scale', scale), value], chosen, channels: 3, counts: [10, 25, 50, 100],
             begins(seed, steps) {
+                prompt.value ||= example;
                 const [tokens, most] = network.draw(2, [seed, steps, ...chosen()]), quoted = prompt.value.replaceAll("'", "'\\''");
                 cut.textContent = tokens > most ? `${tokens} tokens, of which the network reads ${most}; the rest is cut` : '';
                 command.textContent = `build/cfg sample --prompt '${quoted}' --scale ${scale.value} --respace ${steps} --seed ${seed} ` +
