@@ -349,10 +349,10 @@ data: setup
 	$(BUILD)/dataset emoji --size 64
 
 # ---- the book: texts and code side by side, for a browser -------------------------------------------------
-TRIED := vae ae gan ddpm guidance
+TRIED := vae ae gan ddpm guidance cfg
 BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight clang lld wasi-libc libclang-rt-14-dev-wasm32
 .PHONY: book setup-book test-book
-book: $(BUILD)/make-book $(TRIED:%=$(BUILD)/book/try/%.js)
+book: $(BUILD)/make-book $(patsubst notebooks-data/%/weights.safetensors,$(BUILD)/book/try/%.js,$(wildcard $(TRIED:%=notebooks-data/%/weights.safetensors)))
 	$< $(BUILD)/book
 
 $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BUILD)/libfloat.a
@@ -361,7 +361,7 @@ $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BU
 
 # networks that run in the page: common/tools/book/try/NAME.c with the chapter's own code, once for
 # WebAssembly, and once for this machine, which packs the weights and is compared with
-TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c class_unet.c unet_classifier.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c guidance.c labelled.c noise_schedule.c gaussian.c) $(addprefix common/base/,error.c arena.c printable.c)
+TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c class_unet.c unet_classifier.c text_unet.c text_transformer.c clip.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c guidance.c labelled.c noise_schedule.c gaussian.c) $(addprefix common/text/,bpe.c bpe_symbols.c bpe_merges.c buffer.c html.c unicode.c utf8.c words.c) common/data/images.c $(addprefix common/base/,error.c arena.c printable.c)
 WASM := clang --target=wasm32-wasi -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
 TRY_HEADERS := $(wildcard common/*/*.h chapters/*/*.h common/tools/book/try/*.h)
@@ -372,16 +372,22 @@ $(BUILD)/try/libcommon.a: $(TRY_COMMON) $(TRY_HEADERS)
 	cd $(@D)/o && $(filter-out -Wl% -mexec%,$(WASM)) -I$(CURDIR)/common -c $(addprefix $(CURDIR)/,$(TRY_COMMON))
 	llvm-ar-14 rcs $@ $(@D)/o/*.o
 
-$(TRIED:%=$(BUILD)/try/%.wasm): $(BUILD)/try/%.wasm: common/tools/book/try/%.c common/tools/book/try/common.c $$(filter-out %/official.c,$$(wildcard chapters/$$*/$$*.c chapters/$$*/networks.c chapters/$$*/spectral_norm.c)) $(BUILD)/try/libcommon.a
-	$(WASM) $^ -o $@
+# the tokenizer's merges as a string in C
+$(BUILD)/try/captions.inc: notebooks-data/tokenizer/captions.bpe
+	@mkdir -p $(@D)
+	sed 's/.*/"&\\n"/' $< >$@
+$(BUILD)/try/cfg $(BUILD)/try/cfg.wasm: $(BUILD)/try/captions.inc
+
+$(TRIED:%=$(BUILD)/try/%.wasm): $(BUILD)/try/%.wasm: common/tools/book/try/%.c common/tools/book/try/common.c $$(filter-out %/official.c,$$(wildcard chapters/$$*/$$*.c chapters/$$*/networks.c chapters/$$*/spectral_norm.c chapters/$$*/glide.c chapters/$$*/text_sampler.c)) $(BUILD)/try/libcommon.a
+	$(WASM) -I$(@D) $(filter-out %.inc,$^) -o $@
 
 $(TRIED:%=$(BUILD)/try/%): $(BUILD)/try/%: common/tools/book/try/%.c common/tools/book/try/common.c common/tools/book/try/native.c $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+	$(CC) $(FLAGS) -I$(@D) $(filter-out %.inc,$^) -o $@ $(LIBS)
 
-$(TRIED:%=$(BUILD)/book/try/%.js): $(BUILD)/book/try/%.js: $(BUILD)/try/% $(BUILD)/try/%.wasm
+$(TRIED:%=$(BUILD)/book/try/%.js): $(BUILD)/book/try/%.js: $(BUILD)/try/% $(BUILD)/try/%.wasm $$(wildcard notebooks-data/$$*/*weights.safetensors)
 	@mkdir -p $(@D)
-	$< pack notebooks-data/$* $(BUILD)/try/$*.weights
+	$< pack notebooks-data $(BUILD)/try/$*.weights
 	(printf 'var TRY = TRY || {};\nTRY.$* = {wasm: "'; base64 -w0 $(BUILD)/try/$*.wasm; printf '",\nweights: "'; \
 	 base64 -w0 $(BUILD)/try/$*.weights; printf '"};\n') >$@
 
@@ -391,7 +397,7 @@ setup-book:
 # in Debian's browser, which it installs
 test-book:
 	@sh tests/setup.sh $(BOOK_PACKAGES) chromium chromium-driver
-	@$(MAKE) --no-print-directory book $(BUILD)/ddpm
+	@$(MAKE) --no-print-directory book $(BUILD)/ddpm $(BUILD)/cfg
 	@node common/tools/book/test_book.js $(BUILD)/book
 
 # ---- benchmarks -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ const pages = folder => fs.readdirSync(folder, {withFileTypes: true}).flatMap(e 
 });
 const anchors = new Map();
 const anchorsOf = file => {
-    if (!anchors.has(file)) anchors.set(file, new Set([...fs.readFileSync(file, 'utf8').matchAll(/ id="?([^">\s]+)/g)].map(m => m[1])));
+    if (!anchors.has(file)) anchors.set(file, new Set([...fs.readFileSync(file, 'utf8').matchAll(/ id="?([^"<>\s]+)/g)].map(m => m[1])));
     return anchors.get(file);
 };
 // bytes of a page with all that it shows: styles, scripts, pictures, the right column, a network's module; not its weights
@@ -34,7 +34,7 @@ function checkFigures(name) {
 }
 function checkLinks(file) {
     const html = fs.readFileSync(file, 'utf8');
-    const bytes = weight(file, html), ids = [...html.matchAll(/ id="?([^">\s]+)/g)].map(m => m[1]);
+    const bytes = weight(file, html), ids = [...html.matchAll(/ id="?([^"<>\s]+)/g)].map(m => m[1]);
     check(bytes < 3e6, `${file}: ${bytes} bytes`);
     check(new Set(ids).size === ids.length, `${file}: an anchor stands twice`);
     for (const [, link] of html.matchAll(/ (?:href|src|data-code)="([^"]*)"/g)) {
@@ -194,16 +194,22 @@ function checkContrast() {
 
 // ---- networks in the page: the numbers that the same C gives on this machine ------------------------------------
 const trials = {vae: ['0', Array(32).fill(0.5)], ae: ['0', Array(784).fill(0.5)], gan: ['0', [1, 2, 0.5]], ddpm: ['0' + '1'.repeat(10), [1, 10]],
-    guidance: ['0' + '1'.repeat(10), [1, 10, 8, 1]]};
-const onThisMachine = (name, calls, numbers) => execFileSync(`${trial}/${name}`, ['draw', `notebooks-data/${name}`, calls,
+    guidance: ['0' + '1'.repeat(10), [1, 10, 8, 1]],
+    cfg: ['0' + '1'.repeat(10 + 27), [1, 10, 3, ...Buffer.from('an orange coat above a blue bag'), 0]]};
+if (!fs.existsSync('notebooks-data/cfg/weights.safetensors')) delete trials.cfg;
+const onThisMachine = (name, calls, numbers) => execFileSync(`${trial}/${name}`, ['draw', 'notebooks-data', calls,
     ...numbers.map(String)]).toString().trim().split('\n').map(Number);
 // what a chapter's program draws, asked for the same: its pixels from 0 to 1
-const asked = {ddpm: ['--steps', '10', '-n', '1']};
+const asked = {ddpm: ['--steps', '10', '-n', '1'],
+    cfg: ['--prompt', 'an orange coat above a blue bag', '--respace', '10', '--scale', '3', '-n', '1']};
+function numbersOf(file) {
+    const npy = fs.readFileSync(file), at = 10 + npy.readUInt16LE(8);
+    return Array.from({length: (npy.length - at) / 4}, (_, i) => npy.readFloatLE(at + 4 * i));
+}
 function ofProgram(name) {
     const out = `${trial}/samples-${name}`;
     execFileSync(`${path.dirname(trial)}/${name}`, ['sample', '-q', '--threads', '1', '--seed', '1', ...asked[name], '--weights', `notebooks-data/${name}/weights.safetensors`, '--out', out]);
-    const npy = fs.readFileSync(`${out}/samples.npy`);
-    return Array.from({length: (npy.length - 10 - npy.readUInt16LE(8)) / 4}, (_, i) => npy.readFloatLE(10 + npy.readUInt16LE(8) + 4 * i));
+    return numbersOf(`${out}/samples.npy`);
 }
 async function checkNumbers() {
     for (const [name, [calls, numbers]] of Object.entries(trials)) {
@@ -219,6 +225,7 @@ async function checkNumbers() {
     }
 }
 const canvases = 'return [...document.querySelectorAll(".try canvas")].map(c => [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data])';
+const comesToAnEnd = name => until(`${name}: does not come to an end`, () => run('return document.querySelector(".try").dataset.left === "0"'), 600);
 const start = () => run('document.querySelector(".try button").click()');
 // Ten steps in the page end in the image that this machine draws.
 async function checkSteps(name) {
@@ -226,10 +233,22 @@ async function checkSteps(name) {
     await start();
     await until(`${name}: nothing is drawn`, () => run('return !!document.querySelector(".try select")'));
     await run('const s = document.querySelector(".try [name=steps]"); s.value = 10; [...document.querySelectorAll(".try button")].at(-1).click()');
-    await until(`${name}: does not come to an end`, () => run('return document.querySelector(".try").dataset.left === "0"'), 600);
+    await comesToAnEnd(name);
     const [drawn] = await run(canvases), native = onThisMachine(name, ...trials[name]), channels = (native.length - 1) / 2 / (drawn.length / 4);
     const byte = i => 255 * (Math.min(1, Math.max(-1, native[channels * (i >> 2) + (i & 3) % channels])) + 1) / 2;
     check(drawn.every((v, i) => (i & 3) === 3 || Math.abs(v - byte(i)) <= 1), `${name}: another image than on this machine`);
+}
+// A prompt in the page gives the picture that the command below it gives. Too long a one is cut, and the page says so.
+async function checkPrompt(prompt, cut) {
+    await run('const p = document.querySelector(".try [type=text]"); p.value = arguments[0]; p.dispatchEvent(new Event("change"))', prompt);
+    await comesToAnEnd(prompt);
+    const command = await run('return document.querySelector(".try code").textContent'), out = `${trial}/prompt`;
+    const text = await run('return document.querySelector(".try").textContent');
+    check(/of which the network reads 32/.test(text) === cut, `${prompt}: ${cut ? 'is cut, and the page does not say so' : 'is not cut'}`);
+    execFileSync('sh', ['-c', `${command.replace('build', path.dirname(trial))} -q --threads 1 --out '${out}' 2>/dev/null`]);
+    const [drawn] = await run(canvases), program = numbersOf(`${out}/samples.npy`);
+    check(program.length === drawn.length / 4 * 3 && program.every((v, i) => Math.abs(drawn[4 * Math.floor(i / 3) + i % 3] - 255 * v) <= 1),
+        `${prompt}: another image than that of ${command}`);
 }
 async function checkTrials() {
     for (const name of Object.keys(trials)) {
@@ -240,7 +259,13 @@ async function checkTrials() {
         for (const line of await complaints()) check(false, `${name}: ${line}`);
         await picture(`try-${name}-1400`);
     }
-    for (const name of ['ddpm', 'guidance']) await checkSteps(name);
+    for (const name of ['ddpm', 'guidance', 'cfg']) if (trials[name]) await checkSteps(name);
+    if (!trials.cfg) return;
+    await checkPrompt("a zorbly's ☂ of <b>quux</b>", false);
+    await checkPrompt('a red dress above a green bag and '.repeat(8), true);
+    await run('document.querySelector(".try").scrollIntoView()');
+    await picture('prompt-1400');
+    for (const line of await complaints()) check(false, `cfg: ${line}`);
 }
 
 (async () => {

@@ -60,19 +60,21 @@ function show(where, pixels, low = 0, channels = 1) {
     where.getContext('2d').putImageData(image, 0, 0);
 }
 
-// Draws one step at a time, x_t beside the x_0 that the network sees in it; `choices` are shown, and `chosen` are their numbers.
-function drawSteps(box, network, {choices = [], chosen = () => [], counts = [10, 25, 50, 100, 1000], usual = 50}) {
+// Draws one step at a time, x_t beside the x_0 that the network sees in it; `choices` are shown, and `chosen` are their numbers;
+// `begins` is told the seed and the steps.
+function drawSteps(box, network, {choices = [], chosen = () => [], begins = () => {}, channels = 1, counts = [10, 25, 50, 100, 1000], usual = 50}) {
     const noisy = canvas('x at t'), seen = canvas('predicted x at 0'), left = element('span');
     const seed = element('input', {type: 'number', value: 1, min: 0, max: 1e6});
     const steps = element('select', {name: 'steps'}, ...counts.map(n => element('option', {value: n, textContent: n, selected: n === usual})));
     let run = 0;
     const draw = async () => {
         const mine = ++run;
+        begins(+seed.value, +steps.value);
         let x = network.draw(0, [+seed.value, +steps.value, ...chosen()]);
         for (;;) {
             const size = (x.length - 1) / 2;
-            show(noisy, x.subarray(0, size), -1);
-            show(seen, x.subarray(size, 2 * size), -1);
+            show(noisy, x.subarray(0, size), -1, channels);
+            show(seen, x.subarray(size, 2 * size), -1, channels);
             left.textContent = ` ${x[2 * size]} steps left`;
             box.dataset.left = x[2 * size];
             await new Promise(requestAnimationFrame);
@@ -159,6 +161,27 @@ const demos = {
             choices: [labelled('class', kind), labelled('scale', scale), value], chosen: () => [+kind.value, +scale.value], usual: 25});
         scale.oninput = () => { value.textContent = scale.value; };
         kind.onchange = scale.onchange = draw;
+    },
+    // what the reader asks for
+    cfg(box, network) {
+        const example = 'an orange coat above a blue bag', prompt = element('input', {type: 'text', value: example, maxLength: 1000});
+        const scale = slider(0, 8, 3, 0.25), value = element('span', {textContent: '3'});
+        const cut = element('p'), command = element('code');
+        const chosen = () => [+scale.value, ...new TextEncoder().encode(prompt.value), 0];
+        box.append(element('p', {}, labelled('prompt', prompt)), cut);
+        const draw = drawSteps(box, network, {
+            choices: [labelled('guidance scale', scale), value], chosen, channels: 3, counts: [10, 25, 50, 100],
+            begins(seed, steps) {
+                prompt.value ||= example;
+                const [tokens, most] = network.draw(2, [seed, steps, ...chosen()]), quoted = prompt.value.replaceAll("'", "'\\''");
+                cut.textContent = tokens > most ? `${tokens} tokens, of which the network reads ${most}; the rest is cut` : '';
+                command.textContent = `build/cfg sample --prompt '${quoted}' --scale ${scale.value} --respace ${steps} --seed ${seed} ` +
+                    '-n 1 --weights notebooks-data/cfg/weights.safetensors';
+            },
+        });
+        box.append(element('p', {}, 'The program draws the same: ', command));
+        scale.oninput = () => { value.textContent = scale.value; };
+        prompt.onchange = scale.onchange = draw;
     },
 };
 

@@ -5,7 +5,7 @@
 
 static Autoencoder net;
 
-const char *const try_files[] = {"weights.safetensors", NULL};
+const char *const try_files[] = {"ae/weights.safetensors", NULL};
 
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);

@@ -16,14 +16,14 @@ static NoiseSchedule all, few;
 static Sampler sampler;
 static int left;
 
-const char *const try_files[] = {"weights.safetensors", NULL};
+const char *const try_files[] = {"ddpm/weights.safetensors", NULL};
 
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
 
 void try_start(void) {
     net = model_new(try_params, unet_config("default"));
-    network = unet_denoiser(&net, PREDICT_NOISE, FIXED_LARGE);
+    network = unet_denoiser(&net, PREDICT_NOISE, FIXED_SMALL);
     clipped = clipped_denoiser(&network.denoiser);
     all = ddpm_schedule(false);
 }

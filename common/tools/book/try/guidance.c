@@ -11,7 +11,8 @@
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE };
 
-const char *const try_files[] = {"weights.safetensors", "classifier-weights.safetensors", NULL};
+const char *const try_files[] = {"guidance/weights.safetensors",
+                                 "guidance/classifier-weights.safetensors", NULL};
 
 static ClassUNet net;
 static NoisyClassifier classifier;

@@ -1,4 +1,4 @@
-/* native.c — the same modules without a browser; the weights' files are in FOLDER:
+/* native.c — the same modules without a browser; FOLDER is notebooks-data:
  *
  *     NAME pack FOLDER OUT               the weights as the page wants them: all tensors in order
  *     NAME draw FOLDER CALLS NUMBER...   CALLS of try_draw: "01111"; prints the last one's try_out */
@@ -42,13 +42,14 @@ static void draw(const char *calls) {
     for (int i = 0; i < n; i++) printf("%.9g\n", (double)try_out[i]);
 }
 
-static void load(const char *folder, const char *chapter) {
+static void load(const char *folder) {
     for (int k = 0; try_files[k]; k++) {
         Entries e = {0};
         char *path = path_join(folder, try_files[k]);
+        char *program = text_format("%.*s", (int)strcspn(try_files[k], "/"), try_files[k]);
         entries_add(&e, "", &try_params[k]);
-        weights_read(path, chapter, &e);
-        free(path);
+        weights_read(path, program, &e);
+        free(path), free(program);
     }
 }
 
@@ -56,7 +57,7 @@ int main(int argc, char **argv) {
     bool packs = argc == 4 && !strcmp(argv[1], "pack"), draws = argc >= 4 && !strcmp(argv[1], "draw");
     if (!packs && !draws) usage_error("usage: %s pack FOLDER OUT, or draw FOLDER CALLS NUMBER...", argv[0]);
     try_start();
-    load(argv[2], strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
+    load(argv[2]);
     for (int i = 4; i < argc; i++) try_in[i - 4] = (real)strtod(argv[i], NULL);
     if (packs) pack(argv[3]);
     else draw(argv[3]);

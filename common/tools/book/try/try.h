@@ -13,10 +13,11 @@
 #define EXPORT(name) name
 #endif
 
-enum { TRY_NUMBERS = 4096, TRY_NETWORKS = 2 };
+enum { TRY_NUMBERS = 32768, TRY_NETWORKS = 3 };
 
 extern Params try_params[TRY_NETWORKS];
-extern const char *const try_files[];    /* of each network's weights; then NULL */
+/* of each network's weights, PROGRAM/NAME in notebooks-data; then NULL */
+extern const char *const try_files[];
 extern real try_in[TRY_NUMBERS], try_out[TRY_NUMBERS];
 
 void try_start(void);        /* makes the networks in try_params */

@@ -6,7 +6,7 @@
 
 static Vae net;
 
-const char *const try_files[] = {"weights.safetensors", NULL};
+const char *const try_files[] = {"vae/weights.safetensors", NULL};
 
 void EXPORT(try_start)(void);
 int  EXPORT(try_draw)(int what);
