@@ -135,8 +135,9 @@ Test(drawing, what_is_recorded_on_the_way) {
     network_start(&n, label);
     NetworkDenoiser d = network_denoiser(network_output, &n,
                                          (Parameterization){PREDICT_NOISE, LEARNED_RANGE});
-    Sampler m = network_sampler(&d.denoiser, &s, ANCESTRAL), hand = m;
-    Sampler more = network_sampler(&d.denoiser, &longer, ANCESTRAL);
+    ClippedDenoiser clipped = clipped_denoiser(&d.denoiser);
+    Sampler m = network_sampler(&clipped.denoiser, &s, ANCESTRAL), hand = m;
+    Sampler more = network_sampler(&clipped.denoiser, &longer, ANCESTRAL);
     Recording r = {.steps = 6, .frames = FRAMES, .columns = COLUMNS, .pixels = SIZE,
                    .images = frames};
     Drawing how = {.at_once = 2, .quiet = true, .save = count_saved, .recording = &r};

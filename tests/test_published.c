@@ -56,7 +56,10 @@ static void add_tensor(StOutput *out, int *n, Written w, const char *layer, cons
                        int rank, const size_t *shape) {
     size_t len = 1;
     char *name = text_format("%s%s%s", w.prefix, layer, ending);
-    if (w.without && !strcmp(name, w.without)) return;
+    if (w.without && !strcmp(name, w.without)) {
+        free(name);
+        return;
+    }
     StOutput *o = &out[(*n)++];
     *o = (StOutput){.name = name, .type = ST_F32, .rank = rank};
     memcpy(o->shape, shape, (size_t)rank * sizeof *shape);
@@ -83,6 +86,7 @@ static void write_file(Written w) {
     }
     if (w.extra) add_tensor(out, &n, w, w.extra, "", 1, (size_t[]){3});
     safetensors_write(w.path, out, n, NULL);
+    for (int i = 0; i < n; i++) free((char *)out[i].name), free((void *)out[i].source);
 }
 
 typedef struct {

@@ -456,6 +456,7 @@ Test(run, resumes_with_the_same_data_only) {
 /* first-weights.safetensors, which a second stage can build on */
 static void train_base(const char *words) {
     char *weights = path_join(folder, "weights.safetensors");
+    free((char *)plan.trained_on);
     plan.trained_on = NULL;
     train(words);
     plan.trained_on = path_join(folder, "first-weights.safetensors");
