@@ -102,7 +102,8 @@ static Option options[] = {
      .only = "sample",
      .help = "--edit: share of the sampling steps applied; more steps change more"},
     {"upsampler", 0, .s = &o.upsampler, .meta = "FILE", .keep = KEEP_NOT, .only = "sample eval",
-     .help = "weights of the upsampler (default: beside the base; none: images stay small)"},
+     .help = "weights of the upsampler (default: beside the base; where there are none, images stay "
+             "small)"},
     {"merges", 0, .s = &o.merges, .meta = "FILE", .only = "sample", .keep = KEEP_NOT,
      .help = "vocab.bpe, the tokenizer of the official weights"},
     {"vocabulary", 0, .s = &o.vocabulary, .meta = "FILE", .only = "sample", .keep = KEEP_NOT,
