@@ -217,17 +217,20 @@ static void find_surplus(Reading *r) {
     }
 }
 
-/* ": 2 tensors are missing (a, b)" */
-static char *describe(const char *so_far, const Complaint *c, const char *what) {
-    if (!c->count) return text_format("%s", so_far);
-    return text_format("%s%s %d %s (%s%s)", so_far, *so_far ? "," : "", c->count, what, c->names,
-                       c->count > 3 ? ", ..." : "");
+/* adds " 2 missing (a, b)", behind a comma if something stands there */
+static void describe(char **all, const Complaint *c, const char *what) {
+    if (!c->count) return;
+    char *longer = text_format("%s%s %d %s (%s%s)", *all, **all ? "," : "", c->count, what,
+                               c->names, c->count > 3 ? ", ..." : "");
+    free(*all);
+    *all = longer;
 }
 
 static void refuse(const Reading *r) {
-    char *missing = describe("", &r->missing, "missing");
-    char *shape = describe(missing, &r->shape, "of another shape");
-    char *all = describe(shape, &r->surplus, "left over");
+    char *all = text_format("%s", "");
+    describe(&all, &r->missing, "missing");
+    describe(&all, &r->shape, "of another shape");
+    describe(&all, &r->surplus, "left over");
     fail("%s: these are no weights of this network: tensors%s", r->path, all);
 }
 
