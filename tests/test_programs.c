@@ -260,7 +260,7 @@ static void wait_for_start(const char *in) {
     Name names[MOST_FILES];
     char path[200];
     snprintf(path, sizeof path, "%s/%s", folder, in);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 200000; i++) {
         int n = access(path, F_OK) ? 0 : files_of(in, names);
         while (n-- > 0)
             if (ends_with(names[n], "run.json")) return;
