@@ -7,10 +7,10 @@ rows(file, a) = sprintf("< awk -F, 'NR == 1 || $1 == \"%s\"' '%s/%s'", a, record
 do for [stage in "base upsampler inpaint classes"] {
     if (there(record."/".stage."-log.csv")) {
         set output out."/".stage."-loss.png"
-        set title stage.": squared error of the noise"
+        set title stage.": mean squared error"
         set xlabel "training step"
         set logscale y
-        set format x "%.0s%c"
+        set format x "%.0f"
         plot record."/".stage."-log.csv" using "step":"mse" with lines linecolor rgb sky title "training batches", \
              "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, with the condition", \
              "" using "step":"without" with linespoints linetype 1 pointsize 0.4 title "without it"
