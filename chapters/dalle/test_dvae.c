@@ -102,7 +102,7 @@ Test(dvae, gradients) {
         Params p = {.seed = 2};
         Dvae d = dvae_new(&p, checked[i]);
         move_parameters(&p, 0.2);
-        double error = gradient_error_within(&p, loss_of, &d, 8, 1e-6);
+        double error = gradient_error_within(&p, loss_of, &d, 8, 4e-6);
         cr_expect(error <= 1e-6, "configuration %d: relative error %g", i, error);
         params_free(&p);
     }
@@ -117,7 +117,7 @@ Test(dvae, gradients_behind_a_codebook) {
     move_parameters(&p, 0.2);
     for (int i = 0; i < p.count; i++)
         if (strncmp(p.list[i]->name, "decoder", 7)) p.list[i]->wants_grad = false;
-    double error = gradient_error_within(&p, loss_of, &d, 8, 1e-6);
+    double error = gradient_error_within(&p, loss_of, &d, 8, 4e-6);
     cr_expect(error <= 1e-6, "relative error %g", error);
     params_free(&p);
 }
