@@ -108,7 +108,7 @@ static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifie
     NetworkDenoiser network = labelled_denoiser(&labelled, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
     ClassGuide guide = class_guide(classifier, wanted, &tape);
-    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 5);
+    ScoreGuidance guided = score_guidance(&clipped.denoiser, guide_gradient, &guide, 10);
     Sampler m = {.denoiser = &guided.denoiser, .schedule = &few, .height = SIDE, .width = SIDE,
                  .channels = 1, .seed = 1};
     start_noise(&m, 0, DRAWN, x);
