@@ -103,7 +103,7 @@ static void expect_garments(Heart *h, const ClassUNet *net, const NoisyClassifie
     static const int wanted[DRAWN] = {0, 1, 1, 0};
     static real x[DRAWN * AREA];
     Tape tape = {0};
-    NoiseSchedule few = schedule_respaced(&h->all, "20");
+    NoiseSchedule few = schedule_respaced(&h->all, "50");
     Labelled labelled = {net, NULL};
     NetworkDenoiser network = labelled_denoiser(&labelled, LEARNED_RANGE);
     ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
