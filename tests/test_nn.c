@@ -3,7 +3,6 @@
 #include "nn/interpolate.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
-#include "nn/positions.h"
 #include "testing.h"
 
 #include <math.h>
@@ -582,16 +581,4 @@ Test(nn, interpolation_starts_and_ends_at_the_given_codes) {
     cr_assert_arr_eq(path, a, sizeof a);
     cr_assert_arr_eq(path + 12, b, sizeof b);
     cr_assert_float_eq(path[6], 3, 1e-6);
-}
-
-/* ---- positions ------------------------------------------------------------------------------- */
-
-/* Against numbers worked out by hand: 8 channels have the two frequencies 1 and 1/100. */
-Test(nn, positions_are_sines_then_cosines_of_the_column_then_of_the_line) {
-    real table[2 * 3 * 8];
-    sin_cos_positions(2, 3, 8, table);
-    const double line_1_column_2[8] = {0.9092974268, 0.0199986667, -0.4161468365, 0.9998000067,
-                                       0.8414709848, 0.0099998333, 0.5403023059, 0.9999500004};
-    for (int i = 0; i < 8; i++)
-        cr_expect_float_eq((double)table[(3 + 2) * 8 + i], line_1_column_2[i], 1e-6, "%d", i);
 }

@@ -39,10 +39,6 @@ static const Case cases[] = {
      {.in = 2, .out = 2, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {true, true},
       .blocks = 1, .head_channels = 2, .context = 5, .resampling = RESAMPLE_RESBLOCK,
       .style = {.groups = 2, .eps = 1e-5, .scale_shift = true}}},
-    {"glide with positions", 4, 6, 0, false,
-     {.in = 2, .out = 2, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {true, true},
-      .blocks = 1, .head_channels = 4, .context = 5, .resampling = RESAMPLE_CONV,
-      .style = {.groups = 2, .eps = 1e-5, .scale_shift = true, .positions = true}}},
     {"latent diffusion", 6, 4, 2, false,
      {.in = 2, .out = 1, .width = 4, .levels = 2, .multiplier = {1, 2}, .attends = {true, false},
       .blocks = 1, .heads = 2, .context = 3, .transformer_depth = 2,
@@ -272,29 +268,6 @@ Test(unet, padding_at_the_far_sides_shifts_by_half_a_pixel) {
         cr_assert(y->shape[1] == 3 && y->shape[2] == 3);
         cr_expect_float_eq(y->x[4 * CHANNELS], far ? 14 : 7, 1e-6);
         cr_expect_float_eq(y->x[0], 0, 1e-6);
-        tape_free(&t);
-        params_free(&p);
-    }
-}
-
-/* Pixels that are equal attend alike, unless they are shown where they are. */
-Test(unet, with_positions_equal_pixels_attend_differently) {
-    for (int positions = 0; positions < 2; positions++) {
-        Params p = {.seed = 1};
-        Tape t = {.no_grad = true};
-        enum { CHANNELS = 4 };
-        BlockStyle style = {.groups = 2, .eps = 1e-5, .plain_start = true, .positions = positions};
-        AttentionBlock a = attention_block_new(&style, scope(&p, "attention"), CHANNELS, 2, 0);
-        Tensor *x = t_input(&t, NULL, SHAPE(1, 2, 3, CHANNELS));
-        for (size_t i = 0; i < x->len; i++) x->x[i] = (real)(i % CHANNELS);
-        Tensor *y = attention_block(&a, x, (Context){0});
-        for (int i = 1; i < 6; i++) {
-            double differ = 0;
-            for (int c = 0; c < CHANNELS; c++)
-                differ += fabs((double)y->x[i * CHANNELS + c] - (double)y->x[c]);
-            if (positions) cr_expect_gt(differ, 1e-3, "place %d", i);
-            else cr_expect_lt(differ, 1e-5, "place %d", i);
-        }
         tape_free(&t);
         params_free(&p);
     }

@@ -34,7 +34,6 @@ static GlideConfig ours(const char *name, int vocabulary) {
     g.unet.head_channels = up ? 24 : 32;
     g.unet.resampling = RESAMPLE_CONV;
     g.unet.style.groups = 8;
-    g.unet.style.positions = !up;
     g.text = (TextTransformerConfig){.vocabulary = vocabulary, .length = 32,
                                      .width = up ? 64 : 128, .depth = up ? 2 : 3,
                                      .heads = up ? 2 : 4};
@@ -48,8 +47,7 @@ GlideConfig glide_config(const char *name, int vocabulary) {
 }
 
 void glide_read_by_clip(GlideConfig *c, const ClipText *clip) {
-    c->text = (TextTransformerConfig){.length = clip->config.context, .width = clip->config.width,
-                                      .depth = 2, .heads = 4};
+    c->text = (TextTransformerConfig){.length = clip->config.context, .width = clip->config.width};
     c->clip = clip;
 }
 

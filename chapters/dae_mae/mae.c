@@ -1,7 +1,6 @@
 #include "mae.h"
 
 #include "base/error.h"
-#include "nn/positions.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,7 +45,7 @@ static Transformer blocks_new(Scope s, int depth, int width, int heads, const Ma
 
 static Tensor *positions_new(Scope s, const char *name, int grid, int width) {
     Tensor *table = buffer(s, name, 0, SHAPE(1, 1 + grid * grid, width));
-    sin_cos_positions(grid, grid, width, table->x + width);      /* the class token's row is 0 */
+    sin_cos_positions(grid, width, table->x);
     return table;
 }
 
@@ -97,6 +96,22 @@ size_t parameters_with_tables(const Params *p) {
     size_t n = 0;
     for (int i = 0; i < p->count; i++) n += p->list[i]->len;
     return n;
+}
+
+void sin_cos_positions(int grid, int width, real *table) {
+    int quarter = width / 4;
+    k_fill((size_t)width, 0, table);
+    for (int place = 0; place < grid * grid; place++) {
+        real *row = table + (size_t)(1 + place) * (size_t)width;
+        for (int i = 0; i < quarter; i++) {
+            double omega = pow(10000, -i / (double)quarter);
+            int column = place % grid, line = place / grid;
+            row[i] = (real)sin(column * omega);
+            row[quarter + i] = (real)cos(column * omega);
+            row[2 * quarter + i] = (real)sin(line * omega);
+            row[3 * quarter + i] = (real)cos(line * omega);
+        }
+    }
 }
 
 /* ---- masks ----------------------------------------------------------------------------------- */

@@ -61,6 +61,11 @@ extern const OfficialMap mae_official;
 /* numbers in all tensors, the fixed positions included, as the authors count them */
 size_t  parameters_with_tables(const Params *p);
 
+/* Fixed positions (section "MAE decoder" and the authors' code): the first half of the channels
+ * encodes the column, the second the row, each half all its sines, then all its cosines, of
+ * place / 10000^(i / (width/4)). table (1+grid*grid,width); row 0, the class token's, is 0. */
+void sin_cos_positions(int grid, int width, real *table);
+
 /* ---- masks ----------------------------------------------------------------------------------- */
 
 /* Every image's own: shuffle (B,N) lists its patches, the `keep` visible ones first; restore

@@ -276,6 +276,17 @@ Test(mae, patches_are_rows_of_pixels_of_channels) {
     tape_free(&t);
 }
 
+/* Against numbers worked out by hand: width 8 has the two frequencies 1 and 1/100. */
+Test(mae, positions_are_sines_then_cosines_of_the_column_then_of_the_row) {
+    real table[10 * 8];
+    sin_cos_positions(3, 8, table);
+    for (int i = 0; i < 8; i++) cr_expect_eq(table[i], 0, "the class token has no place");
+    const double row_1_column_2[8] = {0.9092974268, 0.0199986667, -0.4161468365, 0.9998000067,
+                                      0.8414709848, 0.0099998333, 0.5403023059, 0.9999500004};
+    for (int i = 0; i < 8; i++)
+        cr_expect_float_eq((double)table[(1 + 3 + 2) * 8 + i], row_1_column_2[i], 1e-6, "%d", i);
+}
+
 /* mean 0, and the squares add up to K - 1: the unbiased variance is 1 */
 Test(mae, normalised_targets_use_the_unbiased_variance) {
     Tape t = {.no_grad = true};

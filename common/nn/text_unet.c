@@ -4,19 +4,11 @@
 
 #include <string.h>
 
-static void refiner_new(TextUNet *m, Params *p, TextTransformerConfig text) {
-    TransformerConfig c = {.width = text.width, .depth = text.depth, .heads = text.heads,
-                           .activation = GELU, .eps = 1e-5};
-    m->refiner = transformer_new(scope(p, "refiner"), &c);
-    m->refined = layer_norm_new(scope(p, "refined"), text.width, 1e-5);
-}
-
 TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text) {
     int emb = unet_emb(&c);
     TextUNet m = {.time = unet_time_new(p, &c)};
     m.text.config = text;
-    if (text.vocabulary) m.text = text_transformer_new(scope(p, "text"), text);
-    else refiner_new(&m, p, text);
+    if (text.depth) m.text = text_transformer_new(scope(p, "text"), text);
     m.text_proj = linear_new(scope(p, "text_proj"), text.width, emb, true);
     c.context = text.width;
     m.unet = unet_new(p, c);
@@ -34,15 +26,10 @@ static int *places(const TextUNet *m, Tape *t, const uint8_t *mask, int B) {
     return place;
 }
 
-static Tensor *read_by_clip(const TextUNet *m, Tape *t, const int *tokens, int B) {
-    Tensor *h = clip_text_tokens(m->clip, t, tokens, B, m->text.config.length);
-    return layer_norm(&m->refined, transformer(&m->refiner, h, (Attention){0}));
-}
-
 TextFeatures text_unet_read(const TextUNet *m, Tape *t, const int *tokens, const uint8_t *mask,
                             int B) {
     int N = m->text.config.length, C = m->text.config.width;
-    Tensor *all = m->clip ? read_by_clip(m, t, tokens, B)
+    Tensor *all = m->clip ? clip_text_tokens(m->clip, t, tokens, B, N)
                           : text_transformer(&m->text, t, tokens, mask, B);
     Tensor *rows = t_reshape(all, SHAPE(B * N, C));
     Tensor *summary = t_gather_rows(rows, places(m, t, mask, B), B);

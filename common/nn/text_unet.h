@@ -1,8 +1,6 @@
 /* text_unet.h — a U-Net conditioned on a text, which it learns to read itself: Nichol et al. 2021,
  * "GLIDE", section 3. Or a trained CLIP reads it, whose weights stay as they are (Rombach et al.
- * 2022; Saharia et al. 2022, "Imagen", section 2.1). CLIP's tokens see only those before them: "boot"
- * in "a boot left of a coat" does not know what it is left of. So a few blocks in which all tokens see
- * all are trained after it (Kong et al. 2024, "HunyuanVideo", section 4.2: token refiner).
+ * 2022; Saharia et al. 2022, "Imagen", section 2.1).
  *
  * What a text transformer makes of the tokens goes two ways: the last one, or CLIP's end of text,
  * through a linear layer, to the embedding of the time, so to every residual block; all of them to
@@ -25,14 +23,12 @@ typedef struct {
     TimeEmbedding time;
     TextTransformer text;
     const ClipText *clip;               /* reads in its place, unless NULL */
-    Transformer refiner;                /* then what this makes of it, */
-    LayerNorm refined;                  /* normalised */
     Linear text_proj;                   /* to the embedding's channels */
     UNet unet;
 } TextUNet;
 
-/* c.context is the text's width, whatever it says. text.vocabulary 0: CLIP reads, and width, depth
- * and heads are the refiner's; `clip`, of the same width, must be set before anything is read */
+/* c.context is the text's width, whatever it says. text.depth 0: there is no transformer; `clip`,
+ * of the same width, must be set before anything is read */
 TextUNet text_unet_new(Params *p, UNetConfig c, TextTransformerConfig text);
 
 typedef struct {

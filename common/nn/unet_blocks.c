@@ -1,7 +1,6 @@
 #include "nn/unet_blocks.h"
 
 #include "base/error.h"
-#include "nn/positions.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,7 +74,7 @@ Tensor *resblock(const ResBlock *r, Tensor *x, Tensor *emb) {
 AttentionBlock attention_block_new(const BlockStyle *style, Scope s, int channels, int heads,
                                    int context) {
     AttentionBlock a = {.norm = norm_new(style, sub(s, "norm"), channels),
-                        .attention.heads = heads, .positions = style->positions};
+                        .attention.heads = heads};
     Scope qkv = sub(s, "qkv");        /* with Glorot's bound of one of the three side by side */
     if (style->glorot) {
         double bound = sqrt(6.0 / (channels + channels));
@@ -111,16 +110,8 @@ static Tensor *attend_with_context(const AttentionBlock *a, Tensor *h, Context c
     return linear(&a->attention.out, t_attention(q, k, v, how));
 }
 
-static Tensor *positions_of(Tensor *x) {
-    int H = x->shape[1], W = x->shape[2], C = x->shape[3];
-    Tensor *table = t_input(x->tape, NULL, SHAPE(H * W, C));
-    sin_cos_positions(H, W, C, table->x);
-    return table;
-}
-
 Tensor *attention_block(const AttentionBlock *a, Tensor *x, Context context) {
     Tensor *h = t_reshape(group_norm(&a->norm, x), SHAPE(x->shape[0], -1, x->shape[3]));
-    if (a->positions) h = t_add(h, positions_of(x));
     if (a->context_kv.w) h = attend_with_context(a, h, context);
     else h = self_attention(&a->attention, h, (Attention){0});
     return t_add(x, t_reshape(h, x->rank, x->shape));

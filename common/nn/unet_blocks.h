@@ -22,7 +22,6 @@ typedef struct {
                                  PyTorch's. In both, what a block adds starts at 0. */
     bool plain_start;         /* it does not: it starts as other layers (LDM's autoencoder) */
     double dropout;           /* before a residual block's second convolution */
-    bool positions;           /* attention is shown where each pixel is (nn/positions.h) */
 } BlockStyle;
 
 /* ---- residual block -------------------------------------------------------------------------- */
@@ -62,7 +61,6 @@ typedef struct {
     GroupNorm norm;
     SelfAttention attention;
     Linear context_kv;                  /* (D,2C): the tokens' keys | values; .w NULL: no context */
-    bool positions;                     /* added to what it normalised */
 } AttentionBlock;
 
 /* context: channels of its tokens; 0: none */
