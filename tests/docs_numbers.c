@@ -29,7 +29,7 @@
  *
  * Reported: a number that is neither listed nor in a table, a listed one that the record does not
  * have or the text shows more or less often, the first one that stands elsewhere in the text than in
- * the list, and a text of more than 2,500 words (comments apart).
+ * the list, and a text of more than 2,500 words.
  * Formulas and commands are text. Functions quoted from the source (docs_check.sh compares them),
  * links, <img> tags, comments and digits within names are not looked at. */
 #include "base/error.h"
@@ -486,14 +486,14 @@ static void check_counts(void) {
         const Listed *l = &list.item[i];
         int digits = (int)lround(-log10(l->number.unit));
         if (l->seen != l->times)
-            mistake_in(list_path, l->line, "%.*f stands %d times in the text and %d times in its list", digits,
+            mistake_in(list_path, l->line,
+                       "%.*f stands %d times in the text and %d times in its list", digits,
                        l->number.value, l->seen, l->times);
     }
 }
 
 static void check_length(const char *original) {
     char *text = text_format("%s", original);
-    for (char *s = text; (s = strstr(s, "<!--")); ) s = blank_until(s, "-->");
     int words = 0;
     for (char *s = text, *rest = text; (s = strsep(&rest, " \t\n")); ) words += *s != 0;
     if (words > WORDS) mistake(1, "%d words, and %d is the most", words, WORDS);

@@ -18,7 +18,7 @@
  * larger, because a sum has few terms. */
 static const double direct_bound = 2, winograd_bound = 8, forced_bound = 16;
 
-TestSuite(conv, .fini = free_arrays, .timeout = 300);
+TestSuite(conv, .fini = free_arrays);
 
 static size_t x_count(const ConvShape *s) { return (size_t)s->b * s->h * s->w * s->ic; }
 static size_t y_count(const ConvShape *s) { return (size_t)s->b * s->oh * s->ow * s->oc; }

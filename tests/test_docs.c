@@ -8,6 +8,8 @@
 
 PROGRAM_SUITE(docs);
 
+#define LIST_FILE "notebooks-data/numbers/text.txt"
+
 static void write_text(const char *path, const char *text) {
     FILE *f = fopen(path, "w");
     cr_assert_not_null(f);
@@ -44,7 +46,7 @@ static void write_both(const char *both) {
     char *text = text_format("%.*s", (int)(list - both), both);
     snprintf(path, sizeof path, "%s/text.md", folder);
     write_text(path, text);
-    snprintf(path, sizeof path, "%s/notebooks-data/numbers/text.txt", folder);
+    snprintf(path, sizeof path, "%s/" LIST_FILE, folder);
     write_text(path, list + strlen("LIST\n"));
     free(text);
 }
@@ -118,9 +120,11 @@ Test(docs, what_is_wrong_is_said) {
         {"metrics.json\n  score.distance = 1.05\ngiven 500", "given 500",
          "1.05 stands 2 times in the text and 1 times"},
         {"given 28", "given 3 28", "3 stands 0 times in the text"},
-        {"10.4, from 2.9", "2.9, from 10.4", "text.md:4: 2.9 stands where notebooks-data/numbers/text.txt:8 has 10.4"},
-        {"in 2014 it was 1.05", "in 1.05 it was 2014", "1.05 stands where notebooks-data/numbers/text.txt:11 has 2014"},
-        {"31.2 is 10.4", "10.4 is 31.2", "10.4 stands where notebooks-data/numbers/text.txt:7 has 31.2"},
+        {"10.4, from 2.9", "2.9, from 10.4",
+         "text.md:4: 2.9 stands where " LIST_FILE ":8 has 10.4"},
+        {"in 2014 it was 1.05", "in 1.05 it was 2014",
+         "1.05 stands where " LIST_FILE ":11 has 2014"},
+        {"31.2 is 10.4", "10.4 is 31.2", "10.4 stands where " LIST_FILE ":7 has 31.2"},
         {"score.recall.0", "score.recal.0", "has no \"score.recal.0 * 1000\""},
         {"distance.min", "distance@60", "has no \"distance@60\""},
         {"| 50 | small", "| 60 | small", "has no such row"},
@@ -140,7 +144,7 @@ Test(docs, what_is_wrong_is_said) {
     cr_expect_not_null(strstr(message, "words, and 2500 is the most"), "%s", message);
     free(many);
     char path[120];
-    snprintf(path, sizeof path, "%s/notebooks-data/numbers/text.txt", folder);
+    snprintf(path, sizeof path, "%s/" LIST_FILE, folder);
     cr_assert_eq(unlink(path), 0);
     cr_expect_eq(run("", "text.md", message), 1);
     cr_expect_not_null(strstr(message, "has no list of its numbers: expected notebooks-data/"));
@@ -156,7 +160,7 @@ Test(docs, a_list_is_put_into_the_order_of_its_text) {
     cr_assert_eq(check(text, message), 1);
     cr_expect_not_null(strstr(message, "28 stands where"), "%s", message);
     cr_assert_eq(run("--reorder", "text.md", message), 0, "%s", message);
-    snprintf(path, sizeof path, "%s/notebooks-data/numbers/text.txt", folder);
+    snprintf(path, sizeof path, "%s/" LIST_FILE, folder);
     char *mended = read_text(path);
     cr_expect_str_eq(mended, list + strlen("LIST\n"));
     *strstr(text, "31;") = '4';

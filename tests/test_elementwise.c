@@ -17,7 +17,7 @@ enum { SIZES = sizeof sizes / sizeof *sizes };
 /* the twins sum in double, so in double they round as much as the kernels do */
 static const double tolerance = (sizeof(real) == 4 ? 40 : 500) * (double)REAL_EPS;
 
-TestSuite(elementwise, .fini = free_arrays, .timeout = 300);
+TestSuite(elementwise, .fini = free_arrays);
 
 /* ---- functions of one number ----------------------------------------------------------------- */
 

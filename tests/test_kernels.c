@@ -15,7 +15,7 @@ enum { SIZES = sizeof sizes / sizeof *sizes };
 /* the twins sum in double, so in double they round as much as the kernels do */
 static const double tolerance = (sizeof(real) == 4 ? 40 : 500) * (double)REAL_EPS;
 
-TestSuite(kernels, .fini = free_arrays, .timeout = 300);
+TestSuite(kernels, .fini = free_arrays);
 
 /* ---- threads --------------------------------------------------------------------------------- */
 

@@ -11,7 +11,7 @@
 static const int sizes[] = {1, 7, 8, 9, 15, 16, 17, 63, 65};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-TestSuite(random, .fini = free_arrays, .timeout = 300);
+TestSuite(random, .fini = free_arrays);
 
 /* ---- random numbers -------------------------------------------------------------------------- */
 
