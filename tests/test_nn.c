@@ -436,15 +436,17 @@ Test(nn, an_adam_without_its_constants_stops_the_program, .signal = SIGABRT) {
 Test(nn, schedules_pass_through_their_corner_points) {
     cr_expect(lr_warmup(0, 4) == 0.25 && lr_warmup(2, 4) == 0.75 && lr_warmup(3, 4) == 1);
     cr_expect(lr_warmup(4, 4) == 1 && lr_warmup(1000, 4) == 1 && lr_warmup(0, 0) == 1);
-    double (*schedules[])(int64_t, int64_t, int64_t) = {lr_cosine, lr_linear};
-    for (int i = 0; i < 2; i++) {
+    double (*schedules[])(int64_t, int64_t, int64_t) = {lr_cosine, lr_linear, lr_cooldown};
+    for (int i = 0; i < 3; i++) {
         double (*lr)(int64_t, int64_t, int64_t) = schedules[i];
         cr_expect(lr(0, 10, 110) == 0.1 && lr(9, 10, 110) == 1 && lr(10, 10, 110) == 1);
-        cr_expect(fabs(lr(60, 10, 110) - 0.5) < 1e-15);
         cr_expect(lr(110, 10, 110) == 0 && lr(500, 10, 110) == 0);
         cr_expect(lr(0, 0, 100) == 1 && lr(99, 0, 100) > 0);
         cr_expect(lr(4, 10, 10) == 0.5 && lr(10, 10, 10) == 0, "a warm-up to the very end");
     }
+    cr_expect(fabs(lr_linear(60, 10, 110) - 0.5) < 1e-15);
+    cr_expect(fabs(lr_cosine(60, 10, 110) - 0.5) < 1e-15);
+    cr_expect(lr_cooldown(88, 10, 110) == 1 && fabs(lr_cooldown(99, 10, 110) - 0.5) < 1e-15);
     cr_expect(fabs(lr_linear(35, 10, 110) - 0.75) < 1e-15);
     cr_expect(fabs(lr_cosine(35, 10, 110) - (2 + sqrt(2)) / 4) < 1e-15);
 }

@@ -146,8 +146,11 @@ static void training_close(Training *m) {
 
 /* Fine-tuning ends at 0: it begins from averages, and is too short for averages of its own. */
 static double rate(Stage stage, int64_t step) {
-    return o.common.lr * (stage == INPAINT ? lr_cosine(step, o.warmup, o.inpaint_steps)
-                                           : lr_warmup(step, o.warmup));
+    switch (stage) {
+    case BASE: return o.common.lr * lr_cooldown(step, o.warmup, o.common.steps);
+    case INPAINT: return o.common.lr * lr_cosine(step, o.warmup, o.inpaint_steps);
+    default: return o.common.lr * lr_warmup(step, o.warmup);
+    }
 }
 
 int text_train(Stage stage) {

@@ -19,6 +19,12 @@ double lr_cosine(int64_t step, int64_t warmup, int64_t total) {
     return 0.5 * (1 + cos(3.14159265358979323846 * progress(step, warmup, total)));
 }
 
+/* Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations" */
+double lr_cooldown(int64_t step, int64_t warmup, int64_t total) {
+    int64_t last = total - total / 5;
+    return step < last ? lr_warmup(step, warmup) : 1 - progress(step, last, total);
+}
+
 double lr_linear(int64_t step, int64_t warmup, int64_t total) {
     if (step < warmup) return lr_warmup(step, warmup);
     return 1 - progress(step, warmup, total);

@@ -54,6 +54,8 @@ double clip_scale(double norm, double max_norm);
 double lr_warmup(int64_t step, int64_t warmup);                 /* (step+1)/warmup, then 1 */
 double lr_cosine(int64_t step, int64_t warmup, int64_t total);  /* ..., then half a cosine to 0 */
 double lr_linear(int64_t step, int64_t warmup, int64_t total);  /* ..., then straight to 0 */
+double lr_cooldown(int64_t step, int64_t warmup, int64_t total);
+                                        /* as lr_warmup, the last fifth of the steps straight to 0 */
 
 /* ---- averaged weights (ema.c) ---------------------------------------------------------------
  * avg += (1-d) (w - avg), d = min(decay, (1+step)/(10+step)): a constant 0.9999 would still
