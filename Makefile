@@ -443,7 +443,7 @@ scale:
 BENCH_MPI := $(filter-out gan,$(CHAPTERS))    # its steps are of whole batches
 bench-mpi-programs: $(BENCH_MPI:%=$(BUILD)/steps-%) $(BUILD)/vqvae $(BUILD)/vqvae2 $(BUILD)/mpi_exchange $(BUILD)/mpi_published
 
-WRAPPED := run_next run_every run_saves processes_exchange processes_all_gather processes_all_gather_each processes_share
+WRAPPED := run_next run_every run_saves processes_exchange_begin processes_exchange_end processes_all_gather processes_all_gather_each processes_share
 $(CHAPTERS:%=$(BUILD)/steps-%): $(BUILD)/steps-%: $(BUILD)/float/chapters/%/main.o $(BUILD)/float/tests/bench/mpi_steps.o $(BUILD)/float/lib%.a $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $(WRAPPED:%=-Wl,--wrap=%) $^ -o $@ $(LIBS)
 

@@ -12,9 +12,12 @@ void processes_start(void) {}
 int process_rank(void) { return 0; }
 int process_count(void) { return 1; }
 
-void processes_exchange(const void *from, const size_t *start, void *to) {
-    (void)from, (void)start, (void)to;
+void processes_exchange_begin(int which, const void *from, const size_t *start, void *to) {
+    (void)which, (void)from, (void)start, (void)to;
 }
+
+void processes_exchange_end(int which) { (void)which; }
+void processes_exchange_go_on(void) {}
 
 void processes_all_gather(void *all, const size_t *start) {
     (void)all, (void)start;
@@ -87,15 +90,34 @@ static int *slices(const size_t *start) {
     return s;
 }
 
-void processes_exchange(const void *from, const size_t *start, void *to) {
+/* `slices` of both sides, which MPI reads until it is over; NULL: none is under way */
+static struct {
+    int *out, *in;
+    MPI_Request request;
+} exchange[EXCHANGES];
+
+void processes_exchange_begin(int which, const void *from, const size_t *start, void *to) {
     size_t mine = start[rank + 1] - start[rank];
     size_t *received = malloc(((size_t)count + 1) * sizeof *received);
     if (!received) fail("out of memory");
     for (int k = 0; k <= count; k++) received[k] = (size_t)k * mine;
     int *out = slices(start), *in = slices(received);
-    TIMED(MPI_Alltoallv(from, out, out + count, MPI_BYTE, to, in, in + count, MPI_BYTE,
-                        MPI_COMM_WORLD));
-    free(received), free(out), free(in);
+    exchange[which].out = out, exchange[which].in = in;
+    TIMED(MPI_Ialltoallv(from, out, out + count, MPI_BYTE, to, in, in + count, MPI_BYTE,
+                         MPI_COMM_WORLD, &exchange[which].request));
+    free(received);
+}
+
+void processes_exchange_go_on(void) {
+    int over;
+    for (int i = 0; i < EXCHANGES; i++)
+        if (exchange[i].out) MPI_Test(&exchange[i].request, &over, MPI_STATUS_IGNORE);
+}
+
+void processes_exchange_end(int which) {
+    TIMED(MPI_Wait(&exchange[which].request, MPI_STATUS_IGNORE));
+    free(exchange[which].out), free(exchange[which].in);
+    exchange[which].out = exchange[which].in = NULL;
 }
 
 void processes_all_gather(void *all, const size_t *start) {

@@ -8,7 +8,7 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange, processes_all_gather, processes_all_gather_each, processes_share,
+ *   - processes_exchange_begin, processes_exchange_end, processes_all_gather, processes_all_gather_each, processes_share,
  *     processes_wait          together
  *   - processes_bring         one of them, and process 0
  *   - processes_waited        how long these have taken
@@ -27,8 +27,14 @@ int process_rank(void);      /* 0 .. process_count() - 1 */
 int process_count(void);
 
 /* Together: sends bytes start[k] .. start[k+1] of `from` to process k; own slice of every process's
- * comes to `to`, in the order of the processes. */
-void processes_exchange(const void *from, const size_t *start, void *to);
+ * comes to `to`, in the order of the processes. It may be under way, as number `which` of EXCHANGES,
+ * while the program does something else: from _begin to _end both memories are not to be touched.
+ * All processes begin and end them in the same order. */
+enum { EXCHANGES = 2 };
+void processes_exchange_begin(int which, const void *from, const size_t *start, void *to);
+void processes_exchange_end(int which);
+/* What is under way moves only while MPI is called: to be called now and then. */
+void processes_exchange_go_on(void);
 /* Together: each process has bytes start[rank] .. start[rank+1] of `all`; then every process has all. */
 void processes_all_gather(void *all, const size_t *start);
 /* The same with slices of `size` bytes */
@@ -39,7 +45,7 @@ void processes_bring(int from, void *bytes, size_t n);
 void processes_share(void *bytes, size_t n);
 /* Together: no process goes on before all have called it */
 void processes_wait(void);
-/* Seconds that this process has spent in the six above: sending, and waiting for the others */
+/* Seconds that this process has spent in these: sending, and waiting for the others */
 double processes_waited(void);
 
 /* ---- work in groups -----------------------------------------------------------------------------

@@ -4,13 +4,14 @@
 #include "base/processes.h"
 #include "nn/optim.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A process sends about ROUND numbers in a round, but no fewer than PIECE to each other one:
- * smaller messages would be bound by latency. */
-enum { ROUND = 1 << 20, PIECE = 1 << 16 };
+/* A round has about ROUND numbers, but no fewer than PIECE for each process: smaller messages would be
+ * bound by latency. */
+enum { ROUND = 1 << 18, PIECE = 1 << 16 };
 
 bool sum_wanted(const GradientSum *s) {
     return s->micro && s->micro->count > 1;
@@ -28,12 +29,6 @@ static size_t place(const Tensor *w) {
     return w->is_buffer ? 0 : (w->len + 1 + LINE - 1) / LINE * LINE;
 }
 
-static size_t places(const Params *p, int from, int to) {
-    size_t n = 0;
-    for (int i = from; i < to; i++) n += place(p->list[i]);
-    return n;
-}
-
 static size_t buffers_size(const Params *p) {
     size_t n = 0;
     for (int i = 0; i < p->count; i++)
@@ -47,104 +42,98 @@ static void *room(size_t n, size_t size) {
     return m;
 }
 
-/* Whole tensors, in the order of the list, about as many numbers to each process */
+static int owner(const Tensor *w) {
+    return w->owner ? w->owner - 1 : 0;
+}
+
+/* Whole tensors, from the end of the list, each to the process that has least so far: neighbours,
+ * whose gradients are complete at about the same time, come to different processes. */
 static void share_out(const Params *p) {
-    int P = process_count(), i = 0;
-    size_t all = places(p, 0, p->count), before = 0;
-    for (int k = 0; k < P && P > 1; k++) {
-        size_t end = k == P - 1 ? SIZE_MAX : all / (size_t)P * (size_t)(k + 1);
-        while (i < p->count && before + place(p->list[i]) / 2 < end) {
-            before += place(p->list[i]);
-            p->list[i++]->owner = k + 1;
-        }
-    }
-}
-
-/* Where the k-th process's parameters are cut: a round has tensors of so many numbers together, or
- * one larger tensor. Returns how many rounds; `cut` may be NULL. */
-static int cut_rounds(const Params *p, int k, int *cut) {
     int P = process_count();
-    size_t most = ROUND / P > PIECE ? (size_t)(ROUND / P) : PIECE;
-    int i = 0, rounds = 0;
-    while (i < p->count && p->list[i]->owner < k + 1) i++;
-    if (cut) cut[0] = i;
-    while (i < p->count && p->list[i]->owner == k + 1) {
-        size_t n = place(p->list[i++]);
-        while (i < p->count && p->list[i]->owner == k + 1 && n + place(p->list[i]) <= most)
-            n += place(p->list[i++]);
-        rounds++;
-        if (cut) cut[rounds] = i;
+    size_t *has = room((size_t)P, sizeof *has);
+    for (int i = p->count - 1; i >= 0 && P > 1; i--) {
+        int least = 0;
+        for (int k = 1; k < P; k++)
+            if (has[k] < has[least]) least = k;
+        has[least] += place(p->list[i]);
+        p->list[i]->owner = least + 1;
     }
-    return rounds;
+    free(has);
 }
 
-typedef struct {
-    int from, to;                    /* parameters from .. to-1 */
-} Part;
-
-static Part part(const GradientSum *s, int k, int round) {
-    const int *cut = s->cut + k * (s->rounds + 1);
-    return (Part){cut[round], cut[round + 1]};
+/* Rounds from the end of the list, as the backward pass goes; or one larger tensor. */
+static void make_rounds(GradientSum *s, const Params *p) {
+    size_t P = (size_t)process_count(), most = P * PIECE > ROUND ? P * PIECE : ROUND;
+    int i = p->count;
+    s->cut = room((size_t)p->count + 1, sizeof *s->cut);
+    s->cut[0] = i;
+    while (i > 0) {
+        size_t n = place(p->list[--i]);
+        while (i > 0 && n + place(p->list[i - 1]) <= most) n += place(p->list[--i]);
+        s->cut[++s->rounds] = i;
+    }
 }
 
-static Part all_of(const GradientSum *s, int k) {
-    const int *cut = s->cut + k * (s->rounds + 1);
-    return (Part){cut[0], cut[s->rounds]};
-}
-
-/* start[k], of P + 1: where in a round process k's part begins; returns what all parts take */
-static size_t round_starts(const GradientSum *s, const Params *p, int round, size_t *start) {
+/* start[k], of P + 1: where in a round what process k owns begins; returns what all of it takes */
+static size_t round_starts(const GradientSum *s, const Params *p, int round) {
     int P = process_count();
-    start[0] = 0;
-    for (int k = 0; k < P; k++) {
-        Part t = part(s, k, round);
-        start[k + 1] = start[k] + places(p, t.from, t.to);
-    }
-    return start[P];
+    memset(s->start, 0, ((size_t)P + 1) * sizeof *s->start);
+    for (int i = s->cut[round + 1]; i < s->cut[round]; i++)
+        s->start[owner(p->list[i]) + 1] += place(p->list[i]);
+    for (int k = 0; k < P; k++) s->start[k + 1] += s->start[k];
+    return s->start[P];
 }
 
-static void make_cuts(GradientSum *s, const Params *p) {
-    int P = process_count();
-    for (int k = 0; k < P; k++) {
-        int n = cut_rounds(p, k, NULL);
-        if (n > s->rounds) s->rounds = n;
-    }
-    s->cut = room((size_t)(P * (s->rounds + 1)), sizeof *s->cut);
-    for (int k = 0; k < P; k++) {
-        int *cut = s->cut + k * (s->rounds + 1), n = cut_rounds(p, k, cut);
-        for (; n < s->rounds; n++) cut[n + 1] = cut[n];
-    }
+/* of what lies in the order of its owners, the place of w, which comes next of its owner's: `next`
+ * begins as `start` */
+static size_t next_place(const GradientSum *s, const Tensor *w, size_t size) {
+    size_t at = s->next[owner(w)];
+    s->next[owner(w)] += size;
+    return at;
 }
 
-static size_t travel_size(const GradientSum *s, const Params *p) {
-    size_t P = (size_t)process_count(), *start = room(P + 1, sizeof *start);
-    size_t most = P * buffers_size(p);
+static void begin_places(const GradientSum *s) {
+    memcpy(s->next, s->start, (size_t)process_count() * sizeof *s->next);
+}
+
+/* room for one round: what is sent, and of every process what is owned here */
+static size_t slot_size(const GradientSum *s, const Params *p) {
+    size_t P = (size_t)process_count(), most = 0;
     int me = process_rank();
     for (int r = 0; r < s->rounds && P > 1; r++) {
-        size_t sent = round_starts(s, p, r, start), received = P * (start[me + 1] - start[me]);
+        size_t sent = round_starts(s, p, r), received = P * (s->start[me + 1] - s->start[me]);
         if (sent + received > most) most = sent + received;
     }
-    free(start);
     return most;
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 void sum_prepare(GradientSum *s, const Params *p) {
-    size_t buffers = buffers_size(p);
+    size_t buffers = buffers_size(p), P = (size_t)process_count(), owned = 0;
     share_out(p);
-    make_cuts(s, p);
-    Part mine = all_of(s, process_rank());
-    s->sum = room(process_count() == 1 ? places(p, 0, p->count) : places(p, mine.from, mine.to),
-                  sizeof *s->sum);
+    make_rounds(s, p);
+    s->at = room((size_t)p->count, sizeof *s->at);
+    for (int i = 0; i < p->count; i++) {
+        s->at[i] = owned;
+        if (is_stepped_here(p->list[i])) owned += place(p->list[i]);
+    }
+    s->sum = room(owned, sizeof *s->sum);
     s->has_sum = room((size_t)p->count, sizeof *s->has_sum);
     s->kept = room((size_t)p->count, sizeof *s->kept);
     s->before = room(buffers, sizeof *s->before);
     s->change = room(buffers, sizeof *s->change);
-    s->travel = room(travel_size(s, p), sizeof *s->travel);
+    s->start = room(P + 1, sizeof *s->start);
+    s->next = room(P, sizeof *s->next);
+    s->slot = slot_size(s, p);
+    s->travel = room(larger(EXCHANGES * s->slot, P * buffers), sizeof *s->travel);
 }
 
 void sum_free(GradientSum *s) {
-    free(s->cut), free(s->sum), free(s->has_sum), free(s->kept);
-    free(s->before), free(s->change), free(s->travel);
+    free(s->cut), free(s->at), free(s->sum), free(s->has_sum), free(s->kept);
+    free(s->before), free(s->change), free(s->start), free(s->next), free(s->travel);
     *s = (GradientSum){.micro = s->micro};
 }
 
@@ -152,6 +141,7 @@ void sum_free(GradientSum *s) {
 
 void sum_start(GradientSum *s, const Params *p) {
     real *before = s->before;
+    memset(s->has_sum, 0, (size_t)p->count * sizeof *s->has_sum);
     for (int i = 0; i < p->count; i++) {
         const Tensor *w = p->list[i];
         if (!w->is_buffer) continue;
@@ -198,70 +188,103 @@ static bool has_gradient(const Tensor *w) {
     return w->wants_grad && w->has_grad;
 }
 
-/* sum (+)= g, of parameter i at `sum` */
-static void add_one(GradientSum *s, const Params *p, int i, const real *g, real *sum) {
-    k_axpy(p->list[i]->len, 1, g, sum, s->has_sum[i]);
+static void add_one(GradientSum *s, const Params *p, int i, const real *g) {
+    k_axpy(p->list[i]->len, 1, g, s->sum + s->at[i], s->has_sum[i]);
     s->has_sum[i] = true;
 }
 
 static void add_here(GradientSum *s, const Params *p) {
-    real *sum = s->sum;
-    for (int i = 0; i < p->count; sum += place(p->list[i++]))
-        if (has_gradient(p->list[i])) add_one(s, p, i, p->list[i]->g, sum);
+    for (int i = 0; i < p->count; i++)
+        if (has_gradient(p->list[i])) add_one(s, p, i, p->list[i]->g);
 }
 
-/* a round's gradients to their owners; where what has come here begins */
-static const real *exchange(const GradientSum *s, const Params *p, int round) {
-    int P = process_count();
-    size_t *start = room((size_t)P + 1, sizeof *start);
-    real *to = s->travel;
-    for (int k = 0; k < P; k++)
-        for (int i = part(s, k, round).from; i < part(s, k, round).to; to += place(p->list[i++])) {
-            const Tensor *w = p->list[i];
-            if (w->is_buffer) continue;
-            to[w->len] = has_gradient(w);
-            if (has_gradient(w)) memcpy(to, w->g, w->len * sizeof *to);
-        }
-    round_starts(s, p, round, start);
-    for (int k = 0; k <= P; k++) start[k] *= sizeof *to;
-    processes_exchange(s->travel, start, to);
-    free(start);
-    return to;
+static real *slot(const GradientSum *s, int round) {
+    return s->travel + (size_t)(round % EXCHANGES) * s->slot;
 }
 
-static void add_everyones(GradientSum *s, const Params *p, int round) {
-    const real *from = exchange(s, p, round);
-    int me = process_rank();
-    Part mine = part(s, me, round);
-    real *begin = s->sum + places(p, all_of(s, me).from, mine.from);
-    for (int k = 0; k < process_count(); k++) {
-        real *sum = begin;
-        for (int i = mine.from; i < mine.to; i++) {
+/* what every process has sent of a round is added to the sums */
+static void end_round(GradientSum *s, const Params *p, int round) {
+    const real *from = slot(s, round) + round_starts(s, p, round);
+    processes_exchange_end(round % EXCHANGES);
+    for (int k = 0; k < process_count(); k++)
+        for (int i = s->cut[round + 1]; i < s->cut[round]; i++) {
             const Tensor *w = p->list[i];
-            if (!w->is_buffer && from[w->len] != 0) add_one(s, p, i, from, sum);
-            from += place(w), sum += place(w);
+            if (w->is_buffer || !is_stepped_here(w)) continue;
+            if (from[w->len] != 0) add_one(s, p, i, from);
+            from += place(w);
         }
+}
+
+/* a round's gradients are on their way to their owners */
+static void begin_round(GradientSum *s, const Params *p, int round) {
+    real *sent = slot(s, round);
+    if (round >= EXCHANGES) end_round(s, p, round - EXCHANGES);
+    size_t all = round_starts(s, p, round);
+    begin_places(s);
+    for (int i = s->cut[round + 1]; i < s->cut[round]; i++) {
+        const Tensor *w = p->list[i];
+        real *to = sent + next_place(s, w, place(w));
+        if (w->is_buffer) continue;
+        to[w->len] = has_gradient(w);
+        if (has_gradient(w)) memcpy(to, w->g, w->len * sizeof *to);
     }
+    for (int k = 0; k <= process_count(); k++) s->start[k] *= sizeof *sent;
+    processes_exchange_begin(round % EXCHANGES, sent, s->start, sent + all);
+}
+
+/* the rounds from this one on; then all are over */
+static void exchange_from(GradientSum *s, const Params *p, int round) {
+    while (round < s->rounds) begin_round(s, p, round++);
+    int ended = s->rounds > EXCHANGES ? s->rounds - EXCHANGES : 0;
+    while (ended < s->rounds) end_round(s, p, ended++);
+    s->exchanged = true;
+}
+
+/* number of the first op that used each parameter */
+static void find_first_uses(const Params *p, const Tape *t) {
+    for (int i = 0; i < p->count; i++) p->list[i]->number = INT_MAX;
+    for (Tensor *y = t->last; y; y = y->prev)
+        for (int k = 0; k < 4; k++)
+            if (y->in[k] && !y->in[k]->tape) y->in[k]->number = y->number;
+}
+
+/* Are the gradients of a round complete when the backward pass is to go on with y? */
+static bool is_complete(const GradientSum *s, const Params *p, int round, const Tensor *y) {
+    for (int i = s->cut[round + 1]; i < s->cut[round]; i++)
+        if (p->list[i]->number <= y->number) return false;
+    return true;
+}
+
+void sum_backward(GradientSum *s, const Params *p, Tensor *loss) {
+    int round = 0;
+    if (process_count() == 1) {
+        backward(loss);
+        return;
+    }
+    find_first_uses(p, loss->tape);
+    for (Tensor *y = backward_begin(loss); y; y = backward_next(y)) {
+        while (round < s->rounds && is_complete(s, p, round, y)) begin_round(s, p, round++);
+        processes_exchange_go_on();
+    }
+    exchange_from(s, p, round);
 }
 
 /* The sums stand where the gradients did. */
 static void put_sums(GradientSum *s, Params *p) {
-    real *sum = s->sum;
     for (int i = 0; i < p->count; i++) {
         Tensor *w = p->list[i];
         if (!is_stepped_here(w)) continue;
         s->kept[i] = w->g;
-        if (s->has_sum[i]) w->g = sum, w->has_grad = true;
-        sum += place(w);
+        if (s->has_sum[i]) w->g = s->sum + s->at[i], w->has_grad = true;
     }
 }
 
 bool sum_add(GradientSum *s, Params *p) {
     int P = process_count();
-    if (s->micro->index < P) memset(s->has_sum, 0, (size_t)p->count * sizeof *s->has_sum);
     add_changes(s, p);
     if (P == 1) add_here(s, p);
-    for (int r = 0; r < s->rounds && P > 1; r++) add_everyones(s, p, r);
+    else if (!s->exchanged) exchange_from(s, p, 0);
+    s->exchanged = false;
     params_zero_grad(p);
     if (s->micro->index + P < s->micro->count) return false;
     put_buffers(s, p);
@@ -272,13 +295,20 @@ bool sum_add(GradientSum *s, Params *p) {
 double sum_norm(const GradientSum *s, const Params *p) {
     int P = process_count();
     double *squares = room((size_t)p->count, sizeof *squares), sum = 0;
-    size_t *start = room((size_t)P + 1, sizeof *start);
-    for (int i = 0; i < p->count; i++)
-        if (has_gradient(p->list[i])) squares[i] = k_sum_squares(p->list[i]->len, p->list[i]->g);
-    for (int k = 0; k < P; k++) start[k + 1] = (size_t)all_of(s, k).to * sizeof *squares;
-    processes_all_gather(squares, start);
-    for (int i = 0; i < p->count; i++) sum += squares[i];
-    free(start), free(squares);
+    memset(s->start, 0, ((size_t)P + 1) * sizeof *s->start);
+    for (int i = 0; i < p->count; i++) s->start[owner(p->list[i]) + 1]++;
+    for (int k = 0; k < P; k++) s->start[k + 1] += s->start[k];
+    begin_places(s);
+    for (int i = 0; i < p->count; i++) {
+        const Tensor *w = p->list[i];
+        size_t at = next_place(s, w, 1);
+        if (has_gradient(w)) squares[at] = k_sum_squares(w->len, w->g);
+    }
+    begin_places(s);
+    for (int k = 0; k <= P; k++) s->start[k] *= sizeof *squares;
+    processes_all_gather(squares, s->start);
+    for (int i = 0; i < p->count; i++) sum += squares[next_place(s, p->list[i], 1)];
+    free(squares);
     return sqrt(sum);
 }
 
@@ -286,19 +316,22 @@ double sum_norm(const GradientSum *s, const Params *p) {
 
 /* a round's parameters from their owners to all */
 static void gather(const GradientSum *s, Params *p, int round) {
-    int P = process_count(), me = process_rank();
-    size_t *start = room((size_t)P + 1, sizeof *start);
-    round_starts(s, p, round, start);
-    real *at = s->travel + start[me];
-    for (int i = part(s, me, round).from; i < part(s, me, round).to; at += place(p->list[i++]))
-        if (!p->list[i]->is_buffer) memcpy(at, p->list[i]->x, p->list[i]->len * sizeof *at);
-    for (int k = 0; k <= P; k++) start[k] *= sizeof *at;
-    processes_all_gather(s->travel, start);
-    at = s->travel;
-    for (int k = 0; k < P; k++)
-        for (int i = part(s, k, round).from; i < part(s, k, round).to; at += place(p->list[i++]))
-            if (!p->list[i]->is_buffer) memcpy(p->list[i]->x, at, p->list[i]->len * sizeof *at);
-    free(start);
+    int from = s->cut[round + 1], to = s->cut[round];
+    round_starts(s, p, round);
+    begin_places(s);
+    for (int i = from; i < to; i++) {
+        const Tensor *w = p->list[i];
+        real *at = s->travel + next_place(s, w, place(w));
+        if (!w->is_buffer && is_stepped_here(w)) memcpy(at, w->x, w->len * sizeof *at);
+    }
+    begin_places(s);
+    for (int k = 0; k <= process_count(); k++) s->start[k] *= sizeof *s->travel;
+    processes_all_gather(s->travel, s->start);
+    for (int i = from; i < to; i++) {
+        Tensor *w = p->list[i];
+        const real *at = s->travel + next_place(s, w, place(w));
+        if (!w->is_buffer) memcpy(w->x, at, w->len * sizeof *at);
+    }
 }
 
 void sum_end(GradientSum *s, Params *p) {

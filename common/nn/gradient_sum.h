@@ -11,8 +11,9 @@
  * are the same, bit for bit, for any number of processes. Moments and averages exist only where
  * their parameter is stepped (ZeRO stage 1, Rajbhandari et al. 2020; Tensor.owner,
  * train/divided.h).
- * What travels goes in rounds, so that sending needs memory for a part of them at a time. A tensor
- * travels whole: its owner receives one from each process at once, which MPI can do up to 2 GB. */
+ * What travels goes in rounds of parameters from the end of the list. A round's gradients begin their
+ * way when the backward pass has completed them, and travel while it goes on; two rounds may be under
+ * way, so that sending needs memory for these. A tensor travels whole: its owner receives one from each process at once, which MPI can do up to 2 GB. */
 #ifndef GRADIENT_SUM_H
 #define GRADIENT_SUM_H
 
@@ -26,12 +27,15 @@ typedef struct {
 /* of one Params; all of it made by sum_prepare */
 typedef struct {
     const MicroBatch *micro; /* NULL: steps of one batch */
-    int rounds, *cut;        /* in round r process k's parameters cut[k (rounds+1) + r] to before
-                                the next cut travel; they are in the order of the list */
+    int rounds, *cut;        /* in round r parameters cut[r+1] .. cut[r]-1 travel */
     real *sum;               /* of the gradients of those owned */
+    size_t *at;              /* where in `sum` a parameter's begins */
     bool *has_sum;           /* which of them had one */
     real *before, *change;   /* buffers as the step began; the sum of what was changed */
-    real *travel;            /* what is sent and received */
+    real *travel;            /* what is sent and received: of each round under way in a slot */
+    size_t slot;             /* numbers in one */
+    size_t *start, *next;    /* where each process's part of a round begins, and goes on */
+    bool exchanged;          /* this micro-batch's gradients have been */
     real **kept;             /* gradients whose place the sums have taken */
 } GradientSum;
 
@@ -41,8 +45,10 @@ bool sum_wanted(const GradientSum *s);
 bool is_stepped_here(const Tensor *w);
 /* Divides the parameters among the processes: when all are made, before their moments are. */
 void sum_prepare(GradientSum *s, const Params *p);
-/* Remembers the buffers: before the first micro-batch. */
+/* No sums yet, and the buffers are remembered: before the first micro-batch. */
 void sum_start(GradientSum *s, const Params *p);
+/* backward(loss), meanwhile the exchange. Nothing may be added to the gradients after it. */
+void sum_backward(GradientSum *s, const Params *p, Tensor *loss);
 /* Adds this micro-batch's gradients, and clears them. After the last one returns true: the sums
  * stand in the gradients' place, those of other processes' parameters are cleared. */
 bool sum_add(GradientSum *s, Params *p);

@@ -15,7 +15,12 @@ void optimizer_step(Optimizer *o, double lr) {
     params_zero_grad(o->params);
 }
 
+void last_backward(Optimizer *o, Tensor *loss) {
+    if (sum_wanted(&o->sum)) sum_backward(&o->sum, o->params, loss);
+    else backward(loss);
+}
+
 void minimise(Optimizer *o, Tensor *loss, double lr) {
-    backward(loss);
+    last_backward(o, loss);
     optimizer_step(o, lr);
 }

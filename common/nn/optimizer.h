@@ -26,7 +26,10 @@ typedef struct {
 /* One step with the gradients that are there, clipped; then the new average. Clears the gradients:
  * the next backward() begins the next step. */
 void optimizer_step(Optimizer *o, double lr);
-/* backward(loss) and the step */
+/* backward(loss), after which nothing is added to the gradients of this step: what several processes
+ * have is exchanged meanwhile. Then optimizer_step. */
+void last_backward(Optimizer *o, Tensor *loss);
+/* both */
 void minimise(Optimizer *o, Tensor *loss, double lr);
 
 #endif

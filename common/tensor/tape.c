@@ -200,7 +200,7 @@ void t_pass_grad(Tensor *y, int i) {
     if (dx && dx != dy) k_axpy(y->len, 1, dy, dx, add);
 }
 
-void backward(Tensor *loss) {
+Tensor *backward_begin(Tensor *loss) {
     if (loss->len != 1) die("backward: %s is no scalar; use t_sum or t_mean", t_describe(loss));
     if (!loss->tape) die("backward: %s is a parameter, nothing was computed", t_describe(loss));
     if (!loss->wants_grad)
@@ -209,17 +209,29 @@ void backward(Tensor *loss) {
     loss->g[0] = 1;
     loss->has_grad = true;
     loss->tape->in_backward = true;
-    for (Tensor *y = loss; y; y = y->prev) {
-        if (!y->back || !y->has_grad) continue;
-        values_needed(y);
-        y->back(y);
-        y->has_grad = false;
-        if (y->g) arena_give_back(&y->tape->values, y->g, y->len * sizeof(real));
-        y->g = NULL;
-        values_used_up(y);
+    return loss;
+}
+
+static void op_backward(Tensor *y) {
+    values_needed(y);
+    y->back(y);
+    y->has_grad = false;
+    if (y->g) arena_give_back(&y->tape->values, y->g, y->len * sizeof(real));
+    y->g = NULL;
+    values_used_up(y);
+}
+
+Tensor *backward_next(Tensor *y) {
+    if (y->back && y->has_grad) op_backward(y);
+    if (!y->prev) {
+        values_sync_views(y->tape);
+        y->tape->in_backward = false;
     }
-    values_sync_views(loss->tape);
-    loss->tape->in_backward = false;
+    return y->prev;
+}
+
+void backward(Tensor *loss) {
+    for (Tensor *y = backward_begin(loss); y; y = backward_next(y));
 }
 
 void tape_reset(Tape *t) {

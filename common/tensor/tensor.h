@@ -61,7 +61,7 @@ struct Tensor {
 
     /* how long x stays: values.h */
     Tensor *view_of;        /* x is this tensor's; NULL: its own */
-    int number;             /* 1 for the first of its tape, and so on */
+    int number;             /* 1 for the first of its tape, and so on; of a parameter: gradient_sum.c */
     int last_use;           /* number of the latest tensor that was computed from it */
     int reads, has_read;    /* what back reads, and what it will read no more: READS(i), READS_Y */
     int readers;            /* how many backward passes will read x */
@@ -101,6 +101,11 @@ size_t tape_peak(const Tape *t);    /* bytes used at most */
  * Uses up what it went through: the values (x) of intermediate tensors become NULL and their memory
  * is used for gradients. Leaves stay, tensors with one number per item, and what t_keep has kept. */
 void backward(Tensor *loss);
+/* The same, one op at a time, for what is to go on meanwhile:
+ *     for (Tensor *y = backward_begin(loss); y; y = backward_next(y)) ...
+ * y is the next one. A gradient is complete when the first op that used its tensor is done. */
+Tensor *backward_begin(Tensor *loss);
+Tensor *backward_next(Tensor *y);
 
 /* While gradients are recorded, an operation's x may be NULL as soon as another operation has used
  * the tensor: the library computes it again if it is needed. A program reads x before that, or says

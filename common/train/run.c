@@ -485,7 +485,7 @@ void run_log(Run *r, const char *column, const Tensor *scalar) {
 
 void run_minimise(Run *r, Optimizer *o, Tensor *loss, double lr) {
     run_log(r, "loss", loss);
-    backward(loss);
+    last_backward(o, loss);
     run_value(r, "gradient", grad_norm(o->params));
     optimizer_step(o, lr);
 }

@@ -24,7 +24,8 @@ static void measure(size_t parameters, float *from, float *to, size_t *start) {
     for (int i = 0; i < TURNS; i++) {
         processes_wait();
         double begin = seconds_now();
-        processes_exchange(from, start, to);
+        processes_exchange_begin(0, from, start, to);
+        processes_exchange_end(0);
         processes_all_gather(from, start);
         times[i] = seconds_now() - begin;
     }

@@ -9,11 +9,12 @@
  *   steps                   timed
  *   median, least, largest  seconds of a step
  *   waiting                 seconds of the median step until all processes had come to exchange
- *   exchange                seconds of the median step in exchanges after that
+ *   exchange                seconds of the median step in exchanges after that: not those that go on
+ *                           during the backward pass
  *   exchanges               how many these are
  *
  * $BENCH_DELAY: seconds that a message is on its way. Each exchange among two processes is one
- * message in both directions, so it takes that much longer. */
+ * message in both directions, so it is over that much after its beginning at the earliest. */
 #include "base/processes.h"
 #include "base/progress.h"
 #include "train/run_state.h"
@@ -25,6 +26,7 @@ enum { WARM = 2, LEAST = 5, MOST = 500 };
 
 static double delay, exchanged, waited;      /* the last two: of the step under way */
 static int exchanges;                        /* of the step under way */
+static double begun[EXCHANGES];              /* when those under way have begun */
 
 typedef struct {
     double step, waited, exchanged;
@@ -34,7 +36,8 @@ static Time times[MOST];
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
-void __real_processes_exchange(const void *from, const size_t *start, void *to);
+void __real_processes_exchange_begin(int which, const void *from, const size_t *start, void *to);
+void __real_processes_exchange_end(int which);
 void __real_processes_all_gather(void *all, const size_t *start);
 void __real_processes_all_gather_each(void *all, size_t size);
 void __real_processes_share(void *bytes, size_t n);
@@ -47,13 +50,22 @@ static void arrived(double start) {
     exchanges++;
 }
 
-void __wrap_processes_exchange(const void *from, const size_t *start, void *to) {
+void __wrap_processes_exchange_begin(int which, const void *from, const size_t *start, void *to) {
+    double before = seconds_now();
+    __real_processes_exchange_begin(which, from, start, to);
+    begun[which] = seconds_now();
+    exchanged += begun[which] - before;
+}
+
+void __wrap_processes_exchange_end(int which) {
     double before = seconds_now();
     processes_wait();
     double all_here = seconds_now();
     waited += all_here - before;
-    __real_processes_exchange(from, start, to);
-    arrived(all_here);
+    __real_processes_exchange_end(which);
+    while (process_count() > 1 && seconds_now() < begun[which] + delay);
+    exchanged += seconds_now() - all_here;
+    exchanges++;
 }
 
 void __wrap_processes_all_gather(void *all, const size_t *start) {
