@@ -27,7 +27,7 @@ static GlideConfig ours(const char *name, int vocabulary) {
     bool up = !strcmp(name, "upsampler");
     GlideConfig g = {.unet = adm_family(up ? 24 : 32, 1), .side = up ? 64 : 32, .low = up ? 32 : 0,
                      .inpaints = !strcmp(name, "inpaint"), .predicts_velocity = true,
-                     .linear = true};
+                     .linear = up};
     if (up) unet_levels(&g.unet, 1, 2, 2);
     else unet_levels(&g.unet, 1, 2, 2, 3);
     unet_attend_at(&g.unet, g.side, 16, up ? 8 : 4);
