@@ -124,12 +124,23 @@ static Chance chance_of(Run *run) {
                     .erased = run_rng(run, "erased")};
 }
 
+/* The upsampler's are uniform. For the base each is the larger of two draws: noisy ones, where colours
+ * and places are decided, are more frequent. */
+static const int *timesteps(const Training *m, Arena *arena, Rng *rng, int n) {
+    int *t = uniform_timesteps(arena, rng, m->chain.T, n);
+    if (m->net.config.low) return t;
+    const int *other = uniform_timesteps(arena, rng, m->chain.T, n);
+    for (int i = 0; i < n; i++)
+        if (other[i] > t[i]) t[i] = other[i];
+    return t;
+}
+
 /* The loss of the next batch, some of whose captions are left out */
 static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
     GlideInput in;
     CaptionedBatch b = captioned_source_next(&m->source, run);
     drop_captions(b.n, b.captions, o.p_uncond, c->drop);
-    const int *t = uniform_timesteps(&run->tape.arena, c->times, m->chain.T, b.n);
+    const int *t = timesteps(m, &run->tape.arena, c->times, b.n);
     Tensor *x0 = pictures_of(m, b.images, c->erased, &in);
     TextFeatures text = read_captions(m, &run->tape, b.n, b.captions);
     if (!m->net.config.low) drop_summaries(&text, SUMMARIES_DROPPED, c->summaries);
