@@ -29,8 +29,7 @@ typedef struct {
     int low;                    /* of the small ones it enlarges; 0: it makes them of noise alone */
     bool inpaints;
     bool predicts_velocity;     /* not eps, as openai's */
-    bool linear;                /* DDPM's schedule, of whose steps more lie where layout and colours
-                                 * are decided; else cosine */
+    bool linear;                /* DDPM's noise schedule; else cosine */
     const ClipText *clip;       /* reads the texts; NULL: a transformer of the network's own */
 } GlideConfig;
 
