@@ -255,7 +255,7 @@ Test(vqvae2, eight_images_are_learned_by_heart) {
                                           .condition_codes = 64, .classes = 10, .previous = true});
     Adam other = {ADAM_DEFAULTS};
     double nats[64], sum = 0;
-    for (int step = 0; step < 230; step++) {
+    for (int step = 0; step < 320; step++) {
         tape_reset(&t);
         Tensor *condition = snail_condition(&s, &t, G, (SnailCondition){top, labels});
         params_zero_grad(&q);
