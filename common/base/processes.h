@@ -8,8 +8,10 @@
  * Interface:
  *   - processes_start         before the command line is read
  *   - process_rank, process_count
- *   - processes_exchange_begin, processes_exchange_end, processes_all_gather, processes_all_gather_each, processes_share,
- *     processes_wait          together
+ *   - processes_exchange_begin, processes_exchange_end, processes_all_gather,
+ *     processes_all_gather_each, processes_share, processes_wait
+ *                             together
+ *   - processes_exchange_go_on
  *   - processes_bring         one of them, and process 0
  *   - processes_waited        how long these have taken
  *   - processes_own, processes_alone, processes_apart, and together processes_collect: work in

@@ -12,8 +12,9 @@
  * their parameter is stepped (ZeRO stage 1, Rajbhandari et al. 2020; Tensor.owner,
  * train/divided.h).
  * What travels goes in rounds of parameters from the end of the list. A round's gradients begin their
- * way when the backward pass has completed them, and travel while it goes on; two rounds may be under
- * way, so that sending needs memory for these. A tensor travels whole: its owner receives one from each process at once, which MPI can do up to 2 GB. */
+ * way when the backward pass has completed them, and travel while it goes on; two rounds may be
+ * under way, so that sending needs memory for these. A tensor travels whole: its owner receives one
+ * from each process at once, which MPI can do up to 2 GB. */
 #ifndef GRADIENT_SUM_H
 #define GRADIENT_SUM_H
 
