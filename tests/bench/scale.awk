@@ -3,25 +3,26 @@
 # writes OUT/efficiency.csv, the time of two threads over that of two processes, OUT/model.csv, predictions for what
 # was measured, OUT/error.csv, how far off they are, and OUT/scale.csv, predictions for what was not.
 #
-# A step of P machines takes C + X seconds. C is the computation of a machine's part of the batch, X the exchanges:
-#     X = 2 x 4 (P - 1) max(N / P, M) / B  +  (2 R (P - 1) + 3 log2 P) L
+# A step of P machines takes C + max(X - 2/3 C, X / R) + X + 3 L log2 P seconds. C is the computation of a machine's part
+# of the batch, two thirds of it the backward pass; X an exchange of all gradients, or of all parameters:
+#     X = 4 (P - 1) max(N / P, M) / B  +  R (P - 1) L
 # N parameters of 4 bytes, M of them the largest tensor, B bytes a second, L seconds a message, R rounds
-# (nn/gradient_sum.c). Gradients go to their owners and parameters come back, both from each machine to each in turn;
-# tensors travel whole, so the owner of the largest one has M numbers at least to receive from each, and to send to
-# each. Three small exchanges are trees.
-# Overlapped: gradients travel while the backward pass, two thirds of C, goes on.
+# (nn/gradient_sum.c). Gradients go to their owners during the backward pass, but for the last round; parameters come
+# back after it; both from each machine to each in turn. Tensors travel whole, so the owner of the largest one has M
+# numbers at least to receive from each, and to send to each. Three small exchanges are trees.
 # B is that of the exchanges of a million parameters for networks of about so many, of 16 million for larger ones.
 # OUT/scale.csv says in `runs` whether what is built can do it: MPI counts what comes at once in 31 bits.
 # Of records of the same thing the last one counts.
 BEGIN { FS = OFS = "," }
 
 function log2_up(p,  k) { while (2 ^ k < p) k++; return k }
-function rounds(N, P,  part) {
-    part = 2 ^ 20 / P; if (part < 2 ^ 16) part = 2 ^ 16
-    return int((N / P + part - 1) / part)
+function rounds(N, P,  one) {
+    one = max(2 ^ 18, P * 2 ^ 16)
+    return int((N + one - 1) / one)
 }
-function bytes_time(N, P, rate, M) { return 8 * (P - 1) * max(N / P, M) / rate }
-function latencies(N, P) { return 2 * rounds(N, P) * (P - 1) + 3 * log2_up(P) }
+function one_exchange(N, M, P, rate, L) { return 4 * (P - 1) * max(N / P, M) / rate + rounds(N, P) * (P - 1) * L }
+# what the exchanges add to a step: x seconds each of the two large ones, r rounds
+function added(x, r, c) { return max(x - 2 / 3 * c, x / r) + x }
 function ratio(a, b) { return b ? a / b : 0 }
 function max(a, b) { return a > b ? a : b }
 
@@ -44,22 +45,22 @@ FILENAME ~ /steps.csv$/ && FNR > 1 {
 }
 
 # C1: seconds of a picture on one machine
-function predict(name, N, M, C1, batch, P,  b, c, x1, rate, t, lat) {
+function predict(name, N, M, C1, batch, P,  b, c, x, small) {
     if (P > batch) return
     for (b = 1; b <= 10; b *= 10) {
-        rate = B[b "gbit", N > 4e6 ? 16000000 : 1000000]; c = C1 * batch / P
-        x1 = bytes_time(N, P, rate, M) / 2; lat = latencies(N, P) * 1e-4
-        t = c + 2 * x1 + lat
-        printf "%s,%d,%d,%.4f,%.4f,%.3f,%.3f,%s\n", name, b, P, c, 2 * x1 + lat, c / t,
-            c / (c + max(0, x1 + lat / 2 - 2 / 3 * c) + x1 + lat / 2),
-            4 * M * (P - 1) < 2 ^ 31 ? "yes" : "no" > out "/scale.csv"
+        c = C1 * batch / P; small = 3 * log2_up(P) * 1e-4
+        x = one_exchange(N, M, P, B[b "gbit", N > 4e6 ? 16000000 : 1000000], 1e-4)
+        printf "%s,%d,%d,%.4f,%.4f,%.3f,%.3f,%s\n", name, b, P, c, 2 * x + small, c / (c + added(x, rounds(N, P), c) + small),
+            c / (c + 2 * x + small), 4 * M * (P - 1) < 2 ^ 31 ? "yes" : "no" > out "/scale.csv"
     }
 }
 
 # of a row of steps.csv between two processes on a network: a line of model.csv
-function check(key,  k, net, x) {
+function check(key,  k, net, r, x, message) {
     split(key, k, SUBSEP); split(k[2], net, " ")
-    x = 4 * count[k[1]] / B[net[1], 1000000] + exchanges[key] * (start[net[1]] + net[2])
+    r = rounds(count[k[1]], 2); message = start[net[1]] + net[2]
+    x = 2 * count[k[1]] / B[net[1], 1000000] + r * message
+    x = added(x, r, C[k[1]]) + (exchanges[key] - 2 * r) * message
     return k[1] "," net[1] "," net[2] "," seconds[key, 1] "," C[k[1]] + x "," exchange[key] "," x
 }
 
@@ -83,7 +84,7 @@ END {
     }
     print "network,delay,rows,mean,worst,row,exchange,exchange_predicted" > out "/error.csv"
     for (i = 1; i <= m; i++) { k = keys[i]; printf "%s,%d,%.4f,%.4f,%s,%.4f,%.4f\n", k, n[k], mean[k] / n[k], worst[k], at[k], taken[k], said[k] > out "/error.csv" }
-    print "network,gbit,machines,computation,exchange,efficiency,overlapped,runs" > out "/scale.csv"
+    print "network,gbit,machines,computation,exchange,efficiency,afterwards,runs" > out "/scale.csv"
     threads = alone["iddpm", 2] / alone["iddpm", 1]             # a machine has two cores
     for (P = 2; P <= 1024; P *= 2) {
         predict("ddpm", count["ddpm"], 64 * 128 * 9, alone["ddpm", 2] / 32, 32, P)

@@ -1,7 +1,7 @@
 # scale.gp — efficiency of many machines by the model of SCALE.md.
 #   gnuplot -e "csv='notebooks-data/scale/scale.csv'; out='plots/scale/scale.png'" plots/style.gp tests/bench/scale.gp
 set output out
-set title "Model: machines of two cores, 0.1 ms a message; dashed: gradients overlapped"
+set title "Model: machines of two cores, 0.1 ms a message; dashed: gradients sent after the backward pass"
 set logscale x 2
 set xlabel "machines"
 set ylabel "computation / step"
