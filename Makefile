@@ -426,6 +426,10 @@ $(BUILD)/bench_scenes: tests/bench/bench_scenes.c $(BUILD)/libfloat.a
 $(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
 
+# what guidance adds to a step: build/bench_guidance
+$(BUILD)/bench_guidance: tests/bench/bench_guidance.c $(BUILD)/float/libguidance.a $(BUILD)/float/libcfg.a $(BUILD)/libfloat.a
+	$(CC) $(FLAGS) -I. $^ -o $@ $(LIBS)
+
 # several processes: the programs of chapters whose steps are timed (tests/bench/mpi_steps.c), and
 # what the model of SCALE.md needs besides
 .PHONY: bench-mpi bench-mpi-programs scale

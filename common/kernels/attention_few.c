@@ -106,7 +106,7 @@ void attention_few(const AttentionShape *s, const real *q, const real *k, const 
     int parts = queries && queries < wanted ? least(s->heads, ceil_div(wanted, queries)) : 1;
     int heads = ceil_div(s->heads, parts);
     real *rooms = scratch(SCRATCH_A, threads_get() * heads * width);
-    PARALLEL_FOR((double)queries * s->heads * s->nk * (s->dk + s->dv) * COST_COPY)
+    PARALLEL_ROWS(queries * parts, (double)queries * s->heads * s->nk * (s->dk + s->dv) * COST_COPY)
     for (int piece = 0; piece < queries * parts; piece++) {
         int token = piece / parts, i = token % s->nq, item = token / s->nq;
         int h = piece % parts * heads;

@@ -119,22 +119,21 @@ static void binary_row(BinaryOp op, size_t n, const real *a, bool a_moves, const
     }
 }
 
-/* Pieces of work are runs of rows, or parts of a long row. */
+/* Pieces of work are rows, or parts of a long row. */
 void k_binary(BinaryOp op, const int shape[4], const real *a, const int a_shape[4], const real *b,
               const int b_shape[4], real *y)
 {
     Loops l = merge(shape, a_shape, b_shape);
-    size_t n = l.size[AXES - 1], parts = (n + BLOCK - 1) / BLOCK, run = BLOCK / (n + 1) + 1;
+    size_t n = l.size[AXES - 1], parts = (n + BLOCK - 1) / BLOCK;
     bool a_moves = l.a_step[AXES - 1], b_moves = l.b_step[AXES - 1];
-    PARALLEL_FOR(length(shape) * COST_COPY)
-    for (size_t first = 0; first < l.rows * parts; first += run)
-        for (size_t piece = first; piece < first + run && piece < l.rows * parts; piece++) {
-            size_t row = piece / parts, start = piece % parts * BLOCK, a_at, b_at;
-            size_t count = n - start < BLOCK ? n - start : BLOCK;
-            row_start(&l, row, &a_at, &b_at);
-            binary_row(op, count, a + a_at + a_moves * start, a_moves, b + b_at + b_moves * start,
-                       b_moves, y + row * n + start);
-        }
+    PARALLEL_ROWS(l.rows * parts, length(shape) * COST_COPY)
+    for (size_t piece = 0; piece < l.rows * parts; piece++) {
+        size_t row = piece / parts, start = piece % parts * BLOCK, a_at, b_at;
+        size_t count = n - start < BLOCK ? n - start : BLOCK;
+        row_start(&l, row, &a_at, &b_at);
+        binary_row(op, count, a + a_at + a_moves * start, a_moves, b + b_at + b_moves * start,
+                   b_moves, y + row * n + start);
+    }
 }
 
 /* ---- backward -------------------------------------------------------------------------------- */
@@ -180,7 +179,7 @@ static void contribution(const Back *k, size_t row, size_t start, size_t count, 
 /* Nothing was repeated: one contribution per element, written in place where it is not added. */
 static void back_whole(const Back *k, real *out, bool add) {
     size_t n = k->l.size[AXES - 1], parts = (n + BLOCK - 1) / BLOCK;
-    PARALLEL_FOR((double)k->l.rows * n * COST_COPY)
+    PARALLEL_ROWS(k->l.rows * parts, (double)k->l.rows * n * COST_COPY)
     for (size_t piece = 0; piece < k->l.rows * parts; piece++) {
         size_t row = piece / parts, start = piece % parts * BLOCK;
         size_t count = n - start < BLOCK ? n - start : BLOCK;
@@ -258,7 +257,7 @@ static void back_reduced(const Back *k, const size_t step[AXES], real *out, bool
     size_t own_rows = l->rows / r.count, parts = (r.count + ROWS_PER_PART - 1) / ROWS_PER_PART;
     double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * own_rows * parts * width);
     memset(sums, 0, own_rows * parts * width * sizeof *sums);
-    PARALLEL_FOR((double)l->rows * l->size[AXES - 1] * COST_COPY)
+    PARALLEL_ROWS(own_rows * parts, (double)l->rows * l->size[AXES - 1] * COST_COPY)
     for (size_t i = 0; i < own_rows * parts; i++) {
         size_t from = i % parts * ROWS_PER_PART;
         size_t to = from + ROWS_PER_PART < r.count ? from + ROWS_PER_PART : r.count;

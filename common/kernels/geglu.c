@@ -47,12 +47,12 @@ static void backward_row(int c, const real *x, const real *dy, real *dx, bool ad
 }
 
 void k_geglu(int rows, int c, const real *x, real *y) {
-    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
+    PARALLEL_ROWS(rows, (double)rows * c * COST_FUNCTION)
     for (int i = 0; i < rows; i++) forward_row(c, x + (size_t)i * 2 * c, y + (size_t)i * c);
 }
 
 void k_geglu_back(int rows, int c, const real *x, const real *dy, real *dx, bool add) {
-    PARALLEL_FOR((double)rows * c * COST_FUNCTION)
+    PARALLEL_ROWS(rows, (double)rows * c * COST_FUNCTION)
     for (int i = 0; i < rows; i++) {
         size_t at = (size_t)i * c;
         backward_row(c, x + 2 * at, dy + at, dx + 2 * at, add);

@@ -18,11 +18,8 @@ static void put_row(size_t n, real a, const real *x, real *y, bool add) {
 void k_copy_rows(size_t rows, size_t cols, const real *src, size_t ld_src, real *dst, size_t ld_dst,
                  bool add)
 {
-    const size_t block = 4096 / (cols + 1) + 1;    /* short rows are shared out many at a time */
-    PARALLEL_FOR((double)rows * cols * COST_COPY)
-    for (size_t start = 0; start < rows; start += block)
-        for (size_t i = start; i < start + block && i < rows; i++)
-            put_row(cols, 1, src + i * ld_src, dst + i * ld_dst, add);
+    PARALLEL_ROWS(rows, (double)rows * cols * COST_COPY)
+    for (size_t i = 0; i < rows; i++) put_row(cols, 1, src + i * ld_src, dst + i * ld_dst, add);
 }
 
 /* ---- permuting axes -------------------------------------------------------------------------- */
@@ -61,9 +58,9 @@ void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bo
     }
     for (int axis = 0; axis < 3; axis++)
         if (axis != inner) outer[found++] = axis;
-    int a = outer[0], b = outer[1];
-    PARALLEL_FOR((double)step * COST_COPY)
-    for (int n = 0; n < size[a] * size[b]; n++) {
+    int a = outer[0], b = outer[1], pairs = size[a] * size[b];
+    PARALLEL_ROWS(pairs, (double)step * COST_COPY)
+    for (int n = 0; n < pairs; n++) {
         size_t i = n / size[b], j = n % size[b];
         const real *x_ij = x + i * from[a] + j * from[b];
         real *y_ij = y + i * to[a] + j * to[b];
@@ -78,7 +75,7 @@ void k_permute(const int shape[4], const int perm[4], const real *x, real *y, bo
 /* ---- rows by index --------------------------------------------------------------------------- */
 
 void k_gather_rows(int n, int d, const real *table, const int *index, real *y) {
-    PARALLEL_FOR((double)n * d * COST_COPY)
+    PARALLEL_ROWS(n, (double)n * d * COST_COPY)
     for (int i = 0; i < n; i++)
         memcpy(y + (size_t)i * d, table + (size_t)index[i] * d, d * sizeof(real));
 }
@@ -99,7 +96,7 @@ void k_scatter_rows(int n, int d, int table_rows, const int *index, const real *
 /* ---- doubling and halving images ------------------------------------------------------------- */
 
 void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, bool add) {
-    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
+    PARALLEL_ROWS(b * h, 4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++)
             for (int k = 0; k < 4; k++)
@@ -109,7 +106,7 @@ void k_upsample2(int b, int h, int w, int c, real a, const real *x, real *y, boo
 
 void k_sum_pool2(int b, int h, int w, int c, real a, const real *x, real *y, bool add) {
     size_t row = (size_t)2 * w * c;
-    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
+    PARALLEL_ROWS(b * h, 4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++) {
             const real *at = x + 2 * i * row + (size_t)2 * j * c;
@@ -137,7 +134,7 @@ static void max_of_block(const real *at, size_t right, size_t below, int n, real
 
 void k_max_pool2(int b, int h, int w, int c, const real *x, real *y, uint8_t *winner) {
     size_t row = (size_t)2 * w * c;
-    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
+    PARALLEL_ROWS(b * h, 4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++) {
             const real *at = x + 2 * i * row + (size_t)2 * j * c;
@@ -152,7 +149,7 @@ void k_max_pool2_back(int b, int h, int w, int c, const uint8_t *winner, const r
                       bool add)
 {
     size_t row = (size_t)2 * w * c;
-    PARALLEL_FOR(4.0 * b * h * w * c * COST_COPY)
+    PARALLEL_ROWS(b * h, 4.0 * b * h * w * c * COST_COPY)
     for (int i = 0; i < b * h; i++)
         for (int j = 0; j < w; j++)
             for (int l = 0; l < 4; l++) {

@@ -49,7 +49,7 @@ void k_nearest_rows(int n, int d, int rows, const real *x, const real *table, in
         int m = least(ROWS, n - start);
         gemm(&(GemmShape){.tb = true, .m = m, .n = rows, .k = d}, x + (size_t)start * d, table, bias,
              scores, false);
-        PARALLEL_FOR((double)m * rows * COST_COPY)
+        PARALLEL_ROWS(m, (double)m * rows * COST_COPY)
         for (int i = 0; i < m; i++)
             index[start + i] = first_largest(rows, scores + (size_t)i * rows);
     }

@@ -106,7 +106,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add) {
         return;
     }
     if (inner == 1) {
-        PARALLEL_FOR((double)outer * n * COST_COPY)
+        PARALLEL_ROWS(outer, (double)outer * n * COST_COPY)
         for (int o = 0; o < outer; o++) {
             const real *x_o = x + (size_t)o * n;
             real sum = (real)sum_block(term_value, n, x_o, x_o);
@@ -118,7 +118,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add) {
     size_t count = (size_t)outer * parts * inner;
     double *sums = (double *)scratch(SCRATCH_PARTIAL, 2 * count);
     memset(sums, 0, count * sizeof *sums);
-    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
+    PARALLEL_ROWS(outer * parts, (double)outer * n * inner * COST_COPY)
     for (int i = 0; i < outer * parts; i++) {
         int o = i / parts, first = i % parts * PART_ROWS;
         add_column_sums(least(PART_ROWS, n - first), inner,
@@ -133,7 +133,7 @@ void k_sum_axis(int outer, int n, int inner, const real *x, real *y, bool add) {
 }
 
 void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner) {
-    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
+    PARALLEL_ROWS(outer, (double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++) {
         real *best = y + (size_t)o * inner;
         int *who = winner + (size_t)o * inner;
@@ -152,7 +152,7 @@ void k_max_axis(int outer, int n, int inner, const real *x, real *y, int *winner
 void k_max_axis_back(int outer, int n, int inner, const int *winner, const real *dy, real *dx,
                      bool add)
 {
-    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
+    PARALLEL_ROWS(outer, (double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++) {
         size_t at = (size_t)o * inner;
         real *dx_o = dx + at * n;
@@ -162,7 +162,7 @@ void k_max_axis_back(int outer, int n, int inner, const int *winner, const real 
 }
 
 void k_spread_axis(int outer, int n, int inner, real a, const real *x, real *y, bool add) {
-    PARALLEL_FOR((double)outer * n * inner * COST_COPY)
+    PARALLEL_ROWS(outer, (double)outer * n * inner * COST_COPY)
     for (int o = 0; o < outer; o++)
         for (int i = 0; i < n; i++) {
             const real *from = x + (size_t)o * inner;

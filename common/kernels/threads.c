@@ -37,6 +37,12 @@ int threads_for(double nanoseconds) {
     return nanoseconds < worth_waking ? 1 : threads_get();
 }
 
+int rows_fetched(double n, double nanoseconds) {
+    const double worth_fetching = 5000;
+    double rows = n * worth_fetching / nanoseconds;
+    return rows > 1 && rows < n ? (int)rows : 1;
+}
+
 int thread_index(void) {
 #ifdef _OPENMP
     return omp_get_thread_num();

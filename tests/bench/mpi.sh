@@ -11,7 +11,7 @@
 # OUT/exchange.csv   the exchanges alone, for several numbers of parameters
 # OUT/published.csv  a picture through two published networks
 out=${1:?} build=${BUILD:-build} work=$(mktemp -d) pid=$$
-export OMP_WAIT_POLICY=passive BENCH_SECONDS="${BENCH_SECONDS:-0.8}"
+export BENCH_SECONDS="${BENCH_SECONDS:-0.8}"
 export BENCH_DELAY=0
 mpirun="mpirun -q --allow-run-as-root"
 mkdir -p "$out"
@@ -48,7 +48,7 @@ chmod +x "$work/agent"
 # two processes, each on one core and in a namespace of its own
 over_cable() {
     ip netns exec $a unshare -u sh -c 'hostname bench-a; exec taskset -c 0 "$@"' sh $mpirun -n 2 --map-by node \
-        --bind-to none -H $subnet.1:1,$subnet.2:1 --mca plm_rsh_agent "$work/agent" -x OMP_WAIT_POLICY \
+        --bind-to none -H $subnet.1:1,$subnet.2:1 --mca plm_rsh_agent "$work/agent" \
         -x BENCH_SECONDS -x BENCH_DELAY --mca oob_tcp_if_include $subnet.0/24 --mca btl tcp,self \
         --mca btl_tcp_if_include $subnet.0/24 "$@"
 }
