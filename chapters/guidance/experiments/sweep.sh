@@ -1,8 +1,9 @@
 #!/bin/sh
 # sweep.sh [OUT] — what guidance does, and what each part of the network is worth, on Fashion-MNIST. Writes
-#   OUT/tradeoff.csv   network,scale,sampler,respace,seed,samples,accuracy,frechet_distance,precision,recall,coverage,
+#   OUT/tradeoff.csv   network,scale,sampler,respace,samples,seed,accuracy,frechet_distance,precision,recall,coverage,
 #                      inception_score,seconds_a_picture: pictures of WEIGHTS, and of CONDITIONAL if that is there,
 #                      against the scale; accuracy is by an evaluator that did not guide
+#   OUT/tradeoff-means.csv   of the seeds: mean and standard deviation
 #   OUT/steps.csv      the same columns: scale 1 (and 0) in more and in fewer steps
 #   OUT/ablation.csv   network,steps,seed,parameters,seconds_a_step,validation,frechet_distance,precision,recall,
 #                      coverage: networks of their own, each the base but for one part
@@ -25,14 +26,14 @@ mkdir -p "$out" || exit 1
 
 # ---- pictures of trained networks -----------------------------------------------------------------------
 
-columns=network,scale,sampler,respace,seed,samples,accuracy,frechet_distance,precision,recall,coverage,inception_score,seconds_a_picture
+columns=network,scale,sampler,respace,samples,seed,accuracy,frechet_distance,precision,recall,coverage,inception_score,seconds_a_picture
 
 # row NETWORK FILE SCALE SAMPLER RESPACE SEED: draws and scores, unless that has been done
 row() {
     dir=$out/$1-$3-$4-$5-$6-$samples m=$out/$1-$3-$4-$5-$6-$samples/metrics.json
     fresh "$m" "$2" || $guidance eval -q $threads --weights "$2" --classifier "$classifier" --scale "$3" \
         --sampler "$4" --respace "$5" --seed "$6" --samples "$samples" --out "$dir" || exit 1
-    line=$1,$3,$4,$5,$6,$samples
+    line=$1,$3,$4,$5,$samples,$6
     for key in intended_class_accuracy frechet_distance precision recall coverage inception_score; do
         line=$line,$(of samples $key "$m")
     done
@@ -47,6 +48,7 @@ for scale in ${SCALES:-0 0.5 1 2 4 8}; do
     done
 done >>"$out/tradeoff.csv.tmp" || exit 1
 mv "$out/tradeoff.csv.tmp" "$out/tradeoff.csv"
+means "$out/tradeoff.csv" >"$out/tradeoff-means.csv"
 
 echo $columns >"$out/steps.csv.tmp"
 for n in ${LENGTHS:-10 25 50 100}; do
