@@ -56,14 +56,15 @@ if (there(record."/texts.csv")) {
     eval wide
     set multiplot layout 1,2 title "Scenes from captions: what the guidance scale does"
     set xlabel "scale (1: no guidance)"
-    set key inside bottom right vertical
+    set key outside below center horizontal
+    set ylabel "share of scenes as their captions say; recall"
     set yrange [0:1]
-    plot record."/texts.csv" using "scale":"seen" with linespoints linetype 1 title "all as the caption says, seen combinations", \
+    plot record."/texts.csv" using "scale":"seen" with linespoints linetype 1 title "seen combinations", \
          "" using "scale":"held_out_colours" with linespoints linetype 2 title "held-out colours", \
          "" using "scale":"held_out_relations" with linespoints linetype 5 title "held-out relations", \
          "" using "scale":"recall" with linespoints linetype 6 title "recall"
     set yrange [0:*]
-    set key inside top left
+    unset ylabel
     plot record."/texts.csv" using "scale":"frechet_distance" with linespoints linetype 4 title "Fréchet distance"
     eval plain
 }

@@ -52,7 +52,7 @@ if (there(record."/tradeoff.csv")) {
     set key outside below center horizontal samplen 2
     names = "unconditional conditional"
     set xlabel "recall"; set ylabel "precision"
-    set xtics 0.02
+    set xtics 0.04
     set offsets 0.01, 0.01, 0.005, 0.005
     set title "each label is a scale"
     plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision" with linespoints linetype k title word(names, k), \
