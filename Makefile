@@ -423,12 +423,12 @@ $(BUILD)/bench_kernels: tests/bench/bench_kernels.c $(BUILD)/libfloat.a
 $(BUILD)/bench_scenes: tests/bench/bench_scenes.c $(BUILD)/libfloat.a
 	$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h
+$(BUILD)/bench_steps: tests/bench/bench_steps.c $(NETS) $(BUILD)/libfloat.a tests/bench/nets.h tests/bench/median.h
 	$(CC) $(FLAGS) $(filter-out %.h,$^) -o $@ $(LIBS)
 
 # what guidance adds to a step: build/bench_guidance
-$(BUILD)/bench_guidance: tests/bench/bench_guidance.c $(BUILD)/float/libguidance.a $(BUILD)/float/libcfg.a $(BUILD)/libfloat.a
-	$(CC) $(FLAGS) -I. $^ -o $@ $(LIBS)
+$(BUILD)/bench_guidance: tests/bench/bench_guidance.c $(BUILD)/float/libguidance.a $(BUILD)/float/libcfg.a $(BUILD)/libfloat.a tests/bench/median.h
+	$(CC) $(FLAGS) -I. $(filter-out %.h,$^) -o $@ $(LIBS)
 
 # several processes: the programs of chapters whose steps are timed (tests/bench/mpi_steps.c), and
 # what the model of SCALE.md needs besides

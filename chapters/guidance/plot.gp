@@ -1,9 +1,8 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
-#   diffusion-log.csv, classifier-log.csv -> loss.png     classifier.csv -> classifier.png     tradeoff.csv -> tradeoff.png
+#   diffusion-log.csv, classifier-log.csv -> loss.png     classifier.csv -> classifier.png     tradeoff.csv, tradeoff-means.csv -> tradeoff.png
 #   steps.csv -> steps.png      ablation.csv -> ablation.png
-# rows of a csv file whose column has this value; the mean over seeds of rows that agree in the first four columns
+# rows of a csv file whose column has this value
 rows(file, column, value) = sprintf("< awk -F, 'NR == 1 || $%d == \"%s\"' '%s/%s'", column, value, record, file)
-means(file, network) = sprintf("< awk -F, 'NR == 1 { print; next } $1 == \"%s\" { k = $1 FS $2 FS $3 FS $4; n[k]++; for (i = 7; i <= NF; i++) { s[k, i] += $i; q[k, i] += $i * $i } } END { for (k in n) { r = k FS \"mean\" FS n[k]; for (i = 7; i <= 13; i++) r = r FS s[k, i] / n[k]; print r } }' '%s/%s' | sort -t, -k2,2g", network, record, file)
 
 if (there(record."/diffusion-log.csv") && there(record."/classifier-log.csv")) {
     set output out."/loss.png"
@@ -45,7 +44,7 @@ if (there(record."/classifier.csv")) {
     eval plain
 }
 
-if (there(record."/tradeoff.csv")) {
+if (there(record."/tradeoff-means.csv")) {
     set output out."/tradeoff.png"
     set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,3 title "Guidance trades variety for fidelity (points: seeds; lines: their means)"
@@ -55,20 +54,20 @@ if (there(record."/tradeoff.csv")) {
     set xtics 0.04
     set offsets 0.01, 0.01, 0.005, 0.005
     set title "each label is a scale"
-    plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision" with linespoints linetype k title word(names, k), \
-         for [k=1:2] means("tradeoff.csv", word(names, k)) using "recall":"precision":"scale" with labels offset 0.8,0.6 notitle
+    plot for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "recall":"precision" with linespoints linetype k title word(names, k), \
+         for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "recall":"precision":"scale" with labels offset 0.8,0.6 notitle
     set xlabel "scale"; set ylabel "share"
     unset offsets
     set title "images in which the intended class is seen"
     set yrange [0:1.04]
     set xrange [-0.3:8.3]
     set xtics 1
-    plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "scale":"accuracy" with lines linetype k title word(names, k), \
+    plot for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "scale":"accuracy" with lines linetype k title word(names, k), \
          for [k=1:2] rows("tradeoff.csv", 1, word(names, k)) using "scale":"accuracy" with points linetype k notitle
     set ylabel "Fréchet distance"
     set title "distance from the training images"
     set yrange [0:*]
-    plot for [k=1:2] means("tradeoff.csv", word(names, k)) using "scale":"frechet_distance" with lines linetype k title word(names, k), \
+    plot for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "scale":"frechet_distance" with lines linetype k title word(names, k), \
          for [k=1:2] rows("tradeoff.csv", 1, word(names, k)) using "scale":"frechet_distance" with points linetype k notitle
     eval plain
 }

@@ -6,31 +6,16 @@
  * backward pass. Without a classifier: a step whose batch holds every picture twice over one at scale 1.
  * Networks of guidance and cfg, random weights, 28x28, 32 pictures. The sides take turns; medians. */
 #include "base/error.h"
+#include "base/progress.h"
 #include "chapters/cfg/cfg.h"
 #include "chapters/guidance/guidance.h"
 #include "diffusion/sampler.h"
+#include "median.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { BATCH = 32, SIDE = 28, PIXELS = BATCH * SIDE * SIDE, CLASSES = 10, ROUNDS = 41 };
-
-static double milliseconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double ms[ROUNDS]) {
-    qsort(ms, ROUNDS, sizeof *ms, ascending);
-    return ms[ROUNDS / 2];
-}
 
 /* ---- what is timed --------------------------------------------------------------------------- */
 
@@ -42,9 +27,9 @@ static Sampler sampler(const Denoiser *d, const NoiseSchedule *chain) {
 static double step_time(Sampler *m) {
     static real x[PIXELS];
     start_noise(m, 0, BATCH, x);
-    double start = milliseconds();
+    double start = seconds_now();
     sample_step(m, m->schedule->T / 2, 0, BATCH, x);
-    return milliseconds() - start;
+    return 1e3 * (seconds_now() - start);
 }
 
 static double gradient_time(const ClassGuide *guide, Sampler *m) {
@@ -53,9 +38,9 @@ static double gradient_time(const ClassGuide *guide, Sampler *m) {
     tape_reset(&m->tape);
     Step at = {.schedule = m->schedule, .t = m->schedule->T / 2, .n = BATCH, .height = SIDE,
                .width = SIDE, .channels = 1, .tape = &m->tape};
-    double start = milliseconds();
+    double start = seconds_now();
     guide_gradient(guide, &at, x, gradient);
-    return milliseconds() - start;
+    return 1e3 * (seconds_now() - start);
 }
 
 /* parts: 0, or what it is divided by */
@@ -87,10 +72,10 @@ static void classifier_guidance(FILE *csv, const int *label) {
         gradient[i] = gradient_time(&guide, &m);
         guided[i] = step_time(&g);
     }
-    double a = median(unguided), b = median(gradient);
+    double a = median(ROUNDS, unguided), b = median(ROUNDS, gradient);
     report(csv, "unguided step", a, 0);
     report(csv, "classifier forward and backward", b, 0);
-    report(csv, "guided step", median(guided), a + b);
+    report(csv, "guided step", median(ROUNDS, guided), a + b);
     sampler_free(&m), sampler_free(&g), schedule_free(&chain), tape_free(&tape);
     params_free(&network), params_free(&frozen);
 }
@@ -111,9 +96,9 @@ static void classifier_free_guidance(FILE *csv, const int *label) {
         single[i] = step_time(&s);
         doubled[i] = step_time(&d);
     }
-    double a = median(single);
+    double a = median(ROUNDS, single);
     report(csv, "step at scale 1", a, 0);
-    report(csv, "step with both in one batch", median(doubled), a);
+    report(csv, "step with both in one batch", median(ROUNDS, doubled), a);
     sampler_free(&s), sampler_free(&d), schedule_free(&chain), params_free(&params);
 }
 

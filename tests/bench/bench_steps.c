@@ -22,6 +22,8 @@
 #include "train/checkpoint.h"
 #include "nets.h"
 #include "base/error.h"
+#include "base/progress.h"
+#include "median.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -32,7 +34,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_TIMES = 4096, MAX_WORKERS = 4, MAX_TURN = 30, CHECK_STEPS = 4 };
@@ -47,12 +48,6 @@ static struct {
        .onnx = "tests/bench/onnx_steps.js", .rounds = 5};
 
 /* ---- worker: runs steps when told to --------------------------------------------------------- */
-
-static double milliseconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 /* most memory this process has had resident, MB */
 static double resident_peak(void) {
@@ -82,9 +77,9 @@ static int worker(const char *name, int threads) {
         if (sscanf(line, "run %d", &steps) == 1) {
             training_step(&t);
             for (int i = 0; i < steps; i++) {
-                double start = milliseconds();
+                double start = seconds_now();
                 training_step(&t);
-                printf("%.4f ", milliseconds() - start);
+                printf("%.4f ", 1e3 * (seconds_now() - start));
             }
         } else {
             printf("%.1f %.1f", resident_peak(), at_start);
@@ -176,14 +171,8 @@ static void worker_memory(Worker *w) {
     if (fscanf(w->from, "%lf %lf", &w->peak, &w->base) != 2) w->peak = w->base = NAN;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(Worker *w) {
-    qsort(w->ms, (size_t)w->n, sizeof *w->ms, ascending);
-    return (w->ms[w->n / 2] + w->ms[(w->n - 1) / 2]) / 2;
+static double median_of(Worker *w) {
+    return median(w->n, w->ms);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -198,11 +187,11 @@ static FILE *append_to(const char *path, const char *header) {
 
 static void report_time(const NetKind *k, int threads, Worker *ours, Worker *peer) {
     FILE *f = append_to(o.csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction");
-    double ms = median(ours), gflops = 2e-6 * ours->macs / ms;
+    double ms = median_of(ours), gflops = 2e-6 * ours->macs / ms;
     fprintf(f, "%s,step,%d,%.4f,", k->name, threads, ms);
     printf("%-24s %d  %8.2f ms %6.1f GFLOP/s", k->title, threads, ms, gflops);
     if (peer) {
-        double theirs = median(peer);
+        double theirs = median_of(peer);
         fprintf(f, "%s %s,%.4f,%.3f,", peer->version, peer->layout, theirs, theirs / ms);
         printf("  %8.2f ms  %5.2fx  %-13s", theirs, theirs / ms, peer->layout);
     } else {
@@ -347,7 +336,7 @@ static void time_network(const NetKind *k, int threads) {
                  w[i].params);
     take_turns(k, w, n);
     Worker *peer = torch > 0 ? &w[1] : NULL, *runtime = n > 1 + torch ? &w[n - 1] : NULL;
-    if (torch > 1 && median(&w[2]) < median(&w[1])) peer = &w[2];
+    if (torch > 1 && median_of(&w[2]) < median_of(&w[1])) peer = &w[2];
     for (int i = 0; i < n; i++) worker_memory(&w[i]);
     report_time(k, threads, &w[0], peer);
     report_memory(k, threads, &w[0], peer);

@@ -11,6 +11,7 @@
 # OUT/exchange.csv   the exchanges alone, for several numbers of parameters
 # OUT/published.csv  a picture through two published networks
 out=${1:?} build=${BUILD:-build} work=$(mktemp -d) pid=$$
+unset OMP_WAIT_POLICY GOMP_SPINCOUNT            # threads wait as a user's do
 export BENCH_SECONDS="${BENCH_SECONDS:-0.8}"
 export BENCH_DELAY=0
 mpirun="mpirun -q --allow-run-as-root"
