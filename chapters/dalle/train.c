@@ -94,7 +94,7 @@ static int train_dvae(void) {
         if (terms.kl) run_log(run, "kl", terms.kl);
         if (terms.commitment) run_log(run, "commitment", terms.commitment);
         run_value(run, "tau", tau), run_value(run, "beta", beta);
-        minimise(adam, terms.loss, o.common.lr * lr_cosine(run->step, 100, o.common.steps));
+        minimise(adam, terms.loss, o.common.lr * lr_cooldown(run->step, 100, o.common.steps));
         bool saves = run_saves(run);
         if (run_every(run, 250) || saves) validate_dvae(run, &net, &held, tau, rebuilt);
         if (saves)
@@ -152,7 +152,7 @@ static int train_prior(void) {
     Params *params = &m.params[STAGE_PRIOR];
     run_state(run, "", params);
     Optimizer *adam = run_adam(run, "adam", params,
-                               (Adam){.beta1 = 0.9, .beta2 = 0.96, .eps = 1e-8,
+                               (Adam){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8,
                                       .weight_decay = 4.5e-2, .decay_matrices_only = true});
     adam->clip = 4;
     run_ema(run, adam, 0.999);
@@ -171,7 +171,7 @@ static int train_prior(void) {
         PriorTerms terms = prior_loss(&m.prior, &run->tape, B, s.text, s.codes);
         run_log(run, "image", terms.image);
         if (terms.text) run_log(run, "text", terms.text);
-        run_minimise(run, adam, terms.loss, o.prior_lr * lr_cosine(run->step, 200, o.prior_steps));
+        run_minimise(run, adam, terms.loss, o.prior_lr * lr_cooldown(run->step, 200, o.prior_steps));
         if (run_every(run, 250)) run_value(run, "validation", validation_nats(&m, &held));
         if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held.captions);
     }

@@ -28,11 +28,11 @@ scored() {    # DIR WEIGHTS OPTIONS...: DIR/metrics.json, unless it is there and
         $dalle eval -q $threads --captions "$captions" --weights "$weights" --out "$dir" "$@" || exit 1
 }
 
-half=$((steps * 2 / 3))
+fall=$((steps * 3 / 10))
 echo "run,lost_variance,codes_used,perplexity,whole" >"$out/dvae.csv.tmp"
-for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $half" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
+for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $fall" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
     name=${run%% *}
-    trained "$out/$name" dvae --steps "$steps" --tau-steps "$half" ${run#* }
+    trained "$out/$name" dvae --steps "$steps" --tau-steps "$fall" ${run#* }
     trained "$out/$name" prior --prior-steps 20 ${run#* }
     scored "$out/$name" "$out/$name/weights.safetensors"
     m=$out/$name/metrics.json
