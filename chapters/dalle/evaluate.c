@@ -122,6 +122,12 @@ static void report_prior(Evaluation *e, const Scenes *test, const Scenes *held_o
 
 static const int level_of[LEVELS] = {1, 8, 64, 512};
 
+static bool is_level(int n) {
+    for (int l = 0; l < LEVELS; l++)
+        if (level_of[l] == n) return true;
+    return false;
+}
+
 /* the best by CLIP of the first 1, 8, 64, 512 of x (n,...) go to picture i of each level */
 static void keep_best(const FrozenClip *clip, const char *caption, int n, const real *x, int i,
                       real *level[LEVELS]) {
@@ -135,8 +141,8 @@ static void keep_best(const FrozenClip *clip, const char *caption, int n, const 
     }
 }
 
-/* o.best_of pictures of each caption */
-static void draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredScenes *s,
+/* o.best_of pictures of each caption; returns the seconds that drawing took, without ranking */
+static double draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredScenes *s,
                         real *level[LEVELS]) {
     enum { AT_ONCE = 64 };
     Arena arena = {0};
@@ -146,19 +152,23 @@ static void draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredScene
     DalleDraw d = {.captions = captions, .sampler = chosen_sampler()};
     d.codes = arena_get(&arena, (size_t)(most * dalle_codes(&e->m)) * sizeof *d.codes);
     d.x = arena_get(&arena, (size_t)most * VALUES * sizeof *d.x);
+    double seconds = 0;
     Progress progress;
     progress_start(&progress, "draw", 0, s->n, o.common.quiet);
     for (int i = 0; i < s->n; i += group) {
         if (group > s->n - i) group = s->n - i;
         d.n = group * n;
         for (int k = 0; k < d.n; k++) captions[k] = s->captions[i + k / n];
+        double start = seconds_now();
         dalle_draw(&e->m, d, &rng);
+        seconds += seconds_now() - start;
         for (int k = 0; k < group; k++)
             keep_best(clip, s->captions[i + k], n, d.x + (size_t)(k * n) * VALUES, i + k, level);
         progress_update(&progress, i + group, "");
     }
     progress_end(&progress, s->n, "");
     arena_free(&arena);
+    return seconds;
 }
 
 static void report_images(Evaluation *e, cJSON *metrics) {
@@ -168,9 +178,7 @@ static void report_images(Evaluation *e, cJSON *metrics) {
         level[l] = arena_get(&e->arena, (size_t)s.n * VALUES * sizeof(real));
     FrozenClip clip = {0};
     if (o.best_of > 1) clip = ranking_clip();
-    double start = seconds_now();
-    draw_levels(e, &clip, &s, level);
-    double seconds = (seconds_now() - start) / s.n / o.best_of;
+    double seconds = draw_levels(e, &clip, &s, level);
     cJSON *all = json_array();
     for (int l = 0; l < LEVELS && level[l]; l++) {
         cJSON *to = json_object();
@@ -180,7 +188,7 @@ static void report_images(Evaluation *e, cJSON *metrics) {
         json_append(all, to);
     }
     json_item(metrics, "samples", all);
-    json_number(metrics, "seconds_a_picture", seconds);
+    json_number(metrics, "seconds_a_picture", seconds / s.n / o.best_of);
     if (o.best_of > 1) json_text(metrics, "clip_sha256", clip.sha256), frozen_clip_free(&clip);
 }
 
@@ -189,6 +197,8 @@ static void report_images(Evaluation *e, cJSON *metrics) {
 int eval(void) {
     if (is_published())
         usage_error("--config %s: has no weights here to score; info counts it", o.common.config);
+    if (!is_level(o.best_of))
+        usage_error("--best-of %d: eval scores the best of 1, 8, 64 and 512", o.best_of);
     Evaluation e = {0};
     load_all(&e.m);
     scene_evaluator_open(&e.evaluator, o.common.data);

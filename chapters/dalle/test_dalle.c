@@ -123,6 +123,7 @@ Test(dalle_program, draws_prompts_and_completes_pictures) {
 Test(dalle_program, what_does_not_fit_together_is_refused) {
     few_garments(400, 120);
     expect_refusal("dalle", "sample --best-of 2 -n 4 --out %s/run", 2, "--best-of 2");
+    expect_refusal("dalle", "eval --best-of 16 --out %s/run", 2, "--best-of 16");
     expect_refusal("dalle", "sample --image x.png --out %s/run", 2, "--prompt");
     expect_refusal("dalle", "sample --config dalle-12b --out %s/run", 2, "dalle-12b");
     expect_refusal("dalle", "sample --config openai --out %s/run", 2, "--weights");
