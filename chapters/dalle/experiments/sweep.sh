@@ -28,7 +28,7 @@ scored() {    # DIR WEIGHTS OPTIONS...: DIR/metrics.json, unless it is there and
         $dalle eval -q $threads --captions "$captions" --weights "$weights" --out "$dir" "$@" || exit 1
 }
 
-fall=$((steps * 3 / 10))
+fall=$((steps * 2 / 3))
 echo "run,lost_variance,codes_used,perplexity,whole" >"$out/dvae.csv.tmp"
 for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $fall" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
     name=${run%% *}
