@@ -190,6 +190,31 @@ Test(wardrobe, held_out_scenes_show_something_new) {
 
 /* every wording of some scenes, letter by letter? */
 /* Is it of the kind, at or after the place, and the first? */
+/* another scene of a caption: the same text, garments of its part, most of them others, elsewhere? */
+Test(wardrobe, a_caption_has_many_scenes) {
+    Wardrobe w = open_wardrobe(64);
+    Rng rng = rng_new(1, "again");
+    int others = 0, moved = 0, grounds = 0, garments = 0;
+    for (int i = 0; i < N; i++) {
+        char text[SCENE_CAPTION], same[SCENE_CAPTION];
+        Scene s = wardrobe_scene(&w, PART_TEST, 1, (uint64_t)i);
+        Scene again = wardrobe_again(&w, PART_TEST, s, &rng);
+        cr_assert_str_eq(scene_caption(&again, same), scene_caption(&s, text));
+        for (int g = 0; g < s.count; g++, garments++) {
+            const Garment *a = &s.garment[g], *b = &again.garment[g];
+            const Images *all = w.garments[PART_TEST];
+            cr_assert_eq(all->labels[b->image], b->class);
+            others += a->image != b->image;
+            moved += a->top != b->top || a->left != b->left;
+        }
+        grounds += memcmp(s.ground, again.ground, sizeof s.ground) != 0;
+    }
+    cr_expect_gt(others, garments * 9 / 10);
+    cr_expect_gt(moved, garments / 2);
+    cr_expect_gt(grounds, N * 9 / 10);
+    close_wardrobe(&w);
+}
+
 Test(wardrobe, scenes_of_a_kind_are_found) {
     Wardrobe w = open_wardrobe(64);
     const SceneKind kind = {.count = 2, .colours = 1u << 3 | 1u << 7, .classes = 0x2d};

@@ -29,11 +29,12 @@ CaptionFeatures clip_captions(const FrozenClip *f, Tape *t, int n, const char *c
     return text;
 }
 
-ClipPairs clip_pairs(const FrozenClip *f, const CaptionedBatch *b) {
+ClipPairs clip_pairs(const FrozenClip *f, const CaptionedBatch *b, bool images) {
     Tape *t = b->images->tape;
     ClipPairs p = {.image = t_input(t, NULL, SHAPE(b->n, f->net.config.dim)),
                    .text = clip_captions(f, t, b->n, b->captions)};
-    clip_images(f, b->n, b->images->x, p.image->x);
+    if (images) clip_images(f, b->n, b->images->x, p.image->x);
+    else k_fill(p.image->len, 0, p.image->x);
     return p;
 }
 

@@ -16,8 +16,9 @@ typedef struct {
     CaptionFeatures text;               /* its embedding of length sqrt(D): numbers of about 1 */
 } ClipPairs;
 
-/* Leaves on the tape of b.images, (B,side,side,3) of CLIP's size, whether that records or not */
-ClipPairs clip_pairs(const FrozenClip *f, const CaptionedBatch *b);
+/* Leaves on the tape of b.images, (B,side,side,3) of CLIP's size, whether that records or not; without
+ * `images` the embeddings are 0 */
+ClipPairs clip_pairs(const FrozenClip *f, const CaptionedBatch *b, bool images);
 /* n captions, on a tape */
 CaptionFeatures clip_captions(const FrozenClip *f, Tape *t, int n, const char *const *captions);
 /* n images (n,side,side,3) in [-1,1] -> embeddings (n,D) of length 1 */

@@ -10,7 +10,7 @@
 static const Parameterization decoder_predicts = {PREDICT_VELOCITY, LEARNED_RANGE};
 static const Parameterization upsampler_predicts = {PREDICT_VELOCITY, FIXED_SMALL};
 
-NoiseSchedule decoder_schedule(void) { return schedule_linear(1000, 1e-4, 0.02); }
+NoiseSchedule decoder_schedule(void) { return schedule_cosine(1000); }
 
 /* (B,D) as B images of one pixel */
 static Tensor *pixels(Tensor *z) {

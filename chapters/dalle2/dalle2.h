@@ -27,7 +27,7 @@ Tensor *prior_loss(const Prior *m, const NoiseSchedule *s, Tensor *z, CaptionFea
                    const int *t, Rng *noise);
 /* -log p(codes | caption, dot), nats of all codes of an embedding, mean over the batch */
 Tensor *ar_prior_loss(const ArPrior *m, CaptionFeatures text, const int *dot, const int *code);
-/* the linear one: layout and colours are decided in more of its steps than of the cosine one's */
+/* the cosine one, as the paper's decoder */
 NoiseSchedule decoder_schedule(void);
 /* L_hybrid of images x0; z as decoder_image gives it */
 Losses decoder_losses(const Decoder *m, const NoiseSchedule *s, Tensor *x0, Tensor *z,

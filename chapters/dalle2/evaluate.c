@@ -33,21 +33,16 @@ static Examples examples_of(const Models *m, Arena *arena, SceneEvaluator *evalu
 
 /* ---- embeddings to compare with -------------------------------------------------------------- */
 
-/* of another image of each caption: other garments of the same classes, in the same places. What a
- * perfect prior draws is as near to the true embedding as these are, on average. */
+/* of another image of each caption. What a perfect prior draws is as near to the true embedding as
+ * these are, on average. */
 static real *other_images(const Models *m, Arena *arena, const Wardrobe *w, const Examples *e) {
     int D = e->text.dim;
     real *z = arena_get(arena, (size_t)(e->n * D) * sizeof *z), x[SIDE * SIDE * 3];
     uint8_t pixels[SIDE * SIDE * 3];
-    Rng rng = rng_new(SCORED_SEED, "other garments");
+    Rng rng = rng_new(SCORED_SEED, "again");
     for (int i = 0; i < e->n; i++) {
         Part part = scored_scene(i).part;
-        Scene s = e->scenes[i];
-        for (int g = 0; g < s.count; g++) {
-            const int *start = w->start[part] + s.garment[g].class;
-            uint32_t of_class = (uint32_t)(start[1] - start[0]);
-            s.garment[g].image = w->by_class[part][start[0] + (int)rng_below(&rng, of_class)];
-        }
+        Scene s = wardrobe_again(w, part, e->scenes[i], &rng);
         wardrobe_draw(w, part, &s, pixels, NULL, NULL);
         for (int k = 0; k < SIDE * SIDE * 3; k++) x[k] = (real)(pixels[k] / 127.5 - 1);
         clip_images(&m->clip, 1, x, z + i * D);

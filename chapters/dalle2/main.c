@@ -14,16 +14,16 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 5000, .batch = 64, .lr = 5e-4, .config = "default",
+    .common = {.seed = 1, .steps = 4000, .batch = 64, .lr = 8e-4, .config = "default",
                .out = "build/runs/dalle2"},
     .stage = "all",
-    .ar_steps = 4000,
-    .decoder_steps = 15000,
-    .upsampler_steps = 8000,
-    .decoder_batch = 32,
+    .ar_steps = 3000,
+    .decoder_steps = 20000,
+    .upsampler_steps = 6000,
+    .decoder_batch = 16,
     .upsampler_batch = 16,
     .fit = 4096,
-    .warmup = 500,
+    .warmup = 200,
     .preview = 25,
     .emoji = 0.25,
     .no_text = 0.1,

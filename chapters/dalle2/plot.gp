@@ -1,5 +1,5 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
-#   STAGE-log.csv -> STAGE-loss.png   priors.csv -> priors.png, scales.png
+#   STAGE-log.csv -> STAGE-loss.png   priors.csv, captions.csv -> priors.png, scales.png
 rows(file, a) = sprintf("< awk -F, 'NR == 1 || $1 == \"%s\"' '%s/%s'", a, record, file)
 
 if (there(record."/prior-log.csv")) {
@@ -26,7 +26,7 @@ if (there(record."/ar-log.csv")) {
 
 if (there(record."/decoder-log.csv")) {
     set output out."/decoder-loss.png"
-    set title "decoder: squared error of the noise"
+    set title "decoder: squared error of the velocity"
     set xlabel "training step"
     set logscale y
     set format x "%.0s%c"
@@ -39,7 +39,7 @@ if (there(record."/decoder-log.csv")) {
 do for [stage in "upsampler32 upsampler64"] {
     if (there(record."/".stage."-log.csv")) {
         set output out."/".stage."-loss.png"
-        set title stage.": squared error of the noise"
+        set title stage.": squared error of the velocity"
         set xlabel "training step"
         set logscale y
         set format x "%.0s%c"
@@ -50,15 +50,19 @@ do for [stage in "upsampler32 upsampler64"] {
 }
 
 if (there(record."/priors.csv")) {
+    given = "diffusion ar text image none"
+    alone = there(record."/captions.csv") ? record."/captions.csv" : "/dev/null"
     set output out."/priors.png"
     set title "What the decoder is given: images that show their captions, and variety"
     set xlabel "recall"
     set ylabel "share that shows its caption"
-    plot for [p in "diffusion ar text none"] rows("priors.csv", p) using "recall":"whole" with linespoints title p
+    plot for [p in given] rows("priors.csv", p) using "recall":"whole" with linespoints title p, \
+         alone using "recall":"whole" with linespoints title "trained on captions alone"
     set output out."/scales.png"
     set title "What the decoder's scale does"
     set xlabel "scale (1: no guidance)"
     set ylabel "Fréchet distance"
-    plot for [p in "diffusion ar text none"] rows("priors.csv", p) using "scale":"frechet_distance" with linespoints title p
+    plot for [p in given] rows("priors.csv", p) using "scale":"frechet_distance" with linespoints title p, \
+         alone using "scale":"frechet_distance" with linespoints title "trained on captions alone"
     eval plain
 }

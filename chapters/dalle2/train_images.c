@@ -24,7 +24,7 @@ static void save_preview(Sampler *m, const HeldPairs *h, Run *run) {
 
 /* ---- the decoder ----------------------------------------------------------------------------- */
 
-/* Error of eps at even timesteps, with embedding and caption or without both; z whitened */
+/* Error of the velocity at even timesteps, with embedding and caption or without both; z whitened */
 static double decoder_validation(const Decoder *net, const NoiseSchedule *s, const HeldPairs *h,
                                  const real *z, bool with) {
     Tape t = {.no_grad = true};
@@ -61,13 +61,15 @@ static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const He
     schedule_free(&few);
 }
 
-/* what a batch's images are decoded from, some of it left out */
+/* What a batch's images are decoded from, some of it left out. Half of the captions that are kept
+ * lose their summary: while it is there, their tokens are hardly read. */
 static Tensor *drop_some(const Decoder *net, ClipPairs *p, Rng *drop) {
-    int B = p->image->shape[0];
+    int B = p->image->shape[0], D = p->image->shape[1];
     bool *without = arena_get(&p->image->tape->arena, (size_t)B * sizeof *without);
     for (int i = 0; i < B; i++) {
         without[i] = rng_chance(drop, o.no_image);
         if (rng_chance(drop, o.no_caption)) caption_drop(&p->text, i);
+        if (rng_chance(drop, 0.5)) k_fill((size_t)D, 0, p->text.embedding->x + i * D);
     }
     return decoder_image(net, p->image, without);
 }
@@ -96,14 +98,14 @@ int decoder_train(void) {
 
     while (run_next(run)) {
         CaptionedBatch b = captioned_source_next(&s.pairs, run);
-        ClipPairs p = clip_pairs(&s.clip, &b);
+        ClipPairs p = clip_pairs(&s.clip, &b, o.no_image < 1);
         whiten(&w, s.pairs.batch, p.image->x, p.image->x);
         Tensor *x0 = images_at(&run->tape, s.pairs.batch, b.images->x, SMALL);
         Tensor *given = drop_some(&net, &p, drop);
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         Losses l = decoder_losses(&net, &chain, x0, given, p.text, t, noise);
         run_log(run, "mse", t_mean(t_detach(l.mse)));
-        run_minimise(run, adam, t_mean(l.each), rate(run));
+        run_minimise(run, adam, t_mean(l.each), rate(run, o.decoder_steps));
         whiten(&w, h.n, h.z, z);
         if (run_every(run, 250)) {
             run_value(run, "validation", decoder_validation(&net, &chain, &h, z, true));
@@ -117,7 +119,7 @@ int decoder_train(void) {
 
 /* ---- an upsampler ---------------------------------------------------------------------------- */
 
-/* error of eps on whole validation images, from small ones as they are */
+/* error of the velocity on whole validation images, from small ones as they are */
 static double upsampler_validation(const Upsampler *net, const NoiseSchedule *s,
                                    const HeldPairs *h) {
     Tape t = {.no_grad = true};
@@ -170,7 +172,7 @@ int upsampler_train(Stage stage) {
         corrupt(c, crops.low, corruption);
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
         Tensor *loss = t_mean(upsampler_losses(&net, &chain, crops, t, noise).each);
-        run_minimise(run, adam, loss, rate(run));
+        run_minimise(run, adam, loss, rate(run, o.upsampler_steps));
         if (run_every(run, 250))
             run_value(run, "validation", upsampler_validation(&net, &chain, &h));
         if (run_saves(run) && o.preview) upsampler_preview(&net, &chain, &h, run);

@@ -55,7 +55,7 @@ int prior_train(void) {
     Prior net = prior_new(params, prior_config("default", c->text.context, c->dim));
     Whitening w = whitening_new(whitening, c->dim);
     NoiseSchedule chain = schedule_cosine(1000);
-    Optimizer *adam = run_adam(run, "adam", params, adam_with(0.06, 0.96, 1e-6));
+    Optimizer *adam = run_adam(run, "adam", params, adam_with(0.06, 0.99, 1e-6));
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
     run_weights(run, (Weights){.params = {{"", params}, {"whitening.", whitening}}});
@@ -68,12 +68,13 @@ int prior_train(void) {
 
     while (run_next(run)) {
         CaptionedBatch b = captioned_source_next(&s.pairs, run);
-        ClipPairs p = clip_pairs(&s.clip, &b);
+        ClipPairs p = clip_pairs(&s.clip, &b, true);
         whiten(&w, s.pairs.batch, p.image->x, p.image->x);
         for (int i = 0; i < s.pairs.batch; i++)
             if (rng_chance(drop, o.no_text)) caption_drop(&p.text, i);
         const int *t = uniform_timesteps(&run->tape.arena, times, chain.T, s.pairs.batch);
-        run_minimise(run, adam, prior_loss(&net, &chain, p.image, p.text, t, noise), rate(run));
+        run_minimise(run, adam, prior_loss(&net, &chain, p.image, p.text, t, noise),
+                     rate(run, o.common.steps));
         if (run_every(run, 250)) {
             whiten(&w, h.n, h.z, z);
             run_value(run, "validation", validation(&net, &chain, &h, z));
@@ -126,7 +127,7 @@ int ar_train(void) {
     const ClipConfig *c = &s.clip.net.config;
     Params *params = run_params(run, "");
     ArPrior net = ar_prior_new(params, ar_prior_config(c->text.context, c->dim));
-    Optimizer *adam = run_adam(run, "adam", params, adam_with(0.04, 0.91, 1e-10));
+    Optimizer *adam = run_adam(run, "adam", params, adam_with(0.04, 0.99, 1e-10));
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
     run_record(run, "variance_kept", fit_codes(&s, &net));
@@ -137,9 +138,9 @@ int ar_train(void) {
 
     while (run_next(run)) {
         CaptionedBatch b = captioned_source_next(&s.pairs, run);
-        ClipPairs p = clip_pairs(&s.clip, &b);
+        ClipPairs p = clip_pairs(&s.clip, &b, true);
         codes_of(&net, s.pairs.batch, p.image->x, p.text.embedding->x, dot, code);
-        run_minimise(run, adam, ar_prior_loss(&net, p.text, dot, code), rate(run));
+        run_minimise(run, adam, ar_prior_loss(&net, p.text, dot, code), rate(run, o.ar_steps));
         if (run_every(run, 250)) run_value(run, "validation", ar_validation(&net, &h));
     }
     source_close(&s);

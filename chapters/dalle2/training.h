@@ -34,7 +34,9 @@ typedef struct {
 HeldPairs held_pairs(Arena *arena, const Source *s);
 CaptionFeatures held_text(const HeldPairs *h, Tape *t);        /* all of them */
 
-/* the learning rate of a step */
-static inline double rate(const Run *run) { return o.common.lr * lr_warmup(run->step, o.warmup); }
+/* the learning rate of a step of so many */
+static inline double rate(const Run *run, int steps) {
+    return o.common.lr * lr_cooldown(run->step, o.warmup, steps);
+}
 
 #endif

@@ -118,20 +118,32 @@ static void place(int size, Rng *rng, Scene *s) {
     }
 }
 
+/* what classes, colours and relation leave open */
+static void choose_rest(const Wardrobe *w, Part part, Rng *rng, Scene *s) {
+    for (int i = 0; i < s->count; i++) {
+        Garment *g = &s->garment[i];
+        const int *start = w->start[part] + g->class;
+        g->image = w->by_class[part][start[0] + below(rng, start[1] - start[0])];
+    }
+    place(w->size, rng, s);
+    /* half of the captions are of the plainest wording */
+    s->wording = (below(rng, 2) ? 0 : below(rng, 3)) + (below(rng, 3) ? 0 : 3);
+    int grey = 242 + below(rng, 10);
+    for (int c = 0; c < 3; c++) s->ground[c] = (uint8_t)(grey + below(rng, 4));
+}
+
 Scene wardrobe_scene(const Wardrobe *w, Part part, uint64_t seed, uint64_t index) {
     Rng rng = scene_rng(part, seed, index);
     Scene s = {0};
     choose(w, part, &rng, &s);
-    for (int i = 0; i < s.count; i++) {
-        Garment *g = &s.garment[i];
-        const int *start = w->start[part] + g->class;
-        g->image = w->by_class[part][start[0] + below(&rng, start[1] - start[0])];
-    }
-    place(w->size, &rng, &s);
-    /* half of the captions are of the plainest wording */
-    s.wording = (below(&rng, 2) ? 0 : below(&rng, 3)) + (below(&rng, 3) ? 0 : 3);
-    int grey = 242 + below(&rng, 10);
-    for (int c = 0; c < 3; c++) s.ground[c] = (uint8_t)(grey + below(&rng, 4));
+    choose_rest(w, part, &rng, &s);
+    return s;
+}
+
+Scene wardrobe_again(const Wardrobe *w, Part part, Scene s, Rng *rng) {
+    int wording = s.wording;
+    choose_rest(w, part, rng, &s);
+    s.wording = wording;
     return s;
 }
 

@@ -17,6 +17,7 @@
  *   - wardrobe_open, wardrobe_free; wardrobe_data_open, wardrobe_data_free
  *   - wardrobe_get                   scenes first..first+n-1: pictures, scenes, maps, masks
  *   - wardrobe_scene                 what one of them shows, without drawing it
+ *   - wardrobe_again                 another scene of the same caption
  *   - wardrobe_find                  the next one of so many garments, in these colours and classes
  *   - scene_caption, scene_parse     scenes to captions, and back
  *   - wardrobe_draw                  a scene of the caller's own, as for calibration */
@@ -88,6 +89,8 @@ typedef struct {
 void wardrobe_get(const Wardrobe *w, Part part, uint64_t seed, uint64_t first, int n,
                   const SceneBatch *out);
 Scene wardrobe_scene(const Wardrobe *w, Part part, uint64_t seed, uint64_t index);
+/* Another scene of its caption: other garments, places and ground. */
+Scene wardrobe_again(const Wardrobe *w, Part part, Scene s, Rng *rng);
 /* what scenes are to show; 0: anything */
 typedef struct {
     int count;                        /* of garments */
