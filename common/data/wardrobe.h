@@ -20,6 +20,7 @@
  *   - wardrobe_again                 another scene of the same caption
  *   - wardrobe_find                  the next one of so many garments, in these colours and classes
  *   - scene_caption, scene_parse     scenes to captions, and back
+ *   - scene_mistaken                 a caption that is wrong in one point
  *   - wardrobe_draw                  a scene of the caller's own, as for calibration */
 #ifndef WARDROBE_H
 #define WARDROBE_H
@@ -118,5 +119,11 @@ bool held_out_relation(Relation r, int first_class, int second_class);
 const char *scene_plainest(const char *caption, char text[static SCENE_CAPTION]);
 /* the same scene described from the other garment: "above" becomes "below" */
 Scene scene_exchanged(Scene s);
+/* other scenes: each garment where the other one was; each in the other's colour */
+Scene scene_places_swapped(Scene s), scene_colours_swapped(Scene s);
+/* Another scene that differs in one point alone, by chance: of two garments the places or the colours
+ * are swapped, or one has another class. It is none that training holds out. false: no such scene was
+ * found. */
+bool scene_mistaken(const Scene *s, Rng *rng, Scene *wrong);
 
 #endif

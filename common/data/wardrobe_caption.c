@@ -51,6 +51,20 @@ Scene scene_exchanged(Scene s) {
     return s;
 }
 
+Scene scene_places_swapped(Scene s) {
+    Garment first = s.garment[0];
+    s.garment[0] = s.garment[1];
+    s.garment[1] = first;
+    return s;
+}
+
+Scene scene_colours_swapped(Scene s) {
+    int first = s.garment[0].colour;
+    s.garment[0].colour = s.garment[1].colour;
+    s.garment[1].colour = first;
+    return s;
+}
+
 HeldOut scene_held_out(const Scene *s) {
     Scene t = s->relation == RIGHT_OF || s->relation == BELOW ? scene_exchanged(*s) : *s;
     for (int i = 0; i < t.count; i++) {
@@ -58,6 +72,32 @@ HeldOut scene_held_out(const Scene *s) {
     }
     return t.count == 2 && held_out_relation(t.relation, t.garment[0].class, t.garment[1].class)
                ? HELD_RELATION : HELD_NOTHING;
+}
+
+/* one of the garments with another class */
+static Scene class_changed(Scene s, Rng *rng) {
+    Garment *g = &s.garment[rng_below(rng, (uint32_t)s.count)];
+    g->class = (g->class + 1 + (int)rng_below(rng, WARDROBE_CLASSES - 1)) % WARDROBE_CLASSES;
+    return s;
+}
+
+static bool same_garments(const Scene *a, const Scene *b) {
+    for (int i = 0; i < a->count; i++)
+        if (a->garment[i].class != b->garment[i].class ||
+            a->garment[i].colour != b->garment[i].colour) return false;
+    return true;
+}
+
+bool scene_mistaken(const Scene *s, Rng *rng, Scene *wrong) {
+    for (int attempt = 0; attempt < 8; attempt++) {
+        switch (s->count == 2 ? rng_below(rng, 3) : 2) {
+        case 0: *wrong = scene_places_swapped(*s); break;
+        case 1: *wrong = scene_colours_swapped(*s); break;
+        default: *wrong = class_changed(*s, rng);
+        }
+        if (!same_garments(s, wrong) && scene_held_out(wrong) == HELD_NOTHING) return true;
+    }
+    return false;
 }
 
 /* ---- captions -------------------------------------------------------------------------------- */

@@ -204,12 +204,26 @@ static Tensor *targets(Tape *t, int B, const int *group) {
 
 Tensor *clip_loss(Tensor *logits, const int *group) {
     int B = logits->shape[0];
-    if (logits->rank != 2 || logits->shape[1] != B)
-        die("clip_loss: %s is not (B,B)", t_describe(logits));
+    if (logits->rank != 2 || logits->shape[1] < B)
+        die("clip_loss: %s is not (B,B) or wider", t_describe(logits));
     Tensor *p = targets(logits->tape, B, group);          /* symmetric */
-    Tensor *images = t_log_softmax(logits);
-    Tensor *texts = t_log_softmax(t_permute(logits, 2, (int[]){1, 0}));
+    Tensor *images = t_slice(t_log_softmax(logits), 1, 0, B);
+    Tensor *texts = t_log_softmax(t_permute(t_slice(logits, 1, 0, B), 2, (int[]){1, 0}));
     return t_scale(t_sum(t_mul(p, t_add(images, texts))), -0.5 / B);
+}
+
+Tensor *clip_wrong_logits(const Clip *c, Tensor *image, Tensor *wrong, const int *which) {
+    int B = image->shape[0];
+    Tape *t = image->tape;
+    int *row = arena_get(&t->arena, (size_t)B * sizeof *row);
+    Tensor *none = t_input(t, NULL, SHAPE(B, 1));
+    for (int i = 0; i < B; i++) {
+        row[i] = which[i] < 0 ? 0 : which[i];
+        none->x[i] = which[i] < 0 ? -1000 : 0;
+    }
+    Tensor *cosines = t_sum_axis(t_mul(image, t_gather_rows(wrong, row, B)), 1);
+    Tensor *logits = t_mul(t_reshape(cosines, SHAPE(B, 1)), t_exp(t_use(t, c->logit_scale)));
+    return t_add(logits, none);
 }
 
 void clip_clamp(Clip *c) {

@@ -95,13 +95,19 @@ Clip clip_new(Params *p, ClipConfig c);
 Tensor *clip_normalise(Tensor *features);             /* (B,D) -> each row of length 1 */
 /* image features (B,D), text features (M,D), of length 1 -> (B,M) */
 Tensor *clip_logits(const Clip *c, Tensor *image, Tensor *text);
-/* Scalar, in nats, for logits (B,B) of images and their own captions, in the same order. `group`
- * (B): equal numbers for equal captions; NULL: all differ. Equal captions are equally right: with
+/* Scalar, in nats, for logits (B,M) of images and captions, of which the first B are the images' own,
+ * in the same order, and each further column, if there is one, holds a wrong caption for each image.
+ * `group` (B): equal numbers for equal captions; NULL: all differ. Equal captions are equally right: with
  * E_ij = 1 where captions i and j are equal and n_i = sum over j of E_ij, the targets are
  * p_ij = E_ij / n_i, and
- *     loss = -1/(2B) sum over i, j of p_ij (log softmax_j(l_i.) + log softmax_i(l_.j)).
- * Without equal captions that is the paper's. Features that say nothing give ln B. */
+ *     loss = -1/(2B) sum over i, j < B of p_ij (log softmax_j(l_i.) + log softmax_i(l_.j)).
+ * Without equal and wrong captions that is the paper's; the wrong ones, which an image must be told
+ * from and which have no image of their own, are those of Yuksekgonul et al. 2023 (NegCLIP). For
+ * M = B, features that say nothing give ln B. */
 Tensor *clip_loss(Tensor *logits, const int *group);
+/* A further column of logits (B,1): images (B,D) with wrong captions (n,D); image i with row which[i],
+ * or -1: it has none, and its logit is so low that it does not count. */
+Tensor *clip_wrong_logits(const Clip *c, Tensor *image, Tensor *wrong, const int *which);
 /* Keeps exp(logit_scale) within 1 and 100 (section 2.5): after each step of the optimiser */
 void clip_clamp(Clip *c);
 

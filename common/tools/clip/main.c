@@ -57,22 +57,45 @@ static ClipConfig config(int vocabulary) {
 
 /* ---- train ----------------------------------------------------------------------------------- */
 
-/* captions that say the same are one group, in whatever words */
-static Tensor *batch_loss(const Clip *net, const Bpe *bpe, const CaptionedBatch *b) {
-    Tape *t = b->images->tape;
+static Tensor *read_texts(const Clip *net, const Bpe *bpe, Tape *t, int n,
+                          const char *const *captions) {
     int context = net->config.text.context;
-    int *tokens = arena_get(&t->arena, (size_t)(b->n * context) * sizeof *tokens);
-    for (int i = 0; i < b->n; i++)
-        bpe_tokenize(bpe, b->captions[i], NULL, context, tokens + i * context);
+    int *tokens = arena_get(&t->arena, (size_t)(n * context) * sizeof *tokens);
+    for (int i = 0; i < n; i++)
+        bpe_tokenize(bpe, captions[i], NULL, context, tokens + i * context);
+    return clip_normalise(clip_text(&net->text, t, tokens, n, context));
+}
+
+/* A column of logits: a scene with a caption that is wrong for it in one point. NULL: there is none. */
+static Tensor *wrong_captions(const Clip *net, const Bpe *bpe, const CaptionedBatch *b,
+                              Tensor *images, Rng *rng) {
+    Tape *t = b->images->tape;
+    int *which = arena_get(&t->arena, (size_t)b->n * sizeof *which), n = 0;
+    const char **wrong = arena_get(&t->arena, (size_t)b->n * sizeof *wrong);
+    for (int i = 0; i < b->n; i++) {
+        Scene s, other;
+        which[i] = -1;
+        if (!scene_parse(b->captions[i], &s) || !scene_mistaken(&s, rng, &other)) continue;
+        wrong[n] = scene_caption(&other, arena_get(&t->arena, SCENE_CAPTION));
+        which[i] = n++;
+    }
+    return n ? clip_wrong_logits(net, images, read_texts(net, bpe, t, n, wrong), which) : NULL;
+}
+
+/* Captions that say the same are one group, in whatever words. mistakes NULL: without wrong captions */
+static Tensor *batch_loss(const Clip *net, const Bpe *bpe, const CaptionedBatch *b,
+                          Rng *mistakes) {
     Tensor *images = clip_normalise(clip_image(&net->image, b->images, NULL));
-    Tensor *texts = clip_normalise(clip_text(&net->text, t, tokens, b->n, context));
-    return clip_loss(clip_logits(net, images, texts), caption_groups(b));
+    Tensor *texts = read_texts(net, bpe, b->images->tape, b->n, b->captions);
+    Tensor *logits = clip_logits(net, images, texts);
+    Tensor *wrong = mistakes ? wrong_captions(net, bpe, b, images, mistakes) : NULL;
+    return clip_loss(wrong ? t_concat(logits, wrong, 1) : logits, caption_groups(b));
 }
 
 static double validation_loss(const Clip *net, const Bpe *bpe, const CaptionedData *d, int emoji) {
     Tape t = {.no_grad = true};
     CaptionedBatch b = validation_batch(d, &t, o.common.batch, emoji);
-    double loss = (double)batch_loss(net, bpe, &b)->x[0];
+    double loss = (double)batch_loss(net, bpe, &b, NULL)->x[0];
     tape_free(&t);
     return loss;
 }
@@ -82,13 +105,18 @@ static void log_zero_shot(Run *run, const Clip *net, const Bpe *bpe, const Capti
     ZeroShot z = zero_shot(&f, &d->wardrobe, PART_VALIDATION, o.validation);
     run_value(run, "class", 100 * z.class);
     run_value(run, "colour", 100 * z.colour);
+    if (d->side < 64) return;                /* scenes of one garment */
+    Order order = order_of_two(&f, &d->wardrobe, PART_VALIDATION, o.validation);
+    run_value(run, "beside", 100 * order.beside);
+    run_value(run, "stacked", 100 * order.stacked);
 }
 
 static int train(void) {
     if (is_official()) usage_error("--config %s: is not trained here; its own weights are for eval",
                                    o.common.config);
     Run *run = run_start(&cli, (RunSettings){
-        .columns = "loss,ln_batch,scale,validation,class,colour", .log_every = 20});
+        .columns = "loss,ln_batch,scale,validation,class,colour,beside,stacked",
+        .log_every = 20});
     CaptionedSource source;
     Bpe bpe = bpe_load(NULL);
     captioned_source_open(&source, run, o.common.batch, o.emoji, atoi(o.side));
@@ -98,13 +126,14 @@ static int train(void) {
         .eps = 1e-6, .weight_decay = 0.1, .decay_matrices_only = true});
     run_ema(run, adam, 0.999);
     captioned_source_alike(&source, run, o.alike);
+    Rng *mistakes = run_rng(run, "mistakes");
     run_record(run, "parameters", (double)params_count(params));
     while (run_next(run)) {
         CaptionedBatch b = captioned_source_next(&source, run);
-        Tensor *loss = batch_loss(&net, &bpe, &b);
+        Tensor *loss = batch_loss(&net, &bpe, &b, mistakes);
         run_log(run, "loss", loss);
         run_value(run, "ln_batch", log(b.n));
-        minimise(adam, loss, o.common.lr * lr_cosine(run->step, 500, o.common.steps));
+        minimise(adam, loss, o.common.lr * lr_cooldown(run->step, 500, o.common.steps));
         clip_clamp(&net);
         run_value(run, "scale", exp((double)net.logit_scale->x[0]));
         if (run_every(run, 500)) {
@@ -167,6 +196,8 @@ static void say_order(const char *key, const Order *p, cJSON *m) {
     if (!o.common.quiet) printf("%s: %d scenes of two garments\n", key, p->scenes);
     json_number(to, "scenes", p->scenes);
     say("which is where (garments exchanged)", p->order, 0.5, to);
+    say("  of two side by side", p->beside, 0.5, to);
+    say("  of two one above the other", p->stacked, 0.5, to);
     say("which has which colour (colours exchanged)", p->colours, 0.5, to);
     json_item(m, key, to);
 }

@@ -224,20 +224,6 @@ Recall recall_images(const FrozenClip *f, const Images *set) {
 
 /* ---- order ----------------------------------------------------------------------------------- */
 
-static Scene garments_exchanged(Scene s) {
-    Garment first = s.garment[0];
-    s.garment[0] = s.garment[1];
-    s.garment[1] = first;
-    return s;
-}
-
-static Scene colours_exchanged(Scene s) {
-    int first = s.garment[0].colour;
-    s.garment[0].colour = s.garment[1].colour;
-    s.garment[1].colour = first;
-    return s;
-}
-
 static bool relation_held_out(const Scene *s, int n, const Scene *others) {
     (void)n, (void)others;
     return s->held_out == HELD_RELATION;
@@ -246,14 +232,15 @@ static bool relation_held_out(const Scene *s, int n, const Scene *others) {
 Order order_of_two(const FrozenClip *f, const Wardrobe *w, Part part, int n) {
     Arena a = {0};
     Order o = {.scenes = n};
+    int n_beside = 0;
     size_t D = (size_t)dim(f);
     Scene *scenes = choose_scenes(w, part, &a, n, 2,
                                   part == PART_HELD_OUT ? relation_held_out : NULL);
     Scene *turned = arena_get(&a, (size_t)n * sizeof *turned);
     Scene *swapped = arena_get(&a, (size_t)n * sizeof *swapped);
     for (int i = 0; i < n; i++) {
-        turned[i] = garments_exchanged(scenes[i]);
-        swapped[i] = colours_exchanged(scenes[i]);
+        turned[i] = scene_places_swapped(scenes[i]);
+        swapped[i] = scene_colours_swapped(scenes[i]);
     }
     const real *x = features_of_scenes(f, w, part, &a, n, scenes);
     const real *right = features_of_captions(f, &a, n, scenes);
@@ -261,12 +248,18 @@ Order order_of_two(const FrozenClip *f, const Wardrobe *w, Part part, int n) {
     const real *colours = features_of_captions(f, &a, n, swapped);
     for (size_t i = 0; i < (size_t)n; i++) {
         double own = cosine(f, x + i * D, right + i * D);
-        o.order += own > cosine(f, x + i * D, order + i * D);
+        bool right_order = own > cosine(f, x + i * D, order + i * D);
+        bool beside = scenes[i].relation == LEFT_OF || scenes[i].relation == RIGHT_OF;
+        o.order += right_order;
+        *(beside ? &o.beside : &o.stacked) += right_order;
+        n_beside += beside;
         if (scenes[i].garment[0].colour == scenes[i].garment[1].colour) continue;
         o.two_colours++;
         o.colours += own > cosine(f, x + i * D, colours + i * D);
     }
     o.order /= n;
+    o.beside /= n_beside ? n_beside : 1;
+    o.stacked /= n - n_beside ? n - n_beside : 1;
     o.colours /= o.two_colours ? o.two_colours : 1;
     arena_free(&a);
     return o;

@@ -27,11 +27,12 @@ Recall recall_scenes(const FrozenClip *f, const Wardrobe *w, Part part, int n);
 Recall recall_images(const FrozenClip *f, const Images *set);        /* by their captions */
 
 /* Of n scenes of two garments: is the caption nearer than the one with the garments exchanged ("a
- * above b", "b above a")? Than the one with their colours exchanged? Chance is one half. Of the
+ * above b", "b above a")? Of those side by side, and of those one above the other? Than the one with
+ * their colours exchanged? Chance is one half. Of the
  * held-out part: scenes whose relation is held out, which training shows the other way round. */
 typedef struct {
     int scenes, two_colours;             /* of two_colours the colours differ */
-    double order, colours;
+    double order, beside, stacked, colours;
 } Order;
 Order order_of_two(const FrozenClip *f, const Wardrobe *w, Part part, int n);
 
