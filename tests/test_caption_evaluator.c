@@ -97,11 +97,17 @@ Test(caption_evaluator, scores_are_shares) {
     cr_assert_float_eq(c.colour, 4.0 / 5, 1e-12);
     cr_assert_float_eq(c.garment, 4.0 / 5, 1e-12);
     cr_assert_float_eq(c.relation, 0, 1e-12);
+    cr_assert(c.stacked < 1e-12 && isnan(c.beside));
     c = caption_scores_shuffled(4, found, scenes);      /* 0 with the caption of 2, 1 with 3 ... */
     cr_assert_float_eq(c.count, 1.0 / 4, 1e-12);
     cr_assert_float_eq(c.whole, 0, 1e-12);
     c = caption_scores(2, found, scenes);
     cr_assert(isnan(c.relation) && c.pairs == 0);
+    Found right = {0};
+    Scene beside = scene("a red bag to the left of a blue coat");
+    put(&right, BAG, RED, 32, 16), put(&right, COAT, BLUE, 32, 48);
+    c = caption_scores(1, &right, &beside);
+    cr_assert(c.beside > 1 - 1e-12 && isnan(c.stacked));
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */

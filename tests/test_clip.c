@@ -96,6 +96,24 @@ Test(clip, gradients_agree_with_central_differences) {
     params_free(&c.params);
 }
 
+/* with wrong captions for the first and the last image, the last one's first */
+static Tensor *wrong_loss(Tape *t, void *context) {
+    const Case *c = context;
+    static const int which[B] = {1, -1, -1, 0}, wrong[2 * N] = {9, 7, 5, 10, 0, 0, 9, 3, 2, 1, 10, 0};
+    Tensor *images = features_of_images(c, t);
+    Tensor *logits = clip_logits(&c->net, images, features_of_texts(c, t, texts));
+    Tensor *other = clip_normalise(clip_text(&c->net.text, t, wrong, 2, N));
+    return clip_loss(t_concat(logits, clip_wrong_logits(&c->net, images, other, which), 1), NULL);
+}
+
+Test(clip, gradients_with_wrong_captions_agree_with_central_differences) {
+    Case c;
+    case_new(&c);
+    double error = gradient_error(&c.params, wrong_loss, &c, 20);
+    cr_expect(error < 1e-6, "relative error %g", error);
+    params_free(&c.params);
+}
+
 /* what Stable Diffusion reads: all tokens, without projection */
 static Tensor *tokens_loss(Tape *t, void *context) {
     Tensor *x = clip_text_tokens(context, t, texts, B, N);
@@ -129,19 +147,19 @@ Test(clip, every_parameter_takes_part) {
 
 /* the formula of the header, in double */
 static double loss_by_hand(const Tensor *logits, const int *group) {
-    int n = logits->shape[0];
+    int n = logits->shape[0], m = logits->shape[1];
     double sum = 0;
     for (int i = 0; i < n; i++) {
         double row = 0, column = 0;
         int equal = 0;
+        for (int j = 0; j < m; j++) row += exp((double)logits->x[i * m + j]);
         for (int j = 0; j < n; j++) {
-            row += exp((double)logits->x[i * n + j]);
-            column += exp((double)logits->x[j * n + i]);
+            column += exp((double)logits->x[j * m + i]);
             equal += group[i] == group[j];
         }
         for (int j = 0; j < n; j++)
             if (group[i] == group[j])
-                sum += ((double)logits->x[i * n + j] - log(row) + (double)logits->x[j * n + i] -
+                sum += ((double)logits->x[i * m + j] - log(row) + (double)logits->x[j * m + i] -
                         log(column)) / equal;
     }
     return -sum / (2 * n);
@@ -162,6 +180,39 @@ Test(clip, the_loss_follows_its_formula) {
     double got = (double)clip_loss(logits, NULL)->x[0];
     cr_expect(fabs(got - (rows + columns) / 2) < 20 * (double)REAL_EPS, "the paper's: %g", got);
     tape_free(&t);
+}
+
+/* Do wrong captions stand beside an image's right one, and beside no image for a caption? */
+Test(clip, wrong_captions_count_for_their_images) {
+    static const int group[] = {0, 1, 1, 3, 1};
+    Tape t = {.no_grad = true};
+    Tensor *logits = values(&t, "logits", SHAPE(5, 7));
+    double want = loss_by_hand(logits, group), got = (double)clip_loss(logits, group)->x[0];
+    cr_expect(fabs(got - want) < 20 * (double)REAL_EPS, "%g, not %g", got, want);
+    tape_free(&t);
+}
+
+/* Is the column image . wrong caption, times the scale? Has an image without one the loss of none? */
+Test(clip, a_wrong_caption_is_its_own_images) {
+    Case c;
+    case_new(&c);
+    Tape t = {.no_grad = true};
+    static const int which[B] = {1, -1, 0, 1}, none[B] = {-1, -1, -1, -1};
+    Tensor *images = clip_normalise(values(&t, "images", SHAPE(B, 5)));
+    Tensor *wrong = clip_normalise(values(&t, "wrong", SHAPE(2, 5)));
+    Tensor *all = clip_logits(&c.net, images, wrong);
+    Tensor *column = clip_wrong_logits(&c.net, images, wrong, which);
+    for (int i = 0; i < B; i++) {
+        double got = (double)column->x[i], want = (double)all->x[2 * i + which[i] % 2];
+        if (which[i] < 0) cr_expect_lt(got, -900);
+        else cr_expect(fabs(got - want) < 100 * (double)REAL_EPS, "%d: %g, not %g", i, got, want);
+    }
+    Tensor *own = clip_logits(&c.net, images, clip_normalise(values(&t, "own", SHAPE(B, 5))));
+    Tensor *with = t_concat(own, clip_wrong_logits(&c.net, images, wrong, none), 1);
+    double alone = (double)clip_loss(own, NULL)->x[0], beside = (double)clip_loss(with, NULL)->x[0];
+    cr_expect(fabs(alone - beside) < 20 * (double)REAL_EPS, "%g, not %g", beside, alone);
+    tape_free(&t);
+    params_free(&c.params);
 }
 
 /* the line a training must get below */

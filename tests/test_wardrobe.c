@@ -256,6 +256,38 @@ Test(wardrobe, captions_that_say_the_same_have_one_plainest_wording) {
     }
 }
 
+/* One point is another, all three kinds occur, and nothing is shown that training holds out? */
+Test(wardrobe, mistaken_scenes_are_wrong_in_one_point) {
+    Wardrobe w = open_wardrobe(64);
+    Rng rng = rng_new(1, "mistakes");
+    int places = 0, colours = 0, classes = 0, found = 0;
+    for (int i = 0; i < 4 * N; i++) {
+        Scene s = wardrobe_scene(&w, PART_TRAIN, 1, (uint64_t)i), wrong;
+        if (!scene_mistaken(&s, &rng, &wrong)) continue;
+        found++;
+        char a[SCENE_CAPTION], b[SCENE_CAPTION], plain_a[SCENE_CAPTION], plain_b[SCENE_CAPTION];
+        scene_caption(&s, a), scene_caption(&wrong, b);
+        cr_assert(strcmp(scene_plainest(a, plain_a), scene_plainest(b, plain_b)), "%s", a);
+        cr_assert_eq(scene_held_out(&wrong), HELD_NOTHING, "%s", b);
+        cr_assert_eq(s.relation, wrong.relation);
+        int same_class = 0, same_colour = 0;
+        for (int g = 0; g < s.count; g++) {
+            same_class += s.garment[g].class == wrong.garment[g].class;
+            same_colour += s.garment[g].colour == wrong.garment[g].colour;
+        }
+        if (s.count == 1 || (same_class == 1 && same_colour == 2)) {
+            cr_assert_eq(same_colour, s.count);
+            classes++;
+        } else if (same_class == 2) colours++;
+        else places++;
+    }
+    cr_expect_gt(found, 4 * N * 9 / 10);
+    cr_expect_gt(places, N / 2);
+    cr_expect_gt(colours, N / 2);
+    cr_expect_gt(classes, N);
+    close_wardrobe(&w);
+}
+
 Test(wardrobe, captions_are_correct_english) {
     enum { RED, ORANGE, BLUE = 5, PURPLE, TROUSERS = 1, COAT = 4, BAG = 8 };
     static const struct { Relation relation; int wording; const char *caption; } cases[] = {

@@ -219,6 +219,7 @@ Verdict caption_verdict(const Found *f, const Scene *s) {
 
 static CaptionScores compare(int n, const Found *found, const Scene *scenes, int shift) {
     CaptionScores c = {.pictures = n};
+    int side = 0;
     for (int i = 0; i < n; i++) {
         const Scene *s = &scenes[(i + shift) % n];
         Verdict v = caption_verdict(&found[i], s);
@@ -233,15 +234,22 @@ static CaptionScores compare(int n, const Found *found, const Scene *scenes, int
         if (s->count < 2) continue;
         c.pairs++;
         c.relation += v.relation;
+        if (s->relation == LEFT_OF || s->relation == RIGHT_OF) side++, c.beside += v.relation;
+        else c.stacked += v.relation;
     }
     c.whole /= n, c.count /= n;
     c.class /= c.garments, c.colour /= c.garments, c.garment /= c.garments;
-    c.relation /= c.pairs;                                   /* 0/0: NAN */
+    c.relation /= c.pairs, c.beside /= side, c.stacked /= c.pairs - side;        /* 0/0: NAN */
     return c;
 }
 
 CaptionScores caption_scores(int n, const Found *found, const Scene *scenes) {
     return compare(n, found, scenes, 0);
+}
+
+static void share(cJSON *j, const char *key, double x) {
+    if (isnan(x)) json_item(j, key, NULL);
+    else json_number(j, key, x);
 }
 
 cJSON *caption_scores_json(const CaptionScores *c) {
@@ -254,8 +262,9 @@ cJSON *caption_scores_json(const CaptionScores *c) {
     json_number(j, "class", c->class);
     json_number(j, "colour", c->colour);
     json_number(j, "garment", c->garment);
-    if (c->pairs) json_number(j, "relation", c->relation);
-    else json_item(j, "relation", NULL);
+    share(j, "relation", c->relation);
+    share(j, "beside", c->beside);
+    share(j, "stacked", c->stacked);
     return j;
 }
 

@@ -66,6 +66,7 @@ Verdict caption_verdict(const Found *f, const Scene *s);
 typedef struct {
     int pictures, garments, pairs;
     double whole, count, class, colour, garment, relation;       /* 0..1; NAN: there was none */
+    double beside, stacked;              /* relation of pairs side by side, and one above the other */
 } CaptionScores;
 
 CaptionScores caption_scores(int n, const Found *found, const Scene *scenes);

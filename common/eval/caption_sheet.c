@@ -151,6 +151,8 @@ void caption_sheet_print(const CaptionSheet *s) {
     ROW("  class, %", class, "");
     ROW("  colour, %", colour, "");
     ROW("relation of two, %", relation, "");
+    ROW("  side by side, %", beside, "");
+    ROW("  one above the other, %", stacked, "");
 #undef ROW
     for (int k = 0; k < KINDS; k++) {
         char remark[40];
