@@ -196,8 +196,8 @@ static void say_order(const char *key, const Order *p, cJSON *m) {
     if (!o.common.quiet) printf("%s: %d scenes of two garments\n", key, p->scenes);
     json_number(to, "scenes", p->scenes);
     say("which is where (garments exchanged)", p->order, 0.5, to);
-    say("  of two side by side", p->beside, 0.5, to);
-    say("  of two one above the other", p->stacked, 0.5, to);
+    say("which is where, side by side", p->beside, 0.5, to);
+    say("which is where, one above the other", p->stacked, 0.5, to);
     say("which has which colour (colours exchanged)", p->colours, 0.5, to);
     json_item(m, key, to);
 }
