@@ -11,7 +11,7 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 5000, .batch = 16, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 12500, .batch = 16, .lr = 1e-3, .config = "default",
                .out = "build/runs/dalle"},
     .stage = "all",
     .quantiser = "gumbel",
@@ -24,7 +24,7 @@ Settings o = {
     .beta_steps = 50,
     .prior = "gpt",
     .attention = "full",
-    .prior_steps = 8000,
+    .prior_steps = 4500,
     .prior_batch = 16,
     .prior_lr = 1e-3,
     .prior_width = 192,

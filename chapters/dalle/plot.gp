@@ -10,9 +10,12 @@ if (there(record."/dvae-log.csv")) {
     set key vertical
     set title "share of the variance that is lost, validation"
     set logscale y
+    set yrange [*:*] noextend
+    set ytics (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
     plot record."/dvae-log.csv" using "step":"hard_error" with linespoints linetype 1 pointsize 0.4 title "hard codes", \
          "" using "step":"soft_error" with linespoints linetype 2 pointsize 0.4 title "relaxed codes"
     unset logscale
+    set ytics autofreq
     set title "codes"
     set yrange [0:*]
     plot record."/dvae-log.csv" using "step":"codes_used" with linespoints linetype 1 pointsize 0.4 title "in use", \
@@ -36,15 +39,19 @@ if (there(record."/prior-log.csv")) {
 if (there(record."/positions.csv")) {
     set output out."/positions.png"
     set terminal pngcairo size 640,600 font "DejaVu Sans,13" background rgb "#ffffff"
-    set title "nats of the code at each place"
+    set title "nats of the code at each place, mean of the test scenes"
     set size ratio -1
     unset key
-    unset xlabel
-    set yrange [*:*] reverse
+    set xlabel "column"
+    set ylabel "row"
+    set xrange [*:*] noextend
+    set yrange [*:*] reverse noextend
     plot record."/positions.csv" using "column":"row":"nats" with image
     set key
     set size noratio
-    set yrange [*:*] noreverse
+    unset ylabel
+    set xrange [*:*] extend
+    set yrange [*:*] noreverse extend
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 

@@ -63,7 +63,8 @@ static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
         for (int k = 0; k < o.pictures; k++) captions[i * o.pictures + k] = prompt[i];
     }
     captions_save(&cli, n, captions);
-    Grid g = colour_grid(n, SIDE, o.pictures, captions);
+    int columns = o.pictures < 8 ? 8 / o.pictures * o.pictures : o.pictures;
+    Grid g = colour_grid(n, SIDE, columns, captions);
     g.low = 0;
     samples_save(&cli, x, g);
     arena_free(&arena);

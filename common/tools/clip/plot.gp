@@ -13,10 +13,12 @@ if (there(record."/log.csv")) {
     plot record."/log.csv" using "step":"ln_batch" with lines linecolor rgb grey dashtype 2 title "ln 128: features that say nothing", \
          "" using "step":"loss" with lines linecolor rgb sky linewidth 1.5 title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 title "validation"
-    set title "Zero-shot on validation scenes of one garment"
+    set title "Zero-shot on validation scenes"
     set ylabel "accuracy, %"
     set yrange [0:103]
     plot record."/log.csv" using "step":"class" with linespoints linetype 1 title "class", \
-         "" using "step":"colour" with linespoints linetype 4 title "colour"
+         "" using "step":"colour" with linespoints linetype 4 title "colour", \
+         "" using "step":"beside" with linespoints linetype 3 title "left or right", \
+         "" using "step":"stacked" with linespoints linetype 2 title "above or below"
     eval plain
 }
