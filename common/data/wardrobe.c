@@ -108,7 +108,7 @@ static void place(int size, Rng *rng, Scene *s) {
         return;
     }
     bool first = s->relation == LEFT_OF || s->relation == ABOVE;
-    bool beside = s->relation == LEFT_OF || s->relation == RIGHT_OF;
+    bool beside = side_by_side(s->relation);
     int half = size / 2, cross = size * 3 / 4;         /* a field's size along and across */
     for (int i = 0; i < 2; i++) {
         int along = (i == 0) == first ? 0 : half, edge = (size - cross) / 2;

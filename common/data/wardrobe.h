@@ -36,6 +36,7 @@ extern const char *const wardrobe_colour[WARDROBE_COLOURS];      /* "red", "oran
 
 /* of the first garment to the second */
 typedef enum { ALONE, LEFT_OF, ABOVE, RIGHT_OF, BELOW, RELATIONS } Relation;
+static inline bool side_by_side(Relation r) { return r == LEFT_OF || r == RIGHT_OF; }
 
 typedef struct {
     int class, colour;

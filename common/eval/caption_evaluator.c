@@ -234,7 +234,7 @@ static CaptionScores compare(int n, const Found *found, const Scene *scenes, int
         if (s->count < 2) continue;
         c.pairs++;
         c.relation += v.relation;
-        if (s->relation == LEFT_OF || s->relation == RIGHT_OF) side++, c.beside += v.relation;
+        if (side_by_side(s->relation)) side++, c.beside += v.relation;
         else c.stacked += v.relation;
     }
     c.whole /= n, c.count /= n;

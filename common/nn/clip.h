@@ -101,8 +101,8 @@ Tensor *clip_logits(const Clip *c, Tensor *image, Tensor *text);
  * E_ij = 1 where captions i and j are equal and n_i = sum over j of E_ij, the targets are
  * p_ij = E_ij / n_i, and
  *     loss = -1/(2B) sum over i, j < B of p_ij (log softmax_j(l_i.) + log softmax_i(l_.j)).
- * Without equal and wrong captions that is the paper's; the wrong ones, which an image must be told
- * from and which have no image of their own, are those of Yuksekgonul et al. 2023 (NegCLIP). For
+ * Without equal and wrong captions that is the paper's; the wrong ones, which lower an image's
+ * share and have no image of their own, are those of Yuksekgonul et al. 2023 (NegCLIP). For
  * M = B, features that say nothing give ln B. */
 Tensor *clip_loss(Tensor *logits, const int *group);
 /* A further column of logits (B,1): images (B,D) with wrong captions (n,D); image i with row which[i],

@@ -232,7 +232,7 @@ static bool relation_held_out(const Scene *s, int n, const Scene *others) {
 Order order_of_two(const FrozenClip *f, const Wardrobe *w, Part part, int n) {
     Arena a = {0};
     Order o = {.scenes = n};
-    int n_beside = 0;
+    int side = 0;
     size_t D = (size_t)dim(f);
     Scene *scenes = choose_scenes(w, part, &a, n, 2,
                                   part == PART_HELD_OUT ? relation_held_out : NULL);
@@ -248,18 +248,17 @@ Order order_of_two(const FrozenClip *f, const Wardrobe *w, Part part, int n) {
     const real *colours = features_of_captions(f, &a, n, swapped);
     for (size_t i = 0; i < (size_t)n; i++) {
         double own = cosine(f, x + i * D, right + i * D);
-        bool right_order = own > cosine(f, x + i * D, order + i * D);
-        bool beside = scenes[i].relation == LEFT_OF || scenes[i].relation == RIGHT_OF;
-        o.order += right_order;
-        *(beside ? &o.beside : &o.stacked) += right_order;
-        n_beside += beside;
+        bool known = own > cosine(f, x + i * D, order + i * D);
+        o.order += known;
+        if (side_by_side(scenes[i].relation)) side++, o.beside += known;
+        else o.stacked += known;
         if (scenes[i].garment[0].colour == scenes[i].garment[1].colour) continue;
         o.two_colours++;
         o.colours += own > cosine(f, x + i * D, colours + i * D);
     }
     o.order /= n;
-    o.beside /= n_beside ? n_beside : 1;
-    o.stacked /= n - n_beside ? n - n_beside : 1;
+    o.beside /= side ? side : 1;
+    o.stacked /= n > side ? n - side : 1;
     o.colours /= o.two_colours ? o.two_colours : 1;
     arena_free(&a);
     return o;
