@@ -28,12 +28,14 @@ if (there(record."/dvae-log.csv")) {
 
 if (there(record."/prior-log.csv")) {
     set output out."/prior.png"
-    set title "What a picture's token costs"
+    set title "What a token costs, training batches (the first are above)"
     set xlabel "training step"
     set ylabel "nats"
+    set yrange [0:3]
     plot record."/prior-log.csv" using "step":"text" with lines linecolor rgb sky title "a token of the caption", \
          "" using "step":"image" with lines linecolor rgb orange title "a code"
     unset ylabel
+    set yrange [*:*]
 }
 
 if (there(record."/positions.csv")) {
