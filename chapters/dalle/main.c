@@ -184,10 +184,10 @@ FrozenClip ranking_clip(void) {
     return f;
 }
 
-void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions) {
+Grid scene_grid(int n, int columns, const char *const *captions) {
     Grid g = colour_grid(n, SIDE, columns, captions);
-    g.low = 0, g.enlarge = captions ? 2 : 1;
-    save_grid(&cli, path, x, g);
+    g.low = 0;
+    return g;
 }
 
 /* ---- info ------------------------------------------------------------------------------------ */

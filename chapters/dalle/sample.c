@@ -64,9 +64,7 @@ static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
     }
     captions_save(&cli, n, captions);
     int columns = o.pictures < 8 ? 8 / o.pictures * o.pictures : o.pictures;
-    Grid g = colour_grid(n, SIDE, columns, captions);
-    g.low = 0;
-    samples_save(&cli, x, g);
+    samples_save(&cli, x, scene_grid(n, columns, captions));
     arena_free(&arena);
 }
 
@@ -88,8 +86,9 @@ static void save_completions(const Dalle *m, int n, const real *x, const char *c
         dvae_decode(&m->dvae, 1, SIDE, codes + i * N, row + VALUES);
         draw(m, captions[i], COMPLETED, N / 2, codes + i * N, &rng, row + 2 * VALUES);
     }
-    save_pictures(output_path(&cli, "completions.png"), n * COMPLETION_ROW, rows, COMPLETION_ROW,
-                  NULL);
+    Grid g = scene_grid(n * COMPLETION_ROW, COMPLETION_ROW, NULL);
+    g.column_labels = "scene|from its codes|lower half drawn|drawn|drawn|drawn|drawn|drawn";
+    save_grid(&cli, output_path(&cli, "completions.png"), rows, g);
     arena_free(&arena);
 }
 

@@ -37,8 +37,8 @@ void load_all(Dalle *d);
 TokenSampler chosen_sampler(void);       /* --temperature, --top-k, --top-p */
 /* CLIP that ranks: --clip */
 FrozenClip ranking_clip(void);
-/* pictures in rows of `columns`, with a caption under each unless NULL; frees `path` */
-void save_pictures(char *path, int n, const real *x, int columns, const char *const *captions);
+/* n scenes in [0,1] in rows of `columns`, with a caption under each unless NULL */
+Grid scene_grid(int n, int columns, const char *const *captions);
 
 int train(void), sample(void), eval(void), info(void);   /* train.c, sample.c, evaluate.c, main.c */
 

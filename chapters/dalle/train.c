@@ -56,7 +56,9 @@ static void save_reconstructions(char *path, const real *x, const real *y) {
     size_t row = SHOWN * VALUES;
     real *rows = arena_get(&arena, 2 * row * sizeof *rows);
     memcpy(rows, x, row * sizeof *rows), memcpy(rows + row, y, row * sizeof *rows);
-    save_pictures(path, 2 * SHOWN, rows, SHOWN, NULL);
+    Grid g = scene_grid(2 * SHOWN, SHOWN, NULL);
+    g.row_labels = "scenes|hard codes", g.enlarge = 1;
+    save_grid(&cli, path, rows, g);
     arena_free(&arena);
 }
 
@@ -125,7 +127,7 @@ static void save_samples(char *path, const Dalle *m, const char *const *captions
     draw.x = arena_get(&arena, SHOWN * VALUES * sizeof *draw.x);
     Rng rng = rng_new(o.common.seed, "samples");
     dalle_draw(m, draw, &rng);
-    save_pictures(path, SHOWN, draw.x, SHOWN / 2, captions);
+    save_grid(&cli, path, draw.x, scene_grid(SHOWN, SHOWN / 2, captions));
     arena_free(&arena);
 }
 
