@@ -127,7 +127,7 @@ $(STB): private FLAGS += $(if $(SANITIZE),$(STB_HARMLESS))
 # tests spend their time in the library, and compile in half the time at -O1. stb's reader is as fast
 # at -O2, for which it takes a third of the time
 TESTS_OF = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard tests/*.c tests/golden/*.c tests/fuzz/*.c chapters/*/test_*.c))
-$(call TESTS_OF,float) $(call TESTS_OF,double): private CFLAGS := $(CFLAGS:-O3=-O1)
+$(call TESTS_OF,float) $(call TESTS_OF,double): private CFLAGS := $(patsubst -O3,-O1,$(CFLAGS:-O2=-O1))
 $(filter %/picture_decode.o,$(STB)): private CFLAGS := $(CFLAGS:-O3=-O2)
 
 # run.json says with what a program was built, and from which commit
@@ -262,7 +262,7 @@ test-mpi: | setup-mpi
 
 .PHONY: check mutants fuzz docs-check
 check:
-	@$(MAKE) --no-print-directory BUILD=build/check SANITIZE=1 CHECK=1 CFLAGS="-O1 -march=native -g" test
+	@$(MAKE) --no-print-directory BUILD=build/check SANITIZE=1 CHECK=1 CFLAGS="-O2 -march=native -g" test
 
 mutants:
 	@sh tests/mutants.sh "$(ONLY)"
