@@ -40,8 +40,8 @@ static void given_open(Given *g, int wanted, Stage prior) {
     g->D = g->m.clip.net.config.dim;
     g->z = arena_get(&g->arena, (size_t)(wanted * g->D) * sizeof *g->z);
     clip_images(&g->m.clip, wanted, g->large, g->z);
-    const real *half = images_downsample(&g->arena, wanted, SIDE, g->large);
-    g->start = images_downsample(&g->arena, wanted, SIDE / 2, half);
+    g->start = n_copies(&g->arena, 1, (size_t)(wanted * VALUES),
+                        shrink(&g->arena, wanted, SIDE, SMALL, g->large));
     invert(&g->m, wanted, g->z, g->start);
 }
 
@@ -59,14 +59,24 @@ static double chosen_scale(void) {
     return cli_given(&cli, "scale") ? o.scale : 1;
 }
 
-/* n images, larger, as samples.png and samples.npy; texts under them */
+/* d.n images, larger, as samples.png and samples.npy, the picture of --image before them and a second
+ * one behind them, at their size; texts under those that are drawn, or NULL */
 static void draw(Given *g, Decoding d, const char *const *texts) {
-    real *x = numbers(g, d.n, VALUES);
+    int side = models_side(&g->m), all = d.n + g->pictures;
+    size_t len = (size_t)side * (size_t)side * 3;
+    real *x = numbers(g, d.n, VALUES), *sheet = numbers(g, all, (int)len);
+    const char **under = arena_get(&g->arena, (size_t)all * sizeof *under);
     d.ddim = true;
     decode(&g->m, d, x);
+    const real *given = shrink(&g->arena, g->pictures, SIDE, side, g->large);
+    const real *drawn = enlarge(&g->m, &g->arena, d.n, x);
+    memcpy(sheet, given, len * sizeof *sheet);
+    memcpy(sheet + len, drawn, (size_t)d.n * len * sizeof *sheet);
+    if (g->pictures > 1) memcpy(sheet + (size_t)(d.n + 1) * len, given + len, len * sizeof *sheet);
+    for (int i = 0; i < all; i++)
+        under[i] = i < 1 || i > d.n ? "given" : texts ? texts[i - 1] : "";
     samples_open(&cli);
-    samples_save(&cli, enlarge(&g->m, &g->arena, d.n, x),
-                 colour_grid(d.n, models_side(&g->m), d.n < 8 ? d.n : 8, texts));
+    samples_save(&cli, sheet, colour_grid(all, side, all < 10 ? all : 10, under));
 }
 
 /* --caption of n images, or NULL */

@@ -1,6 +1,8 @@
 /* test_program.c — the program: what a user of prompts and pictures can rely on. Training and the
  * command line that all chapters share: tests/test_programs.c. */
 #ifndef REAL_DOUBLE
+#include "data/images.h"
+#include "data/picture_decode.h"
 #include "io/npy.h"
 #include "io/picture.h"
 #include "programs.h"
@@ -55,14 +57,33 @@ static int images_of(const char *out, int side) {
     return n;
 }
 
-/* A user's own pictures, through every command; the same call again gives the same images. */
+/* image `at` of those drawn into `out` is the picture `name`, made small */
+static void expect_given(const char *out, int at, const char *name) {
+    enum { SMALL_SIDE = 16, VALUES = SMALL_SIDE * SMALL_SIDE * 3 };
+    char path[200];
+    static real x[64 * 64 * 3];
+    Arena arena = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    picture_read(path, 64, -1, 1, x);
+    snprintf(path, sizeof path, "%s/%s/samples.npy", folder, out);
+    Npy a = npy_open(path);
+    const real *small = shrink(&arena, 1, 64, SMALL_SIDE, x);
+    for (int i = 0; i < VALUES; i++)
+        cr_assert_float_eq(2 * npy_number(&a, (size_t)(at * VALUES + i)) - 1, small[i], 1e-5,
+                           "%s: image %d, value %d", path, at, i);
+    npy_close(&a);
+    arena_free(&arena);
+}
+
+/* A user's own pictures, through every command, with what was drawn from them; the same call again
+ * gives the same images. */
 Test(dalle2_program, pictures_are_varied_interpolated_edited_and_reconstructed) {
     train_some_steps();
     write_pictures();
     static const struct { const char *line; int images; } calls[] = {
-        {"vary -n 3 -i %s/0.png", 3}, {"interpolate -n 3 -i %s/0.png -i %s/1.png", 3},
-        {"edit -n 2 -i %s/0.png --from 'a red coat' --to 'a blue coat'", 2},
-        {"reconstruct -i %s/0.png --caption 'a red coat'", 7}, {"vary -n 3 -i %s/0.png", 3}};
+        {"vary -n 3 -i %s/0.png", 4}, {"interpolate -n 3 -i %s/0.png -i %s/1.png", 5},
+        {"edit -n 2 -i %s/0.png --from 'a red coat' --to 'a blue coat'", 3},
+        {"reconstruct -i %s/0.png --caption 'a red coat'", 8}, {"vary -n 3 -i %s/0.png", 4}};
     for (int i = 0; i < 5; i++) {
         char line[1000], pictures[400], out[20];
         snprintf(pictures, sizeof pictures, calls[i].line, folder, folder);
@@ -73,6 +94,9 @@ Test(dalle2_program, pictures_are_varied_interpolated_edited_and_reconstructed) 
         cr_expect_eq(images_of(out, 16), calls[i].images, "%s", pictures);
     }
     cr_expect(same_file("0/samples.npy", "4/samples.npy"), "the same call, other images");
+    expect_given("0", 0, "0.png");
+    expect_given("1", 0, "0.png");
+    expect_given("1", 4, "1.png");
 }
 
 /* Captions become images by either prior's file, the text's embedding, or the caption alone; a
