@@ -5,10 +5,10 @@
 #   OUT/captions.csv  the same of a decoder that was trained on captions alone, STEPS steps (0: none)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   the folder of the reference run (build/runs/dalle2)   PRIORS   ("diffusion ar text image none")
-#   SCALES    ("1 2 4")   SAMPLES   images to score in each row (900)   STEPS   (40000:
-#             about the time of the prior's 4000 and the decoder's 16000)
+#   SCALES    ("1 2 4")   SAMPLES   images to score in each row (900)   STEPS   (50000:
+#             about the time of the prior's 4000 and the decoder's 24000)
 #   THREADS   of the program   BUILD   where it is (build)
-out=${1:-build/runs/dalle2-sweep} samples=${SAMPLES:-900} steps=${STEPS:-40000}
+out=${1:-build/runs/dalle2-sweep} samples=${SAMPLES:-900} steps=${STEPS:-50000}
 from=${WEIGHTS:-build/runs/dalle2} scales=${SCALES:-1 2 4}
 dalle2=${BUILD:-build}/dalle2 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
