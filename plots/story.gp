@@ -1,12 +1,13 @@
 # story.gp — story.png: eight images from every chapter in the order of the story, cut from the pictures that
 # `make sample-...` and training wrote. A row is the first of the chapter's samples, or its reconstructions.
-chapters = "gan ae dae_mae vae vqvae vqvae2 ddpm iddpm guidance"
-file(c) = c eq "ae" ? "ae/reconstructions" : c eq "dae_mae" ? "dae_mae/repairs-75" : c eq "iddpm" ? "iddpm/samples-250" : c eq "guidance" ? "guidance/scale-4" : c."/samples"
+chapters = "gan ae dae_mae vae vqvae vqvae2 dalle ddpm iddpm guidance cfg dalle2 ldm"
+file(c) = c eq "ae" ? "ae/reconstructions" : c eq "dae_mae" ? "dae_mae/repairs-75" : c eq "iddpm" ? "iddpm/samples-250" : c eq "guidance" ? "guidance/scale-4" : c eq "cfg" ? "cfg/wardrobe" : c."/samples"
 label(c) = c eq "ae" ? "ae:\nreconstructions" : c eq "dae_mae" ? "dae\\_mae:\n3/4 were hidden" : c
 reconstructs(c) = c eq "ae" || c eq "dae_mae"
 left(c) = reconstructs(c) ? 96 : 0      # pixels that row labels take
 above(c) = c eq "vqvae" || c eq "vqvae2" || c eq "guidance" ? 14 : 0        # and column labels
-cell(c) = c eq "vqvae2" ? 66 : 58       # pixels of an image and the gap
+captioned(c) = c eq "dalle" || c eq "cfg" || c eq "dalle2" || c eq "ldm"
+cell(c) = captioned(c) ? 130 : c eq "vqvae2" ? 66 : 58      # pixels of an image and the gap
 SIDE = 58; STEP = 62; TEXT = 130; COLUMNS = 8
 rows = words(chapters)
 width = TEXT + COLUMNS * SIDE + 8.0; height = STEP * rows + 8.0

@@ -1,12 +1,15 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   STAGE-log.csv -> STAGE-loss.png   priors.csv, captions.csv -> priors.png, scales.png
-rows(file, a) = sprintf("< awk -F, 'NR == 1 || $1 == \"%s\"' '%s/%s'", a, record, file)
+rows(prior) = prior eq "captions" ? record."/captions.csv" : \
+              sprintf("< awk -F, 'NR == 1 || $1 == \"%s\"' '%s/priors.csv'", prior, record)
+name(prior) = prior eq "diffusion" ? "diffusion prior" : prior eq "ar" ? "autoregressive prior" : \
+              prior eq "text" ? "the text's embedding" : prior eq "image" ? "the true image's embedding" : \
+              prior eq "none" ? "the caption alone" : "trained on captions alone"
 
 if (there(record."/prior-log.csv")) {
     set output out."/prior-loss.png"
     set title "prior: squared error of the whitened embedding"
     set xlabel "training step"
-    set format x "%.0s%c"
     set yrange [0:*]
     plot record."/prior-log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation", \
@@ -18,7 +21,6 @@ if (there(record."/ar-log.csv")) {
     set output out."/ar-loss.png"
     set title "autoregressive prior: nats of an embedding's codes"
     set xlabel "training step"
-    set format x "%.0s%c"
     plot record."/ar-log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation"
     eval plain
@@ -29,6 +31,7 @@ if (there(record."/decoder-log.csv")) {
     set title "decoder: squared error of the velocity"
     set xlabel "training step"
     set logscale y
+    set yrange [0.05:1]
     set format x "%.0s%c"
     plot record."/decoder-log.csv" using "step":"mse" with lines linecolor rgb sky title "training batches", \
          "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, with embedding and caption", \
@@ -42,7 +45,6 @@ do for [stage in "upsampler32 upsampler64"] {
         set title stage.": squared error of the velocity"
         set xlabel "training step"
         set logscale y
-        set format x "%.0s%c"
         plot record."/".stage."-log.csv" using "step":"loss" with lines linecolor rgb sky title "training batches, parts", \
              "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, whole images"
         eval plain
@@ -50,19 +52,17 @@ do for [stage in "upsampler32 upsampler64"] {
 }
 
 if (there(record."/priors.csv")) {
-    given = "diffusion ar text image none"
-    alone = there(record."/captions.csv") ? record."/captions.csv" : "/dev/null"
+    given = "diffusion ar text image none".(there(record."/captions.csv") ? " captions" : "")
     set output out."/priors.png"
-    set title "What the decoder is given: images that show their captions, and variety"
-    set xlabel "recall"
-    set ylabel "share that shows its caption"
-    plot for [p in given] rows("priors.csv", p) using "recall":"whole" with linespoints title p, \
-         alone using "recall":"whole" with linespoints title "trained on captions alone"
+    set title "What the decoder is given, at each scale from the lowest: captions that are shown, and distance"
+    set xlabel "Fréchet distance"
+    set ylabel "images that show all of their captions, %"
+    plot for [p in given] rows(p) using "frechet_distance":(100 * column("whole")) with linespoints title name(p)
     set output out."/scales.png"
-    set title "What the decoder's scale does"
+    set title "Variety as the decoder's scale rises"
     set xlabel "scale (1: no guidance)"
-    set ylabel "Fréchet distance"
-    plot for [p in given] rows("priors.csv", p) using "scale":"frechet_distance" with linespoints title p, \
-         alone using "scale":"frechet_distance" with linespoints title "trained on captions alone"
+    set ylabel "recall, %"
+    set yrange [0:100]
+    plot for [p in given] rows(p) using "scale":(100 * column("recall")) with linespoints title name(p)
     eval plain
 }
