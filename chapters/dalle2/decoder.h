@@ -39,7 +39,8 @@ Decoder decoder_new(Params *p, DecoderConfig c);
 
 /* z (B,clip), which is left out where `without` (B) says so -> (B,clip) */
 Tensor *decoder_image(const Decoder *m, Tensor *z, const bool *without);
-/* xt (B,side,side,3), time (B), z as decoder_image gives it -> [eps | v] (B,side,side,6) */
+/* xt (B,side,side,3), time (B), z as decoder_image gives it -> [velocity | v]
+ * (B,side,side,6) */
 Tensor *decoder_output(const Decoder *m, Tensor *xt, const double *time, Tensor *z,
                        CaptionFeatures text);
 

@@ -54,15 +54,15 @@ do for [stage in "upsampler32 upsampler64"] {
 if (there(record."/priors.csv")) {
     given = "diffusion ar text image none".(there(record."/captions.csv") ? " captions" : "")
     set output out."/priors.png"
-    set title "What the decoder is given, at each scale from the lowest: captions that are shown, and distance"
+    set title "What the decoder is given: scales 1, 2 and 4 from left to right"
     set xlabel "Fréchet distance"
-    set ylabel "images that show all of their captions, %"
+    set ylabel "all is right, %"
     plot for [p in given] rows(p) using "frechet_distance":(100 * column("whole")) with linespoints title name(p)
     set output out."/scales.png"
     set title "Variety as the decoder's scale rises"
     set xlabel "scale (1: no guidance)"
     set ylabel "recall, %"
-    set yrange [0:100]
+    set yrange [85:100]
     plot for [p in given] rows(p) using "scale":(100 * column("recall")) with linespoints title name(p)
     eval plain
 }

@@ -8,7 +8,7 @@
 
 /* ---- configurations -------------------------------------------------------------------------- */
 
-/* no attention anywhere, the noise alone is predicted, the embedding is added */
+/* no attention anywhere, the velocity alone is predicted, no variance, the embedding is added */
 static UpsamplerConfig family(int width, int blocks) {
     UpsamplerConfig c = {.unet = adm_family(width, blocks)};
     c.unet.in = 6, c.unet.out = 3;

@@ -30,8 +30,8 @@ typedef struct {
 
 Upsampler upsampler_new(Params *p, UpsamplerConfig c);
 
-/* xt (B,h,w,3), time (B), low (B,h/f,w/f,3), enlarged bilinearly -> eps (B,h,w,3). Any h and w that
- * can be halved as often as the network does. */
+/* xt (B,h,w,3), time (B), low (B,h/f,w/f,3), enlarged bilinearly -> velocity (B,h,w,3). Any h and w
+ * that can be halved as often as the network does. */
 Tensor *upsampler_output(const Upsampler *m, Tensor *xt, const double *time, Tensor *low);
 /* 1000 steps */
 NoiseSchedule upsampler_schedule(const UpsamplerConfig *c);
