@@ -94,6 +94,16 @@ Test(dalle2_program, pictures_are_varied_interpolated_edited_and_reconstructed) 
         cr_expect_eq(images_of(out, 16), calls[i].images, "%s", pictures);
     }
     cr_expect(same_file("0/samples.npy", "4/samples.npy"), "the same call, other images");
+    char line[1000];
+    snprintf(line, sizeof line, "reconstruct -i %s/0.png --respace 3 --out %s/3 --weights "
+             "%s/run/decoder-weights.safetensors | tee %s/said", folder, folder, folder, folder);
+    RUN("dalle2", line);
+    char *path = path_join(folder, "said"), *said = text_of(path);
+    char *off = strstr(said, "all of it: off by ");
+    cr_assert(off, "%s", said);
+    double error = strtod(off + strlen("all of it: off by "), NULL);
+    cr_expect(error > 0 && error < 1, "%s", said);
+    free(path), free(said);
     expect_given("0", 0, "0.png");
     expect_given("1", 0, "0.png");
     expect_given("1", 4, "1.png");
