@@ -1,11 +1,15 @@
 /* norm_columns.c — see norm_columns.h. Loops over whole vectors of a row; what is left of a row is
- * copied into a vector and treated the same. */
+ * copied into a vector and treated the same. Whether a column is in a whole vector depends on how
+ * images are divided among threads, and its result must not. So what is loaded is loaded before the
+ * arithmetic: between a product and its sum a load's branch could keep the compiler from joining
+ * them (one rounding less) in one of the two cases alone. */
 #include "norm_columns.h"
 #include "sizes.h"
 
 INLINE vec map(vec x, const ColumnMap *m, int j, int n) {
-    return (x - vload_some(m->center + j, n)) * vload_some(m->scale + j, n)
-           + vload_some(m->offset + j, n);
+    vec center = vload_some(m->center + j, n), scale = vload_some(m->scale + j, n);
+    vec offset = vload_some(m->offset + j, n);
+    return (x - center) * scale + offset;
 }
 
 INLINE void map_rows(int rows, int cols, size_t ld, const real *x, const ColumnMap *m, bool silu,
@@ -37,13 +41,14 @@ INLINE void back_sums_run(int rows, int cols, size_t ld, const real *x, const re
         for (int j = 0; j < cols; j += VEC) {
             int n = cols - j;
             vec x_j = vload_some(x + i * ld + j, n), d = vload_some(dy + i * ld + j, n);
+            vec center = vload_some(m->center + j0 + j, n), sum_x = vload_some(run_x + j, n);
             if (silu) {
                 vec v = map(x_j, m, j0 + j, n), s = vsigmoid(v);
                 d *= s * (vset(1) + v * (vset(1) - s));
                 vstore_some(d_out + i * ld_d + j, d, n);
             }
             add_to(run + j, d, n);
-            add_to(run_x + j, d * (x_j - vload_some(m->center + j0 + j, n)), n);
+            vstore_some(run_x + j, sum_x + d * (x_j - center), n);
         }
 }
 
@@ -76,9 +81,9 @@ void back_columns(int rows, int cols, size_t ld, const real *x, const real *d, s
     for (int i = 0; i < rows; i++, x += ld, dx += ld, d += ld_d)
         for (int j = 0; j < cols; j += VEC) {
             int n = cols - j;
-            vec x_j = vload_some(x + j, n) - vload_some(m->center + j, n);
-            vec g = vload_some(d + j, n) * vload_some(m->p + j, n) - x_j * vload_some(m->q + j, n)
-                    - vload_some(m->r + j, n);
+            vec x_j = vload_some(x + j, n), center = vload_some(m->center + j, n);
+            vec d_j = vload_some(d + j, n), p = vload_some(m->p + j, n), q = vload_some(m->q + j, n);
+            vec r = vload_some(m->r + j, n), g = d_j * p - (x_j - center) * q - r;
             vstore_some(dx + j, add ? vload_some(dx + j, n) + g : g, n);
         }
 }
