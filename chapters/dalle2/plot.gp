@@ -54,7 +54,7 @@ do for [stage in "upsampler32 upsampler64"] {
 if (there(record."/priors.csv")) {
     given = "diffusion ar text image none".(there(record."/captions.csv") ? " captions" : "")
     set output out."/priors.png"
-    set title "What the decoder is given: scales 1, 2 and 4 from left to right"
+    set title "What the decoder is given, at each of its scales"
     set xlabel "Fréchet distance"
     set ylabel "all is right, %"
     plot for [p in given] rows(p) using "frechet_distance":(100 * column("whole")) with linespoints title name(p)

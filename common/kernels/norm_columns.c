@@ -28,8 +28,6 @@ void map_columns(int rows, int cols, size_t ld, const real *x, const ColumnMap *
     else map_rows(rows, cols, ld, x, m, false, y);
 }
 
-INLINE void add_to(real *sum, vec v, int n) { vstore_some(sum, vload_some(sum, n) + v, n); }
-
 /* run[j] = sum of d, run_x[j] = sum of d (x - center) over a run of rows, row after row as they lie
  * in memory; see columns.h. */
 INLINE void back_sums_run(int rows, int cols, size_t ld, const real *x, const real *dy,
@@ -47,7 +45,7 @@ INLINE void back_sums_run(int rows, int cols, size_t ld, const real *x, const re
                 d *= s * (vset(1) + v * (vset(1) - s));
                 vstore_some(d_out + i * ld_d + j, d, n);
             }
-            add_to(run + j, d, n);
+            vstore_some(run + j, vload_some(run + j, n) + d, n);
             vstore_some(run_x + j, sum_x + d * (x_j - center), n);
         }
 }
