@@ -6,7 +6,7 @@
 table=tests/mutants.tsv work=build/mutants
 processors=$(nproc 2>/dev/null || echo 1)
 jobs=${JOBS:-$((processors < 4 ? processors : 4))} make_jobs=1
-export OMP_WAIT_POLICY=passive BUILD=build JOBS=1 CFLAGS="-O1 -march=native"    # compiled and linked often
+export OMP_WAIT_POLICY=passive BUILD=build JOBS=1 CFLAGS="-O2 -march=native"    # tests at -O1, see Makefile
 export CHAPTERS="ae tools"    # of test_programs and test_processes
 
 # ---- one row, in the tree $1: file, tests, old, new -----------------------------------------------------
