@@ -58,25 +58,35 @@ static int edited_steps(const TextModels *m) {
 /* The pictures' sizes at the end and, half as large, where the base draws */
 typedef struct {
     int n, side, small;
-    const real *known, *mask;                    /* (n,side,...) or NULL */
+    const real *given, *mask;                    /* (n,side,...) or NULL */
     real *low;                                   /* (n,small,small,3): what the base draws */
 } Sheet;
 
 static void draw_small(const TextModels *m, Arena *arena, Sheet *s, const char **captions) {
     int n = s->n;
     s->low = arena_get(arena, (size_t)(n * s->small * s->small * 3) * sizeof *s->low);
-    BaseDrawing d = {.n = n, .captions = captions, .known = s->known, .mask = s->mask,
+    BaseDrawing d = {.n = n, .captions = captions, .mask = s->mask,
                      .scale = chosen_scale(), .quiet = o.common.quiet};
-    if (d.known) d.known = shrink(arena, n, s->side, s->small, d.known);
+    const real *given = s->given ? shrink(arena, n, s->side, s->small, s->given) : NULL;
+    if (s->mask) d.known = given;
     for (int side = s->side; d.mask && side > s->small; side /= 2)
         d.mask = halve_mask(arena, n, side, d.mask);
     if (o.edit) {
-        const real *x = picture_from(arena, o.edit, n, s->side);
-        x = shrink(arena, n, s->side, s->small, x);
-        memcpy(s->low, x, (size_t)(n * s->small * s->small * 3) * sizeof *x);
+        memcpy(s->low, given, (size_t)(n * s->small * s->small * 3) * sizeof *given);
         d.last_steps = edited_steps(m);
     }
     draw_base(m, d, s->low);
+}
+
+/* given.png: the picture, and what the mask keeps of it, on grey */
+static void save_given(Arena *arena, const Sheet *s) {
+    const char *const under[] = {"given", "kept"};
+    int pixels = s->side * s->side;
+    real *x = arena_get(arena, (size_t)(6 * pixels) * sizeof *x);
+    memcpy(x, s->given, (size_t)(3 * pixels) * sizeof *x);
+    for (int i = 0; s->mask && i < 3 * pixels; i++) x[3 * pixels + i] = x[i] * s->mask[i / 3];
+    int n = s->mask ? 2 : 1;
+    save_grid(&cli, output_path(&cli, "given.png"), x, colour_grid(n, s->side, n, under));
 }
 
 static Grid grid_of_captions(int n, int side, const char **captions) {
@@ -86,7 +96,7 @@ static Grid grid_of_captions(int n, int side, const char **captions) {
 static void enlarge(const TextModels *m, Arena *arena, const Sheet *s, const char **captions) {
     TextTable text = captions_table(arena, &m->upsampler, &m->bpe, s->n, captions);
     TextSampler up;
-    upsampler_open(m, &up, &text, s->low, s->known, s->mask);
+    upsampler_open(m, &up, &text, s->low, s->mask ? s->given : NULL, s->mask);
     draw_samples(&cli, &up.sampler, s->n, grid_of_captions(s->n, s->side, captions));
     text_sampler_close(&up);
 }
@@ -101,10 +111,9 @@ int text_sample(void) {
     int n = o.pictures;
     const char **captions = prompted_captions(&arena, &o.prompt, n);
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
-    if (o.inpaint) {
-        s.known = picture_from(&arena, o.image, n, s.side);
-        s.mask = mask_from(&arena, o.inpaint, n, s.side);
-    }
+    if (o.inpaint) s.mask = mask_from(&arena, o.inpaint, n, s.side);
+    if (o.image || o.edit) s.given = picture_from(&arena, o.image ? o.image : o.edit, n, s.side);
+    if (s.given) save_given(&arena, &s);
     draw_small(&m, &arena, &s, captions);
     Grid g = grid_of_captions(n, s.small, captions);
     if (m.enlarges) {

@@ -6,6 +6,7 @@
 #include "programs.h"
 
 #include <math.h>
+#include <unistd.h>
 
 PROGRAM_SUITE(cfg_program);
 
@@ -66,6 +67,8 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
     int status = run_program("cfg", line, said);
     cr_assert_eq(status, 0, "%s", said);
     cr_expect(strstr(said, "35 tokens, of which the network reads 32"), "%s", said);
+    snprintf(path, sizeof path, "%s/run/given.png", folder);
+    cr_expect_eq(access(path, R_OK), 0, "what was given is shown");
     snprintf(path, sizeof path, "%s/run/samples.npy", folder);
     Npy a = npy_open(path);
     cr_assert_eq(a.len, SIDE * SIDE * 3);
