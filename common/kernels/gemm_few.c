@@ -11,19 +11,25 @@
 
 enum { STRIP = 512, DEPTH = 4 };
 
-/* sum[j] += a_0 b[j] + a_1 b[ldb + j] + ..., one after the other; `depth` is a constant where this
- * is inlined */
+/* sum[j] += a_0 b[j] + a_1 b[ldb + j] + ..., one after the other, for n columns, at most a vector;
+ * `depth` is a constant where this is inlined. What is left of a row is a vector, too: taking numbers
+ * one by one, the compiler may round the products first, as gemm.c does not. */
+INLINE void add_vector(int depth, const real *a, size_t a_step, const real *b, size_t ldb, int n,
+                       real *sum) {
+    vec s = vload(sum), b_l[DEPTH];
+#pragma GCC unroll 4
+    for (int l = 0; l < depth; l++)
+        b_l[l] = n == VEC ? vload(b + l * ldb) : vload_part(b + l * ldb, n);
+#pragma GCC unroll 4
+    for (int l = 0; l < depth; l++) s += vset(a[l * a_step]) * b_l[l];
+    vstore(sum, s);
+}
+
 INLINE void add_rows(int depth, const real *a, size_t a_step, const real *b, size_t ldb, int cols,
                      real *sum) {
     int j = 0;
-    for (; j + VEC <= cols; j += VEC) {
-        vec s = vload(sum + j);
-#pragma GCC unroll 4
-        for (int l = 0; l < depth; l++) s += vset(a[l * a_step]) * vload(b + l * ldb + j);
-        vstore(sum + j, s);
-    }
-    for (; j < cols; j++)
-        for (int l = 0; l < depth; l++) sum[j] += a[l * a_step] * b[l * ldb + j];
+    for (; j + VEC <= cols; j += VEC) add_vector(depth, a, a_step, b + j, ldb, VEC, sum + j);
+    if (j < cols) add_vector(depth, a, a_step, b + j, ldb, cols - j, sum + j);
 }
 
 /* columns j0 .. j0+cols-1 of all rows; sum (FEW_ROWS,STRIP) */
@@ -38,8 +44,8 @@ static void strip(const Product *p, int depth, int j0, int cols, real *sum) {
                          p->ldb, cols, sum + i * STRIP);
         for (; l < end; l++)
             for (int i = 0; i < p->m; i++)
-                add_rows(1, p->a + i * a_row + l * a_step, a_step, p->b + l * p->ldb + j0, p->ldb,
-                         cols, sum + i * STRIP);
+                add_rows(1, p->a + i * a_row + l * a_step, a_step, p->b + l * p->ldb + j0,
+                         p->ldb, cols, sum + i * STRIP);
         for (int i = 0; i < p->m; i++)
             for (int j = 0; j < cols; j++) {
                 real *c = p->c + i * p->ldc + j0 + j;
