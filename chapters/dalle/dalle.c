@@ -1,9 +1,6 @@
 /* dalle.c — captions to pictures: the prior, the decoder, and CLIP that ranks. */
 #include "dalle.h"
 
-#include "base/error.h"
-
-#include <stdlib.h>
 #include <string.h>
 
 const char *const stage_names[STAGES] = {"dvae", "prior"};

@@ -2,6 +2,7 @@
 #include "dvae.h"
 
 #include "base/error.h"
+#include "nn/optim.h"
 
 #include <math.h>
 #include <string.h>
@@ -165,8 +166,7 @@ Tensor *logit_laplace_nats(Tensor *stats, Tensor *x, double least_scale) {
 }
 
 double cosine_schedule(double from, double to, int64_t step, int64_t steps) {
-    double done = step < steps ? (double)step / (double)steps : 1;
-    return from + (to - from) * 0.5 * (1 - cos(3.14159265358979323846 * done));
+    return to + (from - to) * lr_cosine(step, 0, steps);
 }
 
 /* ---- the loss -------------------------------------------------------------------------------- */

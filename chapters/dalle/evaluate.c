@@ -56,19 +56,6 @@ static void report_dvae(Evaluation *e, const Scenes *test, cJSON *metrics) {
 
 /* ---- the prior ------------------------------------------------------------------------------- */
 
-/* mean nats of a picture's codes, given its caption; those of each place are added to `place` (N)
- * unless NULL */
-static double nats_of(Evaluation *e, const Scenes *s, double *place) {
-    int N = dalle_codes(&e->m);
-    double *nats = arena_get(&e->arena, (size_t)(s->n * N) * sizeof *nats), sum = 0;
-    prior_nats(&e->m.prior, s->n, s->text, s->codes, nats);
-    for (int i = 0; i < s->n * N; i++) {
-        sum += nats[i];
-        if (place) place[i % N] += nats[i] / s->n;
-    }
-    return sum / s->n;
-}
-
 /* positions.csv: what the code of each place costs */
 static void save_positions(const Dalle *m, const double *place) {
     char *path = output_path(&cli, "positions.csv");
@@ -103,7 +90,7 @@ static void report_prior(Evaluation *e, const Scenes *test, const Scenes *held_o
     int N = dalle_codes(&e->m);
     double *place = arena_get(&e->arena, (size_t)N * sizeof *place);
     for (int i = 0; i < N; i++) place[i] = 0;
-    double seen = nats_of(e, test, place), unseen = nats_of(e, held_out, NULL);
+    double seen = scenes_nats(test, &e->m, place), unseen = scenes_nats(held_out, &e->m, NULL);
     double named = captioning(e, test), unseen_named = captioning(e, held_out);
     save_positions(&e->m, place);
     json_number(to, "nats_test", seen);

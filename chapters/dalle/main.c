@@ -66,7 +66,8 @@ static Option options[] = {
      .help = "the prior: a transformer (gpt), or a PixelSNAIL of as many parameters"},
     {"attention", 0, .s = &o.attention, .choices = "full|row|column|convolution|paper",
      .keep = KEEP_MODEL,
-     .help = "attention of image tokens; paper: row, column and convolution in turn"},
+     .help = "attention of image tokens; paper: rows, columns in every fourth block, and a "
+             "convolution in the last"},
     {"prior-width", 0, .i = &o.prior_width, .min = 8, .max = 4096, .meta = "N",
      .keep = KEEP_MODEL, .help = "width of the transformer"},
     {"prior-depth", 0, .i = &o.prior_depth, .min = 1, .max = 64, .meta = "N", .keep = KEEP_MODEL,
@@ -99,7 +100,8 @@ static Option options[] = {
     {"top-p", 0, .d = &o.top_p, .min = 0, .max = 1, .meta = "X", .only = "sample eval",
      .keep = KEEP_NOT, .help = "sample from the likeliest codes with this total probability"},
     {"captions", 0, .i = &o.captions, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
-     .only = "eval", .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored"},
+     .only = "eval", .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored; "
+             "dVAE and prior are scored on as many, at most 1000"},
     {0}};
 
 /* the paper's schedules; steps are for its data and processors */
@@ -180,7 +182,8 @@ FrozenClip ranking_clip(void) {
     FrozenClip f = frozen_clip_load(o.clip);
     int side = f.net.config.image.side;
     if (side != SIDE)
-        fail("%s: reads images of %dx%d; those to rank have %dx%d", o.clip, side, side, SIDE, SIDE);
+        fail("%s: reads images of %dx%d; those to rank have %dx%d", o.clip ? o.clip : "CLIP", side,
+             side, SIDE, SIDE);
     return f;
 }
 

@@ -18,7 +18,8 @@
 typedef enum { ATTEND_ALL, ATTEND_ROW, ATTEND_COLUMN, ATTEND_CONVOLUTION, ATTENDS } AttentionKind;
 
 /* Which blocks have which kind. PATTERN_PAPER, of blocks 1 to depth: the last has the convolution,
- * the others rows, but columns where (block - 2) mod 4 = 0. The others: all blocks are alike. */
+ * the others rows, but columns where (block - 2) mod 4 = 0. The others, in the order of
+ * AttentionKind: all blocks are alike. */
 typedef enum {
     PATTERN_FULL, PATTERN_ROW, PATTERN_COLUMN, PATTERN_CONVOLUTION, PATTERN_PAPER
 } AttentionPattern;

@@ -1,7 +1,6 @@
 /* prior.c — the transformer over text and codes: network, loss, likelihood, sampling. */
 #include "prior.h"
 
-#include "base/error.h"
 #include "base/processes.h"
 
 #include <math.h>
@@ -36,7 +35,7 @@ int prior_length(const PriorConfig *c) {
 
 /* ---- construction ---------------------------------------------------------------------------- */
 
-/* One mask for each kind of attention; nothing to be seen through is NULL. */
+/* One mask for each kind of attention; full attention needs none, NULL. */
 static void attention_new(Prior *p, Params *params) {
     const PriorConfig *c = &p->c;
     StreamShape shape = {places_before(c), c->columns, c->kernel};

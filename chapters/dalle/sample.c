@@ -161,6 +161,8 @@ static void check_options(void) {
                     o.pictures);
     if (o.images.count && !o.prompts.count)
         usage_error("--image: what does it show? --prompt TEXT, once or several times");
+    if (o.images.count && (cli_given(&cli, "best-of") || cli_given(&cli, "pictures")))
+        usage_error("--best-of and --pictures: an --image is completed, a fixed number of times");
 }
 
 /* captions of test scenes, and their pictures completed */

@@ -17,3 +17,16 @@ void scenes_encode(Arena *a, Scenes *s, const Dalle *m, const BpeDropout *dropou
     s->codes = arena_get(a, (size_t)(s->n * dalle_codes(m)) * sizeof *s->codes);
     dvae_encode(&m->dvae, s->n, SIDE, s->x, s->codes);
 }
+
+double scenes_nats(const Scenes *s, const Dalle *m, double *place) {
+    int N = dalle_codes(m);
+    Arena arena = {0};
+    double *nats = arena_get(&arena, (size_t)(s->n * N) * sizeof *nats), sum = 0;
+    prior_nats(&m->prior, s->n, s->text, s->codes, nats);
+    for (int i = 0; i < s->n * N; i++) {
+        sum += nats[i];
+        if (place) place[i % N] += nats[i] / s->n;
+    }
+    arena_free(&arena);
+    return sum / s->n;
+}

@@ -19,5 +19,8 @@ typedef struct {
 Scenes scenes_new(Arena *a, const Wardrobe *w, Part part, uint64_t seed, uint64_t first, int n);
 /* their tokens, some merges left out unless dropout is NULL, and the dVAE's codes */
 void scenes_encode(Arena *a, Scenes *s, const Dalle *m, const BpeDropout *dropout);
+/* Mean nats of a picture's codes, given its caption; those of each place are added to `place` (N),
+ * unless NULL. After scenes_encode. */
+double scenes_nats(const Scenes *s, const Dalle *m, double *place);
 
 #endif

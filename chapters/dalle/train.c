@@ -108,17 +108,6 @@ static int train_dvae(void) {
 
 /* ---- the prior ------------------------------------------------------------------------------- */
 
-/* nats of a picture's codes, given its caption */
-static double validation_nats(const Dalle *m, const Scenes *h) {
-    int N = dalle_codes(m);
-    Arena arena = {0};
-    double *nats = arena_get(&arena, (size_t)(h->n * N) * sizeof *nats), sum = 0;
-    prior_nats(&m->prior, h->n, h->text, h->codes, nats);
-    for (int i = 0; i < h->n * N; i++) sum += nats[i];
-    arena_free(&arena);
-    return sum / h->n;
-}
-
 /* a picture for each of the first validation captions */
 static void save_samples(char *path, const Dalle *m, const char *const *captions) {
     Arena arena = {0};
@@ -174,7 +163,7 @@ static int train_prior(void) {
         run_log(run, "image", terms.image);
         if (terms.text) run_log(run, "text", terms.text);
         run_minimise(run, adam, terms.loss, o.prior_lr * lr_cooldown(run->step, 200, o.prior_steps));
-        if (run_every(run, 250)) run_value(run, "validation", validation_nats(&m, &held));
+        if (run_every(run, 250)) run_value(run, "validation", scenes_nats(&held, &m, NULL));
         if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held.captions);
     }
     int status = run_finish(run);
