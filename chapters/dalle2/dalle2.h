@@ -7,9 +7,9 @@
  * decoder (decoder.h); larger sizes by the upsamplers (upsampler.h). Here is how their networks are
  * asked:
  *
- *   - prior_loss, decoder_loss, upsampler_loss       training
- *   - guided_prior, draw_embeddings                  caption -> z
- *   - guided_decoder, upsampling                     z -> image -> larger image */
+ *   - prior_loss, ar_prior_loss, decoder_losses, upsampler_losses       training
+ *   - guided_prior, draw_embeddings, draw_ar_embeddings                 caption -> z
+ *   - guided_decoder, upsampling                                        z -> image -> larger image */
 #ifndef DALLE2_H
 #define DALLE2_H
 

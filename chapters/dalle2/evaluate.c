@@ -73,11 +73,13 @@ static real *nearest_in_training(const Models *m, Arena *arena, const Wardrobe *
         clip_images(&m->clip, AT_ONCE, x, all + i * D);
     }
     for (int i = 0; i < e->n; i++) {
-        const real *best = all;
-        for (int k = 1; k < TRAINING; k++)
-            if (cosine(D, e->z + i * D, all + k * D) > cosine(D, e->z + i * D, best))
-                best = all + k * D;
-        memcpy(z + i * D, best, (size_t)D * sizeof *z);
+        int best = 0;
+        double most = -2;
+        for (int k = 0; k < TRAINING; k++) {
+            double c = cosine(D, e->z + i * D, all + k * D);
+            if (c > most) most = c, best = k;
+        }
+        memcpy(z + i * D, all + best * D, (size_t)D * sizeof *z);
     }
     return z;
 }

@@ -39,7 +39,6 @@ Settings o = {
     .respace = "50",
     .sampler = "ddpm",
     .scale = 2,
-    .eta = 1,
 };
 
 #define DRAWS "sample eval vary interpolate edit reconstruct"
@@ -101,7 +100,8 @@ static Option options[] = {
      .help = "sampler of the decoder"},
     {"eta", 0, .d = &o.eta, .min = 0, .max = 1, .meta = "X", .keep = KEEP_NOT,
      .only = "sample eval vary",
-     .help = "noise in the steps of ddim, 0 none; vary: with more, images differ more"},
+     .help = "noise in the steps of ddim, 0 none; vary: 1 if not given; with more, images "
+             "differ more"},
     {0}};
 
 static int train(void), info(void);

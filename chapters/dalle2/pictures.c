@@ -100,7 +100,8 @@ int vary(void) {
     int n = o.pictures;
     real *z = n_copies(&g.arena, n, (size_t)g.D, g.z);
     draw(&g, (Decoding){.n = n, .z = z, .text = caption_of_all(&g, n), .scale = chosen_scale(),
-                        .eta = o.eta, .start = n_copies(&g.arena, n, VALUES, g.start)}, NULL);
+                        .eta = cli_given(&cli, "eta") ? o.eta : 1,
+                        .start = n_copies(&g.arena, n, VALUES, g.start)}, NULL);
     given_close(&g);
     return 0;
 }

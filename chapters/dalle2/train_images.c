@@ -3,8 +3,8 @@
 #include "training.h"
 
 #include "diffusion/drawing.h"
+#include "train/draw_samples.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* n images (n,64,64,3) at `side`, as bytes have them */
@@ -13,26 +13,23 @@ static Tensor *images_at(Tape *t, int n, const real *x, int side) {
 }
 
 /* pictures of validation captions in the run's folder */
-static void save_preview(Sampler *m, const HeldPairs *h, Run *run) {
-    Arena arena = {0};
-    real *x = arena_get(&arena, SHOWN * sampler_size(m) * sizeof *x);
-    draw_images(m, SHOWN, x, (Drawing){.at_once = SHOWN, .quiet = true});
-    save_grid(&cli, run_path(run, "samples.png"), x,
-              colour_grid(SHOWN, m->height, 8, h->captions));
-    sampler_free(m), arena_free(&arena);
+static void save_preview(Sampler *m, const ValidationPairs *h, Run *run) {
+    draw_preview(&cli, m, run_path(run, "samples.png"),
+                 colour_grid(SHOWN, m->height, 8, h->captions));
+    sampler_free(m);
 }
 
 /* ---- the decoder ----------------------------------------------------------------------------- */
 
 /* Error of the velocity at even timesteps, with embedding and caption or without both; z whitened */
-static double decoder_validation(const Decoder *net, const NoiseSchedule *s, const HeldPairs *h,
+static double decoder_validation(const Decoder *net, const NoiseSchedule *s, const ValidationPairs *h,
                                  const real *z, bool with) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    int at[HELD_OUT];
-    bool without[HELD_OUT];
+    int at[VALIDATED];
+    bool without[VALIDATED];
     even_timesteps(s->T, h->n, at);
-    CaptionFeatures text = held_text(h, &t);
+    CaptionFeatures text = validation_text(h, &t);
     for (int i = 0; i < h->n; i++) {         /* nor what is never shown in training */
         without[i] = !with || o.no_image >= 1;
         if (!with || o.no_caption >= 1) caption_drop(&text, i);
@@ -47,7 +44,7 @@ static double decoder_validation(const Decoder *net, const NoiseSchedule *s, con
 
 /* from the embeddings of validation images alone, or from their captions where there are none, at a
  * scale of 2 */
-static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const HeldPairs *h,
+static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const ValidationPairs *h,
                             const real *z, Run *run) {
     bool by_text = o.no_image >= 1;
     GuidedDecoder guided = {.net = net, .z = by_text ? NULL : z, .text = by_text ? &h->text : NULL,
@@ -61,6 +58,8 @@ static void decoder_preview(const Decoder *net, const NoiseSchedule *s, const He
     schedule_free(&few);
 }
 
+static const double SUMMARIES_DROPPED = 0.5;
+
 /* What a batch's images are decoded from, some of it left out. Half of the captions that are kept
  * lose their summary: while it is there, their tokens are hardly read. */
 static Tensor *drop_some(const Decoder *net, ClipPairs *p, Rng *drop) {
@@ -69,7 +68,7 @@ static Tensor *drop_some(const Decoder *net, ClipPairs *p, Rng *drop) {
     for (int i = 0; i < B; i++) {
         without[i] = rng_chance(drop, o.no_image);
         if (rng_chance(drop, o.no_caption)) caption_drop(&p->text, i);
-        if (rng_chance(drop, 0.5)) k_fill((size_t)D, 0, p->text.embedding->x + i * D);
+        if (rng_chance(drop, SUMMARIES_DROPPED)) k_fill((size_t)D, 0, p->text.embedding->x + i * D);
     }
     return decoder_image(net, p->image, without);
 }
@@ -92,7 +91,7 @@ int decoder_train(void) {
     if (!run->resumed) source_whitening(&s, &w);
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
     Rng *drop = run_rng(run, "drop");
-    HeldPairs h = held_pairs(&run->arena, &s);
+    ValidationPairs h = validation_pairs(&run->arena, &s);
     real *z = arena_get(&run->arena, (size_t)(h.n * D) * sizeof *z);
     run_record(run, "parameters", (double)params_count(params));
 
@@ -121,10 +120,10 @@ int decoder_train(void) {
 
 /* error of the velocity on whole validation images, from small ones as they are */
 static double upsampler_validation(const Upsampler *net, const NoiseSchedule *s,
-                                   const HeldPairs *h) {
+                                   const ValidationPairs *h) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    int at[HELD_OUT], n = h->n < 32 ? h->n : 32;
+    int at[VALIDATED], n = h->n < 32 ? h->n : 32;
     even_timesteps(s->T, n, at);
     Crops whole = {images_at(&t, n, h->x, net->config.side),
                    images_at(&t, n, h->x, net->config.low)};
@@ -133,7 +132,7 @@ static double upsampler_validation(const Upsampler *net, const NoiseSchedule *s,
     return loss;
 }
 
-static void upsampler_preview(const Upsampler *net, const NoiseSchedule *s, const HeldPairs *h,
+static void upsampler_preview(const Upsampler *net, const NoiseSchedule *s, const ValidationPairs *h,
                               Run *run) {
     Arena arena = {0};
     int side = net->config.side;
@@ -162,7 +161,7 @@ int upsampler_train(Stage stage) {
     run_ema(run, adam, o.ema);
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
     Rng *parts = run_rng(run, "parts"), *corruption = run_rng(run, "corruption");
-    HeldPairs h = held_pairs(&run->arena, &s);
+    ValidationPairs h = validation_pairs(&run->arena, &s);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {

@@ -14,13 +14,13 @@ static Adam adam_with(double decay, double beta2, double eps) {
 /* ---- the diffusion prior --------------------------------------------------------------------- */
 
 /* the loss at even timesteps, with the same noise every time; z whitened */
-static double validation(const Prior *net, const NoiseSchedule *s, const HeldPairs *h,
+static double validation(const Prior *net, const NoiseSchedule *s, const ValidationPairs *h,
                          const real *z) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    int at[HELD_OUT];
+    int at[VALIDATED];
     even_timesteps(s->T, h->n, at);
-    CaptionFeatures text = held_text(h, &t);
+    CaptionFeatures text = validation_text(h, &t);
     Tensor *x = t_input(&t, z, SHAPE(h->n, h->text.dim));
     double loss = (double)prior_loss(net, s, x, text, at, &noise)->x[0];
     tape_free(&t);
@@ -29,15 +29,15 @@ static double validation(const Prior *net, const NoiseSchedule *s, const HeldPai
 
 /* Mean cosine of the true embeddings and those predicted from noise alone, in one step */
 static double mean_cosine(const Prior *net, const NoiseSchedule *s, const Whitening *w,
-                     const HeldPairs *h) {
+                     const ValidationPairs *h) {
     Tape t = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    double time[HELD_OUT];
+    double time[VALIDATED];
     int D = h->text.dim;
     for (int i = 0; i < h->n; i++) time[i] = s->time[s->T - 1];
     Tensor *zt = t_input(&t, NULL, SHAPE(h->n, D));
     rng_normal(&noise, zt->len, zt->x);
-    Tensor *z = prior_output(net, zt, time, held_text(h, &t));
+    Tensor *z = prior_output(net, zt, time, validation_text(h, &t));
     unwhiten(w, h->n, z->x, z->x);
     double sum = 0;
     for (size_t i = 0; i < z->len; i++) sum += (double)z->x[i] * (double)h->z[i];
@@ -62,7 +62,7 @@ int prior_train(void) {
     if (!run->resumed) source_whitening(&s, &w);
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
     Rng *drop = run_rng(run, "drop");
-    HeldPairs h = held_pairs(&run->arena, &s);
+    ValidationPairs h = validation_pairs(&run->arena, &s);
     real *z = arena_get(&run->arena, (size_t)(h.n * c->dim) * sizeof *z);
     run_record(run, "parameters", (double)params_count(params));
 
@@ -96,12 +96,12 @@ static void codes_of(const ArPrior *net, int n, const real *z, const real *text,
 }
 
 /* nats of a validation embedding */
-static double ar_validation(const ArPrior *net, const HeldPairs *h) {
+static double ar_validation(const ArPrior *net, const ValidationPairs *h) {
     Tape t = {.no_grad = true};
-    int dot[HELD_OUT];
+    int dot[VALIDATED];
     int *code = arena_get(&t.arena, (size_t)(h->n * net->config.codes) * sizeof *code);
     codes_of(net, h->n, h->z, h->text.embedding, dot, code);
-    CaptionFeatures text = held_text(h, &t);
+    CaptionFeatures text = validation_text(h, &t);
     double nats = (double)ar_prior_loss(net, text, dot, code)->x[0];
     tape_free(&t);
     return nats;
@@ -131,7 +131,7 @@ int ar_train(void) {
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
     run_record(run, "variance_kept", fit_codes(&s, &net));
-    HeldPairs h = held_pairs(&run->arena, &s);
+    ValidationPairs h = validation_pairs(&run->arena, &s);
     int *dot = arena_get(&run->arena, (size_t)s.pairs.batch * sizeof *dot);
     int *code = arena_get(&run->arena, (size_t)(s.pairs.batch * net.config.codes) * sizeof *code);
     run_record(run, "parameters", (double)params_count(params));

@@ -49,9 +49,9 @@ void source_whitening(const Source *s, Whitening *w) {
     arena_free(&arena);
 }
 
-HeldPairs held_pairs(Arena *arena, const Source *s) {
-    int two = 2 * s->pairs.batch, n = two < SHOWN ? SHOWN : two < HELD_OUT ? two : HELD_OUT;
-    HeldPairs h = {.n = n};
+ValidationPairs validation_pairs(Arena *arena, const Source *s) {
+    int two = 2 * s->pairs.batch, n = two < SHOWN ? SHOWN : two < VALIDATED ? two : VALIDATED;
+    ValidationPairs h = {.n = n};
     Tape t = {.no_grad = true};
     CaptionedBatch b = validation_batch(&s->pairs.data, &t, n, (int)(o.emoji * n));
     h.x = arena_get(arena, b.images->len * sizeof *h.x);
@@ -67,8 +67,8 @@ HeldPairs held_pairs(Arena *arena, const Source *s) {
     return h;
 }
 
-CaptionFeatures held_text(const HeldPairs *h, Tape *t) {
-    int number[HELD_OUT];
+CaptionFeatures validation_text(const ValidationPairs *h, Tape *t) {
+    int number[VALIDATED];
     for (int i = 0; i < h->n; i++) number[i] = i;
     return caption_rows(&h->text, t, h->n, number);
 }

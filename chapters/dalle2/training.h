@@ -6,7 +6,7 @@
 #include "train/captioned_source.h"
 #include "train/timesteps.h"
 
-enum { HELD_OUT = 128, SHOWN = 16 };         /* validation pairs: measured at most, shown */
+enum { VALIDATED = 128, SHOWN = 16 };         /* validation pairs: measured at most, shown */
 
 /* The images of a run's steps */
 typedef struct {
@@ -25,14 +25,14 @@ void source_whitening(const Source *s, Whitening *w);
 
 /* Pairs that are not trained on: x (n,64,64,3) in [-1,1] */
 typedef struct {
-    int n;                                   /* HELD_OUT, or as many as are shown or two batches */
+    int n;                                   /* VALIDATED, or as many as are shown or two batches */
     real *x, *z;                             /* z (n,dim) of length 1; NULL without CLIP */
     const char **captions;
     CaptionTable text;
-} HeldPairs;
+} ValidationPairs;
 
-HeldPairs held_pairs(Arena *arena, const Source *s);
-CaptionFeatures held_text(const HeldPairs *h, Tape *t);        /* all of them */
+ValidationPairs validation_pairs(Arena *arena, const Source *s);
+CaptionFeatures validation_text(const ValidationPairs *h, Tape *t);        /* all of them */
 
 /* the learning rate of a step of so many */
 static inline double rate(const Run *run, int steps) {
