@@ -3,7 +3,7 @@
 # Writes
 #   OUT/factors.csv   factor,codes,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole: text to image by
 #                     networks of their own, from pixels (1) to latents an eighth of the side, KL and, at 4, VQ; seconds
-#                     of training the first stage and diffusion. The U-Net is the same.
+#                     of training the first stage and diffusion. Each has a U-Net of its own.
 #   OUT/contexts.csv  context,text,seconds,seconds_a_picture,frechet,whole: texts attended to, or summed up in one token;
 #                     read by CLIP, or by a transformer of the U-Net's own; on one first stage
 #   OUT/steps.csv     sampler,steps,seconds_a_picture,frechet,whole: pictures of WEIGHTS
