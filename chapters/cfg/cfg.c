@@ -40,10 +40,6 @@ static double angle_range(void) { return atan(exp(most / 2)) - first_angle(); } 
 
 double log_snr(double u) { return -2 * log(tan(angle_range() * u + first_angle())); }
 
-double time_of_log_snr(double lambda) {
-    return (atan(exp(-lambda / 2)) - first_angle()) / angle_range();
-}
-
 double alpha_at(double lambda) { return sqrt(1 / (1 + exp(-lambda))); }
 double sigma_at(double lambda) { return sqrt(1 / (1 + exp(lambda))); }
 

@@ -48,7 +48,6 @@ NetworkDenoiser guided_classes(const GuidedClasses *g, Variance v);
  * given 1000 u. */
 
 double log_snr(double u);
-double time_of_log_snr(double lambda);         /* the u */
 double alpha_at(double lambda), sigma_at(double lambda);
 
 /* The same chain in T steps, u = 1/T, 2/T, ..., 1: a schedule like others (`time` is 1000 u) */

@@ -64,7 +64,7 @@ static void drawn_open(Drawn *d, const ClassUNet *net, const int *label, double 
                                                   : &d->network.denoiser);
     d->chain = sampling_chain(steps);
     d->sampler = (Sampler){.denoiser = &d->clipped.denoiser, .schedule = &d->chain,
-                           .method = strcmp(o.sampler, "ddim") ? ANCESTRAL : DDIM, .eta = o.eta,
+                           .method = chosen_method(), .eta = o.eta,
                            .height = SIDE, .width = SIDE, .channels = 1, .seed = o.common.seed};
 }
 
@@ -195,6 +195,7 @@ int classes_sample(void) {
     Drawn d;
     drawn_open(&d, &net, labels_of(&arena, n), chosen_scale(), o.respace);
     draw_samples(&cli, &d.sampler, n, grid(0));
+    say_scale();
     drawn_close(&d);
     arena_free(&arena), params_free(&params);
     return 0;

@@ -122,7 +122,7 @@ void draw_base(const TextModels *m, BaseDrawing d, real *x) {
     text_sampler_open(&s, &m->base, (TextDrawing){
         .text = &text, .scale = d.scale, .eta = o.eta,
         .chain = base_steps(m),
-        .method = strcmp(o.sampler, "ddim") ? ANCESTRAL : DDIM, .known = d.known, .mask = d.mask,
+        .method = chosen_method(), .known = d.known, .mask = d.mask,
         .clip = by_clip ? &guide : NULL, .clip_scale = o.clip_scale, .seed = o.common.seed});
     draw_images(&s.sampler, d.n, x, (Drawing){.at_once = drawn_at_once(&s.sampler, 16),
                                               .quiet = d.quiet, .last_steps = d.last_steps});

@@ -68,15 +68,14 @@ static void report_emoji_of(const TextModels *m, const EmojiNamer *e, Part part,
 /* what training has seen, and combinations that were kept from it */
 static void report_emoji(const TextModels *m, cJSON *metrics) {
     Arena arena = {0};
-    FrozenClip clip = frozen_clip_load(NULL);
     Captioned emoji = emoji_load(SIDE, NULL);
-    EmojiNamer namer = emoji_namer(&arena, &clip, &emoji);
+    EmojiNamer namer = emoji_namer(&arena, &m->clip, &emoji);
     cJSON *to = json_object();
     report_emoji_of(m, &namer, PART_TRAIN, to);
     report_emoji_of(m, &namer, PART_HELD_OUT, to);
-    json_text(to, "clip_sha256", clip.sha256);
+    json_text(to, "clip_sha256", m->clip.sha256);
     json_item(metrics, "emoji", to);
-    captioned_free(&emoji), frozen_clip_free(&clip), arena_free(&arena);
+    captioned_free(&emoji), arena_free(&arena);
 }
 
 /* ---- eval ------------------------------------------------------------------------------------ */

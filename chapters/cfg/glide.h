@@ -51,7 +51,7 @@ typedef struct {
     Tensor *known, *mask;       /* (B,side,side,3), (B,side,side,1) */
 } GlideInput;
 
-/* xt (B,side,side,3), time (B) -> [eps | v] (B,side,side,6). The small picture is enlarged
+/* xt (B,side,side,3), time (B) -> [prediction | v] (B,side,side,6). The small picture is enlarged
  * bilinearly, unknown pixels are set to 0. */
 Tensor *glide_output(const Glide *m, Tensor *xt, const double *time, TextFeatures text,
                      GlideInput in);

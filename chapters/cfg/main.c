@@ -58,7 +58,7 @@ static Option options[] = {
     STAGE_STEPS("upsampler-steps", o.upsampler_steps,
                 "training steps of the upsampler; --steps are those of the base"),
     STAGE_BATCH("upsampler-batch", o.upsampler_batch,
-                "upsampler's images in a batch, each side four times the base's"),
+                "upsampler's images in a batch, each of four times the base's pixels"),
     STAGE_STEPS("inpaint-steps", o.inpaint_steps,
                 "training steps of inpainting, starting from the base"),
     STAGE_STEPS("classes-steps", o.classes_steps,
@@ -144,6 +144,14 @@ double chosen_scale(void) {
                     weight_of(o.scale));
     return cli_given(&cli, "w") ? scale_of(o.w) : o.scale;
 }
+
+void say_scale(void) {
+    if (!o.common.quiet)
+        printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),
+               weight_of(chosen_scale()));
+}
+
+SamplingMethod chosen_method(void) { return strcmp(o.sampler, "ddim") ? ANCESTRAL : DDIM; }
 
 char *stage_weights(Stage s) {
     return stage_weights_path(&cli, stage_names[s], stage_names[BASE]);

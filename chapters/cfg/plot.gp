@@ -11,7 +11,7 @@ do for [stage in "base upsampler inpaint classes"] {
         set xlabel "training step"
         set logscale y
         set yrange [*:*] noextend
-        set ytics (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1)
+        set ytics (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1)
         set format x "%.0f"
         plot record."/".stage."-log.csv" using "step":"mse" with lines linecolor rgb sky title "training batches", \
              "" using "step":"validation" with linespoints linetype 2 pointsize 0.4 title "validation, with the condition", \

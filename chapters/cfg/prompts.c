@@ -121,9 +121,7 @@ int text_sample(void) {
         enlarge(&m, &arena, &s, captions);
     } else samples_open(&cli), samples_save(&cli, s.low, g);
     captions_save(&cli, n, captions);
-    if (!o.common.quiet)
-        printf("guidance scale %g (as Ho & Salimans count: w = %g)\n", chosen_scale(),
-               weight_of(chosen_scale()));
+    say_scale();
     arena_free(&arena);
     text_models_free(&m);
     return 0;

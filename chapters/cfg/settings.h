@@ -5,6 +5,7 @@
 
 #include "glide.h"
 #include "cfg.h"
+#include "diffusion/sampler.h"
 #include "train/program.h"
 
 typedef struct {
@@ -44,6 +45,8 @@ GlideConfig stage_config(const char *name, int vocabulary, const ClipText *clip)
 
 /* the guidance scale of --scale or --w */
 double chosen_scale(void);
+void say_scale(void);
+SamplingMethod chosen_method(void);          /* --sampler */
 
 /* --weights is the base's file; the others' stand beside it, or all in --out. The caller frees
  * it. */

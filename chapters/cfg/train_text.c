@@ -57,7 +57,7 @@ static Losses losses(const Training *m, Tensor *x0, TextFeatures text, const int
 
 /* ---- what the log and the pictures are of ---------------------------------------------------- */
 
-/* Error of eps on scenes and emoji that are not trained on, with their captions or without; the
+/* Error of the prediction on scenes and emoji that are not trained on, with their captions or without; the
  * same noise every time */
 static double validation(const Training *m, bool with) {
     Tape t = {.no_grad = true};

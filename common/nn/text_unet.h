@@ -1,5 +1,5 @@
 /* text_unet.h — a U-Net conditioned on a text, which it learns to read itself: Nichol et al. 2021,
- * "GLIDE", section 3. Or a trained CLIP reads it, whose weights stay as they are (Rombach et al.
+ * "GLIDE", section 4.1. Or a trained CLIP reads it, whose weights stay as they are (Rombach et al.
  * 2022; Saharia et al. 2022, "Imagen", section 2.1).
  *
  * What a text transformer makes of the tokens goes two ways: the last one, or CLIP's end of text,
