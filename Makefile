@@ -258,7 +258,7 @@ MPIRUN ?= mpirun --oversubscribe$(if $(filter 0,$(shell id -u)), --allow-run-as-
 test-processes: test-mpi
 test-mpi: | setup-mpi
 	@$(MAKE) --no-print-directory MPI=1 BUILD=$(BUILD)/mpi $(CHAPTERS:%=$(BUILD)/mpi/%) $(BUILD)/mpi/tests/processes-float
-	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/processes-float -j1 --timeout 900
+	@BUILD=$(BUILD)/mpi MPIRUN="$(MPIRUN)" $(BUILD)/mpi/tests/processes-float -j1
 
 .PHONY: check mutants fuzz docs-check
 check:

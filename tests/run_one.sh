@@ -4,7 +4,7 @@ program=$1
 name=$(basename "$program")
 log=$BUILD/test-logs/$name.log
 start=$(date +%s)
-"$program" -j1 --timeout 300 >"$log" 2>&1
+"$program" -j1 >"$log" 2>&1
 status=$?
 count() { sed 's/\x1b\[[0-9;]*m//g' "$log" | sed -n "s/.*Synthesis:.*$1: *\([0-9]*\).*/\1/p" | tail -n 1; }
 tested=$(count Tested) good=$(count Passing)

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/sanitize.h"
 
+#include <criterion/hooks.h>
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +24,15 @@ void after_each_test(void) {
 #ifdef SANITIZED
     if (__lsan_do_recoverable_leak_check()) abort();
 #endif
+}
+
+/* A test without a limit of its own would never end: Criterion's --timeout only shortens those that
+ * there are. */
+ReportHook(PRE_ALL)(struct criterion_test_set *all) {
+    enum { SECONDS = 600 };
+    FOREACH_SET(struct criterion_suite_set *suite, all->suites)
+        FOREACH_SET(struct criterion_test *test, suite->tests)
+            if (test->data->timeout == 0) test->data->timeout = SECONDS;
 }
 
 /* ---- folders --------------------------------------------------------------------------------- */
