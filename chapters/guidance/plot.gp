@@ -35,7 +35,7 @@ if (there(record."/classifier.csv")) {
     set xlabel "t"
     set title "how often it is right; what is left of the picture's variance"
     set yrange [0:1]
-    set key inside bottom left vertical
+    set key outside below center horizontal
     plot record."/classifier.csv" using "t":"accuracy" with linespoints linetype 1 title "right", \
          "" using "t":"alpha_bar" with lines linecolor rgb grey title "ᾱ", 0.1 with lines linetype 2 title "chance"
     set title "-log p(y|x_t), nats"
@@ -47,15 +47,15 @@ if (there(record."/classifier.csv")) {
 if (there(record."/tradeoff-means.csv")) {
     set output out."/tradeoff.png"
     set terminal pngcairo size 1500,500 font "DejaVu Sans,13" background rgb "#ffffff"
-    set multiplot layout 1,3 title "Guidance trades variety for fidelity (points: seeds; lines: their means)"
+    set multiplot layout 1,3 title "What the guidance scale does (points: sampling seeds; lines and the left panel: their means)"
     set key outside below center horizontal samplen 2
     names = "unconditional conditional"
     set xlabel "recall"; set ylabel "precision"
     set xtics 0.04
     set offsets 0.01, 0.01, 0.005, 0.005
-    set title "each label is a scale"
+    set title "each label is a scale, in the colour of its line"
     plot for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "recall":"precision" with linespoints linetype k title word(names, k), \
-         for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "recall":"precision":"scale" with labels offset 0.8,0.6 notitle
+         for [k=1:2] rows("tradeoff-means.csv", 1, word(names, k)) using "recall":"precision":"scale" with labels textcolor linetype k offset (k == 1 ? -0.9 : 0.9),(k == 1 ? -0.5 : 0.6) notitle
     set xlabel "scale"; set ylabel "share"
     unset offsets
     set title "images in which the intended class is seen"
