@@ -25,6 +25,9 @@ if (there(record."/toy.csv")) {
     set terminal pngcairo size 1500,460 font "DejaVu Sans,13" background rgb "#ffffff"
     set multiplot layout 1,4 title "Three classes that are Gaussians, guided with exact scores"
     unset key
+    unset xlabel
+    set xtics 1
+    set ytics 1
     set size ratio -1
     set xrange [-2:2]
     set yrange [-2:2]
