@@ -352,7 +352,7 @@ data: setup
 TRIED := vae ae gan ddpm guidance cfg
 BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight clang lld wasi-libc libclang-rt-14-dev-wasm32
 .PHONY: book setup-book test-book
-book: $(BUILD)/make-book $(patsubst notebooks-data/%/weights.safetensors,$(BUILD)/book/try/%.js,$(wildcard $(TRIED:%=notebooks-data/%/weights.safetensors)))
+book: $(BUILD)/make-book $(TRIED:%=$(BUILD)/book/try/%.js)
 	$< $(BUILD)/book
 
 $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BUILD)/libfloat.a
