@@ -30,9 +30,11 @@ void after_each_test(void) {
  * there are. */
 ReportHook(PRE_ALL)(struct criterion_test_set *all) {
     enum { SECONDS = 600 };
-    FOREACH_SET(struct criterion_suite_set *suite, all->suites)
+    FOREACH_SET(struct criterion_suite_set *suite, all->suites) {
+        if (!suite->tests) continue;             /* a suite that is declared and has none */
         FOREACH_SET(struct criterion_test *test, suite->tests)
             if (test->data->timeout == 0) test->data->timeout = SECONDS;
+    }
 }
 
 /* ---- folders --------------------------------------------------------------------------------- */
