@@ -246,8 +246,11 @@ async function checkPrompt(prompt, cut) {
     check(/of which the network reads 32/.test(text) === cut, `${prompt}: ${cut ? 'is cut, and the page does not say so' : 'is not cut'}`);
     execFileSync('sh', ['-c', `${command.replace('build', path.dirname(trial))} -q --threads 1 --out '${out}' 2>/dev/null`]);
     const [drawn] = await run(canvases), program = numbersOf(`${out}/samples.npy`);
-    check(program.length === drawn.length / 4 * 3 && program.every((v, i) => Math.abs(drawn[4 * Math.floor(i / 3) + i % 3] - 255 * v) <= 1),
-        `${prompt}: another image than that of ${command}`);
+    // the base's sample is rounded to bytes: a number in the middle between two goes up here and down there, and the
+    // upsampler moves a few pixels around it a little
+    const apart = program.map((v, i) => Math.abs(drawn[4 * Math.floor(i / 3) + i % 3] - 255 * v));
+    check(program.length === drawn.length / 4 * 3 && Math.max(...apart) <= 4 && apart.filter(d => d > 1).length <= 0.001 * apart.length,
+        `${prompt}: another image than that of ${command}, by up to ${Math.max(...apart)}`);
 }
 async function checkTrials() {
     for (const name of Object.keys(trials)) {
