@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- a user's pictures ----------------------------------------------------------------------- */
@@ -113,6 +114,9 @@ int text_sample(void) {
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
     if (o.inpaint) s.mask = mask_from(&arena, o.inpaint, n, s.side);
     if (o.image || o.edit) s.given = picture_from(&arena, o.image ? o.image : o.edit, n, s.side);
+    char *given = path_join(o.common.out, "given.png");
+    remove(given);                                  /* an earlier picture's */
+    free(given);
     if (s.given) save_given(&arena, &s);
     draw_small(&m, &arena, &s, captions);
     Grid g = grid_of_captions(n, s.small, captions);
