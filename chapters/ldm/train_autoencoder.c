@@ -95,7 +95,8 @@ int train_autoencoder(void) {
         FirstStagePass pass = first_stage_pass(&net, &loss, x, noise);
         log_pass(run, &pass);
         minimise(adam, pass.loss, lr);
-        if (loss.discriminator) train_discriminator(run, &discriminator, d_adam, lr, x, &pass);
+        if (loss.discriminator)                     /* joins late, and has all to learn: no decay */
+            train_discriminator(run, &discriminator, d_adam, o.common.lr, x, &pass);
         if (run_every(run, 250)) validate(run, &data.wardrobe, &space);
         if (run_saves(run))
             save_reconstructions(run, &data.wardrobe, &space, run_path(run, "reconstructions.png"));
