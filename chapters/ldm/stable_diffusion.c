@@ -119,6 +119,19 @@ int steps_of_strength(int steps, double strength) {
     return n < 1 ? 1 : n > steps ? steps : n;
 }
 
+int start_from_latent(const NoiseSchedule *s, double strength, size_t n, const real *z0, real *z) {
+    int t = steps_of_strength(s->T, strength) - 1;
+    q_sample(s, t, n, z0, z, z);
+    return t;
+}
+
+void hole_and_latent(size_t pixels, int e, const real *hole, const real *latent, real *beside) {
+    for (size_t i = 0; i < pixels; i++, latent += e) {
+        *beside++ = hole[i];
+        for (int k = 0; k < e; k++) *beside++ = latent[k];
+    }
+}
+
 /* ---- random weights -------------------------------------------------------------------------- */
 
 typedef struct {

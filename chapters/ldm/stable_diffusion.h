@@ -12,6 +12,7 @@
 #ifndef STABLE_DIFFUSION_H
 #define STABLE_DIFFUSION_H
 
+#include "diffusion/gaussian.h"
 #include "first_stage.h"
 #include "ldm.h"
 #include "nn/clip.h"
@@ -42,6 +43,13 @@ FirstStage sd_load_first_stage(const SdCheckpoint *c, FirstStageConfig config, b
 
 /* Steps that a picture to start from leaves to be drawn: strength of them, at least one. */
 int steps_of_strength(int steps, double strength);
+/* Noise z (n) becomes the latent z0 (n) with noise, as before the first of those steps, whose index
+ * is returned. */
+int start_from_latent(const NoiseSchedule *s, double strength, size_t n, const real *z0, real *z);
+
+/* What stands beside z where the network repaints a hole: hole (pixels,1), 1 where to repaint, then
+ * the masked picture's latent (pixels,e): (pixels,1+e) */
+void hole_and_latent(size_t pixels, int e, const real *hole, const real *latent, real *beside);
 
 /* A file of random weights in the official layout and half precision: of a text encoder, this
  * U-Net, this first stage. It proves loading, memory and speed; its pictures show nothing. */

@@ -5,6 +5,7 @@
 #include "tensor/half.h"
 #include "tiny_models.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -100,4 +101,35 @@ Test(stable_diffusion, strength_says_how_many_steps_are_drawn) {
     cr_expect_eq(steps_of_strength(50, 1), 50);
     cr_expect_eq(steps_of_strength(50, 0), 1);
     cr_expect_eq(steps_of_strength(3, 0.5), 1);
+}
+
+/* A picture to start from has the noise of the step that is drawn first, not of the next */
+Test(stable_diffusion, a_picture_is_noised_to_the_step_where_drawing_begins) {
+    NoiseSchedule all = schedule_sqrt_linear(1000, 0.00085, 0.012);
+    NoiseSchedule s = schedule_respaced_to(&all, "ldm", 50);
+    const real z0[3] = {1, -2, 0.5}, noise[3] = {0.25, -1, 3};
+    for (int whole = 0; whole < 2; whole++) {
+        real z[3] = {noise[0], noise[1], noise[2]};
+        int t = start_from_latent(&s, whole ? 1 : 0.75, 3, z0, z);
+        cr_expect_eq(t, whole ? 49 : 36);
+        double left = s.alpha_bar[t];
+        for (int i = 0; i < 3; i++)
+            cr_expect_float_eq(z[i], sqrt(left) * z0[i] + sqrt(1 - left) * noise[i], 1e-6);
+    }
+    schedule_free(&s), schedule_free(&all);
+}
+
+/* runwayml's nine channels: z, the hole, the masked picture's latent */
+Test(stable_diffusion, the_hole_stands_before_the_latent_of_what_is_left) {
+    enum { PIXELS = 2, E = 3 };
+    const real hole[PIXELS] = {1, 0}, latent[PIXELS * E] = {2, 3, 4, 5, 6, 7};
+    const real z[PIXELS * E] = {-1, -2, -3, -4, -5, -6};
+    const real nine[PIXELS * (2 * E + 1)] = {-1, -2, -3, 1, 2, 3, 4, -4, -5, -6, 0, 5, 6, 7};
+    real beside[PIXELS * (E + 1)];
+    hole_and_latent(PIXELS, E, hole, latent, beside);
+    Tape t = {.no_grad = true};
+    Tensor *x = t_concat(t_input(&t, z, SHAPE(1, 1, PIXELS, E)),
+                         t_input(&t, beside, SHAPE(1, 1, PIXELS, E + 1)), 3);
+    for (int i = 0; i < PIXELS * (2 * E + 1); i++) cr_expect_eq(x->x[i], nine[i]);
+    tape_free(&t);
 }

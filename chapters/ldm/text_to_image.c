@@ -85,16 +85,12 @@ static void shrink_hole(Plan *p, const real *mask) {
 /* what the nine-channel U-Net is given beside z: the hole, and the latent of the picture x with grey
  * in the hole */
 static void make_beside(Plan *p, const FirstStage *f, const real *mask, real *x) {
-    size_t latents = (size_t)p->h * (size_t)p->w, e = (size_t)p->e;
-    size_t pixels = (size_t)p->width * (size_t)p->height;
+    size_t latents = (size_t)p->h * (size_t)p->w, pixels = (size_t)p->width * (size_t)p->height;
     real *z = reals(p, latent_size(p));
     for (size_t i = 0; i < 3 * pixels; i++) x[i] = mask[i / 3 * 3] > 0 ? 0 : x[i];
     encode_picture(p, f, x, "masked", z);
-    p->beside = reals(p, latents * (e + 1));
-    for (size_t i = 0; i < latents; i++) {
-        p->beside[i * (e + 1)] = p->hole[i];
-        memcpy(p->beside + i * (e + 1) + 1, z + i * e, e * sizeof *z);
-    }
+    p->beside = reals(p, latents * (size_t)(p->e + 1));
+    hole_and_latent(latents, p->e, p->hole, z, p->beside);
 }
 
 static void read_image(Plan *p) {
@@ -125,6 +121,8 @@ static void check(const Plan *p) {
     if (hole && (!o.image || !o.mask))
         fail("this network repaints a hole: it needs --image and --mask");
     if (o.mask && !o.image) fail("--mask says where to repaint an --image");
+    if (cli_given(&cli, "strength") && !o.image)
+        fail("--strength says how much of an --image to change");
 }
 
 static void read_size(Plan *p) {
@@ -182,15 +180,13 @@ static void save_preview(const Plan *p, const FirstStage *f, const real *x0) {
     tape_free(&tape);
 }
 
-/* where the steps of picture `number` begin: noise, or the user's picture with noise; z is filled,
+/* where the steps of picture `number` begin: noise, or the user's picture with noise, which the
+ * network of nine channels is shown anyway, and begins with only if --strength says so; z is filled,
  * the first index returned */
 static int begin(const Plan *p, Sampler *m, int number, real *z) {
-    const NoiseSchedule *s = m->schedule;
     start_noise(m, number, 1, z);
-    if (!p->start || p->beside) return s->T - 1;
-    int t = steps_of_strength(s->T, o.strength) - 1;
-    q_sample(s, t, latent_size(p), p->start, z, z);
-    return t;
+    if (!p->start || (p->beside && !cli_given(&cli, "strength"))) return m->schedule->T - 1;
+    return start_from_latent(m->schedule, o.strength, latent_size(p), p->start, z);
 }
 
 static void draw(const Plan *p, Sampler *m, const FirstStage *decoder, real *z) {

@@ -113,7 +113,8 @@ int train_diffusion(void) {
         for (int i = 0; i < B; i++) dropped[i] = rng_chance(drop, o.p_uncond);
         const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
         Tensor *loss = t_mean(ldm_losses(m, &run->tape, &p, dropped, t, noise).each);
-        run_minimise(run, adam, loss, o.diffusion_lr * lr_warmup(run->step, o.warmup));
+        double lr = o.diffusion_lr * lr_cooldown(run->step, o.warmup, o.diffusion_steps);
+        run_minimise(run, adam, loss, lr);
         if (run_every(run, 250)) run_value(run, "validation", validation(&r));
         if (run_saves(run) && o.preview) save_preview(&r, run_path(run, "samples.png"));
     }
