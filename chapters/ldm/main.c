@@ -12,14 +12,14 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 3000, .batch = 6, .lr = 5e-4, .config = "default",
+    .common = {.seed = 1, .steps = 8000, .batch = 6, .lr = 5e-4, .config = "default",
                .out = "build/runs/ldm"},
     .factor = 4,
     .fs_width = 32,
     .kl = 1e-6,
     .perceptual = 0.2,
     .discriminator = 0.5,
-    .disc_start = 1500,
+    .disc_start = 4000,
     .stage = "all",
     .condition = "text",
     .text = "clip",

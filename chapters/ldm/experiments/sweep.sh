@@ -12,7 +12,7 @@
 # say. Trains and draws what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors)
 #   SAMPLES   pictures to score in each row (900, of which two thirds show seen combinations)
-#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (the program's defaults, 3000 and 12000)
+#   STEPS, DIFFUSION_STEPS   training steps of each pair of networks (the program's defaults, 8000 and 30000)
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
 out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-900}
 weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
@@ -39,13 +39,13 @@ trained() {
     done
 }
 
-steps=${STEPS:-3000} diffusion="--diffusion-steps ${DIFFUSION_STEPS:-12000}"
+steps=${STEPS:-8000} diffusion="--diffusion-steps ${DIFFUSION_STEPS:-30000}"
 echo "factor,codes,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole" >"$out/factors.csv.tmp"
 for row in 1:0 2:0 4:0 4:1024 8:0; do
     factor=${row%%:*} codes=${row#*:} psnr=nan seconds=0
     run=$out/factor-$factor-$codes
     trained "$run" --factor "$factor" --codes "$codes" --steps "$steps" \
-        --disc-start $((steps * 5 / 8)) $diffusion
+        --disc-start $((steps / 2)) $diffusion
     if [ "$factor" != 1 ]; then
         score "$run/first" "$run/autoencoder-weights.safetensors" --stage autoencoder
         psnr=$(outer psnr "$run/first/metrics.json") seconds=$(outer wall_seconds "$run/autoencoder-run.json")
