@@ -124,11 +124,12 @@ static Chance chance_of(Run *run) {
                     .erased = run_rng(run, "erased")};
 }
 
-/* The upsampler's are uniform. For the base each is the larger of two draws: noisy ones, where colours
- * and places are decided, are more frequent. */
-static const int *timesteps(const Training *m, Arena *arena, Rng *rng, int n) {
+/* Uniform; but in the base's first two thirds of the steps each is the larger of two draws: noisy ones,
+ * where colours and places are decided, come first, texture after them. */
+static const int *timesteps(const Training *m, Run *run, Rng *rng, int n) {
+    Arena *arena = &run->tape.arena;
     int *t = uniform_timesteps(arena, rng, m->chain.T, n);
-    if (m->net.config.low) return t;
+    if (m->stage != BASE || 3 * run->step >= 2 * (int64_t)o.common.steps) return t;
     const int *other = uniform_timesteps(arena, rng, m->chain.T, n);
     for (int i = 0; i < n; i++)
         if (other[i] > t[i]) t[i] = other[i];
@@ -140,7 +141,7 @@ static Tensor *next_loss(Run *run, const Training *m, const Chance *c) {
     GlideInput in;
     CaptionedBatch b = captioned_source_next(&m->source, run);
     drop_captions(b.n, b.captions, o.p_uncond, c->drop);
-    const int *t = timesteps(m, &run->tape.arena, c->times, b.n);
+    const int *t = timesteps(m, run, c->times, b.n);
     Tensor *x0 = pictures_of(m, b.images, c->erased, &in);
     TextFeatures text = read_captions(m, &run->tape, b.n, b.captions);
     if (!m->net.config.low) drop_summaries(&text, SUMMARIES_DROPPED, c->summaries);
