@@ -61,6 +61,11 @@ Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, u
     return p;
 }
 
+Pictures validation_scenes(Arena *arena, const Wardrobe *w, int n) {
+    Rng holes = rng_new(1, "validation holes");
+    return scenes_new(arena, w, PART_VALIDATION, 0, 0, n, &holes);
+}
+
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
 /* Tokens of a layout: what a garment is, then the cells of its box's corners; a scene has two */

@@ -45,6 +45,8 @@ void scenes_put(const Pictures *p, int at, int n, Arena *arena, const Wardrobe *
 /* both */
 Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
                     int n, Rng *holes);
+/* those that validation of either stage is on; never trained on */
+Pictures validation_scenes(Arena *arena, const Wardrobe *w, int n);
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 

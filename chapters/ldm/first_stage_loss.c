@@ -90,9 +90,9 @@ static Tensor *adversarial_term(const FirstStageLoss *l, const Tensor *y, FirstS
 static double last_layer_norm(const Conv2d *last, const Tensor *features, const real *grad) {
     Tape *t = features->tape;
     Tensor *y = conv2d(last, t_input(t, features->x, features->rank, features->shape));
-    last->w->has_grad = last->b->has_grad = false;       /* nothing is added to */
+    last->w->has_grad = last->b->has_grad = false;       /* this gradient is alone there, */
     backward(t_sum(t_mul(y, t_input(t, grad, y->rank, y->shape))));
-    last->w->has_grad = last->b->has_grad = false;
+    last->w->has_grad = last->b->has_grad = false;       /* and is not trained with */
     return sqrt(k_sum_squares(last->w->len, last->w->g));
 }
 

@@ -19,10 +19,12 @@
 #include "first_stage.h"
 #include "nn/unet.h"
 
+enum { PUBLISHED_TIMESTEPS = 1000 };
+
 typedef struct {
     UNetConfig unet;
     const char *first_stage;             /* see first_stage_published */
-    double beta_first, beta_last;        /* linear in the square root, 1000 steps */
+    double beta_first, beta_last;        /* linear in the square root */
     double latent_scale;                 /* latents are multiplied by it before diffusion; 0: by
                                             `scale_factor` of the checkpoint */
 } PublishedLdm;

@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CONTEXT = 77 };
 static const char unet_prefix[] = "model.diffusion_model.", first_prefix[] = "first_stage_model.",
                   text_prefix[] = "cond_stage_model.transformer.";
 /* averaged weights have no dots in their names, but for the first */
 static const char ema_unet_prefix[] = "model_ema.diffusion_model";
 
-const ClipTextConfig sd_text_config = {.context = 77, .vocabulary = 49408, .width = 768,
+const ClipTextConfig sd_text_config = {.context = CONTEXT, .vocabulary = 49408, .width = 768,
                                        .depth = 12, .heads = 12};
 
 static bool begins(const char *name, const char *prefix) {
@@ -77,9 +78,9 @@ void sd_read_prompts(const SdCheckpoint *c, const Bpe *bpe, int n, const char *c
     if (!c->full) params_keep_half(&p);
     official_load(c->path, text_prefix, &clip_text_huggingface, &p);
     for (int i = 0; i < n; i++) {
-        int ids[77];
-        bpe_tokenize_filled(bpe, prompts[i], sd_text_config.context, ids);
-        Tensor *y = clip_text_tokens(&net, &t, ids, 1, sd_text_config.context);
+        int ids[CONTEXT];
+        bpe_tokenize_filled(bpe, prompts[i], CONTEXT, ids);
+        Tensor *y = clip_text_tokens(&net, &t, ids, 1, CONTEXT);
         memcpy(context + (size_t)i * one, y->x, one * sizeof *y->x);
         tape_reset(&t);
     }

@@ -238,7 +238,7 @@ static void draw_latents(Plan *p, const FirstStage *decoder, real *z) {
     LdmCondition c = conditions_of(p, &net);
     NetworkDenoiser network = network_denoiser(ldm_output, &c, (Parameterization){PREDICT_NOISE,
                                                                                  FIXED_SMALL});
-    NoiseSchedule all = schedule_sqrt_linear(1000, p->model.beta_first, p->model.beta_last);
+    NoiseSchedule all = schedule_sqrt_linear(PUBLISHED_TIMESTEPS, p->model.beta_first, p->model.beta_last);
     NoiseSchedule few = schedule_respaced_to(&all, "ldm", o.sampling_steps);
     KnownPixels known;
     Sampler m = {.denoiser = &network.denoiser, .schedule = &few, .method = sampling_method(),

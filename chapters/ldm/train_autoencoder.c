@@ -15,14 +15,8 @@ static const double DISCRIMINATOR_LR = 1e-4;
 
 /* ---- validation ------------------------------------------------------------------------------ */
 
-/* scenes that are not trained on */
-static Pictures held_out(Run *run, const Wardrobe *w, int n) {
-    Rng holes = rng_new(1, "validation holes");
-    return scenes_new(&run->tape.arena, w, PART_VALIDATION, 0, 0, n, &holes);
-}
-
 static void validate(Run *run, const Wardrobe *w, const LatentSpace *s) {
-    Pictures p = held_out(run, w, o.validation);
+    Pictures p = validation_scenes(&run->tape.arena, w, o.validation);
     real *y = arena_get(&run->tape.arena, (size_t)p.n * PICTURE * sizeof *y);
     reconstruct(s, p.n, SCENE_SIDE, p.images, y);
     run_value(run, "validation_psnr", psnr(p.n, PICTURE, p.images, y));
@@ -30,7 +24,7 @@ static void validate(Run *run, const Wardrobe *w, const LatentSpace *s) {
 
 /* originals above reconstructions */
 static void save_reconstructions(Run *run, const Wardrobe *w, const LatentSpace *s, char *path) {
-    Pictures p = held_out(run, w, SHOWN);
+    Pictures p = validation_scenes(&run->tape.arena, w, SHOWN);
     real *all = arena_get(&run->tape.arena, 2 * SHOWN * PICTURE * sizeof *all);
     memcpy(all, p.images, SHOWN * PICTURE * sizeof *all);
     reconstruct(s, p.n, SCENE_SIDE, all, all + SHOWN * PICTURE);

@@ -31,15 +31,10 @@ static Losses ldm_losses(const Model *m, Tape *tape, const Pictures *p, const bo
     return prioritized(&b, PRIORITY, training_losses(&b, SIMPLE, as, eps));
 }
 
-static Pictures held_out(Arena *arena, const Training *r, int n) {
-    Rng holes = rng_new(1, "validation holes");
-    return scenes_new(arena, &r->data.wardrobe, PART_VALIDATION, 0, 0, n, &holes);
-}
-
 static double validation(const Training *r) {
     Tape tape = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    Pictures p = held_out(&tape.arena, r, o.validation);
+    Pictures p = validation_scenes(&tape.arena, &r->data.wardrobe, o.validation);
     int *t = arena_get(&tape.arena, (size_t)p.n * sizeof *t);
     even_timesteps(r->m.schedule.T, p.n, t);
     Tensor *mse = ldm_losses(&r->m, &tape, &p, NULL, t, &noise).mse;
@@ -51,7 +46,7 @@ static double validation(const Training *r) {
 static void save_preview(Training *r, char *path) {
     Arena arena = {0};
     Condition kind = r->m.conditioner.kind;
-    Pictures p = held_out(&arena, r, SHOWN);
+    Pictures p = validation_scenes(&arena, &r->data.wardrobe, SHOWN);
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&r->m, &p, o.preview, is_attended(kind) ? 3 : 1, true, x);
     if (kind > TEXT) save_conditions(&cli, path, kind, r->m.space.factor, &p, x);
