@@ -1,6 +1,6 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   autoencoder-log.csv -> autoencoder.png     diffusion-log.csv -> diffusion.png
-#   factors.csv -> factors.png                 steps.csv -> steps.png     scales.csv -> scales.png
+#   costs.csv -> costs.png                     steps.csv -> steps.png     scales.csv -> scales.png
 
 if (there(record."/autoencoder-log.csv")) {
     set output out."/autoencoder.png"
@@ -32,16 +32,21 @@ if (there(record."/diffusion-log.csv")) {
     eval plain
 }
 
-if (there(record."/factors.csv")) {
-    set output out."/factors.png"
+if (there(record."/costs.csv")) {
+    row(f, vq) = column("factor") == f + 0 && (column("codes") > 0) == vq
+    minutes(f, vq) = row(f, vq) ? (column("first_seconds") + column("seconds")) / 60 : NaN
+    set output out."/costs.png"
     eval wide
-    set multiplot layout 1,2 title "Downsampling of the first stage, after equal training"
-    set xlabel "seconds of training"
+    set multiplot layout 1,2 title "Pixels (f = 1) and latents: what minutes of training come to"
+    set xlabel "minutes of training, both stages"
     set logscale x
-    set title "Frechet distance"
-    plot record."/factors.csv" using "seconds":"frechet":"factor" with labels point pointtype 7 offset 1,0.5 notitle
-    set title "pictures that show what their captions say"
-    plot record."/factors.csv" using "seconds":"whole":"factor" with labels point pointtype 7 offset 1,0.5 notitle
+    set key outside bottom center horizontal samplen 2
+    set title "Fréchet distance"
+    plot for [f in "1 2 4 8"] record."/costs.csv" using (minutes(f, 0)):"frechet" with linespoints title "f = ".f, \
+         record."/costs.csv" using (minutes(4, 1)):"frechet" with linespoints title "f = 4, VQ"
+    set title "all is as the caption says, %"
+    plot for [f in "1 2 4 8"] record."/costs.csv" using (minutes(f, 0)):(100 * column("whole")) with linespoints title "f = ".f, \
+         record."/costs.csv" using (minutes(4, 1)):(100 * column("whole")) with linespoints title "f = 4, VQ"
     eval plain
 }
 
@@ -50,7 +55,7 @@ if (there(record."/steps.csv")) {
     set xlabel "steps back"
     set logscale x
     set title "Samplers"
-    set ylabel "Frechet distance"
+    set ylabel "Fréchet distance"
     set key inside top right vertical samplen 2
     plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(strcol("sampler") eq s ? column("frechet") : NaN) with linespoints title s
     eval plain
@@ -61,7 +66,7 @@ if (there(record."/scales.csv")) {
     eval wide
     set multiplot layout 1,2 title "Guidance"
     set xlabel "scale"
-    set title "Frechet distance"
+    set title "Fréchet distance"
     plot record."/scales.csv" using "scale":"frechet" with linespoints notitle
     set title "pictures that show what their captions say"
     plot record."/scales.csv" using "scale":"whole" with linespoints notitle
