@@ -35,7 +35,7 @@ ClassUNet classes_network(Params *p) {
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 static NoiseSchedule sampling_chain(const char *sections) {
-    if (!is_continuous()) return respace(schedule_cosine(TIMESTEPS), "respace", sections);
+    if (!is_continuous()) return respace(schedule_cosine(TIMESTEPS), "respace", sections, FROM_NOISE);
     char *end;
     long T = strtol(sections, &end, 10);
     if (*end || T < 2 || T > TIMESTEPS)
@@ -108,16 +108,15 @@ static double validation(const ClassUNet *net, const NoiseSchedule *s, const Ima
                          bool with) {
     enum { HELD_OUT = 256 };
     int n = set->count < HELD_OUT ? set->count : HELD_OUT, label[HELD_OUT];
-    double sum = 0;
     Tape t = {.no_grad = true};
     Rng times = rng_new(1, "validation times"), noise = rng_new(1, "validation noise");
     Tensor *x0 = t_input(&t, NULL, SHAPE(n, SIDE, SIDE, 1));
     images_get(set, n, NULL, -1, 1, x0->x, label);
     for (int i = 0; i < n; i++) label[i] = with ? label[i] : NONE;
     Tensor *mse = losses(net, s, x0, label, &times, &noise).mse;
-    sum = k_sum(mse->len, mse->x);
+    double mean = k_sum(mse->len, mse->x) / n;
     tape_free(&t);
-    return sum / n;
+    return mean;
 }
 
 /* Rows of pictures, one class a column, at scales 0, 1 and 3 */
@@ -141,6 +140,8 @@ static void save_preview(const ClassUNet *net, char *path) {
 }
 
 int classes_train(void) {
+    if (is_continuous() && o.preview == 1)
+        usage_error("--preview 1: with --time continuous 0, or 2 steps and more");
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,mse,gradient,validation,without", .log_every = 10,
         .stage = stage_names[CLASSES], .steps = &o.classes_steps});

@@ -53,10 +53,12 @@ static char *base_weights(bool inpaints, const char **name) {
 }
 
 static void load_upsampler(TextModels *m) {
+    bool inpaints = strstr(o.common.config, "inpaint") != NULL;
+    const char *published = inpaints ? "glide-upsample-inpaint" : "glide-upsample";
     char *path = o.upsampler ? text_format("%s", o.upsampler) : stage_weights(UPSAMPLER);
     m->enlarges = o.upsampler || (is_ours() && access(path, F_OK) == 0);
     if (m->enlarges)
-        load(m, path, is_ours() ? "upsampler" : "glide-upsample", &m->upsampler,
+        load(m, path, is_ours() ? "upsampler" : published, &m->upsampler,
              &m->upsampler_params);
     else if (!o.common.quiet)
         printf("%s: not there, so pictures stay small\n", path);
@@ -100,7 +102,8 @@ int text_models_side(const TextModels *m) {
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 NoiseSchedule base_steps(const TextModels *m) {
-    return respace(glide_schedule(&m->base.config), "respace", o.respace);
+    return respace(glide_schedule(&m->base.config), "respace", o.respace,
+                   o.edit ? FROM_ANYWHERE : FROM_NOISE);
 }
 
 /* how well pictures fit the drawing's captions; the gradient is taken on the tape */
@@ -136,7 +139,7 @@ void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, 
     text_sampler_open(s, &m->upsampler, (TextDrawing){
         .text = text, .scale = 1, .method = DDIM,
         .chain = respace(glide_schedule(&m->upsampler.config), "upsampler-respace",
-                         o.upsampler_respace),
+                         o.upsampler_respace, FROM_NOISE),
         .low = low, .known = known, .mask = mask, .seed = o.common.seed + 1});
     s->sampler.start_temperature = 0.997;
 }

@@ -74,7 +74,7 @@ static Option options[] = {
     EMOJI_SHARE(o.emoji),
     VALIDATION_SIZE(o.validation, 4, 256,
                     "texts: unseen pairs that validation is on; noisy-clip: twice as many"),
-    DIFFUSION_STEPS(o, ""),
+    DIFFUSION_STEPS(o, "but for noisy-clip: "),
     DIFFUSION_PREVIEW(o, 1000),
     {"prompt", 'p', .list = &o.prompt, .meta = "TEXT", .only = "sample",
      .help = "a caption to draw; may be repeated"},
@@ -85,7 +85,8 @@ static Option options[] = {
      .only = "sample eval", .help = "guidance weight of Ho & Salimans: --scale is 1 + W"},
     {"clip-scale", 0, .d = &o.clip_scale, .min = 0, .max = 1e6, .meta = "S", .keep = KEEP_NOT,
      .only = "sample eval",
-     .help = "scale of CLIP guidance; with --scale 0 it alone reads the text"},
+     .help = "scale of CLIP guidance; with --scale 0 nothing else tells the base "
+             "of the text"},
     DIFFUSION_RESPACE(o, ""),
     {"upsampler-respace", 0, .s = &o.upsampler_respace, .meta = "STEPS", .keep = KEEP_NOT,
      .only = "sample eval", .help = "sampling steps of the upsampler (DDIM)"},
@@ -166,6 +167,8 @@ static int train(void) {
     if (is_published())
         usage_error("--config %s: is not trained here; info counts it, sample draws with its "
                     "official weights", o.common.config);
+    if (!strcmp(o.stage, stage_names[NOISY_CLIP]))
+        cli_refuse(&cli, "warmup clip ema", "the other stages");
     for (int s = 0; s < STAGES; s++) {
         if (!is_wanted(s)) continue;
         int status = s == CLASSES ? classes_train() : s == NOISY_CLIP ? clip_train()
@@ -175,13 +178,26 @@ static int train(void) {
     return 0;
 }
 
+/* sample, eval: options that the one kind of drawing has no use for; not all commands have all */
+static void refuse_unused(const char *texts) {
+    bool classes = is_stage(CLASSES);
+    if (!classes && strcmp(o.stage, "all"))
+        usage_error("--stage %s: is for train; texts are drawn through all stages", o.stage);
+    if (classes) cli_refuse(&cli, texts, "texts, without --stage classes");
+    else cli_refuse(&cli, "class v", "--stage classes");
+    if (chosen_method() != DDIM) cli_refuse(&cli, "eta", "--sampler ddim");
+}
+
 static int sample(void) {
+    refuse_unused("prompt image inpaint edit strength clip-scale upsampler upsampler-respace "
+                  "merges vocabulary");
     return is_stage(CLASSES) ? classes_sample() : text_sample();
 }
 
 static int eval(void) {
     if (is_published()) usage_error("--config %s: scenes are drawn and scored with the default",
                                     o.common.config);
+    refuse_unused("clip-scale upsampler upsampler-respace emoji-samples");
     return is_stage(CLASSES) ? classes_eval() : text_eval();
 }
 

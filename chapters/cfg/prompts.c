@@ -1,12 +1,12 @@
 /* prompts.c — the program's `sample` for texts: prompts, inpainting, editing. */
 #include "base/error.h"
 #include "data/picture_decode.h"
+#include "diffusion/drawing.h"
 #include "draw_text.h"
 #include "settings.h"
 #include "train/captions.h"
 #include "train/draw_samples.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,10 +48,9 @@ static void check_options(void) {
         usage_error("--config %s: needs --inpaint and --image", o.common.config);
 }
 
-/* so many steps of the base's chain that --strength is its share of them, one at least */
 static int edited_steps(const TextModels *m) {
     NoiseSchedule s = base_steps(m);
-    int steps = (int)fmax(1, round(o.strength * s.T));
+    int steps = steps_of_strength(s.T, o.strength);
     schedule_free(&s);
     return steps;
 }
@@ -114,9 +113,7 @@ int text_sample(void) {
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
     if (o.inpaint) s.mask = mask_from(&arena, o.inpaint, n, s.side);
     if (o.image || o.edit) s.given = picture_from(&arena, o.image ? o.image : o.edit, n, s.side);
-    char *given = path_join(o.common.out, "given.png");
-    remove(given);                                  /* an earlier picture's */
-    free(given);
+    remove_output(&cli, "given.png");
     if (s.given) save_given(&arena, &s);
     draw_small(&m, &arena, &s, captions);
     Grid g = grid_of_captions(n, s.small, captions);

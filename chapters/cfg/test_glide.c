@@ -230,7 +230,7 @@ Test(glide, guidance_by_texts_is_both_answers_mixed) {
         Tensor *with = d.output(d.network, &at, x);
         g.scale = 0;
         Tensor *without = d.output(d.network, &at, x);
-        for (int i = 0; i < HERE; i++) {         /* with: picture by picture, by hand */
+        for (int i = 0; i < HERE; i++) {         /* both: picture by picture, by hand */
             size_t len = SIDE * SIDE * 3, at_i = (size_t)(FIRST + i);
             Tensor *one = t_input(&t, x->x + (size_t)i * len, SHAPE(1, SIDE, SIDE, 3));
             GlideInput in = {0};
@@ -240,10 +240,14 @@ Test(glide, guidance_by_texts_is_both_answers_mixed) {
                 in.mask = t_input(&t, g.mask + at_i * SIDE * SIDE, SHAPE(1, SIDE, SIDE, 1));
             }
             TextFeatures f = text_unet_read(&net.net, &t, tokens + at_i * 4, mask + at_i * 4, 1);
+            TextFeatures none = text_unet_read(&net.net, &t, with_empty + N * 4, masks + N * 4, 1);
             Tensor *want = glide_output(&net, one, &s.time[5], f, in);
-            for (size_t j = 0; j < want->len; j++)
-                cr_expect_float_eq(with->x[(size_t)i * want->len + j], want->x[j], 1e-4, "%s",
-                                   names[k]);
+            Tensor *empty = glide_output(&net, one, &s.time[5], none, in);
+            for (size_t j = 0; j < want->len; j++) {
+                size_t here = (size_t)i * want->len + j;
+                cr_expect_float_eq(with->x[here], want->x[j], 1e-4, "%s", names[k]);
+                cr_expect_float_eq(without->x[here], empty->x[j], 1e-4, "%s, empty", names[k]);
+            }
         }
         for (size_t i = 0; i < got->len; i++) {
             double a = (double)with->x[i], b = (double)without->x[i];
@@ -252,6 +256,27 @@ Test(glide, guidance_by_texts_is_both_answers_mixed) {
         }
         schedule_free(&s), tape_free(&t), params_free(&p);
     }
+}
+
+/* GLIDE's order of channels: x_t, what is known, the mask; a small picture behind them */
+Test(glide, known_pixels_stand_before_their_mask) {
+    Tape t = {.no_grad = true};
+    Params p = {.seed = 1};
+    Glide net = small(&p, "inpaint");
+    const double time[N] = {3, 3, 3};
+    GlideInput in = inputs(&t, &net.config);
+    Tensor *xt = values(&t, "xt", SIDE, 3), *all = t_input(&t, NULL, SHAPE(N, SIDE, SIDE, 7));
+    for (int i = 0; i < N * SIDE * SIDE; i++) {
+        for (int c = 0; c < 3; c++) {
+            all->x[7 * i + c] = xt->x[3 * i + c];
+            all->x[7 * i + 3 + c] = in.known->x[3 * i + c] * in.mask->x[i];
+        }
+        all->x[7 * i + 6] = in.mask->x[i];
+    }
+    TextFeatures f = text_unet_read(&net.net, &t, tokens, mask, N);
+    Tensor *got = glide_output(&net, xt, time, f, in), *want = text_unet(&net.net, all, time, f);
+    for (size_t i = 0; i < want->len; i++) cr_expect_eq(got->x[i], want->x[i]);
+    tape_free(&t), params_free(&p);
 }
 
 /* What is read from captions, and behind them from the empty one. */
@@ -452,6 +477,7 @@ Test(glide, halves_of_pictures_and_masks) {
 typedef struct {
     Glide net;
     NoiseSchedule s;
+    const int *tokens, *at;
 } Whole;
 
 static const int at[N] = {2, 7, 15};
@@ -459,8 +485,8 @@ static const int at[N] = {2, 7, 15};
 static Tensor *loss_of(Tape *t, void *context) {
     const Whole *w = context;
     Rng noise = rng_new(1, "noise");
-    NoisyImages b = noisy_images(&w->s, values(t, "x0", SIDE, 3), at, &noise);
-    TextFeatures f = text_unet_read(&w->net.net, t, tokens, mask, N);
+    NoisyImages b = noisy_images(&w->s, values(t, "x0", SIDE, 3), w->at, &noise);
+    TextFeatures f = text_unet_read(&w->net.net, t, w->tokens, mask, N);
     Tensor *output = glide_output(&w->net, b.xt, b.time, f, inputs(t, &w->net.config));
     return t_mse(output, t_concat(b.eps, b.x0, 3));
 }
@@ -476,7 +502,7 @@ Test(glide, gradients_through_text_upsampler_and_inpainting) {
         params_freeze(&frozen, true);
         GlideConfig c = small_config(names[k]);
         if (c.inpaints) glide_read_by_clip(&c, &clip);
-        Whole w = {.net = glide_new(&p, c), .s = schedule_cosine(20)};
+        Whole w = {glide_new(&p, c), schedule_cosine(20), tokens, at};
         move_parameters(&p, 0.1);
         GradientCheck check = {.samples = 3, .h = 1e-4, .zero = "none"};
         double error = gradient_error_of(&p, loss_of, &w, check);
@@ -486,10 +512,12 @@ Test(glide, gradients_through_text_upsampler_and_inpainting) {
 }
 #endif
 
-/* Three pictures are learned with their texts: what is left depends on reading them. */
+/* Three pictures are learned with their texts, at one time and with hardly anything of them left;
+ * after another text the network is wrong. */
 Test(glide, a_handful_of_pictures_is_learned) {
     Params p = {.seed = 1};
-    Whole w = {.net = glide_new(&p, small_config("base")), .s = schedule_cosine(20)};
+    static const int late[N] = {19, 19, 19}, other[N * 4] = {1, 2, 0, 0, 0, 0, 0, 0, 3, 9, 3, 9};
+    Whole w = {glide_new(&p, small_config("base")), schedule_cosine(20), tokens, late};
     Adam adam = {ADAM_DEFAULTS};
     Tape t = {0};
     double first = 0, last = 0;
@@ -503,5 +531,8 @@ Test(glide, a_handful_of_pictures_is_learned) {
         adam_step(&adam, &p, 3e-3, 1);
     }
     cr_expect_lt(last, 0.25 * first, "from %g to %g", first, last);
+    w.tokens = other;
+    double wrong = (double)loss_of(&t, &w)->x[0];
+    cr_expect_gt(wrong, 2 * last, "%g after other texts, %g after its own", wrong, last);
     adam_free(&adam), tape_free(&t), schedule_free(&w.s), params_free(&p);
 }

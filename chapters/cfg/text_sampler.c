@@ -35,11 +35,9 @@ void text_sampler_close(TextSampler *s) {
 /* ---- pictures -------------------------------------------------------------------------------- */
 
 Tensor *small_pictures(Tensor *images) {
-    const Tensor *halves = t_avg_pool2(images);
-    Tensor *small = t_input(images->tape, halves->x, SHAPE(halves->shape[0], halves->shape[1],
-                                                           halves->shape[2], halves->shape[3]));
-    as_bytes(small->len, small->x);
-    return small;
+    int n = images->shape[0], side = images->shape[1];
+    const real *small = images_downsample(&images->tape->arena, n, side, images->x);
+    return t_input(images->tape, small, SHAPE(n, side / 2, side / 2, 3));
 }
 
 real *halve_mask(Arena *arena, int n, int side, const real *mask) {

@@ -39,8 +39,8 @@ static void sort_by(int n, const real *score, int *order) {
     }
 }
 
-void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *x, int *order,
-                real *cosines) {
+void dalle_cosines(const FrozenClip *clip, const char *caption, int n, const real *x,
+                   real *cosines) {
     Arena arena = {0};
     size_t D = (size_t)clip->net.config.dim;
     real *images = arena_get(&arena, (size_t)n * D * sizeof *images);
@@ -48,8 +48,13 @@ void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *
     frozen_clip_images(clip, n, x, images);
     frozen_clip_texts(clip, 1, &caption, text);
     frozen_clip_cosines(clip, n, images, 1, text, cosines);
-    sort_by(n, cosines, order);
     arena_free(&arena);
+}
+
+void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *x, int *order,
+                real *cosines) {
+    dalle_cosines(clip, caption, n, x, cosines);
+    sort_by(n, cosines, order);
 }
 
 void caption_nats(const Dalle *d, const int *codes, int n, const char *const *captions,

@@ -6,7 +6,7 @@
  * Interface:
  *   - dalle_free
  *   - dalle_draw        pictures of a caption; or of a caption and the upper part of a picture
- *   - dalle_rank        which of them fit it best: Ramesh et al. 2021, section 2.6
+ *   - dalle_cosines, dalle_rank    which of them fit it best: Ramesh et al. 2021, section 2.6
  *   - caption_nats      what a picture's codes cost after each of several captions */
 #ifndef DALLE_H
 #define DALLE_H
@@ -43,8 +43,10 @@ typedef struct {
 } DalleDraw;
 void dalle_draw(const Dalle *d, DalleDraw draw, Rng *rng);
 
-/* order (n): the numbers of the n pictures x, the one that fits `caption` best first; cosines (n)
- * of each picture, in their own order */
+/* cosines (n): how well each of the n pictures x fits `caption` */
+void dalle_cosines(const FrozenClip *clip, const char *caption, int n, const real *x,
+                   real *cosines);
+/* and order (n): the numbers of the pictures, the one that fits best first */
 void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *x, int *order,
                 real *cosines);
 

@@ -118,9 +118,9 @@ static bool is_level(int n) {
 /* the best by CLIP of the first 1, 8, 64, 512 of x (n,...) go to picture i of each level */
 static void keep_best(const FrozenClip *clip, const char *caption, int n, const real *x, int i,
                       real *level[LEVELS]) {
-    int order[512], best = 0;
+    int best = 0;
     real cosines[512];
-    if (n > 1) dalle_rank(clip, caption, n, x, order, cosines);
+    if (n > 1) dalle_cosines(clip, caption, n, x, cosines);
     for (int l = 0, k = 1; l < LEVELS && level_of[l] <= n; l++) {
         for (; k < level_of[l]; k++)
             if (cosines[k] > cosines[best]) best = k;
@@ -158,14 +158,12 @@ static double draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredSce
     return seconds;
 }
 
-static void report_images(Evaluation *e, cJSON *metrics) {
+static void report_images(Evaluation *e, const FrozenClip *clip, cJSON *metrics) {
     ScoredScenes s = scored_scenes(&e->evaluator, o.captions);
     real *level[LEVELS] = {0};
     for (int l = 0; l < LEVELS && level_of[l] <= o.best_of; l++)
         level[l] = arena_get(&e->arena, (size_t)s.n * VALUES * sizeof(real));
-    FrozenClip clip = {0};
-    if (o.best_of > 1) clip = ranking_clip();
-    double seconds = draw_levels(e, &clip, &s, level);
+    double seconds = draw_levels(e, clip, &s, level);
     cJSON *all = json_array();
     for (int l = 0; l < LEVELS && level[l]; l++) {
         cJSON *to = json_object();
@@ -176,7 +174,7 @@ static void report_images(Evaluation *e, cJSON *metrics) {
     }
     json_item(metrics, "samples", all);
     json_number(metrics, "seconds_a_picture", seconds / s.n / o.best_of);
-    if (o.best_of > 1) json_text(metrics, "clip_sha256", clip.sha256), frozen_clip_free(&clip);
+    if (o.best_of > 1) json_text(metrics, "clip_sha256", clip->sha256);
 }
 
 /* ---- eval ------------------------------------------------------------------------------------ */
@@ -186,8 +184,11 @@ int eval(void) {
         usage_error("--config %s: has no weights here to score; info counts it", o.common.config);
     if (!is_level(o.best_of))
         usage_error("--best-of %d: eval scores the best of 1, 8, 64 and 512", o.best_of);
+    if (o.best_of == 1) cli_refuse(&cli, "clip", "--best-of");
     Evaluation e = {0};
+    FrozenClip clip = {0};
     load_all(&e.m);
+    if (o.best_of > 1) clip = frozen_clip_for(o.clip, SIDE);
     scene_evaluator_open(&e.evaluator, o.common.data);
     cJSON *metrics = metrics_new(&cli);
     for (int s = 0; s < STAGES; s++)
@@ -197,9 +198,10 @@ int eval(void) {
     Scenes test = encoded_scenes(&e, PART_TEST, n), held_out = encoded_scenes(&e, PART_HELD_OUT, n);
     report_dvae(&e, &test, metrics);
     report_prior(&e, &test, &held_out, metrics);
-    report_images(&e, metrics);
+    report_images(&e, &clip, metrics);
     metrics_save(&cli, metrics);
     scene_evaluator_free(&e.evaluator);
+    if (o.best_of > 1) frozen_clip_free(&clip);
     dalle_free(&e.m), arena_free(&e.arena);
     return 0;
 }

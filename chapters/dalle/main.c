@@ -134,6 +134,13 @@ DvaeConfig chosen_dvae(void) {
 
 enum { SNAIL_CHANNELS = 64 };           /* about as many parameters as the transformer */
 
+void refuse_of_other_kinds(void) {
+    if (!strcmp(o.prior, "snail"))
+        cli_refuse(&cli, "attention prior-width prior-depth prior-heads", "--prior gpt");
+    if (!strcmp(o.quantiser, "vq"))
+        cli_refuse(&cli, "tau tau-steps beta beta-steps", "--quantiser gumbel");
+}
+
 static AttentionPattern chosen_attention(void) {
     static const char *const names[] = {"full", "row", "column", "convolution", "paper"};
     int p = 0;
@@ -176,15 +183,6 @@ void load_all(Dalle *d) {
 
 TokenSampler chosen_sampler(void) {
     return (TokenSampler){.temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p};
-}
-
-FrozenClip ranking_clip(void) {
-    FrozenClip f = frozen_clip_load(o.clip);
-    int side = f.net.config.image.side;
-    if (side != SIDE)
-        fail("%s: reads images of %dx%d; those to rank have %dx%d", o.clip ? o.clip : "CLIP", side,
-             side, SIDE, SIDE);
-    return f;
 }
 
 Grid scene_grid(int n, int columns, const char *const *captions) {

@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     int text, vocabulary;            /* T; different tokens */
     int rows, columns, codes;        /* of a picture; K */
-    int channels;                    /* of features and of the condition; captions have twice as many */
+    int channels;                    /* of features and of the condition; captions: 3 times as many */
 } PriorSnailConfig;
 PriorSnail prior_snail_new(Params *p, PriorSnailConfig c);
 

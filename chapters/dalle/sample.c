@@ -50,7 +50,7 @@ static void draw_best(const Dalle *m, const FrozenClip *clip, const char *captio
     arena_free(&arena);
 }
 
-/* A row for each prompt. samples.npy and captions.txt are what build/score reads. */
+/* Whole prompts beside each other, up to 8 images a row. samples.npy and captions.txt are what build/score reads. */
 static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
                          const char *const *prompt) {
     Arena arena = {0};
@@ -58,6 +58,7 @@ static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
     int n = prompts * o.pictures;
     real *x = pictures_new(&arena, n);
     const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
+    samples_open(&cli);
     for (int i = 0; i < prompts; i++) {
         draw_best(m, clip, prompt[i], &rng, x + (size_t)(i * o.pictures) * VALUES);
         for (int k = 0; k < o.pictures; k++) captions[i * o.pictures + k] = prompt[i];
@@ -136,6 +137,7 @@ static int rebuild_official(void) {
     if (!o.common.weights || !n || o.prompts.count)
         usage_error("--config openai: takes pictures to codes and back: --weights FILE --image "
                     "FILE, no --prompt");
+    cli_refuse(&cli, "pictures best-of clip temperature top-k top-p", "--config default");
     Dvae d = dvae_new(&params, chosen_dvae());
     weights_load_any(&cli, &dvae_official, &params);
     real *x = arena_get(&arena, 2 * (size_t)n * values * sizeof *x);
@@ -156,6 +158,7 @@ static void check_options(void) {
     if (is_published())
         usage_error("--config %s: has no weights here to draw with; info counts it",
                     o.common.config);
+    if (o.best_of == 1) cli_refuse(&cli, "clip", "--best-of");
     if (o.best_of > 1 && o.best_of < o.pictures)
         usage_error("--best-of %d: fewer than the %d --pictures that are shown", o.best_of,
                     o.pictures);
@@ -183,7 +186,7 @@ int sample(void) {
     FrozenClip file = {0}, *clip = o.best_of > 1 ? &file : NULL;
     load_all(&m);
     say_tokens(&cli, &m.bpe, &o.prompts, m.prior.c.text, 2);
-    if (clip) file = ranking_clip();
+    if (clip) file = frozen_clip_for(o.clip, SIDE);
     if (o.images.count) users_pictures(&m);
     else if (o.prompts.count) save_samples(&m, clip, o.prompts.count, o.prompts.text);
     else default_samples(&m, clip);

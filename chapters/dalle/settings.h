@@ -31,12 +31,12 @@ DvaeConfig chosen_dvae(void);
 /* for a vocabulary of so many tokens */
 PriorConfig chosen_prior(int vocabulary);
 void build(Dalle *d, int stage);
+/* options given that the chosen kinds of networks have no use for end the program */
+void refuse_of_other_kinds(void);
 /* both stages' networks, from --weights or the file in --out */
 void load_all(Dalle *d);
 
 TokenSampler chosen_sampler(void);       /* --temperature, --top-k, --top-p */
-/* CLIP that ranks: --clip */
-FrozenClip ranking_clip(void);
 /* n scenes in [0,1] in rows of `columns`, with a caption under each unless NULL */
 Grid scene_grid(int n, int columns, const char *const *captions);
 

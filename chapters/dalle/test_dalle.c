@@ -130,6 +130,11 @@ Test(dalle_program, what_does_not_fit_together_is_refused) {
     expect_refusal("dalle", "train --config mindalle --out %s/run", 2, "mindalle");
     expect_refusal("dalle", "train --prior-width 10 --prior-heads 3 --out %s/run", 2, "3 heads");
     expect_refusal("dalle", "train --dvae x --out %s/run", 2, "--dvae");
+    expect_refusal("dalle", "train --prior snail --prior-depth 3 --out %s/run", 2, "--prior gpt");
+    expect_refusal("dalle", "train --quantiser vq --tau 0.5 --out %s/run", 2, "gumbel");
+    expect_refusal("dalle", "sample --clip x --out %s/run", 2, "is for --best-of");
+    expect_refusal("dalle", "sample --config openai -n 2 --weights x --image y --out %s/run", 2,
+                   "--config default");
     expect_refusal("dalle", "train --stage prior --data %s --out %s/run", 1, "dvae-weights");
 }
 #endif

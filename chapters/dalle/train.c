@@ -180,6 +180,7 @@ int train(void) {
         usage_error("--config %s: is not trained here; info counts it", o.common.config);
     if (o.dvae && strcmp(o.stage, "prior"))
         usage_error("--dvae: --stage %s trains one itself", o.stage);
+    refuse_of_other_kinds();
     chosen_prior(1);                     /* what makes no sense is said before the first stage */
     if (all || !strcmp(o.stage, "dvae")) {
         int status = train_dvae();

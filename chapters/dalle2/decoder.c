@@ -7,7 +7,7 @@
 /* ---- configurations -------------------------------------------------------------------------- */
 
 static DecoderConfig published(void) {
-    DecoderConfig c = {.unet = adm_family(320, 3), .side = 64, .clip = 768, .tokens = 4};
+    DecoderConfig c = {.unet = adm_family(320, 3), .clip = 768, .tokens = 4};
     unet_levels(&c.unet, 1, 2, 3, 4);
     unet_attend_at(&c.unet, 64, 32, 8);
     c.unet.context = 1536;
@@ -17,7 +17,7 @@ static DecoderConfig published(void) {
 /* the same, small: one residual block a level, convolutions between them */
 DecoderConfig decoder_config(const char *name) {
     if (!strcmp(name, "karlo")) return published();
-    DecoderConfig c = {.unet = adm_family(32, 1), .side = 16, .clip = 128, .tokens = 4};
+    DecoderConfig c = {.unet = adm_family(32, 1), .clip = 128, .tokens = 4};
     unet_levels(&c.unet, 1, 2, 2);
     unet_attend_at(&c.unet, 16, 8, 4);
     c.unet.head_channels = 32;

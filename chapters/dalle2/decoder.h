@@ -17,7 +17,6 @@
 
 typedef struct {
     UNetConfig unet;                    /* unet.context: numbers of a token */
-    int side;                           /* of the images */
     int clip;                           /* numbers of CLIP's embeddings and token features */
     int tokens;                         /* that z becomes */
 } DecoderConfig;

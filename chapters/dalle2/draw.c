@@ -22,6 +22,21 @@ static void load(Models *m, Stage s, char *path) {
     free(path);
 }
 
+/* a user's */
+static bool of_pictures(void) {
+    return strcmp(cli.command, "sample") && strcmp(cli.command, "eval");
+}
+
+/* Trained on captions alone, it has never seen an embedding. */
+static void check_conditions(const char *decoder) {
+    char *share = checkpoint_text(decoder, "option.no-image");
+    bool alone = share && atof(share) >= 1, pictures = of_pictures();
+    free(share);
+    if (alone && (pictures || strcmp(o.prior, "none")))
+        fail("%s: was trained on captions alone; %s", decoder,
+             pictures ? "it draws no user's pictures" : "it draws with --prior none");
+}
+
 static void load_prior(Models *m, Stage s) {
     int N = m->clip.net.config.text.context, D = m->clip.net.config.dim;
     if (s == PRIOR) {
@@ -55,7 +70,8 @@ void models_load(Models *m, Stage prior) {
         usage_error("--config %s: draws nothing here; info counts it", o.common.config);
     char *decoder = stage_weights(DECODER), *clip = clip_path();
     checkpoint_options(decoder, &cli, false);
-    m->clip = frozen_clip_load(clip);
+    check_conditions(decoder);
+    m->clip = frozen_clip_for(clip, SIDE);
     m->decoder = decoder_new(&m->params[DECODER], decoder_config("default"));
     m->decoder_whitening = whitening_new(&m->whitening[DECODER], m->clip.net.config.dim);
     load(m, DECODER, decoder);
@@ -87,10 +103,12 @@ real *embed_captions(const Models *m, Arena *arena, const CaptionTable *text) {
     if (!strcmp(o.prior, "text")) text_embeddings(text, z);
     else if (!strcmp(o.prior, "ar")) draw_ar_embeddings(&m->ar, text, o.common.seed, z);
     else {
-        NoiseSchedule chain = respace(schedule_cosine(1000), "prior-respace", o.prior_respace);
+        NoiseSchedule chain = respace(schedule_cosine(1000), "prior-respace", o.prior_respace,
+                                      FROM_NOISE);
         draw_embeddings(&(EmbeddingDrawing){
             .prior = {.net = &m->prior, .text = text, .scale = o.prior_scale},
-            .whitening = &m->prior_whitening, .chain = &chain, .seed = o.common.seed,
+            .whitening = &m->prior_whitening, .chain = &chain,
+            .seed = hash_name(o.common.seed, "prior"),
             .quiet = o.common.quiet}, z);
         schedule_free(&chain);
     }
@@ -111,8 +129,7 @@ typedef struct {
 /* Of a user's pictures "ddim50", unless --respace says otherwise: its last step is not the chain's,
  * where so little is left of a picture that the way back begins with rounding. */
 static const char *chosen_steps(void) {
-    bool pictures = strcmp(cli.command, "sample") && strcmp(cli.command, "eval");
-    return pictures && !cli_given(&cli, "respace") ? "ddim50" : o.respace;
+    return of_pictures() && !cli_given(&cli, "respace") ? "ddim50" : o.respace;
 }
 
 /* must not move; z of length 1 or NULL */
@@ -123,7 +140,8 @@ static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     d->guided = (GuidedDecoder){&m->decoder, z, how.text, how.scale};
     d->network = guided_decoder(&d->guided);
     d->clipped = clipped_denoiser(&d->network.denoiser);
-    d->chain = respace(decoder_schedule(), "respace", chosen_steps());
+    d->chain = respace(decoder_schedule(), "respace", chosen_steps(),
+                       of_pictures() ? FROM_ANYWHERE : FROM_NOISE);
     d->sampler = (Sampler){.denoiser = &d->clipped.denoiser, .schedule = &d->chain,
                            .method = how.ddim ? DDIM : ANCESTRAL, .eta = how.eta, .height = SMALL,
                            .width = SMALL, .channels = 3, .seed = o.common.seed};
@@ -171,7 +189,7 @@ real *enlarge(const Models *m, Arena *arena, int n, real *x) {
         NetworkDenoiser network = upsampling(&up);
         ClippedDenoiser clipped = clipped_denoiser(&network.denoiser);
         NoiseSchedule chain = respace(upsampler_schedule(&net->config), "respace",
-                                      enlarging_steps[k]);
+                                      enlarging_steps[k], FROM_NOISE);
         Sampler s = {.denoiser = &clipped.denoiser, .schedule = &chain, .method = DDIM,
                      .height = side, .width = side, .channels = 3,
                      .seed = o.common.seed + 1 + (uint64_t)k};
@@ -190,6 +208,11 @@ real *enlarge(const Models *m, Arena *arena, int n, real *x) {
 
 Stage chosen_prior(void) {
     return !strcmp(o.prior, "diffusion") ? PRIOR : !strcmp(o.prior, "ar") ? AR : STAGES;
+}
+
+void refuse_unused(void) {
+    if (chosen_prior() != PRIOR) cli_refuse(&cli, "prior-scale prior-respace", "--prior diffusion");
+    if (strcmp(o.sampler, "ddim")) cli_refuse(&cli, "eta", "--sampler ddim");
 }
 
 real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text, const real *z) {

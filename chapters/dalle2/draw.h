@@ -28,6 +28,8 @@ real *embed_captions(const Models *m, Arena *arena, const CaptionTable *text);
 
 /* The prior that --prior names; STAGES: none */
 Stage chosen_prior(void);
+/* sample, eval: options given that --prior and --sampler have no use for end the program */
+void refuse_unused(void);
 /* Images (text->n,side,side,3) of captions and their embeddings, or NULL, by --scale and --sampler,
  * as large as they become; in memory of the arena */
 real *images_of_captions(const Models *m, Arena *arena, const CaptionTable *text, const real *z);

@@ -136,6 +136,7 @@ static void describe(const Models *m, cJSON *metrics) {
 int eval(void) {
     Models m;
     Arena arena = {0};
+    refuse_unused();
     models_load(&m, chosen_prior());
     if (m.upsamplers < 2)
         usage_error("eval scores images of 64x64: train --stage upsampler32 and upsampler64");

@@ -38,6 +38,7 @@ static void given_open(Given *g, int wanted, Stage prior) {
                     wanted == 1 ? "one --image" : "two --image, from and to", o.image.count);
     read_pictures(g);
     models_load(&g->m, prior);
+    samples_open(&cli);
     g->D = g->m.clip.net.config.dim;
     g->z = arena_get(&g->arena, (size_t)(wanted * g->D) * sizeof *g->z);
     clip_images(&g->m.clip, wanted, g->large, g->z);
@@ -76,7 +77,6 @@ static const real *draw(Given *g, Decoding d, const char *const *texts) {
     if (g->pictures > 1) memcpy(sheet + (size_t)(d.n + 1) * len, given + len, len * sizeof *sheet);
     for (int i = 0; i < all; i++)
         under[i] = i < 1 || i > d.n ? "given" : texts ? texts[i - 1] : "";
-    samples_open(&cli);
     samples_save(&cli, sheet, colour_grid(all, side, all < 10 ? all : 10, under));
     return x;
 }

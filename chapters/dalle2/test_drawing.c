@@ -113,7 +113,7 @@ static CaptionTable some_captions(Arena *a) {
 }
 
 static Decoder some_decoder(Params *p) {
-    DecoderConfig c = {.unet = adm_family(8, 1), .side = SIDE, .clip = D, .tokens = 4};
+    DecoderConfig c = {.unet = adm_family(8, 1), .clip = D, .tokens = 4};
     unet_levels(&c.unet, 1, 2);
     unet_attend_at(&c.unet, SIDE, 4, 4);
     c.unet.head_channels = 8, c.unet.style.groups = 2, c.unet.context = 8;

@@ -31,7 +31,7 @@ static CaptionFeatures some_text(Tape *t) {
 }
 
 static DecoderConfig small_decoder(void) {
-    DecoderConfig c = {.unet = adm_family(8, 1), .side = SIDE, .clip = CLIP, .tokens = 4};
+    DecoderConfig c = {.unet = adm_family(8, 1), .clip = CLIP, .tokens = 4};
     unet_levels(&c.unet, 1, 2);
     unet_attend_at(&c.unet, SIDE, 4, 4);
     c.unet.head_channels = 8, c.unet.style.groups = 2, c.unet.context = 8;

@@ -9,7 +9,7 @@ void source_open(Source *s, Run *run, int batch, bool needs_clip) {
     *s = (Source){0};
     if (needs_clip) {
         char *path = clip_path();
-        s->clip = frozen_clip_load(path);
+        s->clip = frozen_clip_for(path, SIDE);
         run_trained_on(run, path);
         free(path);
     }

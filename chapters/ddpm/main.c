@@ -156,13 +156,13 @@ static int train(void) {
     run->tape.dropout = run_rng(run, "dropout");
     Loader *loader = run_loader(run, &data.train);
     NoiseSchedule schedule = ddpm_schedule(o.no_time);
-    int B = loader->size, *t = arena_get(&run->arena, (size_t)B * sizeof *t);
+    int B = loader->size;
     double *error = arena_get(&run->arena, (size_t)B * sizeof *error);
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
         Tensor *x0 = loader_images(loader, &run->tape, -1, 1);
-        for (int b = 0; b < B; b++) t[b] = (int)rng_below(times, TIMESTEPS);
+        int *t = uniform_timesteps(&run->tape.arena, times, TIMESTEPS, B);
         NoisyImages batch = noisy_images(&schedule, x0, t, noise);
         Tensor *loss = simple_loss(&net, &batch, predicted(), error);
         log_by_quarter(run, "quarter", TIMESTEPS, B, t, error);

@@ -87,6 +87,7 @@ static Design chosen_design(void) {
     if (o.r1 > 0 && strcmp(config, "default"))
         usage_error("--r1: the discriminator of --config %s has %s", config,
                     strcmp(config, "goodfellow") ? "batch normalisation" : "dropout");
+    if (strcmp(config, "default")) cli_refuse(&cli, "norm", "--config default");
     return design_named(config, conditional, !strcmp(o.norm, "spectral"));
 }
 

@@ -177,11 +177,14 @@ static int *labels_new(Arena *arena, int n) {
     return labels_in_turn(arena, n, o.class, wanted_classes());
 }
 
+/* is a class drawn that was asked for? */
+static bool by_class(void) { return chosen_config().classes || o.scale > 0; }
+
 /* a sheet class by class, if there are few */
 static Grid sheet(void) {
-    bool by_class = wanted_classes() <= 16 && o.class < 0;
-    Grid g = grid(0, by_class ? wanted_classes() : COLUMNS);
-    if (by_class && !o.common.data) g.column_labels = FASHION_LABELS;
+    bool all = wanted_classes() <= 16 && o.class < 0;
+    Grid g = grid(0, all ? wanted_classes() : COLUMNS);
+    if (all && by_class() && !o.common.data) g.column_labels = FASHION_LABELS;
     return g;
 }
 
@@ -325,10 +328,8 @@ typedef struct {
 
 /* DIR/classifier-weights.safetensors of --weights DIR/..., unless --classifier says otherwise */
 static char *classifier_path(void) {
-    if (o.classifier) return text_format("%s", o.classifier);
-    const char *slash = strrchr(o.common.weights, '/');
-    int folder = slash ? (int)(slash - o.common.weights) + 1 : 0;
-    return text_format("%.*sclassifier-weights.safetensors", folder, o.common.weights);
+    return o.classifier ? text_format("%s", o.classifier)
+                        : stage_weights_path(&cli, "classifier", "diffusion");
 }
 
 static void load_classifier(Trained *t) {
@@ -353,12 +354,11 @@ static void load_classifier(Trained *t) {
 
 static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
     const char *usual = strcmp(o.sampler, "ddim") ? "100" : "ddim25";
-    return respaced_from_noise(all, o.respace ? o.respace : usual);
+    return respaced(all, "respace", o.respace ? o.respace : usual, FROM_NOISE);
 }
 
 static void load_network(Trained *t) {
-    if (cli_given(&cli, "eta") && strcmp(o.sampler, "ddim"))
-        usage_error("--eta is for --sampler ddim");
+    if (strcmp(o.sampler, "ddim")) cli_refuse(&cli, "eta", "--sampler ddim");
     if (!o.common.weights)
         o.common.weights = arena_text(&t->arena, "%s/diffusion-weights.safetensors", o.common.out);
     weights_options(&cli);
@@ -366,6 +366,9 @@ static void load_network(Trained *t) {
     if (o.class >= wanted_classes())
         usage_error("--class %d: %s is for %d classes", o.class, o.common.weights,
                     wanted_classes());
+    if (o.class >= 0 && !by_class())
+        usage_error("--class %d: %s was trained without classes; with --scale above 0 the "
+                    "classifier steers it to one", o.class, o.common.weights);
     t->net = network_new(&t->params);
     UNetOfficial names = {.config = c.unet, .qkv_first = c.qkv_first};
     weights_load_any(&cli, &(OfficialMap){.rows = class_unet_official, .locate = unet_official,
@@ -462,6 +465,8 @@ static void sample_like(Trained *t) {
 
 static int sample(void) {
     Trained t = {0};
+    if (strcmp(o.guide, "class")) cli_refuse(&cli, "pictures class", "--guide class");
+    else cli_refuse(&cli, "reference", "--guide pixels, features or style");
     load_network(&t);
     int n = o.pictures;
     const real *low = low_pictures(&t, &n);

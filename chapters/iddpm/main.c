@@ -84,6 +84,8 @@ static Option options[] = {
 #define PAPER "lr=0.0001 warmup=0 batch=128 timesteps=4000 "
 static const Preset presets[] = {{"cifar10", PAPER "dropout=0.3 steps=500000"},
                                  {"imagenet64", PAPER "steps=1500000"},
+                                 {"imagenet64-cond", "timesteps=4000"},
+                                 {"lsun", "schedule=linear timesteps=1000"},
                                  {0}};
 
 static int train(void), sample(void), eval(void), info(void);
@@ -134,20 +136,22 @@ static Objective chosen_objective(void) {
 
 /* ---- its chain ------------------------------------------------------------------------------- */
 
-/* --schedule, --timesteps */
+/* --schedule, --timesteps; the network is told the step out of 1000, whatever their number, but for
+ * the authors' imagenet64-cond (--rescale_timesteps False) */
 static NoiseSchedule chosen_chain(void) {
     bool cosine = !strcmp(o.schedule, "cosine");
     if (!cosine && o.timesteps <= 20)
         usage_error("--timesteps %d: too few for --schedule linear, whose last beta is 20 / T",
                     o.timesteps);
     NoiseSchedule s = cosine ? schedule_cosine(o.timesteps) : scaled_linear(o.timesteps);
-    schedule_rescale_time(&s);
+    if (strcmp(o.common.config, "imagenet64-cond")) schedule_rescale_time(&s);
     return s;
 }
 
 /* the steps of --respace; without it 100, or all if there are no more */
 static NoiseSchedule sampling_chain(const NoiseSchedule *all) {
-    return respaced_from_noise(all, o.respace ? o.respace : o.timesteps > 100 ? "100" : NULL);
+    const char *usual = o.timesteps > 100 ? "100" : NULL;
+    return respaced(all, "respace", o.respace ? o.respace : usual, FROM_NOISE);
 }
 
 /* ---- data and pictures ----------------------------------------------------------------------- */
@@ -375,8 +379,7 @@ static int train(void) {
 
 /* the network that --weights (or the run in --out) holds, with its options */
 static ClassUNet load_network(Params *params) {
-    if (cli_given(&cli, "eta") && strcmp(o.sampler, "ddim"))
-        usage_error("--eta is for --sampler ddim");
+    if (strcmp(o.sampler, "ddim")) cli_refuse(&cli, "eta", "--sampler ddim");
     weights_options(&cli);
     ModelConfig c = chosen_config();
     if (o.class >= c.classes && cli_given(&cli, "class"))
@@ -511,7 +514,7 @@ static int eval(void) {
     ClassUNet net = load_network(&params);
     check_config();
     NoiseSchedule all = chosen_chain(), chain = sampling_chain(&all);
-    NoiseSchedule bounded = respaced(&all, "bound-respace", o.bound_respace);
+    NoiseSchedule bounded = respaced(&all, "bound-respace", o.bound_respace, FROM_ANYWHERE);
     Fashion data = load_data();
     Evaluator evaluator = report_evaluator(&data);
     cJSON *metrics = metrics_new(&cli);

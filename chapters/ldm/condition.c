@@ -69,7 +69,7 @@ Pictures validation_scenes(Arena *arena, const Wardrobe *w, int n) {
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
 /* Tokens of a layout: what a garment is, then the cells of its box's corners; a scene has two */
-enum { TEXT_TOKENS = 24, BOX_TOKENS = 3, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
+enum { BOX_TOKENS = 3, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
        CELL = 4, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES * WARDROBE_COLOURS,
        LAYOUT_VOCABULARY = KINDS + CELLS * CELLS, LABEL_CHANNELS = 3 };
 

@@ -66,7 +66,7 @@ typedef struct {
 int condition_channels(Condition c, const LatentSpace *s);
 /* what the U-Net attends to: so many tokens, 0: none, of such a width */
 int condition_tokens(const Conditioner *c);
-enum { CONTEXT_WIDTH = 128 };
+enum { CONTEXT_WIDTH = 128, TEXT_TOKENS = 24 };         /* of a text: what is more is cut */
 
 /* c, whose first fields are set, with its networks */
 Conditioner conditioner_new(Params *p, Conditioner c);

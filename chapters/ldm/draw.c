@@ -5,6 +5,7 @@
 #include "condition_picture.h"
 #include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
+#include "train/captions.h"
 
 #include <string.h>
 
@@ -92,6 +93,10 @@ int sample_trained(void) {
     wardrobe_data_open(&data, o.common.data, SCENE_SIDE);
     Pictures p = pictures_to_draw(&arena, &data.wardrobe);
     samples_open(&cli);
+    remove_output(&cli, "conditions.png");
+    if (m.conditioner.kind == TEXT)
+        say_tokens(&cli, m.conditioner.clip ? &m.clip.bpe : &m.bpe, &o.prompt, TEXT_TOKENS,
+                   m.conditioner.clip ? 2 : 0);
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
     samples_save(&cli, x, colour_grid(p.n, SCENE_SIDE, p.n < 8 ? p.n : 8,

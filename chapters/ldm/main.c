@@ -150,21 +150,30 @@ static int train(void) {
         usage_error("--autoencoder: --stage %s trains one itself", o.stage);
     if (o.factor == 1 && !strcmp(o.stage, "autoencoder"))
         usage_error("--factor 1: latents are the pictures, without an autoencoder");
+    if (o.factor == 1 && o.autoencoder)
+        usage_error("--factor 1: diffusion of pixels, for which there is no --autoencoder");
     int status = first && o.factor > 1 ? train_autoencoder() : 0;
     if (status || !strcmp(o.stage, "autoencoder")) return status;
     return train_diffusion();
 }
 
+static void refuse_eta(void) {
+    if (sampling_method() != DDIM) cli_refuse(&cli, "eta", "--sampler ddim");
+}
+
 static int eval(void) {
-    need_ours();
+    need_ours(), refuse_eta();
     return !strcmp(o.stage, "autoencoder") ? eval_autoencoder() : eval_diffusion();
 }
 
 /* ---- Stable Diffusion ------------------------------------------------------------------------ */
 
 static int sample(void) {
+    refuse_eta();
     if (!strncmp(o.common.config, "sd1", 3)) return text_to_image();
     need_ours();
+    cli_refuse(&cli, "negative image strength mask size vocab rows full raw preview",
+               "--config sd1");
     return sample_trained();
 }
 

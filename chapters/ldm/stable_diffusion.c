@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "diffusion/gaussian.h"
 #include "io/half.h"
 #include "tensor/half.h"
 #include "nn/official.h"
@@ -113,11 +114,6 @@ FirstStage sd_load_first_stage(const SdCheckpoint *c, FirstStageConfig config, b
     map.ignored = encoder ? beside_both : beside_decoder;
     official_load(c->path, first_prefix, &map, p);
     return f;
-}
-
-int steps_of_strength(int steps, double strength) {
-    int n = (int)(strength * steps);
-    return n < 1 ? 1 : n > steps ? steps : n;
 }
 
 int start_from_latent(const NoiseSchedule *s, double strength, size_t n, const real *z0, real *z) {

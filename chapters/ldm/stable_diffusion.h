@@ -12,7 +12,7 @@
 #ifndef STABLE_DIFFUSION_H
 #define STABLE_DIFFUSION_H
 
-#include "diffusion/gaussian.h"
+#include "diffusion/drawing.h"
 #include "first_stage.h"
 #include "ldm.h"
 #include "nn/clip.h"
@@ -41,10 +41,8 @@ LdmUNet sd_load_unet(const SdCheckpoint *c, UNetConfig config, Params *p);
 FirstStage sd_load_first_stage(const SdCheckpoint *c, FirstStageConfig config, bool encoder,
                                Params *p);
 
-/* Steps that a picture to start from leaves to be drawn: strength of them, at least one. */
-int steps_of_strength(int steps, double strength);
-/* Noise z (n) becomes the latent z0 (n) with noise, as before the first of those steps, whose index
- * is returned. */
+/* Noise z (n) becomes the latent z0 (n) with noise, as before the first of the steps that strength
+ * leaves (steps_of_strength), whose index is returned. */
 int start_from_latent(const NoiseSchedule *s, double strength, size_t n, const real *z0, real *z);
 
 /* What stands beside z where the network repaints a hole: hole (pixels,1), 1 where to repaint, then

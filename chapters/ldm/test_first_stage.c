@@ -218,6 +218,35 @@ Test(first_stage, perceptual_distance_and_its_gradient) {
     tape_free(&t), params_free(&s.first), params_free(&s.features);
 }
 
+/* Two layers by hand: features from the layers themselves, of length 1 at every pixel; squared
+ * distances summed over channels, means over pixels, summed over layers */
+Test(first_stage, perceptual_distance_is_summed_over_layers) {
+    Params p = {.seed = 3};
+    Tape t = {.no_grad = true};
+    Classifier c = classifier_new(&p, &few_features);
+    Tensor *x[2] = {image(&t, "x", 2), image(&t, "y", 2)}, *h[2];
+    double sum = 0;
+    for (int i = 0; i < 2; i++) h[i] = t_add_scalar(t_scale(x[i], 0.5), 0.5);
+    for (int layer = 0; layer < 2; layer++) {
+        int C = few_features.filters[layer], side = SIDE >> layer;
+        for (int i = 0; i < 2; i++) h[i] = t_relu(conv2d(&c.conv[layer], h[i]));
+        for (int pixel = 0; pixel < 2 * side * side; pixel++) {
+            const real *a = h[0]->x + pixel * C, *b = h[1]->x + pixel * C;
+            double aa = 1e-10, bb = 1e-10, squares = 0;
+            for (int k = 0; k < C; k++) aa += (double)(a[k] * a[k]), bb += (double)(b[k] * b[k]);
+            for (int k = 0; k < C; k++) {
+                double difference = (double)a[k] / sqrt(aa) - (double)b[k] / sqrt(bb);
+                squares += difference * difference;
+            }
+            sum += squares / (2 * side * side);
+        }
+        for (int i = 0; i < 2; i++) h[i] = t_max_pool2(h[i]);
+    }
+    double d = (double)perceptual_distance(&c, x[0], x[1])->x[0];
+    cr_expect_float_eq(d, sum, 1e-4 * sum, "%g, not %g", d, sum);
+    tape_free(&t), params_free(&p);
+}
+
 static Tensor *patchgan_loss(Tape *t, void *context) {
     const PatchGan *d = context;
     Tensor *real_ones = patchgan(d, image(t, "real", 3), true);

@@ -3,6 +3,7 @@
 #include "diffusion/sampler.h"
 #include "official_file.h"
 #include "patchgan.h"
+#include "programs.h"
 #include "published.h"
 #include "stable_diffusion.h"
 #include "tiny_models.h"
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 
 SUITE(ldm);
+PROGRAM_SUITE(ldm_program);
 
 /* ---- sizes and names ------------------------------------------------------------------------- */
 
@@ -328,3 +330,21 @@ Test(ldm, latents_have_variance_one_and_lead_back) {
               1e-5);
     free(drawn), params_free(&p), params_free(&q), tape_free(&t);
 }
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+#ifndef REAL_DOUBLE
+Test(ldm_program, options_that_do_not_fit_are_refused) {
+    static const Refusal cases[] = {
+        {"sample --strength 0.5", 2, "is for --config sd1"},
+        {"sample --eta 1", 2, "is for --sampler ddim"},
+        {"eval --eta 1", 2, "is for --sampler ddim"},
+        {"sample --config sd1 --width 32 --weights x", 2, "trained here"},
+        {"sample --config sd1 --strength 0.5 --weights x --vocab y", 1, "--image"},
+        {"sample --config sd1 --mask m --weights x --vocab y", 1, "--image"},
+        {"train --stage diffusion --factor 1 --autoencoder x", 2, "diffusion of pixels"},
+        {"train --autoencoder x", 2, "trains one itself"},
+        {"train --factor 3", 2, "1, 2, 4 or 8"}};
+    EXPECT_REFUSALS("ldm", cases);
+}
+#endif

@@ -9,6 +9,7 @@
 #include "data/picture_decode.h"
 #include "diffusion/guidance.h"
 #include "published.h"
+#include "train/captions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,7 @@ static void read_image(Plan *p) {
 
 static void read_texts(Plan *p) {
     Bpe bpe = bpe_load(o.vocab);
+    say_tokens(&cli, &bpe, &o.prompt, sd_text_config.context, 2);
     const char *texts[2] = {o.negative ? o.negative : "", o.prompt.count ? o.prompt.text[0] : ""};
     size_t one = (size_t)sd_text_config.context * (size_t)sd_text_config.width;
     p->context = reals(p, 2 * one);
@@ -137,6 +139,8 @@ static Plan plan_open(void) {
     Plan p = {.checkpoint = {o.common.weights, o.full, o.raw},
               .pictures = cli_given(&cli, "pictures") ? o.pictures : 1};
     if (!o.common.weights) usage_error("--config %s: which --weights?", o.common.config);
+    cli_refuse(&cli, "factor codes first-width condition text context width",
+               "the networks trained here");
     if (o.prompt.count > 1) usage_error("one --prompt at a time");
     published_ldm(o.common.config, &p.model);
     first_stage_published(p.model.first_stage, &p.first_stage);
@@ -144,6 +148,7 @@ static Plan plan_open(void) {
     read_size(&p);
     check(&p);
     samples_open(&cli);
+    remove_output(&cli, "preview.png");
     sd_report(&p.checkpoint);
     read_texts(&p);
     if (o.image) read_image(&p);

@@ -16,7 +16,7 @@ Likelihood likelihood_named(const char *name) {
     return !strcmp(name, "gaussian") ? GAUSSIAN : BERNOULLI;
 }
 
-/* The paper starts from N(0, 0.01), Kingma's later program from N(0, 1/fan_in). */
+/* Hidden layers: the paper starts from N(0, 0.01), Kingma's later program from N(0, 1/fan_in). */
 static Scope start(const Vae *v, Scope s, int fan_in) {
     if (v->architecture == PYTORCH_EXAMPLE) return s;
     double deviation = v->architecture == AEVB_2013 ? 0.1 : 1 / sqrt(fan_in);

@@ -97,7 +97,7 @@ static real *keep_best(Arena *arena, const ImageSet *d, Draw request, int count,
 }
 
 real *sample_images(Arena *arena, const ImageSet *d, const Model *m, Draw request, Rng *rng) {
-    int n = request.n * (int)ceil(1 / request.keep);
+    int n = (int)ceil(request.n / request.keep);
     Codes c = codes_new(arena, d, n);
     for (int i = 0; i < n; i++) c.labels[i] = request.labels[i % request.n];
     SnailCondition on = {c.z[TOP], c.labels};

@@ -29,6 +29,11 @@ static void draw_group(Sampler *m, int first, int count, real *x, Progress *prog
     }
 }
 
+int steps_of_strength(int steps, double strength) {
+    int n = (int)(strength * steps);
+    return n < 1 ? 1 : n > steps ? steps : n;
+}
+
 int drawn_at_once(const Sampler *m, int most) {
     int n = most * 32 * 32 / (m->height * m->width);
     return n < 1 ? 1 : n < most ? n : most;

@@ -27,6 +27,10 @@ typedef struct {
     bool from_x;                            /* x holds x_T: pictures do not start from noise */
 } Drawing;
 
+/* Steps that are left to be drawn of a picture to start from: its share of them, at least one
+ * (rounded down, as in CompVis/stable-diffusion's img2img) */
+int steps_of_strength(int steps, double strength);
+
 /* `most`, or fewer of more than 32x32 pixels: as much memory as `most` of that size */
 int drawn_at_once(const Sampler *m, int most);
 

@@ -43,6 +43,15 @@ FrozenClip frozen_clip_load(const char *path) {
     return f;
 }
 
+FrozenClip frozen_clip_for(const char *path, int side) {
+    FrozenClip f = frozen_clip_load(path);
+    int own = f.net.config.image.side;
+    if (own != side)
+        fail("%s: reads images of %dx%d, and here they have %dx%d", path ? path : "CLIP", own, own,
+             side, side);
+    return f;
+}
+
 FrozenClip frozen_clip_official(const char *config, const char *path, const char *merges) {
     FrozenClip f = {.bpe = bpe_load(merges)};
     ClipConfig c = clip_official(config);

@@ -17,6 +17,8 @@ typedef struct {
 
 /* Weights that `build/clip train` made; path NULL: the committed ones. Fail with one line. */
 FrozenClip frozen_clip_load(const char *path);
+/* the same, for images of this side only */
+FrozenClip frozen_clip_for(const char *path, int side);
 /* Weights under openai's names, for "vit-b32" and its like, and CLIP's list of merges
  * (bpe_simple_vocab_16e6.txt, or .txt.gz) */
 FrozenClip frozen_clip_official(const char *config, const char *path, const char *merges);

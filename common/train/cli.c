@@ -376,6 +376,14 @@ bool cli_given(const Cli *c, const char *name) {
     return false;
 }
 
+void cli_refuse(const Cli *c, const char *names, const char *what) {
+    char name[64];
+    for (const char *at = names; sscanf(at, " %63s", name) == 1;) {
+        if (cli_given(c, name)) usage_error("--%s is for %s", name, what);
+        at = strstr(at, name) + strlen(name);
+    }
+}
+
 Cli cli_before(const Cli *c, const char *name) {
     Cli part = *c;
     size_t n = (size_t)(find(c, name) - c->options);

@@ -158,6 +158,9 @@ typedef struct CommonOptions {
 
 void cli_parse(Cli *c, int argc, char **argv);
 bool cli_given(const Cli *c, const char *name);     /* dies if there is no such option */
+/* Ends the program if the user gave one of the options in `names`, "eta respace": they are for `what`,
+ * "--sampler ddim", and would be ignored */
+void cli_refuse(const Cli *c, const char *names, const char *what);
 bool cli_applies(const Option *o, const char *command);     /* does it mean something there? */
 
 /* The value in a form that cli_adopt and a preset read back: "0.001", "true", "default"; NULL for a

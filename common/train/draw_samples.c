@@ -7,28 +7,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections) {
+NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections,
+                       Beginning from) {
     char every[16];
     snprintf(every, sizeof every, "%d", all->T);
     NoiseSchedule s = schedule_respaced(all, sections ? sections : every);
     if (!s.T)
         usage_error("--%s %s: not steps of %d; \"50\", \"10,15,20\" or \"ddim50\" are", option,
                     sections, all->T);
+    if (from == FROM_NOISE && s.alpha_bar[s.T - 1] > 0.5)
+        usage_error("--%s %s: begins at step %d of %d, where most of the picture should be left, "
+                    "but drawing begins with noise", option, sections, s.step[s.T - 1] + 1, all->T);
     return s;
 }
 
-NoiseSchedule respace(NoiseSchedule all, const char *option, const char *sections) {
-    NoiseSchedule few = respaced(&all, option, sections);
+NoiseSchedule respace(NoiseSchedule all, const char *option, const char *sections, Beginning from) {
+    NoiseSchedule few = respaced(&all, option, sections, from);
     schedule_free(&all);
     return few;
-}
-
-NoiseSchedule respaced_from_noise(const NoiseSchedule *all, const char *sections) {
-    NoiseSchedule s = respaced(all, "respace", sections);
-    if (s.alpha_bar[s.T - 1] > 0.5)
-        usage_error("--respace %s: begins at step %d of %d, where most of the picture should be "
-                    "left, but drawing begins with noise", sections, s.step[s.T - 1] + 1, all->T);
-    return s;
 }
 
 enum { AT_ONCE = 16, FILMED = 8 };

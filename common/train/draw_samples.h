@@ -6,12 +6,13 @@
 #include "train/program.h"
 
 /* The steps of a chain that --OPTION names (schedule_respaced); NULL: all. Ends the program with one
- * line if there are no such steps. */
-NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections);
+ * line if there are no such steps; or if drawing is to begin with noise, and much of the picture
+ * should be left where they begin. */
+typedef enum { FROM_NOISE, FROM_ANYWHERE } Beginning;
+NoiseSchedule respaced(const NoiseSchedule *all, const char *option, const char *sections,
+                       Beginning from);
 /* the same of a chain that is needed no more, and freed */
-NoiseSchedule respace(NoiseSchedule all, const char *option, const char *sections);
-/* the same for --respace, which must begin where hardly anything is left of the picture */
-NoiseSchedule respaced_from_noise(const NoiseSchedule *all, const char *sections);
+NoiseSchedule respace(NoiseSchedule all, const char *option, const char *sections, Beginning from);
 
 /* n pictures into --out: samples.png and samples.npy, saved as they are drawn; progress.png and
  * film.png, the first ones on their way. g: how pictures are shown, g.columns beside each other. */

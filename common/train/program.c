@@ -148,6 +148,12 @@ void save_grid(const Cli *cli, char *path, const real *images, Grid g) {
     free(path);
 }
 
+void remove_output(const Cli *cli, const char *name) {
+    char *path = path_join(cli->common->out, name);
+    remove(path);
+    free(path);
+}
+
 void samples_open(const Cli *cli) {
     free(output_path(cli, "samples.png")), free(output_path(cli, "samples.npy"));
 }

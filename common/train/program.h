@@ -53,6 +53,8 @@ Grid fashion_grid(int rows, int columns, const char *row_labels, const char *col
 Grid colour_grid(int count, int side, int columns, const char *const *captions);
 /* a PNG of images, which carries the command line; frees `path` */
 void save_grid(const Cli *cli, char *path, const real *images, Grid g);
+/* removes what an earlier run left in --out under this name */
+void remove_output(const Cli *cli, const char *name);
 /* Makes --out and names the files of samples_save: before what may take long. */
 void samples_open(const Cli *cli);
 /* the pictures that were drawn so far: samples.png, and samples.npy (count,height,width,channels)

@@ -64,14 +64,20 @@ static void add_time(cJSON *record) {
     json_text(record, "started", text);
 }
 
+void record_options(cJSON *record, const Cli *cli) {
+    cJSON *options = json_object();
+    for (const Option *o = cli->options; o->name; o++)
+        if (cli_applies(o, cli->command)) add_option(options, o);
+    cJSON *old = cJSON_GetObjectItemCaseSensitive(record, "options");
+    if (old) cJSON_ReplaceItemViaPointer(record, old, options);
+    else json_item(record, "options", options);
+}
+
 cJSON *record_new(const Cli *cli) {
     cJSON *record = json_object();
     json_text(record, "chapter", cli->program);
     json_text(record, "command", cli->line);
-    cJSON *options = json_object();
-    json_item(record, "options", options);
-    for (const Option *o = cli->options; o->name; o++)
-        if (cli_applies(o, cli->command)) add_option(options, o);
+    record_options(record, cli);
     add_time(record);
     json_text(record, "compiler", COMPILER);
     json_text(record, "real", sizeof(real) == 8 ? "double" : "float");

@@ -7,6 +7,8 @@
 #include "io/json.h"
 
 cJSON *record_new(const Cli *cli);       /* an object, to be freed by cJSON_Delete */
+/* the options as they are by now: an earlier stage's weights may have brought some */
+void record_options(cJSON *record, const Cli *cli);
 double peak_memory(void);                /* bytes this process held at most */
 
 #endif

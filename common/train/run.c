@@ -420,6 +420,7 @@ static void begin(Run *r) {
     for (int i = 0; i < s->optimizer_count; i++)
         if (s->micro.count > 1) sum_prepare(&s->optimizers[i].sum, s->optimizers[i].params);
     if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
+    record_options(s->record, s->cli);
     s->started = true;
     s->first = r->step;
     s->start = seconds_now(), s->waited = processes_waited();

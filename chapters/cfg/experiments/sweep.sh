@@ -18,11 +18,19 @@ cfg=${BUILD:-build}/cfg threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
 . "$(dirname "$0")/../../../common/eval/metrics.sh"
 
-# scored DIR WEIGHTS OPTIONS...: DIR/metrics.json of these weights and of the upsampler, unless it is there
+# scored DIR WEIGHTS OPTIONS...: DIR/metrics.json of these weights and those that are drawn with beside them, unless it
+# is there, of as many
 scored() {
     dir=$1 weights=$2
     shift 2
-    { fresh "$dir/metrics.json" "$weights" && ! [ "$from/upsampler-weights.safetensors" -nt "$dir/metrics.json" ]; } ||
+    case " $(outer pictures "$dir/metrics.json" 2>/dev/null) $(outer n "$dir/metrics.json" 2>/dev/null) " in
+    *" $samples "*) ;;
+    *) rm -f "$dir/metrics.json" ;;
+    esac
+    for beside in upsampler noisy-clip; do
+        [ "$from/$beside-weights.safetensors" -nt "$dir/metrics.json" ] && rm -f "$dir/metrics.json"
+    done
+    fresh "$dir/metrics.json" "$weights" ||
         $cfg eval -q $threads --samples "$samples" --weights "$weights" --out "$dir" "$@" || exit 1
 }
 
@@ -72,7 +80,7 @@ mv "$out/clip.csv.tmp" "$out/clip.csv"
 [ "$steps" = 0 ] && exit
 echo "p_uncond,scale,accuracy,frechet_distance" >"$out/dropped.csv.tmp"
 for p in ${DROPPED:-0.1 0.2 0.5}; do
-    dir=$out/dropped-$p
+    dir=$out/dropped-$p-$steps
     grep -q '"finished"' "$dir/classes-run.json" 2>/dev/null ||
         $cfg train -q $threads --stage classes --classes-steps "$steps" --p-uncond "$p" --preview 0 --out "$dir" || exit 1
     for s in 1 2 4; do

@@ -17,6 +17,7 @@ columns=prior,scale,samples,whole,seen,held_out_colours,held_out_relations,garme
 
 # row DIR DECODER PRIOR SCALE: draws and scores, unless that is done; prints the row
 row() {
+    [ "$(outer pictures "$1/metrics.json" 2>/dev/null)" = "$samples" ] || rm -f "$1/metrics.json"
     newer=$(find "$(dirname "$2")" -name '*-weights.safetensors' -newer "$1/metrics.json" 2>/dev/null)
     { fresh "$1/metrics.json" "$2" && [ -z "$newer" ]; } ||
         $dalle2 eval -q $threads --samples "$samples" --weights "$2" --out "$1" --prior "$3" --scale "$4" || exit 1
@@ -37,10 +38,9 @@ mv "$out/priors.csv.tmp" "$out/priors.csv"
 # ---- a decoder that never sees an image's embedding -----------------------------------------------------
 
 [ "$steps" = 0 ] && exit
-alone=$out/captions
+alone=$out/captions-$steps
 resume=; [ ! -e "$alone/decoder-checkpoint.safetensors" ] || resume=--resume
-grep -q '"finished"' "$alone/decoder-run.json" 2>/dev/null ||
-    $dalle2 train -q $threads $resume --stage decoder --decoder-steps "$steps" --no-image 1 --no-caption 0.1 --preview 0 --out "$alone" || exit 1
+$dalle2 train -q $threads $resume --stage decoder --decoder-steps "$steps" --no-image 1 --no-caption 0.1 --preview 0 --out "$alone" || exit 1
 cp -p "$from"/upsampler32-weights.safetensors "$from"/upsampler64-weights.safetensors "$alone" || exit 1
 echo "$columns" >"$out/captions.csv.tmp"
 for s in $scales; do

@@ -13,7 +13,8 @@
 #   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors); its first stage serves KL at 4
 #   SAMPLES   pictures to score in each row (900, of which two thirds show seen combinations)
 #   TABLES    of these four ("costs contexts steps scales")
-#   COSTS     factor:codes:steps of diffusion for each row of costs.csv    STEPS   of the other first stages (3000)
+#   COSTS     factor:codes:steps of diffusion for each row of costs.csv    STEPS   of the other first stages (the
+#             program's default)
 #   CONTEXT_STEPS   of each row of contexts.csv (4000)
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
 out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-900}
@@ -35,15 +36,14 @@ score() {
 trained() {
     stage=$1 to=$2
     shift 2
-    grep -q '"finished"' "$to/$stage-run.json" 2>/dev/null && return
     resume=; [ ! -e "$to/$stage-checkpoint.safetensors" ] || resume=--resume
     $ldm train -q $threads --stage $stage $resume --preview 0 "$@" --out "$to" || exit 1
 }
 
-reference=$(dirname "$weights") first=${STEPS:-3000}
+reference=$(dirname "$weights") first=${STEPS:-8000}
 # first_of FACTOR CODES: the folder of a first stage
 first_of() {
-    [ "$1:$2" != 4:0 ] && echo "$out/first-$1-$2" || echo "$reference"
+    [ "$1:$2" != 4:0 ] && echo "$out/first-$1-$2-$first" || echo "$reference"
 }
 
 if wanted costs; then
@@ -69,7 +69,7 @@ fi
 
 if wanted contexts; then
     for pair in attended:clip pooled:clip attended:learned; do
-        context=${pair%:*} text=${pair#*:} run=$out/$context-$text
+        context=${pair%:*} text=${pair#*:} run=$out/$context-$text-${CONTEXT_STEPS:-4000}
         trained diffusion "$run" --autoencoder "$reference/autoencoder-weights.safetensors" \
             --context $context --text $text --diffusion-steps "${CONTEXT_STEPS:-4000}"
         m=$run/pictures/metrics.json
