@@ -12,7 +12,7 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 144000, .batch = 8, .lr = 8e-4, .config = "default",
+    .common = {.seed = 1, .steps = 128000, .batch = 8, .lr = 8e-4, .config = "default",
                .out = "build/runs/cfg"},
     .stage = "all",
     .upsampler_steps = 4500,

@@ -30,12 +30,13 @@ typedef struct {
     int levels, multiplier[FS_LEVELS];   /* f = 2^(levels - 1) */
     int blocks;                          /* residual blocks of a level, encoding; decoding: one more */
     bool attends[FS_LEVELS];             /* attention after each of them? */
+    bool plain_middle;                   /* no attention in the middle */
     int z, embed;                        /* channels between the networks; of a latent: e */
     int codes;                           /* in the codebook; 0: KL */
     int groups;                          /* of the group normalisations */
 } FirstStageConfig;
 
-/* the published ones, for 256x256: "kl-f4", "kl-f8", "kl-f16", "kl-f32", "vq-f4", "vq-f8";
+/* the published ones, for 256x256: "kl-f4", "kl-f8", "kl-f16", "kl-f32", "vq-f4", "vq-f4-noattn", "vq-f8";
  * false: there is none of this name */
 bool first_stage_published(const char *name, FirstStageConfig *c);
 int  downsampling_factor(const FirstStageConfig *c);           /* f */
@@ -55,7 +56,7 @@ typedef struct {
     Conv2d in, out;
     CoderLevel level[FS_LEVELS];         /* 0: the picture's size */
     ResBlock middle[2];
-    AttentionBlock middle_attention;
+    AttentionBlock middle_attention;     /* none if plain */
     GroupNorm norm_out;
 } Coder;
 

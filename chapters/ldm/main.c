@@ -47,7 +47,8 @@ Settings o = {
  * one. */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|sd1|sd1-inpaint|ldm-text|cin256-v2|cin256|inpaint|layout|"
-                             "semantic|celeba|churches|kl-f4|kl-f8|kl-f16|kl-f32|vq-f4|vq-f8"),
+                             "semantic|celeba|churches|kl-f4|kl-f8|kl-f16|kl-f32|vq-f4|"
+                             "vq-f4-noattn|vq-f8"),
     {"factor", 'f', .i = &o.factor, .min = 1, .max = 8, .meta = "1|2|4|8", .keep = KEEP_MODEL,
      .help = "downsampling factor of the latents; 1: diffusion of pixels, no first stage"},
     {"codes", 0, .i = &o.codes, .min = 0, .max = 65536, .meta = "K", .keep = KEEP_MODEL,

@@ -93,7 +93,7 @@ bool published_ldm(const char *name, PublishedLdm *m) {
     else if (!strcmp(name, "layout"))
         *m = vq, m->unet = layout_config(), m->beta_last = 0.0205;
     else if (!strcmp(name, "inpaint"))
-        *m = vq, m->unet = inpaint_config(), m->beta_last = 0.0205;
+        *m = vq, m->unet = inpaint_config(), m->beta_last = 0.0205, m->first_stage = "vq-f4-noattn";
     else if (!strcmp(name, "churches"))
         *m = (PublishedLdm){churches_config(), "kl-f8", 0.0015, 0.0155, 0};
     else return false;

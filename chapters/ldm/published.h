@@ -8,7 +8,7 @@
  *     ldm-text     872,300,484   text to image, 256x256     kl-f8
  *     cin256-v2    400,920,579   classes of ImageNet        vq-f4
  *     cin256       394,984,196   the same, smaller latents  vq-f8
- *     inpaint      387,245,827   a masked picture           vq-f4
+ *     inpaint      387,245,827   a masked picture           vq-f4-noattn
  *     layout       246,277,379   boxes                      vq-f4
  *     semantic     215,229,315   a map of labels            vq-f4
  *     celeba       274,056,163   faces                      vq-f4

@@ -26,7 +26,8 @@ static void expect_count(Params *p, size_t count, const char *what) {
 Test(ldm, published_first_stages) {
     static const struct { const char *name; size_t count; int f; } stages[] = {
         {"kl-f4", 55312063, 4}, {"kl-f8", 83653863, 8}, {"kl-f16", 69610963, 16},
-        {"kl-f32", 103880131, 32}, {"vq-f4", 55322782, 4}, {"vq-f8", 67717295, 8}};
+        {"kl-f32", 103880131, 32}, {"vq-f4", 55322782, 4}, {"vq-f4-noattn", 53219486, 4},
+        {"vq-f8", 67717295, 8}};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         Params p = {.shapes_only = true};
         FirstStageConfig c;

@@ -35,7 +35,7 @@ static SceneKind draw_kind(const CaptionedSource *s) {
 
 /* Each micro-batch has a range of scenes of its own, large enough to find a kind in it. */
 CaptionedBatch captioned_source_next(const CaptionedSource *s, Run *run) {
-    enum { SEARCHED = 256 };
+    enum { SEARCHED = 1024 };
     uint64_t range = (uint64_t)(s->batch - s->emoji) * (s->kinds ? SEARCHED : 1);
     loader_next(s->order);
     return training_batch(&s->data, &run->tape, (BatchPlan){
