@@ -22,5 +22,5 @@ for beta in 0.25 0.5 1 2 4 8 16; do
         tee -a "$out/beta.csv.tmp"
 done
 mv "$out/beta.csv.tmp" "$out/beta.csv"
-trained "$out/two" --code 2
-$vae sample -q --out "$out/two"
+trained "$out/two-$steps" --code 2
+$vae sample -q --out "$out/two-$steps"

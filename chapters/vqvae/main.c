@@ -328,6 +328,7 @@ static int train_prior(void) {
 
 static int train(void) {
     int status = 0;
+    if (strcmp(o.codebook, "ema")) cli_refuse(&cli, "decay revive", "--codebook ema");
     if (strcmp(o.stage, "prior")) status = train_autoencoder();
     if (!status && strcmp(o.stage, "autoencoder")) status = train_prior();
     return status;
@@ -416,6 +417,8 @@ static void score_samples(Arena *arena, const Model *model, const Evaluator *eva
 
 static int eval(void) {
     bool both = strcmp(o.stage, "autoencoder");
+    if (both && strcmp(o.stage, "all"))
+        usage_error("--stage %s: eval takes all or autoencoder", o.stage);
     if (!both && o.common.weights)
         usage_error("--weights: --stage autoencoder reads autoencoder-weights in --out");
     Model model = {0};

@@ -425,6 +425,8 @@ static void score_samples(Trained *t, cJSON *metrics) {
 
 static int eval(void) {
     Trained t;
+    if (strcmp(o.stage, "all") && strcmp(o.stage, "autoencoder"))
+        usage_error("--stage %s: eval takes all or autoencoder", o.stage);
     load(&t);
     cJSON *metrics = metrics_new(&cli);
     for (int s = 0; s < STAGES; s++)

@@ -1,6 +1,7 @@
 #include "probe.h"
 
 #include "data/batches.h"
+#include "eval/feature_net.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
 
@@ -63,13 +64,6 @@ static void learn(const Linear *l, Params *params, const Normalise *norm, Featur
     tape_free(&t);
 }
 
-static int largest(const real *x) {
-    int best = 0;
-    for (int k = 1; k < CLASSES; k++)
-        if (x[k] > x[best]) best = k;
-    return best;
-}
-
 static double examine(const Linear *l, const Normalise *norm, Features f) {
     int index[AT_ONCE], right = 0;
     Tape t = {.no_grad = true};
@@ -78,7 +72,8 @@ static double examine(const Linear *l, const Normalise *norm, Features f) {
         for (int k = 0; k < n; k++) index[k] = i + k;
         tape_reset(&t);
         const real *y = linear(l, rows(&t, norm, f, n, index))->x;
-        for (int k = 0; k < n; k++) right += largest(y + k * CLASSES) == f.labels[i + k];
+        for (int k = 0; k < n; k++)
+            right += most_probable(CLASSES, y + k * CLASSES) == f.labels[i + k];
     }
     tape_free(&t);
     return (double)right / f.n;

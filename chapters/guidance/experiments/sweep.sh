@@ -31,7 +31,7 @@ columns=network,scale,sampler,respace,samples,seed,accuracy,frechet_distance,pre
 # row NETWORK FILE SCALE SAMPLER RESPACE SEED: draws and scores, unless that has been done
 row() {
     dir=$out/$1-$3-$4-$5-$6-$samples m=$out/$1-$3-$4-$5-$6-$samples/metrics.json
-    fresh "$m" "$2" || $guidance eval -q $threads --weights "$2" --classifier "$classifier" --scale "$3" \
+    { fresh "$m" "$2" && fresh "$m" "$classifier"; } || $guidance eval -q $threads --weights "$2" --classifier "$classifier" --scale "$3" \
         --sampler "$4" --respace "$5" --seed "$6" --samples "$samples" --out "$dir" || exit 1
     line=$1,$3,$4,$5,$samples,$6
     for key in intended_class_accuracy frechet_distance precision recall coverage inception_score; do
