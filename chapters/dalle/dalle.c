@@ -51,6 +51,13 @@ void dalle_cosines(const FrozenClip *clip, const char *caption, int n, const rea
     arena_free(&arena);
 }
 
+void best_of_each(int levels, const int *level, const real *cosines, int *best) {
+    int most = 0;
+    for (int l = 0, k = 1; l < levels; best[l++] = most)
+        for (; k < level[l]; k++)
+            if (cosines[k] > cosines[most]) most = k;
+}
+
 void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *x, int *order,
                 real *cosines) {
     dalle_cosines(clip, caption, n, x, cosines);

@@ -46,6 +46,9 @@ void dalle_draw(const Dalle *d, DalleDraw draw, Rng *rng);
 /* cosines (n): how well each of the n pictures x fits `caption` */
 void dalle_cosines(const FrozenClip *clip, const char *caption, int n, const real *x,
                    real *cosines);
+/* best (levels): of the first level[l] cosines the number of the largest, the first if several are;
+ * level rises */
+void best_of_each(int levels, const int *level, const real *cosines, int *best);
 /* and order (n): the numbers of the pictures, the one that fits best first */
 void dalle_rank(const FrozenClip *clip, const char *caption, int n, const real *x, int *order,
                 real *cosines);

@@ -118,14 +118,13 @@ static bool is_level(int n) {
 /* the best by CLIP of the first 1, 8, 64, 512 of x (n,...) go to picture i of each level */
 static void keep_best(const FrozenClip *clip, const char *caption, int n, const real *x, int i,
                       real *level[LEVELS]) {
-    int best = 0;
+    int best[LEVELS], levels = 0;
     real cosines[512];
     if (n > 1) dalle_cosines(clip, caption, n, x, cosines);
-    for (int l = 0, k = 1; l < LEVELS && level_of[l] <= n; l++) {
-        for (; k < level_of[l]; k++)
-            if (cosines[k] > cosines[best]) best = k;
-        memcpy(level[l] + (size_t)i * VALUES, x + (size_t)best * VALUES, VALUES * sizeof *x);
-    }
+    while (levels < LEVELS && level_of[levels] <= n) levels++;
+    best_of_each(levels, level_of, cosines, best);
+    for (int l = 0; l < levels; l++)
+        memcpy(level[l] + (size_t)i * VALUES, x + (size_t)best[l] * VALUES, VALUES * sizeof *x);
 }
 
 /* o.best_of pictures of each caption; returns the seconds that drawing took, without ranking */

@@ -94,6 +94,16 @@ Test(dalle, drawn_pictures_are_those_of_their_codes) {
     dalle_free(&d);
 }
 
+Test(dalle, the_best_of_more_is_at_least_as_good) {
+    static const int level[] = {1, 3, 4, 8};
+    const real cosines[] = {(real)0.2, (real)-0.5, (real)0.3, (real)0.3, 0, (real)0.9, (real)0.9, 0};
+    int best[4];
+    best_of_each(4, level, cosines, best);
+    cr_expect(best[0] == 0 && best[1] == 2 && best[2] == 2 && best[3] == 5);
+    best_of_each(2, level, cosines, best);
+    cr_expect(best[1] == 2);
+}
+
 /* ---- the program ----------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
