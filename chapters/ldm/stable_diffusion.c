@@ -122,6 +122,13 @@ int start_from_latent(const NoiseSchedule *s, double strength, size_t n, const r
     return t;
 }
 
+void hole_of_latents(int h, int w, int f, const real *mask, real *hole) {
+    size_t row = (size_t)f * (size_t)w, step = (size_t)f;
+    for (int i = 0; i < h; i++)
+        for (int j = 0; j < w; j++)
+            *hole++ = mask[3 * step * ((size_t)i * row + (size_t)j)] > 0;
+}
+
 void hole_and_latent(size_t pixels, int e, const real *hole, const real *latent, real *beside) {
     for (size_t i = 0; i < pixels; i++, latent += e) {
         *beside++ = hole[i];

@@ -45,6 +45,9 @@ FirstStage sd_load_first_stage(const SdCheckpoint *c, FirstStageConfig config, b
  * leaves (steps_of_strength), whose index is returned. */
 int start_from_latent(const NoiseSchedule *s, double strength, size_t n, const real *z0, real *z);
 
+/* The hole (h,w) at the latents' size, 1 where to repaint: the nearest pixel of a mask (f h, f w, 3) in
+ * [-1,1] is white, as the network was trained */
+void hole_of_latents(int h, int w, int f, const real *mask, real *hole);
 /* What stands beside z where the network repaints a hole: hole (pixels,1), 1 where to repaint, then
  * the masked picture's latent (pixels,e): (pixels,1+e) */
 void hole_and_latent(size_t pixels, int e, const real *hole, const real *latent, real *beside);

@@ -69,6 +69,53 @@ Test(stable_diffusion, averaged_weights_have_no_dots) {
     params_free(&p), params_free(&q);
 }
 
+static void drop_dots(char *name) {
+    char *to = name;
+    for (; *name; name++)
+        if (*name != '.') *to++ = *name;
+    *to = 0;
+}
+
+/* A file with both: averages are what is read, unless --raw asks for the weights as trained. */
+Test(stable_diffusion, averages_are_read_unless_raw_weights_are_wanted) {
+    char path[60];
+    Params trained = {.seed = 1}, averaged = {.seed = 2};
+    UNetOfficial design = {.config = tiny_unet};
+    OfficialMap map = ldm_unet_official(&design);
+    ldm_unet_new(&trained, tiny_unet), ldm_unet_new(&averaged, tiny_unet);
+    move_parameters(&trained, 0.2), move_parameters(&averaged, 0.3);
+    StOutput *out = calloc((size_t)trained.count * 2 * OFFICIAL_TENSORS, sizeof *out);
+    int n = 0;
+    for (int i = 0; i < 2 * trained.count; i++) {
+        OfficialTensor tensors[OFFICIAL_TENSORS];
+        bool ema = i >= trained.count;
+        Tensor *w = ema ? averaged.list[i - trained.count] : trained.list[i];
+        int k = official_tensors(&map, w, tensors);
+        for (int j = 0; j < k; j++) {
+            StOutput one = official_output(&tensors[j]);
+            if (ema) drop_dots((char *)(uintptr_t)one.name);
+            const char *name = one.name;
+            one.name = text_format("%s%s", ema ? "model_ema.diffusion_model"
+                                               : "model.diffusion_model.", name);
+            free((void *)(uintptr_t)name);
+            out[n++] = one;
+        }
+    }
+    safetensors_write(temporary(path), out, n, NULL);
+    for (int raw = 0; raw < 2; raw++) {
+        Params p = {0};
+        const Params *want = raw ? &trained : &averaged;
+        sd_load_unet(&(SdCheckpoint){.path = path, .full = true, .raw = raw}, tiny_unet, &p);
+        for (int i = 0; i < p.count; i++)
+            cr_expect(!memcmp(p.list[i]->x, want->list[i]->x, p.list[i]->len * sizeof(real)), "%s",
+                      p.list[i]->name);
+        params_free(&p);
+    }
+    for (int i = 0; i < n; i++)
+        free((void *)(uintptr_t)out[i].source), free((void *)(uintptr_t)out[i].name);
+    free(out), unlink(path), params_free(&trained), params_free(&averaged);
+}
+
 /* ---- Stable Diffusion ------------------------------------------------------------------------ */
 
 /* Three networks in one file, each read back under its own prefix: weights written at random, no
@@ -117,6 +164,19 @@ Test(stable_diffusion, a_picture_is_noised_to_the_step_where_drawing_begins) {
             cr_expect_float_eq(z[i], sqrt(left) * z0[i] + sqrt(1 - left) * noise[i], 1e-6);
     }
     schedule_free(&s), schedule_free(&all);
+}
+
+/* Each latent's is the first pixel of its f x f; white is redrawn. */
+Test(stable_diffusion, the_hole_of_latents_is_where_the_mask_is_white) {
+    enum { F = 4, H = 2, W = 3 };
+    real mask[F * H * F * W * 3], hole[H * W];
+    for (int y = 0; y < F * H; y++)
+        for (int x = 0; x < F * W; x++)
+            for (int c = 0; c < 3; c++)      /* white: the lower right, one pixel of others */
+                mask[(y * F * W + x) * 3 + c] = (y >= F && x >= F) || (y == 1 && x == 1) ? 1 : -1;
+    hole_of_latents(H, W, F, mask, hole);
+    const real want[H * W] = {0, 0, 0, 0, 1, 1};
+    for (int i = 0; i < H * W; i++) cr_expect_eq(hole[i], want[i], "%d", i);
 }
 
 /* runwayml's nine channels: z, the hole, the masked picture's latent */

@@ -74,15 +74,6 @@ static void encode_picture(Plan *p, const FirstStage *f, const real *x, const ch
     tape_free(&tape);
 }
 
-/* the hole at the latents' size: the nearest pixel of a mask (height,width,3), as the network was
- * trained */
-static void shrink_hole(Plan *p, const real *mask) {
-    p->hole = reals(p, (size_t)p->h * (size_t)p->w);
-    for (int i = 0; i < p->h; i++)
-        for (int j = 0; j < p->w; j++)
-            p->hole[i * p->w + j] = mask[3 * p->f * ((size_t)i * (size_t)p->width + (size_t)j)] > 0;
-}
-
 /* what the nine-channel U-Net is given beside z: the hole, and the latent of the picture x with grey
  * in the hole */
 static void make_beside(Plan *p, const FirstStage *f, const real *mask, real *x) {
@@ -100,7 +91,8 @@ static void read_image(Plan *p) {
     real *x = read_picture(p, o.image), *mask = o.mask ? read_picture(p, o.mask) : NULL;
     p->start = reals(p, latent_size(p));
     encode_picture(p, &f, x, "image", p->start);
-    if (mask) shrink_hole(p, mask);
+    if (mask) p->hole = reals(p, (size_t)p->h * (size_t)p->w);
+    if (mask) hole_of_latents(p->h, p->w, p->f, mask, p->hole);
     if (p->model.unet.in > p->e) make_beside(p, &f, mask, x);
     params_free(&params);
 }
