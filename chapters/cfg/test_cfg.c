@@ -3,6 +3,7 @@
 #include "cfg.h"
 #include "diffusion/guidance.h"
 #include "diffusion/losses.h"
+#include "diffusion/sampler.h"
 #include "experiments/toy.h"
 #include "nn/unet_config.h"
 #include "official_file.h"
@@ -165,23 +166,37 @@ Test(cfg, a_little_guidance_moves_points_as_the_closed_form_says) {
     cr_expect_lt(error[1], 0.5 * error[0], "%g, and with fewer steps %g", error[1], error[0]);
 }
 
+/* knows the data: N(0, deviation^2) */
+typedef struct {
+    Denoiser denoiser;
+    double deviation;
+} Gaussian;
+
+static Prediction of_gaussian(const Denoiser *self, const Step *at, real *xt) {
+    const Gaussian *g = (const Gaussian *)self;
+    double a = at->schedule->alpha_bar[at->t], v = g->deviation * g->deviation;
+    Prediction p = {.n = (size_t)at->n * step_size(at)};
+    p.x0 = arena_get(&at->tape->arena, p.n * sizeof *p.x0);
+    for (size_t i = 0; i < p.n; i++)
+        p.x0[i] = (real)(sqrt(a) * v / (a * v + 1 - a) * (double)xt[i]);
+    return p;
+}
+
 /* One Gaussian class among all, which are a Gaussian too: DDIM's way has a closed form, deviation
  * c (c/v)^w. The density p(x|c)^(1+w) / p(x)^w has another. */
 Test(cfg, guided_samples_are_not_those_of_the_sharpened_density) {
     const double c = 0.5, v = 1.5, w = 1;
-    enum { T = 2000 };
-    NoiseSchedule s = schedule_cosine(T);
-    double x = 1;                        /* one deviation of x_T, whose mean is 0 throughout */
-    for (int t = T - 1; t >= 0; t--) {
-        double abar = s.alpha_bar[t], before = s.alpha_bar_before[t];
-        double with = -x / (abar * c * c + 1 - abar), without = -x / (abar * v * v + 1 - abar);
-        double eps = -sqrt(1 - abar) * ((1 + w) * with - w * without);
-        x = sqrt(before) * (x - sqrt(1 - abar) * eps) / sqrt(abar) + sqrt(1 - before) * eps;
-    }
+    NoiseSchedule s = schedule_cosine(2000);
+    Gaussian with = {{of_gaussian}, c}, without = {{of_gaussian}, v};
+    ClassifierFree guided = classifier_free(&with.denoiser, &without.denoiser, scale_of(w));
+    Sampler m = {.denoiser = &guided.denoiser, .schedule = &s, .method = DDIM, .height = 1,
+                 .width = 1, .channels = 1};
+    real x = 1;                          /* one deviation of x_T, whose mean is 0 throughout */
+    sample_from(&m, s.T - 1, 0, 1, &x);
     double closed = c * pow(c / v, w), sharpened = 1 / sqrt((1 + w) / (c * c) - w / (v * v));
-    cr_expect_float_eq(x, closed, 0.01 * closed, "%g, not %g", x, closed);
-    cr_expect_gt(sharpened, 2 * x, "the sharpened density's deviation is %g", sharpened);
-    schedule_free(&s);
+    cr_expect_float_eq(x, closed, 0.01 * closed, "%g, not %g", (double)x, closed);
+    cr_expect_gt(sharpened, 2 * (double)x, "the sharpened density's deviation is %g", sharpened);
+    sampler_free(&m), schedule_free(&s);
 }
 
 /* ---- continuous time ------------------------------------------------------------------------- */

@@ -480,8 +480,6 @@ typedef struct {
     const int *tokens, *at;
 } Whole;
 
-static const int at[N] = {2, 7, 15};
-
 static Tensor *loss_of(Tape *t, void *context) {
     const Whole *w = context;
     Rng noise = rng_new(1, "noise");
@@ -502,6 +500,7 @@ Test(glide, gradients_through_text_upsampler_and_inpainting) {
         params_freeze(&frozen, true);
         GlideConfig c = small_config(names[k]);
         if (c.inpaints) glide_read_by_clip(&c, &clip);
+        static const int at[N] = {2, 7, 15};
         Whole w = {glide_new(&p, c), schedule_cosine(20), tokens, at};
         move_parameters(&p, 0.1);
         GradientCheck check = {.samples = 3, .h = 1e-4, .zero = "none"};
