@@ -16,7 +16,8 @@ enum { COLUMNS = 12, CHECKED = 1000 };
 /* rows of test images: as the network sees them, as it reconstructs them, as they are */
 static void picture_of_repairs(const Mae *net, const real *test, double ratio, char *path) {
     static real rows[3 * COLUMNS * PIXELS];
-    reconstruct(net, COLUMNS, test, ratio, o.common.seed, o.norm_targets, rows, rows + COLUMNS * PIXELS);
+    reconstruct(net, COLUMNS, test, ratio, o.common.seed, o.norm_targets, rows,
+                rows + COLUMNS * PIXELS);
     memcpy(rows + 2 * COLUMNS * PIXELS, test, COLUMNS * PIXELS * sizeof *rows);
     for (int i = 0; i < 3 * COLUMNS * PIXELS; i++) rows[i] = (rows[i] + 1) / 2;
     save_grid(&cli, path, rows,
