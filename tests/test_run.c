@@ -235,6 +235,25 @@ Test(run, records_what_was_run) {
     cJSON_Delete(record);
 }
 
+/* Options that an earlier stage's weights bring after run_start are in the record; no name is there
+ * twice. */
+Test(run, records_options_as_they_are_when_training_begins) {
+    new_folder();
+    parse("train --steps 1 --lr 0.5");
+    Run *run = run_start(&cli, (RunSettings){.columns = "loss"});
+    run_params(run, "");
+    common.lr = 0.125;
+    while (run_next(run)) continue;
+    run_finish(run);
+    cJSON *record = cJSON_Parse(text_of("run.json"));
+    cr_assert_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(record, "options"), "lr")->valuedouble,
+                 0.125);
+    for (const cJSON *a = record->child; a; a = a->next)
+        for (const cJSON *b = a->next; b; b = b->next)
+            cr_assert_str_neq(a->string, b->string);
+    cJSON_Delete(record);
+}
+
 /* is each value in the column of its quarter of the timesteps, and is that the mean of all there? */
 Test(run, values_are_logged_by_quarter_of_the_timesteps) {
     static const int t[4] = {0, 2, 5, 9};

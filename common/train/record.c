@@ -68,9 +68,8 @@ void record_options(cJSON *record, const Cli *cli) {
     cJSON *options = json_object();
     for (const Option *o = cli->options; o->name; o++)
         if (cli_applies(o, cli->command)) add_option(options, o);
-    cJSON *old = cJSON_GetObjectItemCaseSensitive(record, "options");
-    if (old) cJSON_ReplaceItemViaPointer(record, old, options);
-    else json_item(record, "options", options);
+    if (!cJSON_ReplaceItemInObjectCaseSensitive(record, "options", options))
+        json_item(record, "options", options);
 }
 
 cJSON *record_new(const Cli *cli) {
