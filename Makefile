@@ -352,8 +352,9 @@ data: setup
 TRIED := vae ae gan ddpm guidance cfg
 BOOK_PACKAGES := libcmark-gfm-dev libcmark-gfm-extensions-dev katex highlight clang lld wasi-libc libclang-rt-14-dev-wasm32
 .PHONY: book setup-book test-book
-book: $(BUILD)/make-book $(TRIED:%=$(BUILD)/book/try/%.js)
-	$< $(BUILD)/book
+book:
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/make-book $(TRIED:%=$(BUILD)/book/try/%.js)
+	$(BUILD)/make-book $(BUILD)/book
 
 $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BUILD)/libfloat.a
 	@sh tests/setup.sh --check $(BOOK_PACKAGES)
