@@ -124,8 +124,8 @@ static Chance chance_of(Run *run) {
                     .erased = run_rng(run, "erased")};
 }
 
-/* Uniform; but in the base's first three quarters of the steps each is the larger of two draws: noisy ones,
- * where colours and places are decided, come first, texture after them. */
+/* Uniform; but in the base's first three quarters of the steps each is the larger of two draws: noisy
+ * ones, where colours and places are decided, come first, texture after them. */
 static const int *timesteps(const Training *m, Run *run, Rng *rng, int n) {
     Arena *arena = &run->tape.arena;
     int *t = uniform_timesteps(arena, rng, m->chain.T, n);

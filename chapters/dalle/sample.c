@@ -50,7 +50,8 @@ static void draw_best(const Dalle *m, const FrozenClip *clip, const char *captio
     arena_free(&arena);
 }
 
-/* Whole prompts beside each other, up to 8 images a row. samples.npy and captions.txt are what build/score reads. */
+/* Whole prompts beside each other, up to 8 images a row. samples.npy and captions.txt are what
+ * build/score reads. */
 static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
                          const char *const *prompt) {
     Arena arena = {0};

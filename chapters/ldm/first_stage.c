@@ -57,14 +57,15 @@ static void level_new(Coder *n, const BlockStyle *style, Scope s, int l, int in,
     }
 }
 
-static void middle_new(Coder *n, const BlockStyle *style, Scope s, int channels, bool plain) {
+static void middle_new(Coder *n, const BlockStyle *style, Scope s, int channels) {
     for (int i = 0; i < 2; i++)
         n->middle[i] = resblock_new(style, sub(s, "block.%d", i), channels, channels, SAME_SIZE);
-    if (!plain) n->middle_attention = attention_block_new(style, sub(s, "attention"), channels, 1, 0);
+    if (!n->plain_middle)
+        n->middle_attention = attention_block_new(style, sub(s, "attention"), channels, 1, 0);
 }
 
 static Coder coder_new(const FirstStageConfig *c, int blocks) {
-    Coder n = {.levels = c->levels, .blocks = blocks};
+    Coder n = {.levels = c->levels, .blocks = blocks, .plain_middle = c->plain_middle};
     memcpy(n.attends, c->attends, sizeof n.attends);
     return n;
 }
@@ -80,7 +81,7 @@ static Coder encoder_new(Scope s, const FirstStageConfig *c) {
             n.level[l].resample = downsample_new(&style, sub(s, "down.%d.downsample", l),
                                                  channels_at(c, l));
     }
-    middle_new(&n, &style, sub(s, "middle"), last, c->plain_middle);
+    middle_new(&n, &style, sub(s, "middle"), last);
     n.norm_out = group_norm_new(sub(s, "norm_out"), last, c->groups, style.eps);
     n.out = conv2d_new(sub(s, "out"), last, c->codes ? c->z : 2 * c->z, 3, 1, 1, true);
     return n;
@@ -91,7 +92,7 @@ static Coder decoder_new(Scope s, const FirstStageConfig *c) {
     Coder n = coder_new(c, c->blocks + 1);
     int in = channels_at(c, c->levels - 1);
     n.in = conv2d_new(sub(s, "in"), c->z, in, 3, 1, 1, true);
-    middle_new(&n, &style, sub(s, "middle"), in, c->plain_middle);
+    middle_new(&n, &style, sub(s, "middle"), in);
     for (int l = c->levels - 1; l >= 0; in = channels_at(c, l--)) {
         level_new(&n, &style, sub(s, "up.%d", l), l, in, channels_at(c, l));
         if (l > 0)
@@ -133,9 +134,10 @@ static Tensor *level(const Coder *n, int l, Tensor *h, Mark before) {
     return h;
 }
 
-static Tensor *middle(const Coder *n, Tensor *h, Mark before, bool plain) {
+static Tensor *middle(const Coder *n, Tensor *h, Mark before) {
     h = t_release(before, resblock(&n->middle[0], h, NULL));
-    if (!plain) h = t_release(before, attention_block(&n->middle_attention, h, (Context){0}));
+    if (!n->plain_middle)
+        h = t_release(before, attention_block(&n->middle_attention, h, (Context){0}));
     return t_release(before, resblock(&n->middle[1], h, NULL));
 }
 
@@ -147,15 +149,14 @@ Tensor *encode(const FirstStage *f, Tensor *x) {
         h = level(n, l, h, start);
         if (l < n->levels - 1) h = t_release(start, downsample(&n->level[l].resample, h));
     }
-    h = conv2d(&n->out, group_norm_silu(&n->norm_out, middle(n, h, start, f->config.plain_middle)));
+    h = conv2d(&n->out, group_norm_silu(&n->norm_out, middle(n, h, start)));
     return t_release(start, linear(&f->quant, h));
 }
 
 Tensor *decoder_features(const FirstStage *f, Tensor *z) {
     const Coder *n = &f->decoder;
     Mark start = t_mark(z->tape);
-    Tensor *h = middle(n, conv2d(&n->in, linear(&f->post_quant, z)), start,
-                       f->config.plain_middle);
+    Tensor *h = middle(n, conv2d(&n->in, linear(&f->post_quant, z)), start);
     for (int l = n->levels - 1; l >= 0; l--) {
         h = level(n, l, h, start);
         if (l > 0) h = t_release(start, upsample(&n->level[l].resample, h));

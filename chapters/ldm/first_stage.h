@@ -52,7 +52,7 @@ typedef struct {
 /* encoder or decoder */
 typedef struct {
     int levels, blocks;                  /* of each level */
-    bool attends[FS_LEVELS];
+    bool attends[FS_LEVELS], plain_middle;
     Conv2d in, out;
     CoderLevel level[FS_LEVELS];         /* 0: the picture's size */
     ResBlock middle[2];

@@ -91,8 +91,10 @@ static void read_image(Plan *p) {
     real *x = read_picture(p, o.image), *mask = o.mask ? read_picture(p, o.mask) : NULL;
     p->start = reals(p, latent_size(p));
     encode_picture(p, &f, x, "image", p->start);
-    if (mask) p->hole = reals(p, (size_t)p->h * (size_t)p->w);
-    if (mask) hole_of_latents(p->h, p->w, p->f, mask, p->hole);
+    if (mask) {
+        p->hole = reals(p, (size_t)p->h * (size_t)p->w);
+        hole_of_latents(p->h, p->w, p->f, mask, p->hole);
+    }
     if (p->model.unet.in > p->e) make_beside(p, &f, mask, x);
     params_free(&params);
 }
@@ -235,7 +237,8 @@ static void draw_latents(Plan *p, const FirstStage *decoder, real *z) {
     LdmCondition c = conditions_of(p, &net);
     NetworkDenoiser network = network_denoiser(ldm_output, &c, (Parameterization){PREDICT_NOISE,
                                                                                  FIXED_SMALL});
-    NoiseSchedule all = schedule_sqrt_linear(PUBLISHED_TIMESTEPS, p->model.beta_first, p->model.beta_last);
+    NoiseSchedule all = schedule_sqrt_linear(PUBLISHED_TIMESTEPS, p->model.beta_first,
+                                             p->model.beta_last);
     NoiseSchedule few = schedule_respaced_to(&all, "ldm", o.sampling_steps);
     KnownPixels known;
     Sampler m = {.denoiser = &network.denoiser, .schedule = &few, .method = sampling_method(),

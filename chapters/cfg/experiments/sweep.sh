@@ -5,8 +5,8 @@
 #                     of scenes drawn from captions; seconds of the base for a picture: at 0 and 1 a single pass, else a doubled one
 #   OUT/emoji.csv     scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group: what CLIP
 #                     finds nearest to emoji drawn from their names
-#   OUT/clip.csv      clip_scale,samples,whole,seen,garment,frechet_distance,precision,recall,seconds: the same scenes, steered by
-#                     CLIP alone
+#   OUT/clip.csv      clip_scale,samples,whole,seen,garment,frechet_distance,precision,recall,seconds: the same scenes, the base
+#                     steered by CLIP alone
 #   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   the folder of the reference run (build/runs/cfg)   SCALES   ("0 1 1.5 2 3 4 6 8")

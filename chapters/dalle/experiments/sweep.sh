@@ -31,8 +31,9 @@ scored() {    # DIR WEIGHTS OPTIONS...: DIR/metrics.json, unless it is there and
 fall=$((steps * 2 / 3))
 echo "run,lost_variance,codes_used,perplexity,whole" >"$out/dvae.csv.tmp"
 for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $fall" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
-    name=${run%% *}
-    trained "$out/$name" dvae --steps "$steps" --tau-steps "$fall" ${run#* }
+    name=${run%% *} annealed="--tau-steps $fall"
+    [ $name = vq ] && annealed=                 # has no temperature
+    trained "$out/$name" dvae --steps "$steps" $annealed ${run#* }
     trained "$out/$name" prior --prior-steps 20 ${run#* }
     scored "$out/$name" "$out/$name/weights.safetensors"
     m=$out/$name/metrics.json
