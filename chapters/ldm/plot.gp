@@ -1,6 +1,6 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   autoencoder-log.csv -> autoencoder.png     diffusion-log.csv -> diffusion.png
-#   costs.csv -> costs.png                     steps.csv -> steps.png     scales.csv -> scales.png
+#   costs-means.csv -> costs.png               steps.csv -> steps.png     scales.csv -> scales.png
 
 if (there(record."/autoencoder-log.csv")) {
     set output out."/autoencoder.png"
@@ -32,7 +32,8 @@ if (there(record."/diffusion-log.csv")) {
     eval plain
 }
 
-if (there(record."/costs.csv")) {
+if (there(record."/costs-means.csv")) {
+    costs = record."/costs-means.csv"
     row(f, vq) = column("factor") == f + 0 && (column("codes") > 0) == vq
     minutes(f, vq) = row(f, vq) ? (column("first_seconds") + column("seconds")) / 60 : NaN
     set output out."/costs.png"
@@ -41,12 +42,12 @@ if (there(record."/costs.csv")) {
     set xlabel "minutes of training, both stages"
     set logscale x
     set key outside bottom center horizontal samplen 2
-    set title "Fréchet distance"
-    plot for [f in "1 2 4 8"] record."/costs.csv" using (minutes(f, 0)):"frechet" with linespoints title "f = ".f, \
-         record."/costs.csv" using (minutes(4, 1)):"frechet" with linespoints title "f = 4, VQ"
-    set title "all is as the caption says, %"
-    plot for [f in "1 2 4 8"] record."/costs.csv" using (minutes(f, 0)):(100 * column("whole")) with linespoints title "f = ".f, \
-         record."/costs.csv" using (minutes(4, 1)):(100 * column("whole")) with linespoints title "f = 4, VQ"
+    do for [score in "frechet whole"] {
+        percent = score eq "whole" ? 100 : 1
+        set title score eq "whole" ? "all is as the caption says, %" : "Fréchet distance"
+        plot for [i=1:4] costs using (minutes(word("1 2 4 8", i), 0)):(percent * column(score)):(percent * column(score."_deviation")) with yerrorlines linetype i title "f = ".word("1 2 4 8", i), \
+             costs using (minutes(4, 1)):(percent * column(score)):(percent * column(score."_deviation")) with yerrorlines linetype 5 title "f = 4, VQ"
+    }
     eval plain
 }
 

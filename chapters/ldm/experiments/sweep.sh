@@ -1,9 +1,10 @@
 #!/bin/sh
 # sweep.sh [OUT] — what the size of latents, the kind of first stage, guidance and samplers are worth, on the wardrobe.
 # Writes
-#   OUT/costs.csv     factor,codes,steps,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole,garment: text to
-#                     image, from pixels (1) to latents an eighth of the side, KL and VQ, each training of diffusion from
-#                     its beginning; seconds of training the first stage and diffusion. Each factor has a U-Net of its own.
+#   OUT/costs.csv     factor,codes,steps,parameters,first_seconds,seconds,psnr,seed,seconds_a_picture,frechet,whole,garment:
+#                     text to image, from pixels (1) to latents an eighth of the side, KL and VQ, each training of diffusion
+#                     from its beginning; seconds of training the first stage and diffusion; its reconstructions' PSNR.
+#                     Each factor has a U-Net of its own. costs-means.csv: of the sampling seeds, mean and deviation
 #   OUT/contexts.csv  context,text,seconds,seconds_a_picture,frechet,whole: texts attended to, or summed up in one token;
 #                     read by CLIP, or by a transformer of the U-Net's own; on one first stage
 #   OUT/steps.csv     sampler,steps,seconds_a_picture,frechet,whole: pictures of WEIGHTS
@@ -11,13 +12,14 @@
 # frechet: distance in the caption evaluator's features; whole: share of the pictures that show what their captions
 # say. Trains and draws what is not there yet. From the environment:
 #   WEIGHTS   trained by the chapter's default (build/runs/ldm/weights.safetensors); its first stage serves KL at 4
-#   SAMPLES   pictures to score in each row (900, of which two thirds show seen combinations)
+#   SAMPLES   pictures to score in each row (300, of which two thirds show seen combinations)
 #   TABLES    of these four ("costs contexts steps scales")
-#   COSTS     factor:codes:steps of diffusion for each row of costs.csv    STEPS   of the other first stages (the
-#             program's default)
-#   CONTEXT_STEPS   of each row of contexts.csv (4000)
+#   COSTS     factor:codes:steps of diffusion for each training of costs.csv (a quarter of an hour each, and more for
+#             pixels and for latents of a fourth)    SEEDS   of sampling ("1 2")
+#   STEPS     of the other first stages (the program's default)
+#   CONTEXT_STEPS   of each row of contexts.csv (3500)
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
-out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-900}
+out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-300}
 weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
 ldm=${BUILD:-build}/ldm threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
@@ -47,7 +49,7 @@ first_of() {
 }
 
 if wanted costs; then
-    for row in ${COSTS:-1:0:500 1:0:1500 2:0:3000 4:0:1000 4:0:3000 4:0:10000 4:1024:10000 8:0:10000}; do
+    for row in ${COSTS:-1:0:900 1:0:2700 2:0:1800 4:0:1000 4:0:3500 4:0:16000 4:1024:3500 8:0:6000}; do
         factor=${row%%:*} steps=${row##*:} codes=${row#*:} psnr=nan seconds=0
         codes=${codes%:*} run=$out/diffusion-$factor-$codes-$steps from=
         at=$(first_of $factor $codes)
@@ -59,19 +61,22 @@ if wanted costs; then
             from="--autoencoder $at/autoencoder-weights.safetensors"
         fi
         trained diffusion "$run" --factor "$factor" --codes "$codes" $from --diffusion-steps "$steps"
-        score "$run/pictures" "$run/weights.safetensors"
-        m=$run/pictures/metrics.json
-        echo "$factor,$codes,$steps,$(outer parameters "$m"),$seconds,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$psnr,$(outer frechet_distance "$m"),$(outer caption_whole "$m"),$(outer caption_garment "$m")"
+        for seed in ${SEEDS:-1 2}; do
+            m=$run/pictures-$seed/metrics.json
+            score "$run/pictures-$seed" "$run/weights.safetensors" --seed "$seed"
+            echo "$factor,$codes,$steps,$(outer parameters "$m"),$seconds,$(outer wall_seconds "$run/diffusion-run.json"),$psnr,$seed,$(outer seconds_a_picture "$m"),$(outer frechet_distance "$m"),$(outer caption_whole "$m"),$(outer caption_garment "$m")"
+        done
     done >"$out/costs.rows" || exit 1
-    { echo "factor,codes,steps,parameters,first_seconds,seconds,seconds_a_picture,psnr,frechet,whole,garment"
+    { echo "factor,codes,steps,parameters,first_seconds,seconds,psnr,seed,seconds_a_picture,frechet,whole,garment"
       cat "$out/costs.rows"; } >"$out/costs.csv"
+    means "$out/costs.csv" >"$out/costs-means.csv"
 fi
 
 if wanted contexts; then
     for pair in attended:clip pooled:clip attended:learned; do
-        context=${pair%:*} text=${pair#*:} run=$out/$context-$text-${CONTEXT_STEPS:-4000}
+        context=${pair%:*} text=${pair#*:} run=$out/$context-$text-${CONTEXT_STEPS:-3500}
         trained diffusion "$run" --autoencoder "$reference/autoencoder-weights.safetensors" \
-            --context $context --text $text --diffusion-steps "${CONTEXT_STEPS:-4000}"
+            --context $context --text $text --diffusion-steps "${CONTEXT_STEPS:-3500}"
         m=$run/pictures/metrics.json
         score "$run/pictures" "$run/weights.safetensors"
         echo "$context,$text,$(outer wall_seconds "$run/diffusion-run.json"),$(outer seconds_a_picture "$m"),$(outer frechet_distance "$m"),$(outer caption_whole "$m")"
