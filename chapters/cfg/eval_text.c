@@ -4,11 +4,9 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "draw_text.h"
-#include "eval/emoji_naming.h"
 #include "settings.h"
+#include "train/emoji_report.h"
 #include "train/scene_report.h"
-
-#include <stdio.h>
 
 enum { SIDE = 64 };
 
@@ -32,50 +30,15 @@ static real *draw(const TextModels *m, Arena *arena, int n, const char **caption
     return x;
 }
 
-/* ---- emoji ----------------------------------------------------------------------------------- */
-
-/* n emoji of a part, evenly: their numbers among all */
-static int *choose_emoji(Arena *arena, const Captioned *c, Part part, int *n) {
-    const Images *of = part == PART_TRAIN ? &c->train : &c->held_out;
-    int first = part == PART_TRAIN ? 0 : c->all.count - of->count;
-    if (*n > of->count) *n = of->count;
-    int *number = arena_get(arena, (size_t)*n * sizeof *number);
-    for (int i = 0; i < *n; i++) number[i] = first + (int)((int64_t)i * of->count / *n);
-    return number;
-}
-
-static void report_emoji_of(const TextModels *m, const EmojiNamer *e, Part part, cJSON *to) {
-    Arena arena = {0};
-    const char *what = part == PART_TRAIN ? "seen" : "held_out";
-    int n = o.emoji_samples, *number = choose_emoji(&arena, e->emoji, part, &n);
-    const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
-    for (int i = 0; i < n; i++) captions[i] = e->emoji->all.captions[number[i]];
-    double seconds;
-    EmojiNaming drawn = emoji_naming(e, n, number, draw(m, &arena, n, captions, &seconds));
-    EmojiNaming there = emoji_naming_real(e, n, number);
-    cJSON *both = json_object();
-    json_item(both, "samples", emoji_naming_json(&drawn));
-    json_item(both, "real", emoji_naming_json(&there));
-    json_item(to, what, both);
-    if (!o.common.quiet)
-        printf("%d emoji, %-9s CLIP finds the name of %5.1f %% (real ones: %.1f %%), the "
-               "concept %5.1f %% (%.1f %%), the group %5.1f %% (%.1f %%)\n", n,
-               part == PART_TRAIN ? "seen:" : "held out:", 100 * drawn.name, 100 * there.name,
-               100 * drawn.concept, 100 * there.concept, 100 * drawn.group, 100 * there.group);
-    arena_free(&arena);
-}
-
-/* what training has seen, and combinations that were kept from it */
-static void report_emoji(const TextModels *m, cJSON *metrics) {
-    Arena arena = {0};
-    Captioned emoji = emoji_load(SIDE, NULL);
-    EmojiNamer namer = emoji_namer(&arena, &m->clip, &emoji);
-    cJSON *to = json_object();
-    report_emoji_of(m, &namer, PART_TRAIN, to);
-    report_emoji_of(m, &namer, PART_HELD_OUT, to);
-    json_text(to, "clip_sha256", m->clip.sha256);
-    json_item(metrics, "emoji", to);
-    captioned_free(&emoji), arena_free(&arena);
+static void score_emoji(const TextModels *m, cJSON *metrics) {
+    EmojiEvaluator e;
+    emoji_evaluator_open(&e, &m->clip, o.emoji_samples);
+    for (int part = 0; part < EMOJI_PARTS; part++) {
+        double seconds;
+        report_emoji(&cli, &e, part, draw(m, &e.arena, e.scored[part].n, e.scored[part].captions,
+                                          &seconds));
+    }
+    emoji_evaluator_free(&e, metrics);
 }
 
 /* ---- eval ------------------------------------------------------------------------------------ */
@@ -103,7 +66,7 @@ int text_eval(void) {
     const real *x = draw(&m, &arena, s.n, s.captions, &seconds);
     json_number(metrics, "base_seconds_a_picture", seconds);
     report_scenes(&cli, &evaluator, s.n, x, s.scenes, metrics);
-    if (o.emoji_samples && !(o.clip_scale > 0)) report_emoji(&m, metrics);   /* CLIP judges there */
+    if (o.emoji_samples && !(o.clip_scale > 0)) score_emoji(&m, metrics);   /* CLIP judges there */
     metrics_save(&cli, metrics);
     scene_evaluator_free(&evaluator);
     arena_free(&arena);

@@ -7,6 +7,7 @@
 #include "settings.h"
 #include "train/captioned_source.h"
 #include "train/diffusion_options.h"
+#include "train/emoji_report.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,9 +113,7 @@ static Option options[] = {
     DIFFUSION_CLASS(o, "--stage classes: "),
     {"v", 0, .d = &o.v, .min = 0, .max = 1, .meta = "V", .keep = KEEP_NOT, .only = "sample eval",
      .help = "--time continuous: variance of a step between beta~ (0) and beta (1)"},
-    {"emoji-samples", 0, .i = &o.emoji_samples, .min = 0, .max = 3000, .meta = "N",
-     .keep = KEEP_NOT, .only = "eval",
-     .help = "emoji to draw and name, of those seen and of held-out combinations each; 0: none"},
+    EMOJI_SAMPLES(o.emoji_samples),
     {0}};
 
 static int train(void), sample(void), eval(void), info(void);

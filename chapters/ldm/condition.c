@@ -17,53 +17,8 @@ bool is_attended(Condition c) {
     return c == TEXT || c == LAYOUT;
 }
 
-/* ---- pictures -------------------------------------------------------------------------------- */
-
-/* a rectangle of a quarter to three quarters of each side, its corners on multiples of 8 */
-static void draw_hole(Rng *rng, uint8_t *hole) {
-    enum { STEP = 8, GRID = SCENE_SIDE / STEP };
-    int at[2], size[2];
-    for (int k = 0; k < 2; k++) {
-        size[k] = 2 + (int)rng_below(rng, GRID / 2 + 1);
-        at[k] = (int)rng_below(rng, (uint32_t)(GRID - size[k] + 1));
-    }
-    memset(hole, 0, SCENE_SIDE * SCENE_SIDE);
-    for (int i = at[0] * STEP; i < (at[0] + size[0]) * STEP; i++)
-        memset(hole + i * SCENE_SIDE + at[1] * STEP, 1, (size_t)(size[1] * STEP));
-}
-
-Pictures pictures_new(Arena *arena, int n) {
-    size_t pixels = (size_t)n * SCENE_SIDE * SCENE_SIDE;
-    Pictures p = {.n = n};
-    p.images = arena_get(arena, 3 * pixels * sizeof *p.images);
-    p.captions = arena_get(arena, (size_t)n * sizeof *p.captions);
-    p.scenes = arena_get(arena, (size_t)n * sizeof *p.scenes);
-    p.map = arena_get(arena, pixels), p.hole = arena_get(arena, pixels);
-    return p;
-}
-
-void scenes_put(const Pictures *p, int at, int n, Arena *arena, const Wardrobe *w, Part part,
-                uint64_t seed, uint64_t first, Rng *holes) {
-    size_t pixels = SCENE_SIDE * SCENE_SIDE, before = (size_t)at * pixels;
-    wardrobe_get(w, part, seed, first, n,
-                 &(SceneBatch){.images = p->images + 3 * before, .low = -1, .high = 1,
-                               .scenes = p->scenes + at, .map = p->map + before});
-    for (int i = at; i < at + n; i++) {
-        p->captions[i] = scene_caption(&p->scenes[i], arena_get(arena, SCENE_CAPTION));
-        draw_hole(holes, p->hole + (size_t)i * pixels);
-    }
-}
-
-Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
-                    int n, Rng *holes) {
-    Pictures p = pictures_new(arena, n);
-    scenes_put(&p, 0, n, arena, w, part, seed, first, holes);
-    return p;
-}
-
-Pictures validation_scenes(Arena *arena, const Wardrobe *w, int n) {
-    Rng holes = rng_new(1, "validation holes");
-    return scenes_new(arena, w, PART_VALIDATION, 0, 0, n, &holes);
+bool knows_emoji(Condition c) {
+    return c != LAYOUT && c != SEMANTIC;
 }
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */

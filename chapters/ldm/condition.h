@@ -8,14 +8,14 @@
  *     inpaint    the latents of a picture with a hole, and the hole          beside
  *     superres   a picture of the latents' size                    beside
  *
- * All are known of the wardrobe's scenes exactly. */
+ * All are known of the wardrobe's scenes exactly; of emoji none, text, inpaint and superres. */
 #ifndef CONDITION_H
 #define CONDITION_H
 
-#include "data/captioned_batch.h"
 #include "eval/frozen_clip.h"
 #include "latents.h"
 #include "nn/text_transformer.h"
+#include "pictures.h"
 
 typedef enum { NO_CONDITION, TEXT, LAYOUT, SEMANTIC, INPAINT, SUPER_RESOLUTION,
                CONDITIONS } Condition;
@@ -23,30 +23,7 @@ typedef enum { NO_CONDITION, TEXT, LAYOUT, SEMANTIC, INPAINT, SUPER_RESOLUTION,
 extern const char *const condition_names[CONDITIONS];
 Condition condition_called(const char *name);        /* dies if there is none */
 bool is_attended(Condition c);                       /* text, layout */
-
-/* ---- pictures with all that is known of them ------------------------------------------------- */
-
-typedef struct {
-    int n;
-    real *images;                        /* (n,64,64,3) in [-1,1] */
-    const char **captions;               /* (n) */
-    Scene *scenes;                       /* (n) */
-    uint8_t *map;                        /* (n,64,64), see wardrobe.h */
-    uint8_t *hole;                       /* (n,64,64): 1 where a picture is to be repainted */
-} Pictures;
-
-enum { SCENE_SIDE = 64 };
-
-Pictures pictures_new(Arena *arena, int n);
-/* Pictures `at` to at + n - 1 become the scenes first, first + 1, ... of a part and seed; captions are
- * put into the arena, holes are drawn from `holes`. */
-void scenes_put(const Pictures *p, int at, int n, Arena *arena, const Wardrobe *w, Part part,
-                uint64_t seed, uint64_t first, Rng *holes);
-/* both */
-Pictures scenes_new(Arena *arena, const Wardrobe *w, Part part, uint64_t seed, uint64_t first,
-                    int n, Rng *holes);
-/* those that validation of either stage is on; never trained on */
-Pictures validation_scenes(Arena *arena, const Wardrobe *w, int n);
+bool knows_emoji(Condition c);                       /* all but layout and semantic */
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 

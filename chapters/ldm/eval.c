@@ -1,8 +1,11 @@
 /* eval.c — the program's `eval`: reconstructions, or pictures drawn for scenes of seen and held-out
- * combinations, and what the caption evaluator finds in them. */
+ * combinations, and what the caption evaluator finds in them; emoji drawn from their names, and what
+ * CLIP calls them. */
 #include "settings.h"
 
+#include "base/error.h"
 #include "base/progress.h"
+#include "train/emoji_report.h"
 #include "train/scene_report.h"
 
 #include <math.h>
@@ -13,9 +16,13 @@
 enum { PICTURE = SCENE_SIDE * SCENE_SIDE * 3 };
 
 /* x (n,64,64,3) in [-1,1] becomes [0,1] */
-static void score(const SceneEvaluator *e, const Pictures *p, real *x, cJSON *metrics) {
+static void to_unit(const Pictures *p, real *x) {
     k_affine((size_t)p->n * PICTURE, x, (real)0.5, (real)0.5, x);
     k_clamp((size_t)p->n * PICTURE, x, 0, 1, x);
+}
+
+static void score(const SceneEvaluator *e, const Pictures *p, real *x, cJSON *metrics) {
+    to_unit(p, x);
     report_scenes(&cli, e, p->n, x, p->scenes, metrics);
 }
 
@@ -61,10 +68,29 @@ int eval_autoencoder(void) {
 
 /* ---- diffusion ------------------------------------------------------------------------------- */
 
+/* from their names, the rest of the pictures unknown */
+static void score_emoji(Model *m, cJSON *metrics) {
+    FrozenClip clip = frozen_clip_load(NULL);
+    EmojiEvaluator e;
+    emoji_evaluator_open(&e, &clip, o.emoji_samples);
+    for (int part = 0; part < EMOJI_PARTS; part++) {
+        Pictures p = pictures_new(&e.arena, e.scored[part].n);
+        p.captions = e.scored[part].captions;
+        real *x = arena_get(&e.arena, (size_t)p.n * PICTURE * sizeof *x);
+        draw_pictures(m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
+        to_unit(&p, x);
+        report_emoji(&cli, &e, part, x);
+    }
+    emoji_evaluator_free(&e, metrics);
+    frozen_clip_free(&clip);
+}
+
 int eval_diffusion(void) {
     SceneEvaluator e;
     Model m = {0};
     model_load(&m);
+    if (o.emoji_samples && m.conditioner.kind != TEXT)
+        usage_error("--emoji-samples: this model was trained with --condition %s", o.condition);
     scene_evaluator_open(&e, o.common.data);
     cJSON *metrics = metrics_new(&cli);
     Pictures p = test_scenes(&e, o.samples);
@@ -79,6 +105,7 @@ int eval_diffusion(void) {
     json_number(metrics, "parameters", (double)params_count(&m.params));
     json_number(metrics, "latent_scale", (double)m.space.scale->x[0]);
     score(&e, &p, x, metrics);
+    if (o.emoji_samples) score_emoji(&m, metrics);
     metrics_save(&cli, metrics);
     model_free(&m), scene_evaluator_free(&e);
     return 0;

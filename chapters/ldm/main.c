@@ -6,6 +6,7 @@
 #include "published.h"
 #include "settings.h"
 #include "train/diffusion_options.h"
+#include "train/emoji_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,7 @@ static Option options[] = {
     STAGE_BATCH("diffusion-batch", o.diffusion_batch, "diffusion's images in a batch"),
     STAGE_LR("diffusion-lr", o.diffusion_lr, "diffusion's learning rate"),
     DIFFUSION_STEPS(o, "diffusion: "),
+    EMOJI_SHARE(o.emoji),
     {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
      .help = "share of texts and layouts dropped in training, for guidance"},
     VALIDATION_SIZE(o.validation, 1, 256, "unseen scenes that validation of either stage is on"),
@@ -96,6 +98,7 @@ static Option options[] = {
      .only = "sample", .help = "number of images to draw (Stable Diffusion: 1 unless given)"},
     {"prompt", 0, .list = &o.prompt, .meta = "TEXT", .only = "sample", .help = "a caption to draw"},
     SCENE_SAMPLES(o.samples),
+    EMOJI_SAMPLES(o.emoji_samples),
     {"negative", 0, .s = &o.negative, .meta = "TEXT", .keep = KEEP_NOT, .only = "sample",
      .help = "Stable Diffusion: negative prompt"},
     {"image", 0, .s = &o.image, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
@@ -153,6 +156,9 @@ static int train(void) {
         usage_error("--factor 1: latents are the pictures, without an autoencoder");
     if (o.factor == 1 && o.autoencoder)
         usage_error("--factor 1: diffusion of pixels, for which there is no --autoencoder");
+    if (o.emoji > 0 && !knows_emoji(condition_called(o.condition)))
+        usage_error("--emoji %g: of emoji no boxes and no map are known, which --condition %s asks for",
+                    o.emoji, o.condition);
     int status = first && o.factor > 1 ? train_autoencoder() : 0;
     if (status || !strcmp(o.stage, "autoencoder")) return status;
     return train_diffusion();

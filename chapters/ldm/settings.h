@@ -19,9 +19,9 @@ typedef struct {
     /* diffusion */
     const char *stage, *autoencoder, *condition, *text, *context;
     int width, diffusion_steps, diffusion_batch, warmup, preview, validation;
-    double diffusion_lr, p_uncond, clip, ema;
+    double diffusion_lr, p_uncond, clip, ema, emoji;
     /* drawing */
-    int pictures, samples, sampling_steps;
+    int pictures, samples, emoji_samples, sampling_steps;
     double scale, eta;
     const char *sampler;
     CliList prompt;

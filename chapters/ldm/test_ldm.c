@@ -309,6 +309,39 @@ Test(ldm, a_text_is_what_clip_reads) {
     frozen_clip_free(&clip), tape_free(&t), arena_free(&arena);
 }
 
+/* Emoji stand last, and are not those of training; of them only captions and holes are known. */
+Test(ldm, a_share_of_the_pictures_are_emoji) {
+    Arena arena = {0};
+    PictureSource s = {.share = 0.5};
+    captioned_data_open(&s.captioned.data, NULL, SCENE_SIDE);
+    const Images *emoji = &s.captioned.data.emoji.validation;
+    size_t pixels = SCENE_SIDE * SCENE_SIDE;
+    Pictures mixed = validation_pictures(&s, &arena, 4);
+    s.share = 0;
+    Pictures plain = validation_pictures(&s, &arena, 4);
+    char caption[SCENE_CAPTION];
+    for (int i = 0; i < 4; i++) {
+        bool scene = i < 2;
+        const uint8_t *map = mixed.map + (size_t)i * pixels, *hole = mixed.hole + (size_t)i * pixels;
+        cr_expect((mixed.scenes[i].count > 0) == scene && plain.scenes[i].count > 0);
+        cr_expect((memchr(map, 0, pixels) && !memcmp(map, map + 1, pixels - 1)) == !scene);
+        cr_expect(memchr(hole, 1, pixels) && memchr(hole, 0, pixels));
+        cr_expect_str_eq(plain.captions[i], scene_caption(&plain.scenes[i], caption));
+        const real *x = mixed.images + 3 * pixels * (size_t)i;
+        if (scene) {
+            cr_expect_str_eq(mixed.captions[i], plain.captions[i]);
+            cr_expect(!memcmp(x, plain.images + 3 * pixels * (size_t)i, 3 * pixels * sizeof *x));
+            continue;
+        }
+        int number = (i - 2) * emoji->count / 2;
+        real *own = arena_get(&arena, 3 * pixels * sizeof *own);
+        images_get(emoji, 1, &number, -1, 1, own, NULL);
+        cr_expect_str_eq(mixed.captions[i], emoji->captions[number]);
+        cr_expect(!memcmp(x, own, 3 * pixels * sizeof *x));
+    }
+    captioned_data_free(&s.captioned.data), arena_free(&arena);
+}
+
 /* ---- latents --------------------------------------------------------------------------------- */
 
 Test(ldm, latents_have_variance_one_and_lead_back) {
@@ -345,7 +378,21 @@ Test(ldm_program, options_that_do_not_fit_are_refused) {
         {"sample --config sd1 --mask m --weights x --vocab y", 1, "--image"},
         {"train --stage diffusion --factor 1 --autoencoder x", 2, "diffusion of pixels"},
         {"train --autoencoder x", 2, "trains one itself"},
+        {"train --condition semantic --emoji 0.5", 2, "no boxes and no map"},
         {"train --factor 3", 2, "1, 2, 4 or 8"}};
     EXPECT_REFUSALS("ldm", cases);
+}
+
+/* both stages, a sheet, and scores that CLIP gives */
+Test(ldm_program, emoji_are_trained_on_drawn_and_named) {
+    RUN("ldm", "train -q --emoji 0.5 --steps 2 -b 2 --first-width 8 --disc-start 1 --validation 2 "
+               "--diffusion-steps 2 --diffusion-batch 2 --preview 2 --out %s");
+    RUN("ldm", "eval -q --samples 150 --emoji-samples 2 --steps 1 --scale 1 --out %s");
+    char path[200];
+    snprintf(path, sizeof path, "%s/metrics.json", folder);
+    char *text = text_of(path);
+    cr_expect(strstr(text, "\"emoji\"") && strstr(text, "\"held_out\"") &&
+              strstr(text, "\"clip_sha256\""));
+    free(text);
 }
 #endif

@@ -15,21 +15,22 @@ static const double DISCRIMINATOR_LR = 1e-4;
 
 /* ---- validation ------------------------------------------------------------------------------ */
 
-static void validate(Run *run, const Wardrobe *w, const LatentSpace *s) {
-    Pictures p = validation_scenes(&run->tape.arena, w, o.validation);
+static void validate(Run *run, const PictureSource *source, const LatentSpace *s) {
+    Pictures p = validation_pictures(source, &run->tape.arena, o.validation);
     real *y = arena_get(&run->tape.arena, (size_t)p.n * PICTURE * sizeof *y);
     reconstruct(s, p.n, SCENE_SIDE, p.images, y);
     run_value(run, "validation_psnr", psnr(p.n, PICTURE, p.images, y));
 }
 
 /* originals above reconstructions */
-static void save_reconstructions(Run *run, const Wardrobe *w, const LatentSpace *s, char *path) {
-    Pictures p = validation_scenes(&run->tape.arena, w, SHOWN);
+static void save_reconstructions(Run *run, const PictureSource *source, const LatentSpace *s,
+                                 char *path) {
+    Pictures p = validation_pictures(source, &run->tape.arena, SHOWN);
     real *all = arena_get(&run->tape.arena, 2 * SHOWN * PICTURE * sizeof *all);
     memcpy(all, p.images, SHOWN * PICTURE * sizeof *all);
     reconstruct(s, p.n, SCENE_SIDE, all, all + SHOWN * PICTURE);
     Grid g = colour_grid(2 * SHOWN, SCENE_SIDE, SHOWN, NULL);
-    g.row_labels = "scenes|reconstructions";
+    g.row_labels = "pictures|reconstructions";
     save_grid(&cli, path, all, g);
 }
 
@@ -57,9 +58,8 @@ int train_autoencoder(void) {
                    "validation_psnr",
         .log_every = 10, .stage = "autoencoder", .later = "diffusion",
         .whole_batch = o.codes ? "the codebook follows the whole batch" : NULL});
-    WardrobeData data;
-    wardrobe_data_open(&data, o.common.data, SCENE_SIDE);
-    run_fashion(run, &data.fashion);
+    PictureSource source;
+    picture_source_open(&source, run, o.common.batch, o.emoji);
     char *features_file = own_file(EMOJI_CLASSIFIER_WEIGHTS);
     Frozen features = frozen_load(features_file, &classifier_emoji);
     Params *params = run_params(run, ""), *d_params = run_params(run, "discriminator.");
@@ -75,15 +75,12 @@ int train_autoencoder(void) {
                            .kl = o.kl, .commitment = 0.25};
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params, NULL}}});
-    Rng *noise = run_rng(run, "noise"), *codes = run_rng(run, "codes"),
-        *holes = run_rng(run, "holes");
-    int B = run_part(run, o.common.batch);
+    Rng *noise = run_rng(run, "noise"), *codes = run_rng(run, "codes");
     run_record(run, "parameters", (double)params_count(params));
 
     while (run_next(run)) {
-        Pictures p = scenes_new(&run->tape.arena, &data.wardrobe, PART_TRAIN, o.common.seed,
-                                (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
-        Tensor *x = t_input(&run->tape, p.images, SHAPE(B, SCENE_SIDE, SCENE_SIDE, 3));
+        Pictures p = pictures_next(&source, run);
+        Tensor *x = t_input(&run->tape, p.images, SHAPE(p.n, SCENE_SIDE, SCENE_SIDE, 3));
         double lr = o.common.lr * lr_cosine(run->step, 100, o.common.steps);
         if (run->step == 0 && o.codes) codebook_start(&net.codebook, encode(&net, x), codes);
         loss.discriminator = run->step >= o.disc_start && o.discriminator > 0 ? &discriminator
@@ -93,12 +90,12 @@ int train_autoencoder(void) {
         minimise(adam, pass.loss, lr);
         if (loss.discriminator)
             train_discriminator(run, &discriminator, d_adam, DISCRIMINATOR_LR, x, &pass);
-        if (run_every(run, 250)) validate(run, &data.wardrobe, &space);
+        if (run_every(run, 250)) validate(run, &source, &space);
         if (run_saves(run))
-            save_reconstructions(run, &data.wardrobe, &space, run_path(run, "reconstructions.png"));
+            save_reconstructions(run, &source, &space, run_path(run, "reconstructions.png"));
     }
     int status = run_finish(run);
-    frozen_free(&features), wardrobe_data_free(&data);
+    frozen_free(&features), picture_source_free(&source);
     free(features_file);
     return status;
 }

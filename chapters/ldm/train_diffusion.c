@@ -15,7 +15,7 @@ static const double PRIORITY = 0.1;     /* a text says most while nothing can be
 
 typedef struct {
     Model m;
-    WardrobeData data;
+    PictureSource source;
 } Training;
 
 /* ---- one batch ------------------------------------------------------------------------------- */
@@ -34,7 +34,7 @@ static Losses ldm_losses(const Model *m, Tape *tape, const Pictures *p, const bo
 static double validation(const Training *r) {
     Tape tape = {.no_grad = true};
     Rng noise = rng_new(1, "validation noise");
-    Pictures p = validation_scenes(&tape.arena, &r->data.wardrobe, o.validation);
+    Pictures p = validation_pictures(&r->source, &tape.arena, o.validation);
     int *t = arena_get(&tape.arena, (size_t)p.n * sizeof *t);
     even_timesteps(r->m.schedule.T, p.n, t);
     Tensor *mse = ldm_losses(&r->m, &tape, &p, NULL, t, &noise).mse;
@@ -46,7 +46,7 @@ static double validation(const Training *r) {
 static void save_preview(Training *r, char *path) {
     Arena arena = {0};
     Condition kind = r->m.conditioner.kind;
-    Pictures p = validation_scenes(&arena, &r->data.wardrobe, SHOWN);
+    Pictures p = validation_pictures(&r->source, &arena, SHOWN);
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&r->m, &p, o.preview, is_attended(kind) ? 3 : 1, true, x);
     if (kind > TEXT) save_conditions(&cli, path, kind, r->m.space.factor, &p, x);
@@ -57,11 +57,11 @@ static void save_preview(Training *r, char *path) {
 
 /* ---- before the first step ------------------------------------------------------------------- */
 
-/* the latents' scale, from scenes that training begins with */
+/* the latents' scale, from pictures that training begins with */
 static void measure(Training *r) {
     Arena arena = {0};
-    Rng holes = rng_new(1, "scale holes"), noise = rng_new(1, "scale noise");
-    Pictures p = scenes_new(&arena, &r->data.wardrobe, PART_TRAIN, o.common.seed, 0, MEASURED, &holes);
+    Rng noise = rng_new(1, "scale noise");
+    Pictures p = pictures_of_part(&r->source, &arena, PART_TRAIN, o.common.seed, MEASURED);
     measure_scale(&r->m.space, p.n, SCENE_SIDE, p.images, &noise);
     arena_free(&arena);
 }
@@ -83,28 +83,25 @@ int train_diffusion(void) {
     Model *m = &r.m;
     open_first_stage(run, m);
     model_new_diffusion(m);
-    wardrobe_data_open(&r.data, o.common.data, SCENE_SIDE);
-    run_fashion(run, &r.data.fashion);
+    picture_source_open(&r.source, run, o.diffusion_batch, o.emoji);
     if (m->conditioner.clip) run_data(run, "clip", m->clip.sha256);
     run_state(run, "", &m->params);
     Optimizer *adam = run_adam(run, "adam", &m->params, (Adam){ADAM_DEFAULTS});
     adam->clip = o.clip;
     run_ema(run, adam, o.ema);
-    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"),
-        *drop = run_rng(run, "drop"), *holes = run_rng(run, "holes");
+    Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times"), *drop = run_rng(run, "drop");
     Weights all = {.file = "weights.safetensors"};
     CheckpointParams list[3];
     model_list(m, list);
     memcpy(all.params, list, sizeof list);
     run_weights(run, all);
     run_record(run, "parameters", (double)params_count(&m->params));
-    int B = run_part(run, o.diffusion_batch);
+    int B = r.source.captioned.batch;
     bool *dropped = arena_get(&run->arena, (size_t)B * sizeof *dropped);
     if (!run->resumed) measure(&r);
 
     while (run_next(run)) {
-        Pictures p = scenes_new(&run->tape.arena, &r.data.wardrobe, PART_TRAIN, o.common.seed,
-                                (uint64_t)run->micro_batch * (uint64_t)B, B, holes);
+        Pictures p = pictures_next(&r.source, run);
         for (int i = 0; i < B; i++) dropped[i] = rng_chance(drop, o.p_uncond);
         const int *t = uniform_timesteps(&run->tape.arena, times, m->schedule.T, B);
         Tensor *loss = t_mean(ldm_losses(m, &run->tape, &p, dropped, t, noise).each);
@@ -114,6 +111,6 @@ int train_diffusion(void) {
         if (run_saves(run) && o.preview) save_preview(&r, run_path(run, "samples.png"));
     }
     int status = run_finish(run);
-    wardrobe_data_free(&r.data), model_free(m);
+    picture_source_free(&r.source), model_free(m);
     return status;
 }
