@@ -17,9 +17,10 @@ static void draw_map(const uint8_t *map, real *x) {
     for (int k = 0; k < PIXELS; k++) label_colour(map[k], x + 3 * k);
 }
 
+/* in the garment's colour */
 static void draw_box(const Garment *g, real *x) {
     real rgb[3];
-    label_colour(1 + g->class, rgb);
+    for (int c = 0; c < 3; c++) rgb[c] = (real)(wardrobe_palette[g->colour][c] / 127.5 - 1);
     int bottom = g->box.top + g->box.height - 1, right = g->box.left + g->box.width - 1;
     for (int i = g->box.top; i <= bottom; i++)
         for (int j = g->box.left; j <= right; j++)
@@ -69,6 +70,10 @@ void save_conditions(const Cli *cli, char *path, Condition kind, int factor, con
         condition_picture(kind, p, i, factor, all + (size_t)i * PIXELS * 3);
     memcpy(all + row, x, row * sizeof *all);
     memcpy(all + 2 * row, p->images, row * sizeof *all);
-    save_grid(cli, path, all, colour_grid(3 * n, SIDE, n, NULL));
+    const char **below = arena_get(&arena, (size_t)(3 * n) * sizeof *below);
+    for (int i = 0; i < 3 * n; i++) below[i] = i < 2 * n ? "" : p->captions[i - 2 * n];
+    Grid g = colour_grid(3 * n, SIDE, n, kind == LAYOUT ? below : NULL);
+    g.row_labels = "given|drawn|scene";
+    save_grid(cli, path, all, g);
     arena_free(&arena);
 }

@@ -33,6 +33,7 @@ enum { WARDROBE_CLASSES = 10, WARDROBE_COLOURS = 10, SCENE_CAPTION = 100, SCENE_
 
 extern const char *const wardrobe_class[WARDROBE_CLASSES];       /* "T-shirt", "trousers", ... */
 extern const char *const wardrobe_colour[WARDROBE_COLOURS];      /* "red", "orange", ... */
+extern const uint8_t wardrobe_palette[WARDROBE_COLOURS][3];      /* as they are on bright cloth */
 
 /* of the first garment to the second */
 typedef enum { ALONE, LEFT_OF, ABOVE, RIGHT_OF, BELOW, RELATIONS } Relation;

@@ -150,7 +150,7 @@ static void enlarge(const Cutout *c, int side, uint8_t *shade, uint8_t *alpha) {
 
 /* ---- colours --------------------------------------------------------------------------------- */
 
-static const uint8_t palette[WARDROBE_COLOURS][3] = {
+const uint8_t wardrobe_palette[WARDROBE_COLOURS][3] = {
     {217, 37, 42},  {247, 131, 24}, {255, 219, 36}, {42, 160, 70},  {34, 199, 199},
     {40, 92, 214},  {126, 58, 186}, {252, 146, 200}, {126, 74, 34}, {144, 144, 144}};
 
@@ -163,7 +163,7 @@ static void tint_table(int colour, uint8_t table[256][3]) {
         int over = v > HIGHLIGHT_FROM ? v - HIGHLIGHT_FROM : 0;
         int light = HIGHLIGHT * over * over / ((255 - HIGHLIGHT_FROM) * (255 - HIGHLIGHT_FROM));
         for (int c = 0; c < 3; c++) {
-            int multiplied = palette[colour][c] * percent / (100 * 255);
+            int multiplied = wardrobe_palette[colour][c] * percent / (100 * 255);
             table[v][c] = (uint8_t)(255 - (255 - multiplied) * (255 - light) / 255);
         }
     }
