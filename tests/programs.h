@@ -6,6 +6,7 @@
  *   - expect_refusal        one clear line, the right status, nothing half written;
  *     EXPECT_REFUSALS       for each of an array
  *   - same_file, same_picture, file_there, text_of
+ *   - number_in             a number of a JSON file
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
  * In arguments, %s stands for the test's folder (three times at most). */
@@ -98,6 +99,19 @@ static inline bool file_there(const char *name) {
     struct stat s;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return stat(path, &s) == 0 && s.st_size > 0;
+}
+
+/* the first number of this key in a JSON file of the test's folder */
+static inline double number_in(const char *name, const char *key) {
+    char path[200], quoted[60];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    char *text = text_of(path);
+    const char *at = strstr(text, quoted);
+    cr_assert(at, "%s: no %s", name, key);
+    double number = strtod(at + strlen(quoted), NULL);
+    free(text);
+    return number;
 }
 
 /* The program must end with this status after one line that holds `says`, and leave no half-written

@@ -130,6 +130,28 @@ Test(dalle_program, draws_prompts_and_completes_pictures) {
     RUN("dalle", "sample -q --image %s/run/samples.png --out %s/run --prompt 'a red bag'");
 }
 
+/* The best of 1 and of 8 are scored; what codes cost place by place adds up to what they cost. */
+Test(dalle_program, eval_scores_the_best_of_more_and_each_place) {
+    few_garments(400, 120);
+    RUN("dalle", "train --steps 2 --prior-steps 2 --grid 8 " SMALL);
+    RUN("dalle", "eval -q --captions 150 --best-of 8 --data %s --out %s/run");
+    char path[200];
+    snprintf(path, sizeof path, "%s/run/metrics.json", folder);
+    char *text = text_of(path);
+    const char *one = strstr(text, "\"best_of\":\t1,"), *eight = strstr(text, "\"best_of\":\t8,");
+    cr_expect(one && eight && one < eight && !strstr(eight + 1, "\"best_of\""), "%s", text);
+    free(text);
+    snprintf(path, sizeof path, "%s/run/positions.csv", folder);
+    FILE *f = fopen(path, "r");
+    cr_assert(f && fscanf(f, "row,column,nats") == 0);
+    double sum = 0, nats = number_in("run/metrics.json", "nats_test");
+    int row, column, places = 0;
+    for (double place; fscanf(f, "%d,%d,%lf", &row, &column, &place) == 3; places++) sum += place;
+    fclose(f);
+    cr_expect(places == 64 && row == 7 && column == 7);
+    cr_expect_float_eq(sum, nats, 1e-3 * nats);
+}
+
 Test(dalle_program, what_does_not_fit_together_is_refused) {
     few_garments(400, 120);
     expect_refusal("dalle", "sample --best-of 2 -n 4 --out %s/run", 2, "--best-of 2");

@@ -324,18 +324,8 @@ Test(ddpm_program, stopping_loses_nothing_that_was_drawn) {
     cr_assert(file_there("many/samples.png"));
 }
 
-/* the number behind "key": in metrics.json */
 static double metric(const char *key) {
-    char path[200], text[20000];
-    snprintf(path, sizeof path, "%s/metrics.json", folder);
-    FILE *f = fopen(path, "r");
-    cr_assert_not_null(f);
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = 0;
-    const char *at = strstr(text, key);
-    cr_assert_not_null(at, "%s", key);
-    return atof(strchr(at, ':') + 1);
+    return number_in("metrics.json", key);
 }
 
 /* Are the bounds in metrics.json the sums of bound.csv's columns and the prior? */
