@@ -18,8 +18,10 @@ static struct {
     CliList prompts;
 } o;
 
+#define MANY "default|hinton2006|one-of-many|another-one|and-one-more|the-next|the-last-but-three|the-last-but-" \
+             "two|the-last-but-one|the-last"
 static Option options[] = {
-    COMMON_OPTIONS(o.common, "default|hinton2006"),
+    COMMON_OPTIONS(o.common, MANY),
     {"hidden", 0, .i = &o.hidden, .min = 1, .max = 4096, .meta = "N", .keep = KEEP_MODEL,
      .help = "hidden units"},
     {"activation", 'a', .s = &o.activation, .choices = "relu|tanh", .help = "nonlinearity"},
@@ -305,4 +307,7 @@ Test(cli, help_prints_every_option_with_its_default) {
     }
     cr_assert(strstr(text, "learning rate (default: 0.001)"), "%s", text);
     cr_assert(strstr(text, "lr=0.1 batch=100"));
+    cr_assert(strstr(text, "-c, --config " MANY "\n" "                              network"), "%s",
+              text);
+    cr_assert(strstr(text, "  -l, --lr X                  learning rate"), "%s", text);
 }

@@ -194,13 +194,12 @@ static const char *meta(const Option *o) {
 }
 
 static void print_option(const Option *o) {
-    char left[128], text[CLI_TEXT], letter[8] = "    ";
+    char text[CLI_TEXT], letter[8] = "    ";
     if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->b ? "" : " ", meta(o));
     const char *value = o->b ? NULL : cli_text(o, text);
-    printf("  %-26s  ", left);
-    if (strlen(left) > 26) printf("\n%30s", "");
-    printf("%s", o->help);
+    int left = printf("  %s--%s%s%s", letter, o->name, o->b ? "" : " ", meta(o));
+    if (left > 28) printf("\n"), left = 0;
+    printf("%*s%s", 30 - left, "", o->help);
     if (value) printf(" (default: %s)", value);
     printf("\n");
 }
