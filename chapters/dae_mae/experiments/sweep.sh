@@ -32,8 +32,10 @@ sed 1s/denoising/gaussian/ "$out/dae/denoising.csv" | paste -d, - "$out/masking.
 rm "$out/masking.column"
 
 # ---- part 2: masking ----
-# STEPS of pre-training for each network, TUNING steps for its classifier; LABEL_STEPS in the comparison of starts
-steps=${STEPS:-1000} tuning=${TUNING:-300}
+# STEPS of pre-training for each network, TUNING steps for its classifier; LABEL_STEPS in the comparison of starts. They
+# stand in the folders' names: what was trained for another number is not taken.
+steps=${STEPS:-1000} tuning=${TUNING:-300} label_steps=${LABEL_STEPS:-1000}
+trained=$out/$steps-steps
 
 pretrained() {   # DIR OPTIONS...: pre-trains and measures
     into=$1
@@ -52,41 +54,41 @@ tuned() {   # DIR STEPS OPTIONS...: trains a classifier
 
 echo "ratio,error,probe,finetuned,multiply_adds" > "$out/mask_ratio.csv.tmp"
 for percent in 10 25 50 75 85 95; do
-    dir=$out/ratio-$percent
+    dir=$trained/ratio-$percent
     pretrained "$dir" --mask-ratio "$(echo "$percent" | awk '{ print $1 / 100 }')"
-    tuned "$dir/tuned" "$tuning" --labels 1000 --weights "$dir/weights.safetensors"
+    tuned "$dir/tuned-$tuning" "$tuning" --labels 1000 --weights "$dir/weights.safetensors"
     m=$dir/metrics.json
-    echo "$percent,$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned/finetune.json"),$(number encoder_multiply_adds "$m")" |
+    echo "$percent,$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned-$tuning/finetune.json"),$(number encoder_multiply_adds "$m")" |
         tee -a "$out/mask_ratio.csv.tmp"
 done
 mv "$out/mask_ratio.csv.tmp" "$out/mask_ratio.csv"
 
 # the encoder that sees visible patches only (of the sweep above), and the one that sees mask tokens, too
 echo "encoder,error,probe,finetuned,multiply_adds" > "$out/mask_tokens.csv.tmp"
-pretrained "$out/tokens" --mask-tokens-in-encoder
-tuned "$out/tokens/tuned" "$tuning" --labels 1000 --weights "$out/tokens/weights.safetensors"
+pretrained "$trained/tokens" --mask-tokens-in-encoder
+tuned "$trained/tokens/tuned-$tuning" "$tuning" --labels 1000 --weights "$trained/tokens/weights.safetensors"
 for row in visible:ratio-75 tokens:tokens; do
-    dir=$out/${row#*:} m=$out/${row#*:}/metrics.json
-    echo "${row%:*},$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned/finetune.json"),$(number encoder_multiply_adds "$m")" |
+    dir=$trained/${row#*:} m=$trained/${row#*:}/metrics.json
+    echo "${row%:*},$(number error "$m"),$(number probe_accuracy "$m"),$(number test_accuracy "$dir/tuned-$tuning/finetune.json"),$(number encoder_multiply_adds "$m")" |
         tee -a "$out/mask_tokens.csv.tmp"
 done
 mv "$out/mask_tokens.csv.tmp" "$out/mask_tokens.csv"
 
 # targets normalised patch by patch (compare with the row 75 of the first table)
-pretrained "$out/norm-targets" --norm-targets
-tuned "$out/norm-targets/tuned" "$tuning" --labels 1000 --weights "$out/norm-targets/weights.safetensors"
-$dae_mae sample -q $options --out "$out/norm-targets" || exit 1
+pretrained "$trained/norm-targets" --norm-targets
+tuned "$trained/norm-targets/tuned-$tuning" "$tuning" --labels 1000 --weights "$trained/norm-targets/weights.safetensors"
+$dae_mae sample -q $options --out "$trained/norm-targets" || exit 1
 
 # Few labels and many: from the reference run's weights if they are there (WEIGHTS), else from the sweep's own. The
 # learning rate from scratch is chosen for each number of labels: the one with which seed 1 does best on validation
 # images (of three rates; of two with all labels). The pretrained encoder has no such help.
-weights=${WEIGHTS:-$out/ratio-75/weights.safetensors}
+weights=${WEIGHTS:-$trained/ratio-75/weights.safetensors}
 label_run() {   # LABELS START LR SEED: trains, and prints its line of the table
-    dir=$out/labels-$1-$2-$3-$4 how=--scratch
+    steps_of_it=$label_steps how=--scratch
     [ "$2" = scratch ] || how="--weights $weights"
-    label_steps=${LABEL_STEPS:-1000}
-    [ "$1" != 100 ] || label_steps=$(((label_steps * 3 + 9) / 10))     # 192 passes over a hundred pictures are enough
-    tuned "$dir" "$label_steps" $how --labels "$1" --finetune-lr "$3" --seed "$4"
+    [ "$1" != 100 ] || steps_of_it=$(((label_steps * 3 + 9) / 10))     # 192 passes over a hundred pictures are enough
+    dir=$trained/labels-$1-$2-$3-$4-$steps_of_it
+    tuned "$dir" "$steps_of_it" $how --labels "$1" --finetune-lr "$3" --seed "$4"
     j=$dir/finetune.json
     echo "$(number labels "$j"),$2,$3,$4,$(number validation_accuracy "$j"),$(number test_accuracy "$j")"
 }

@@ -4,7 +4,7 @@
 #   OUT/prior.csv     prior,seconds,nats_test,captioning_test,whole,frechet_distance: the masks, and a PixelSNAIL in the
 #                     transformer's place, on one dVAE's codes; seconds of training
 #   OUT/trade.csv     temperature,top_k,whole,frechet_distance,recall of WEIGHTS (the reference run's, say)
-# and trains or draws what is not there yet: STEPS steps of each stage. From the environment:
+# and trains or draws what is not there yet: STEPS steps of each stage, which stand in the folders' names. From the environment:
 #   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
 out=${1:-build/runs/dalle-sweep} steps=${2:-2000} captions=${CAPTIONS:-300}
 dalle=${BUILD:-build}/dalle threads=${THREADS:+--threads $THREADS}
@@ -28,15 +28,15 @@ scored() {    # DIR WEIGHTS OPTIONS...: DIR/metrics.json, unless it is there and
         $dalle eval -q $threads --captions "$captions" --weights "$weights" --out "$dir" "$@" || exit 1
 }
 
-fall=$((steps * 2 / 3))
+fall=$((steps * 2 / 3)) nets=$out/$steps-steps
 echo "run,lost_variance,codes_used,perplexity,whole" >"$out/dvae.csv.tmp"
 for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $fall" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
     name=${run%% *} annealed="--tau-steps $fall"
     [ $name = vq ] && annealed=                 # has no temperature
-    trained "$out/$name" dvae --steps "$steps" $annealed ${run#* }
-    trained "$out/$name" prior --prior-steps 20 ${run#* }
-    scored "$out/$name" "$out/$name/weights.safetensors"
-    m=$out/$name/metrics.json
+    trained "$nets/$name" dvae --steps "$steps" $annealed ${run#* }
+    trained "$nets/$name" prior --prior-steps 20 ${run#* }
+    scored "$nets/$name" "$nets/$name/weights.safetensors"
+    m=$nets/$name/metrics.json
     echo "$name,$(outer lost_variance "$m"),$(outer codes_used "$m"),$(outer perplexity "$m"),$(outer whole "$m")"
 done >>"$out/dvae.csv.tmp"
 mv "$out/dvae.csv.tmp" "$out/dvae.csv"
@@ -45,14 +45,14 @@ echo "prior,seconds,nats_test,captioning_test,whole,frechet_distance" >"$out/pri
 for kind in full paper row column convolution snail; do
     option="--attention $kind"
     [ $kind = snail ] && option="--prior snail"
-    trained "$out/$kind" prior --prior-steps "$steps" $option --dvae "$out/beta-1/dvae-weights.safetensors"
-    scored "$out/$kind" "$out/$kind/weights.safetensors"
-    m=$out/$kind/metrics.json
-    echo "$kind,$(outer wall_seconds "$out/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
+    trained "$nets/$kind" prior --prior-steps "$steps" $option --dvae "$nets/beta-1/dvae-weights.safetensors"
+    scored "$nets/$kind" "$nets/$kind/weights.safetensors"
+    m=$nets/$kind/metrics.json
+    echo "$kind,$(outer wall_seconds "$nets/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
 done >>"$out/prior.csv.tmp"
 mv "$out/prior.csv.tmp" "$out/prior.csv"
 
-weights=${WEIGHTS:-$out/full/weights.safetensors}
+weights=${WEIGHTS:-$nets/full/weights.safetensors}
 echo "temperature,top_k,whole,frechet_distance,recall" >"$out/trade.csv.tmp"
 for setting in 0.5:0 0.7:0 0.85:0 1:0 1.2:0 1:16 1:64 1:256; do
     t=${setting%:*} k=${setting#*:}
