@@ -241,10 +241,8 @@ Tensor *encode(const Encoder *e, Tensor *patches, const Mask *m) {
     Tape *t = patches->tape;
     Tensor *x = e->shape.mask_tokens_in_encoder ? all_tokens(e, patches, m)
                                                 : visible_tokens(e, patches, m);
-    Tensor *zeros = t_input(t, NULL, SHAPE(m->images, 1, e->shape.width));
-    k_fill(zeros->len, 0, zeros->x);
     Tensor *cls = t_add(t_use(t, e->cls_token), t_slice(t_use(t, e->pos_embed), 1, 0, 1));
-    x = t_concat(t_add(zeros, cls), x, 1);                 /* the same for all images */
+    x = t_concat(token_of_each(t, cls, m->images), x, 1);
     x = transformer(&e->blocks, x, (Attention){0});
     return layer_norm(&e->norm, x);
 }

@@ -129,13 +129,8 @@ static Tensor *image_part(const Prior *p, Tape *t, int B, const int *codes, int 
 
 /* what comes before code 0, and then n codes: (B,S',C) */
 static Tensor *stream(const Prior *p, Tape *t, int B, const int *text, const int *codes, int n) {
-    int C = p->c.width;
     Tensor *x = text_part(p, t, B, text);
-    if (p->image_start) {
-        Tensor *zero = t_input(t, NULL, SHAPE(B, 1, C));
-        k_fill(zero->len, 0, zero->x);
-        x = t_concat(x, t_add(zero, p->image_start), 1);
-    }
+    if (p->image_start) x = t_concat(x, token_of_each(t, p->image_start, B), 1);
     return n ? t_concat(x, image_part(p, t, B, codes, 0, n), 1) : x;
 }
 

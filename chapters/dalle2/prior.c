@@ -34,13 +34,6 @@ static Tensor *token(Tensor *x) {
     return t_reshape(x, SHAPE(x->shape[0], 1, x->shape[1]));
 }
 
-/* the query, once for each of B */
-static Tensor *query(const Prior *m, Tape *t, int B) {
-    Tensor *zeros = t_input(t, NULL, SHAPE(B, 1, m->config.width));
-    k_fill(zeros->len, 0, zeros->x);
-    return t_add(zeros, m->query);
-}
-
 const uint8_t *prior_mask(Tape *t, CaptionFeatures text, int extra) {
     int B = text.tokens->shape[0], N = text.tokens->shape[1], M = N + extra;
     uint8_t *seen = arena_get(&t->arena, (size_t)B * M * M);
@@ -59,7 +52,7 @@ Tensor *prior_output(const Prior *m, Tensor *zt, const double *time, CaptionFeat
                          token(linear(&m->text, text.embedding)), 1);
     h = t_concat(h, token(time_embedding(&m->time, t, time, B)), 1);
     h = t_concat(h, token(linear(&m->image, zt)), 1);
-    h = t_add(t_concat(h, query(m, t, B), 1), m->positions);
+    h = t_add(t_concat(h, token_of_each(t, m->query, B), 1), m->positions);
     h = transformer(&m->block, h, (Attention){.causal = true, .mask_per_item = true,
                                               .mask = prior_mask(t, text, PRIOR_EXTRA)});
     if (m->norm.gain) h = layer_norm(&m->norm, h);

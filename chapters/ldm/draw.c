@@ -53,6 +53,12 @@ static LdmCondition conditions_of(Arena *arena, const Model *m, const Pictures *
                           .tokens = condition_tokens(&m->conditioner), .width = CONTEXT_WIDTH};
 }
 
+/* outside the holes x becomes the pictures' own, as the official script pastes them */
+static void keep_outside_holes(const Pictures *p, real *x) {
+    for (size_t k = 0; k < (size_t)p->n * SCENE_SIDE * SCENE_SIDE; k++)
+        if (!p->hole[k]) memcpy(x + 3 * k, p->images + 3 * k, 3 * sizeof *x);
+}
+
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool quiet, real *x) {
@@ -68,6 +74,7 @@ void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool qu
     real *z = arena_get(&arena, (size_t)p->n * sampler_size(&s) * sizeof *z);
     draw_images(&s, p->n, z, (Drawing){.at_once = drawn_at_once(&s, AT_ONCE), .quiet = quiet});
     pictures_of(&m->space, p->n, h, z, x);
+    if (m->conditioner.kind == INPAINT) keep_outside_holes(p, x);
     sampler_free(&s);
     schedule_free(&few), arena_free(&arena);
 }

@@ -383,6 +383,29 @@ Test(ldm_program, options_that_do_not_fit_are_refused) {
     EXPECT_REFUSALS("ldm", cases);
 }
 
+/* What was given, drawn, and the scene: where the hole is not, all three rows are the same. */
+Test(ldm_program, repainting_keeps_what_is_outside_the_hole) {
+    few_garments(400, 120);
+    RUN("ldm", "train -q --condition inpaint --steps 1 -b 1 --first-width 8 --disc-start 1 "
+               "--validation 1 --diffusion-steps 1 --diffusion-batch 1 --preview 0 --data %s "
+               "--out %s");
+    RUN("ldm", "sample -q --data %s --steps 1 -p 12 --out %s");
+    char path[200];
+    int width, height, changed = 0;
+    snprintf(path, sizeof path, "%s/conditions.png", folder);
+    uint8_t *pixels = picture_read_whole(path, &width, &height);
+    for (int i = 0; i < height / 3; i++)
+        for (int j = width / 2; j < width; j++) {          /* left of it are the rows' names */
+            const uint8_t *row[3];
+            for (int k = 0; k < 3; k++)
+                row[k] = pixels + 3 * ((size_t)(i + k * (height / 3)) * (size_t)width + (size_t)j);
+            changed += !!memcmp(row[0], row[2], 3);
+            if (!memcmp(row[0], row[2], 3)) cr_assert(!memcmp(row[1], row[2], 3), "%d, %d", i, j);
+        }
+    cr_expect_gt(changed, 1000);
+    free(pixels);
+}
+
 /* both stages, a sheet, and scores that CLIP gives */
 Test(ldm_program, emoji_are_trained_on_drawn_and_named) {
     RUN("ldm", "train -q --emoji 0.5 --steps 2 -b 2 --first-width 8 --disc-start 1 --validation 2 "

@@ -101,9 +101,7 @@ Clip clip_new(Params *p, ClipConfig c) {
 static Tensor *class_tokens(const ClipImage *e, Tape *tape, const int *t, int B) {
     int W = e->config.width;
     if (t) return t_reshape(t_gather_rows(t_use(tape, e->class_token), t, B), SHAPE(B, 1, W));
-    Tensor *zeros = t_input(tape, NULL, SHAPE(B, 1, W));
-    k_fill(zeros->len, 0, zeros->x);
-    return t_add(zeros, e->class_token);
+    return token_of_each(tape, e->class_token, B);
 }
 
 Tensor *clip_image(const ClipImage *e, Tensor *images, const int *t) {

@@ -155,6 +155,12 @@ Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n) {
     return t_gather_rows(t_use(t, l->table), index, n);
 }
 
+Tensor *token_of_each(Tape *t, Tensor *token, int B) {
+    Tensor *zeros = t_input(t, NULL, SHAPE(B, 1, token->shape[token->rank - 1]));
+    k_fill(zeros->len, 0, zeros->x);
+    return t_add(zeros, token);
+}
+
 Tensor *one_hot(Tape *t, int n, const int *labels, int count) {
     Tensor *y = t_input(t, NULL, SHAPE(n, count));
     k_fill(y->len, 0, y->x);

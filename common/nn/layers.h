@@ -52,6 +52,9 @@ typedef struct { Tensor *table; } Embedding;                /* (count,dim) */
 Embedding embedding_new(Scope s, int count, int dim);
 Tensor *embedding(const Embedding *l, Tape *t, const int *index, int n);     /* -> (n,dim) */
 
+/* A learned token, C numbers, at one place of each of B sequences: (B,1,C) */
+Tensor *token_of_each(Tape *t, Tensor *token, int B);
+
 /* labels (n) in 0..count-1 -> (n,count): 1 at each row's label, 0 elsewhere */
 Tensor *one_hot(Tape *t, int n, const int *labels, int count);
 
