@@ -34,31 +34,38 @@ if (there(record."/diffusion-log.csv")) {
 
 if (there(record."/costs-means.csv")) {
     costs = record."/costs-means.csv"
-    row(f, vq) = column("factor") == f + 0 && (column("codes") > 0) == vq
-    minutes(f, vq) = row(f, vq) ? (column("first_seconds") + column("seconds")) / 60 : NaN
+    spaces = system("tail -n +2 ".costs." | cut -d, -f1,2 | sort -u | tr '\\n' ' '")    # "1,0 4,0 4,1024": f, codes
+    minutes(w) = strcol("factor").",".strcol("codes") eq w ? (column("first_seconds") + column("seconds")) / 60 : NaN
+    name(w) = w[1:2] eq "1," ? "pixels" : "f = ".w[1:1].(w[3:] eq "0" ? "" : ", VQ")
     set output out."/costs.png"
     eval wide
-    set multiplot layout 1,2 title "Pixels (f = 1) and latents: what minutes of training come to"
+    set multiplot layout 1,2 title "Pixels and latents: what minutes of training come to"
     set xlabel "minutes of training, both stages"
     set logscale x
+    set xtics (5, 10, 20, 50, 100, 200)
+    set yrange [0:*]
     set key outside bottom center horizontal samplen 2
     do for [score in "frechet whole"] {
         percent = score eq "whole" ? 100 : 1
         set title score eq "whole" ? "all is as the caption says, %" : "Fréchet distance"
-        plot for [i=1:4] costs using (minutes(word("1 2 4 8", i), 0)):(percent * column(score)):(percent * column(score."_deviation")) with yerrorlines linetype i title "f = ".word("1 2 4 8", i), \
-             costs using (minutes(4, 1)):(percent * column(score)):(percent * column(score."_deviation")) with yerrorlines linetype 5 title "f = 4, VQ"
+        plot for [w in spaces] costs using (minutes(w)):(percent * column(score)):(percent * column(score."_deviation")) with yerrorlines title name(w)
     }
     eval plain
 }
 
 if (there(record."/steps.csv")) {
+    of(s, score) = strcol("sampler") eq s ? column(score) : NaN
     set output out."/steps.png"
-    set xlabel "steps back"
+    eval wide
+    set multiplot layout 1,2 title "Samplers"
+    set xlabel "sampling steps"
     set logscale x
-    set title "Samplers"
-    set ylabel "Fréchet distance"
-    set key inside top right vertical samplen 2
-    plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(strcol("sampler") eq s ? column("frechet") : NaN) with linespoints title s
+    set xtics (10, 20, 50, 100)
+    set yrange [0:*]
+    set title "Fréchet distance"
+    plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(of(s, "frechet")) with linespoints title s
+    set title "all is as the caption says, %"
+    plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(100 * of(s, "whole")) with linespoints title s
     eval plain
 }
 
@@ -67,9 +74,10 @@ if (there(record."/scales.csv")) {
     eval wide
     set multiplot layout 1,2 title "Guidance"
     set xlabel "scale"
+    set yrange [0:*]
     set title "Fréchet distance"
     plot record."/scales.csv" using "scale":"frechet" with linespoints notitle
-    set title "pictures that show what their captions say"
-    plot record."/scales.csv" using "scale":"whole" with linespoints notitle
+    set title "all is as the caption says, %"
+    plot record."/scales.csv" using "scale":(100 * column("whole")) with linespoints notitle
     eval plain
 }

@@ -68,7 +68,7 @@ if wanted costs; then
         done
     done >"$out/costs.rows" || exit 1
     { echo "factor,codes,steps,parameters,first_seconds,seconds,psnr,seed,seconds_a_picture,frechet,whole,garment"
-      cat "$out/costs.rows"; } >"$out/costs.csv"
+      sort -t, -k1,1n -k2,2n -k3,3n -k8,8n "$out/costs.rows"; } >"$out/costs.csv"
     means "$out/costs.csv" >"$out/costs-means.csv"
 fi
 
