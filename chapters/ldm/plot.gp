@@ -61,6 +61,7 @@ if (there(record."/steps.csv")) {
     set xlabel "sampling steps"
     set logscale x
     set xtics (10, 20, 50, 100)
+    set xrange [9:110]
     set yrange [0:*]
     set title "Fréchet distance"
     plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(of(s, "frechet")) with linespoints title s
