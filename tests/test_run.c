@@ -576,6 +576,24 @@ Test(run, refuses_to_go_on_from_something_else) {
     cr_assert_eq(train("train --resume --steps 12"), 0, "more steps may be asked for");
 }
 
+/* A run that had ended, asked to go on, leaves its record and its log as they are; one whose record
+ * was not written any more writes it. */
+Test(run, an_ended_run_keeps_its_record) {
+    char command[200];
+    new_folder();
+    train("train");
+    snprintf(command, sizeof command, "cd %s && echo >>run.json && "
+             "cp run.json kept.json && cp log.csv kept.csv", folder);
+    cr_assert_eq(system(command), 0);
+    train("train --resume --quiet");
+    snprintf(command, sizeof command, "cd %s && cmp run.json kept.json && cmp log.csv kept.csv && "
+             "sed -i s/finished/running/ run.json", folder);
+    cr_assert_eq(system(command), 0);
+    train("train --resume --quiet");
+    snprintf(command, sizeof command, "grep -q finished %s/run.json", folder);
+    cr_assert_eq(system(command), 0);
+}
+
 /* ---- stopping --------------------------------------------------------------------------------- */
 
 /* Ctrl-C: is the checkpoint saved, the command that goes on printed, and the status that of an

@@ -358,11 +358,26 @@ static void describe(const Run *r, const char *status) {
 }
 
 static void save_record(const Run *r, const char *status) {
-    if (!r->state->writes) return;
+    if (!r->state->writes || r->state->had_ended) return;
     char *path = run_path(r, "run.json");
     describe(r, status);
     json_save(path, r->state->record);
     free(path);
+}
+
+/* Does its record say that it finished, and nothing is left to do? Then log and record stay. */
+static bool had_ended(const Run *r) {
+    if (!r->resumed || r->step < total_steps(r->state)) return false;
+    char *path = run_path(r, "run.json");
+    size_t length = 0;
+    const uint8_t *text = access(path, R_OK) ? NULL : file_map(path, &length);
+    cJSON *record = text ? cJSON_ParseWithLength((const char *)text, length) : NULL;
+    const char *status = cJSON_GetStringValue(cJSON_GetObjectItem(record, "status"));
+    double steps = cJSON_GetNumberValue(cJSON_GetObjectItem(record, "steps_done"));
+    bool ended = status && !strcmp(status, "finished") && steps == (double)r->step;
+    if (text) file_unmap(text, length);
+    cJSON_Delete(record), free(path);
+    return ended;
 }
 
 /* ---- saving ---------------------------------------------------------------------------------- */
@@ -425,7 +440,8 @@ static void begin(Run *r) {
     s->first = r->step;
     s->start = seconds_now(), s->waited = processes_waited();
     run_agree(r);                              /* and all have read it */
-    if (s->writes) open_files(r);
+    s->had_ended = s->writes && had_ended(r);
+    if (s->writes && !s->had_ended) open_files(r);
     progress_start(&s->progress, s->settings.stage ? s->settings.stage : "train", r->step,
                    total_steps(s), s->cli->common->quiet || !s->writes);
     catch_signals();

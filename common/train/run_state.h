@@ -31,7 +31,7 @@ typedef struct RunState {
     Checkpoint saved;                /* all of it */
     int saved_params, saved_numbers, saved_texts;
     /* the step under way */
-    bool started, under_way, averages_in_use;
+    bool started, had_ended, under_way, averages_in_use;
     MicroBatch micro;
     bool decided, saving;            /* looked at once a step, so that saving and stopping agree */
     int stopping;                    /* the signal, or 0 */
