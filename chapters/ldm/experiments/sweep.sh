@@ -17,7 +17,8 @@
 #   COSTS     factor:codes:steps of diffusion for each training of costs.csv (a quarter of an hour each, and more for
 #             pixels and for latents of a fourth)    SEEDS   of sampling ("1 2")
 #   STEPS     of the other first stages (the program's default)
-#   CONTEXT_STEPS   of each row of contexts.csv (3500)
+#   CONTEXTS  context:text for each row of contexts.csv    CONTEXT_STEPS   of training each (3500)
+#   SAMPLING_STEPS   of the rows of steps.csv ("10 20 50 100")
 #   THREADS   of the program (all processors)     BUILD   where the program is (build)
 out=${1:-build/runs/ldm-sweep} samples=${SAMPLES:-300}
 weights=${WEIGHTS:-build/runs/ldm/weights.safetensors}
@@ -73,7 +74,7 @@ if wanted costs; then
 fi
 
 if wanted contexts; then
-    for pair in attended:clip pooled:clip attended:learned; do
+    for pair in ${CONTEXTS:-attended:clip pooled:clip attended:learned}; do
         context=${pair%:*} text=${pair#*:} run=$out/$context-$text-${CONTEXT_STEPS:-3500}
         trained diffusion "$run" --autoencoder "$reference/autoencoder-weights.safetensors" \
             --context $context --text $text --diffusion-steps "${CONTEXT_STEPS:-3500}"
@@ -86,7 +87,7 @@ fi
 
 if wanted steps; then
     for sampler in plms ddim ancestral; do
-        for n in 10 20 50 100; do
+        for n in ${SAMPLING_STEPS:-10 20 50 100}; do
             dir=$out/steps-$sampler-$n
             score "$dir" "$weights" --sampler $sampler --steps $n
             m=$dir/metrics.json
