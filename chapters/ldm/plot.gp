@@ -64,9 +64,9 @@ if (there(record."/steps.csv")) {
     set xrange [9:110]
     set yrange [0:*]
     set title "Fréchet distance"
-    plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(of(s, "frechet")) with linespoints title s
+    plot for [s in "ddim plms ancestral"] record."/steps.csv" using "steps":(of(s, "frechet")) with linespoints title s
     set title "all is as the caption says, %"
-    plot for [s in "plms ddim ancestral"] record."/steps.csv" using "steps":(100 * of(s, "whole")) with linespoints title s
+    plot for [s in "ddim plms ancestral"] record."/steps.csv" using "steps":(100 * of(s, "whole")) with linespoints title s
     eval plain
 }
 

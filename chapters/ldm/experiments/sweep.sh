@@ -86,7 +86,7 @@ if wanted contexts; then
 fi
 
 if wanted steps; then
-    for sampler in plms ddim ancestral; do
+    for sampler in ddim plms ancestral; do
         for n in ${SAMPLING_STEPS:-10 20 50 100}; do
             dir=$out/steps-$sampler-$n
             score "$dir" "$weights" --sampler $sampler --steps $n
