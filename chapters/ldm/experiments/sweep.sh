@@ -35,10 +35,12 @@ score() {
     fresh "$dir/metrics.json" "$of" || $ldm eval -q $threads --weights "$of" --samples "$samples" "$@" --out "$dir" || exit 1
 }
 
-# trained STAGE FOLDER OPTIONS...: a stage's networks in the folder; what was interrupted goes on
+# trained STAGE FOLDER OPTIONS...: a stage's networks in the folder, whose name holds the steps; what was interrupted
+# goes on
 trained() {
     stage=$1 to=$2
     shift 2
+    grep -q '"finished"' "$to/$stage-run.json" 2>/dev/null && return
     resume=; [ ! -e "$to/$stage-checkpoint.safetensors" ] || resume=--resume
     $ldm train -q $threads --stage $stage $resume --preview 0 "$@" --out "$to" || exit 1
 }
