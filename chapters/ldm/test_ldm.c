@@ -371,8 +371,8 @@ Test(ldm, latents_have_variance_one_and_lead_back) {
 Test(ldm_program, options_that_do_not_fit_are_refused) {
     static const Refusal cases[] = {
         {"sample --strength 0.5", 2, "is for --config sd1"},
-        {"sample --eta 1", 2, "is for --sampler ddim"},
-        {"eval --eta 1", 2, "is for --sampler ddim"},
+        {"sample --sampler plms --eta 1", 2, "is for --sampler ddim"},
+        {"eval --sampler ancestral --eta 1", 2, "is for --sampler ddim"},
         {"sample --config sd1 --width 32 --weights x", 2, "trained here"},
         {"sample --config sd1 --strength 0.5 --weights x --vocab y", 1, "--image"},
         {"sample --config sd1 --mask m --weights x --vocab y", 1, "--image"},
