@@ -4,7 +4,8 @@
 #   OUT/prior.csv     prior,seconds,nats_test,captioning_test,whole,frechet_distance: the masks, and a PixelSNAIL in the
 #                     transformer's place, on one dVAE's codes; seconds of training
 #   OUT/trade.csv     temperature,top_k,whole,frechet_distance,recall of WEIGHTS (the reference run's, say)
-# and trains or draws what is not there yet: STEPS steps of each stage, which stand in the folders' names. From the environment:
+# and trains or draws what is not there yet: STEPS steps of each stage, which stand in the folders' names. From the
+# environment:
 #   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
 out=${1:-build/runs/dalle-sweep} steps=${2:-2000} captions=${CAPTIONS:-300}
 dalle=${BUILD:-build}/dalle threads=${THREADS:+--threads $THREADS}
