@@ -428,7 +428,7 @@ static void add_transposed(const AttentionShape *s, int i, int rows, int j, int 
             if (first == rows && add) continue;
             for (int l = 0; l < TILE_ROWS; l++)
                 to[l] = out + least(j + key + l, s->nk - 1) * ld + e;
-            tile_columns(rows - first, a + (size_t)first * block + key, block,
+            tile_columns(cols - key, rows - first, a + (size_t)first * block + key, block,
                          panels + (size_t)e * s->nq + (size_t)(i + first) * TILE_COLS, TILE_COLS,
                          &t);
             tile_store(&t, NULL, to, least(TILE_ROWS, cols - key), least(TILE_COLS, width - e),

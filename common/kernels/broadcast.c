@@ -234,12 +234,22 @@ static size_t first_row(const Loops *l, const size_t step[AXES], size_t own) {
     return row;
 }
 
+/* A bias's: the contributions are dy itself, in rows that follow one another. */
+static bool are_rows_of_dy(const Back *k, const Repeats *r, bool collapses) {
+    bool is_dy = k->op == BINARY_ADD || (k->op == BINARY_SUB && !k->of_b);
+    return is_dy && !collapses && r->step[AXES - 2] == 1 && r->size[AXES - 2] == (int)r->count;
+}
+
 /* sum[] += rows base + repeat_row(from .. to-1) of the contributions; one number if `collapses` */
 static void add_rows(const Back *k, const Repeats *r, size_t base, size_t from, size_t to,
                      bool collapses, double *sum)
 {
     size_t n = k->l.size[AXES - 1];
     real d[BLOCK];
+    if (are_rows_of_dy(k, r, collapses)) {
+        add_column_sums((int)(to - from), (int)n, k->dy + (base + from) * n, n, sum);
+        return;
+    }
     for (size_t i = from; i < to; i++)
         for (size_t start = 0; start < n; start += BLOCK) {
             size_t count = n - start < BLOCK ? n - start : BLOCK;

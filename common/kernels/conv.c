@@ -163,7 +163,18 @@ static void convolve(ConvPlan *p, const real *x, const PassWeights *w, const rea
     }
 }
 
+/* A 1x1 convolution at stride 1 is the product of pixels and weights. */
+static bool is_product(const ConvShape *s) {
+    return s->kh == 1 && s->kw == 1 && s->stride == 1 && !s->pad_top && !s->pad_left
+           && s->oh == s->h && s->ow == s->w;
+}
+
 void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real *bias, real *y) {
+    if (is_product(s)) {
+        GemmShape product = {.m = s->b * s->h * s->w, .n = s->oc, .k = s->ic};
+        gemm(&product, x, w, bias, y, false);
+        return;
+    }
     if (winograd_pays(s, false)) {
         winograd_forward(s, x, w, bias, y);
         return;
@@ -179,6 +190,11 @@ void conv2d_forward(const ConvShape *s, const real *x, const real *w, const real
 void conv2d_backward_input(const ConvShape *s, const real *w, const real *dy, const real *bias,
                            real *dx, bool add)
 {
+    if (is_product(s)) {
+        GemmShape product = {.tb = true, .m = s->b * s->h * s->w, .n = s->ic, .k = s->oc};
+        gemm(&product, dy, w, bias, dx, add);
+        return;
+    }
     if (winograd_pays(s, true)) {
         winograd_backward_input(s, w, dy, bias, dx, add);
         return;

@@ -22,7 +22,8 @@
 #include "winograd.h"
 #include "sizes.h"
 
-enum { PIXEL_BLOCK = 192, PIXELS_PER_PART = 1024, MAX_PARTS = 16, TASKS_WANTED = 16 };
+enum { PIXEL_BLOCK = 192, PIXELS_PER_PART = 1024, MAX_PARTS = 16, TASKS_WANTED = 16,
+       LINE = 64 / sizeof(real) };
 
 typedef struct {
     ConvPlan plan;
@@ -30,18 +31,17 @@ typedef struct {
     const int *offset;       /* of a unit's pixels in its frame */
 } WeightPass;
 
-/* packed[o / TILE_ROWS][q][o % TILE_ROWS] = dy[q][o], zeros beyond oc */
+/* packed[o / TILE_ROWS][q][o % TILE_ROWS] = dy[q][o], zeros beyond oc; in the order in which dy lies
+ * in memory */
 static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packed) {
     int oc = g->plan.oc;
-    for (int o = 0; o < oc; o += TILE_ROWS, packed += (size_t)pixels * TILE_ROWS) {
-        int width = least(TILE_ROWS, oc - o);
-        if (width == TILE_ROWS)
-            for (int q = 0; q < pixels; q++)
-                memcpy(packed + q * TILE_ROWS, dy + (size_t)q * oc + o, TILE_ROWS * sizeof(real));
-        else
-            for (int q = 0; q < pixels; q++)
-                for (int i = 0; i < TILE_ROWS; i++)
-                    packed[q * TILE_ROWS + i] = i < width ? dy[(size_t)q * oc + o + i] : 0;
+    for (int q = 0; q < pixels; q++, dy += oc, packed += TILE_ROWS) {
+        int o = 0;
+        real *to = packed;
+        for (int i = 0; i < oc; i += LINE) __builtin_prefetch(dy + 8 * oc + i);
+        for (; o + TILE_ROWS <= oc; o += TILE_ROWS, to += (size_t)pixels * TILE_ROWS)
+            memcpy(to, dy + o, TILE_ROWS * sizeof(real));
+        for (int i = 0; o < oc && i < TILE_ROWS; i++) to[i] = o + i < oc ? dy[o + i] : 0;
     }
 }
 
@@ -147,7 +147,8 @@ static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int
             for (int o = 0; o < g->rows; o += TILE_ROWS) {
                 Tile t;
                 tile_load(&t, sums + (size_t)o * g->cols + l, g->cols);
-                tile_columns(pixels, room + (size_t)o * pixels, TILE_ROWS, taps, TILE_COLS, &t);
+                tile_columns(g->plan.oc - o, pixels, room + (size_t)o * pixels, TILE_ROWS, taps,
+                             TILE_COLS, &t);
                 tile_save(&t, sums + (size_t)o * g->cols + l, g->cols);
             }
         }

@@ -119,9 +119,10 @@ static void pack_columns(const Product *p, Slice s, int i0, int i1, real *packed
 
 /* ---- multiplying ----------------------------------------------------------------------------- */
 
-/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a. */
+/* One tile of c: rows i0.., columns j0... `packed` is the tile's part of a, NULL to read a, `ahead`
+ * with the rows below. */
 static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real *packed,
-                          const real *panel)
+                          const real *panel, bool ahead)
 {
     int rows = least(TILE_ROWS, p->m - i0);
     Tile t = {0};
@@ -129,11 +130,12 @@ static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real 
     for (int i = 0; i < TILE_ROWS; i++) c[i] = p->c + least(i0 + i, p->m - 1) * p->ldc + j0;
     tile_prefetch(c);
     if (packed) {
-        tile_columns(s.depth, packed, TILE_ROWS, panel, TILE_COLS, &t);
+        tile_columns(rows, s.depth, packed, TILE_ROWS, panel, TILE_COLS, &t);
     } else {
         const real *a[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
-        tile_rows(1, s.depth, a, 0, panel, TILE_COLS, &t);
+        if (ahead) tile_rows_ahead(s.depth, a, TILE_ROWS * p->lda, panel, TILE_COLS, &t);
+        else tile_rows(1, s.depth, a, 0, panel, TILE_COLS, &t);
     }
     bool first = s.l0 == 0;
     tile_store(&t, first && p->bias ? p->bias + j0 : NULL, c, rows, least(TILE_COLS, p->n - j0),
@@ -168,11 +170,9 @@ static void multiply_block(const Product *p, Slice s, int i0, int i1, int j0, in
     bool pack = packs_a(p);
     if (pack) pack_a(p, s, i0, i1, packed);
     for (int j = j0; j < j1; j += TILE_COLS)
-        for (int i = i0; i < i1; i += TILE_ROWS) {
-            if (!pack && j == j0) prefetch_rows(p, s, i + TILE_ROWS);
+        for (int i = i0; i < i1; i += TILE_ROWS)
             multiply_tile(p, s, i, j, pack ? packed + (size_t)(i - i0) * s.depth : NULL,
-                          panels + (size_t)j * s.depth);
-        }
+                          panels + (size_t)j * s.depth, j == j0);
 }
 
 /* The k axis in blocks of equal size, so that none is a small rest. */

@@ -87,6 +87,13 @@ INLINE vec vselect(vmask m, vec yes, vec no) {
     return (vec)((m & (vmask)yes) | (~m & (vmask)no));
 }
 
+/* 0, 1, 2 ... */
+INLINE vmask lane_numbers(void) {
+    static const lane_type __attribute__((aligned(64)))
+    number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return *(const vmask *)number;
+}
+
 /* where the two do not compare, b: vmax(limit, x) keeps a NaN in x */
 INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); }
 INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
@@ -96,16 +103,29 @@ INLINE vec vcopysign(vec size, vec sign) {
     return (vec)((~bit & (vmask)size) | (bit & (vmask)sign));
 }
 
+/* lane i from lane i + by, those at the end from the beginning. Clang finds the shuffle in the loop,
+ * GCC does not. */
+INLINE vec vrotate(vec v, int by) {
+#ifdef __clang__
+    vec rotated;
+#pragma GCC unroll 16
+    for (int i = 0; i < VEC; i++) rotated[i] = v[(i + by) % VEC];
+    return rotated;
+#else
+    return __builtin_shuffle(v, lane_numbers() + by);    /* of a lane's number the last bits count */
+#endif
+}
+
 /* Halves are added to halves, so the order does not depend on the instruction set. */
 INLINE real vsum(vec v) {
-    for (int half = VEC / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) v[i] += v[i + half];
+#pragma GCC unroll 4
+    for (int half = VEC / 2; half; half /= 2) v += vrotate(v, half);
     return v[0];
 }
 
 INLINE real vmax_element(vec v) {
-    for (int half = VEC / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) v[i] = v[i + half] > v[i] ? v[i + half] : v[i];
+#pragma GCC unroll 4
+    for (int half = VEC / 2; half; half /= 2) v = vmax(vrotate(v, half), v);
     return v[0];
 }
 
@@ -131,9 +151,7 @@ INLINE void vexchange(vec *a, vec *b, int half) {
     *a = low;
     *b = high;
 #else
-    static const lane_type __attribute__((aligned(64)))
-    number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    vmask lane = *(const vmask *)number;
+    vmask lane = lane_numbers();
     vmask from_b = ((lane & half) != 0) & (VEC - half);    /* lanes of b are numbered from VEC on */
     vec low = __builtin_shuffle(*a, *b, lane + from_b);
     *b = __builtin_shuffle(*a, *b, lane + half + from_b);

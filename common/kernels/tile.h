@@ -61,18 +61,47 @@ INLINE void tile_rows(int segments, int k, const real *const a[TILE_ROWS], size_
     *t = sum;
 }
 
-/* t += a b where a is stored transposed, or packed: a[l*a_step + i] */
-INLINE void tile_columns(int k, const real *a, size_t a_step, const real *b, size_t b_step,
-                         Tile *t) {
+/* tile_rows of one segment that asks for the rows of the tile below, `ahead` numbers further, one line
+ * a step: all at once they would keep this tile waiting. */
+INLINE void tile_rows_ahead(int k, const real *const a[TILE_ROWS], size_t ahead, const real *b,
+                            size_t b_step, Tile *t) {
+    enum { LINE = 64 / sizeof(real) };
+    const real *below[LINE];
+    for (int i = 0; i < LINE; i++) below[i] = a[i % TILE_ROWS] + ahead;
+    Tile sum = *t;
+    for (size_t l = 0; l < (size_t)k; l++, b += b_step) {
+        vec b_l[TILE_VECS];
+        __builtin_prefetch(below[l % LINE] + l, 0, 2);
+#pragma GCC unroll 4
+        for (int j = 0; j < TILE_VECS; j++) b_l[j] = vload(b + j * VEC);
+#pragma GCC unroll 16
+        for (int i = 0; i < TILE_ROWS; i++) tile_step(sum.v, b_l, i, a[i][l]);
+    }
+    *t = sum;
+}
+
+/* t += a b where a is stored transposed, or packed: a[l*a_step + i]; the first `rows` rows of t, a
+ * constant */
+INLINE void tile_columns_of(int rows, int k, const real *a, size_t a_step, const real *b,
+                            size_t b_step, Tile *t) {
     Tile sum = *t;
     for (int l = 0; l < k; l++, a += a_step, b += b_step) {
         vec b_l[TILE_VECS];
 #pragma GCC unroll 4
         for (int j = 0; j < TILE_VECS; j++) b_l[j] = vload(b + j * VEC);
 #pragma GCC unroll 16
-        for (int i = 0; i < TILE_ROWS; i++) tile_step(sum.v, b_l, i, a[i]);
+        for (int i = 0; i < rows; i++) tile_step(sum.v, b_l, i, a[i]);
     }
     *t = sum;
+}
+
+/* the same of `rows` rows, or a few more: one, two or three thirds of a tile */
+INLINE void tile_columns(int rows, int k, const real *a, size_t a_step, const real *b,
+                         size_t b_step, Tile *t) {
+    enum { THIRD = TILE_ROWS / 3 };
+    if (rows <= THIRD) tile_columns_of(THIRD, k, a, a_step, b, b_step, t);
+    else if (rows <= 2 * THIRD) tile_columns_of(2 * THIRD, k, a, a_step, b, b_step, t);
+    else tile_columns_of(TILE_ROWS, k, a, a_step, b, b_step, t);
 }
 
 /* a whole tile in memory, rows ld apart */

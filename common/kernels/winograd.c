@@ -262,7 +262,8 @@ static void add_products(const Room *k, int f, int tiles, int rows, real *du, bo
                 Tile t = {0};
                 real *at = du + (size_t)i * cols + j;
                 if (add) tile_load(&t, at, cols);
-                tile_columns(least(DEPTH, tiles - t0), v + i, k->ld_v, z + j, k->ld_m, &t);
+                tile_columns(k->plan->depth - i, least(DEPTH, tiles - t0), v + i, k->ld_v, z + j,
+                             k->ld_m, &t);
                 tile_save(&t, at, cols);
             }
     }

@@ -494,6 +494,10 @@ static void bench_everything(void) {
     bench_gemm(192, 768, 6400);
     bench_gemm(3072, 1024, 256);
     bench_gemm(256, 1024, 3072);
+    bench_gemm(50176, 64, 64);
+    bench_gemm(64, 64, 50176);
+    bench_gemm(3136, 256, 128);
+    bench_gemm(128, 256, 3136);
     const int maps[][4] = {{28, 32, 32, 64},   {28, 64, 64, 64},   {28, 128, 128, 32},
                            {14, 64, 64, 64},   {14, 128, 128, 64}, {7, 64, 64, 64},
                            {7, 128, 128, 64},  {32, 64, 64, 64},   {16, 64, 128, 64},
@@ -535,6 +539,8 @@ static void bench_everything(void) {
     bench_arrays("bias backward", 200704, 64, 1, bias_back_ours);
     bench_arrays("sum", 200704, 64, 1, sum_ours);
     bench_arrays("column sums", 50176, 256, 1, column_sums_ours);
+    bench_arrays("column sums", 16384, 768, 1, column_sums_ours);
+    bench_arrays("column sums", 65536, 192, 1, column_sums_ours);
     bench_arrays("adam", 102400, 128, 7, adam_ours);
 }
 
