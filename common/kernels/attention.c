@@ -153,6 +153,7 @@ static int equal_parts(int n, int size, int unit) {
  * incomplete one. */
 static int key_block(int nk) {
     _Static_assert(3 * TILE_COLS % TILE_ROWS == 0, "a block is made of whole tiles");
+    if (nk <= KEY_BLOCK + KEY_BLOCK / 2) return round_up(nk, 3 * TILE_COLS);
     return equal_parts(nk, KEY_BLOCK, 3 * TILE_COLS);
 }
 
@@ -162,13 +163,13 @@ static int seen_keys(const AttentionShape *s, int end, int j, int cols) {
     return end + s->past < j ? 0 : least(cols, end + s->past - j);
 }
 
-/* out (TILE_ROWS, ld) = a times the panels of `depth` rows that cover `cols` columns */
-static void multiply(const real *const a[TILE_ROWS], int depth, const real *panels, int cols,
-                     real *out, size_t ld)
+/* `rows` rows of out (TILE_ROWS, ld) = a times the panels of `depth` rows that cover `cols` columns */
+static void multiply(int rows, const real *const a[TILE_ROWS], int depth, const real *panels,
+                     int cols, real *out, size_t ld)
 {
     for (int j = 0; j < cols; j += TILE_COLS, panels += (size_t)depth * TILE_COLS) {
         Tile t = {0};
-        tile_rows(1, depth, a, 0, panels, TILE_COLS, &t);
+        tile_rows(rows, 1, depth, a, 0, panels, TILE_COLS, &t);
         tile_save(&t, out + j, ld);
     }
 }
@@ -218,22 +219,49 @@ typedef struct {
     real largest[STATES], total[STATES], factor[STATES];
 } Softmax;
 
-/* score becomes e^(score - largest), with the new largest score; the factor is what earlier sums
- * must be multiplied by. */
-static void exponentials(int width, real *score, Softmax *x, int l) {
-    real before = x->largest[l];
-    vec largest = vset(before), sum = {0};
-    for (int j = 0; j < width; j += VEC) largest = vmax(vload(score + j), largest);
-    real top = vmax_element(largest);
-    x->largest[l] = top;
-    if (top == -INFINITY) top = 0;    /* nothing seen yet: all exponentials are 0 */
-    for (int j = 0; j < width; j += VEC) {
-        vec e = vexp(vload(score + j) - vset(top));
-        vstore(score + j, e);
-        sum += e;
+/* The largest of each of VEC vectors, in one; then the sums. */
+INLINE vec each_largest(vec v[VEC]) {
+    vtranspose_block(v);
+    vec largest = v[0];
+    for (int i = 1; i < VEC; i++) largest = vmax(v[i], largest);
+    return largest;
+}
+INLINE vec each_sum(vec v[VEC]) {
+    vtranspose_block(v);
+    vec sum = v[0];
+    for (int i = 1; i < VEC; i++) sum += v[i];
+    return sum;
+}
+
+/* The scores (rows, ld) become e^(score - largest), with the new largest score; the factor is
+ * what earlier sums must be multiplied by. */
+static void exponentials(int rows, int width, real *score, size_t ld, Softmax *x) {
+    vec row[STATES] = {0};
+    real top[STATES];
+    for (int l = 0; l < rows; l++) {
+        vec largest = vset(-INFINITY);
+        for (int j = 0; j < width; j += VEC) largest = vmax(vload(score + l * ld + j), largest);
+        row[l] = largest;
     }
-    x->factor[l] = before == -INFINITY ? 0 : vexp(vset(before - top))[0];
-    x->total[l] = x->total[l] * x->factor[l] + vsum(sum);
+    for (int l = 0; l < STATES; l += VEC) {
+        vec none = vset(-INFINITY), before = vload(x->largest + l);
+        vec largest = vmax(each_largest(row + l), before);
+        vec from = vselect(largest == none, vset(0), largest);    /* nothing seen: all are 0 */
+        vstore(x->largest + l, largest);
+        vstore(top + l, from);
+        vstore(x->factor + l, vselect(before == none, vset(0), vexp(before - from)));
+    }
+    for (int l = 0; l < rows; l++) {
+        vec sum = {0};
+        for (int j = 0; j < width; j += VEC) {
+            vec e = vexp(vload(score + l * ld + j) - vset(top[l]));
+            vstore(score + l * ld + j, e);
+            sum += e;
+        }
+        row[l] = sum;
+    }
+    for (int l = 0; l < STATES; l += VEC)
+        vstore(x->total + l, vload(x->total + l) * vload(x->factor + l) + each_sum(row + l));
 }
 
 /* lse, and 1 / total as the last factor; 0 where nothing was seen */
@@ -257,7 +285,7 @@ static void weigh_values(const AttentionShape *s, const ForwardRoom *r, const So
     for (int e = 0; e < s->dv; e += TILE_COLS) {
         Tile t = {0};
         if (j > 0) tile_load(&t, r->sum + e, r->dv);
-        tile_rows(1, cols, p, 0, r->values + (size_t)e * s->nk + j * TILE_COLS, TILE_COLS, &t);
+        tile_rows(rows, 1, cols, p, 0, r->values + (size_t)e * s->nk + j * TILE_COLS, TILE_COLS, &t);
         if (!last) {
             tile_save(&t, r->sum + e, r->dv);
             continue;
@@ -291,12 +319,10 @@ static void forward_tile(const AttentionShape *s, const ForwardRoom *r, int item
     for (int j = 0; j < seen; j += r->block) {
         int cols = least(r->block, seen - j), width = round_up(cols, TILE_COLS);
         bool last = j + r->block >= seen;
-        multiply(q, s->dk, r->keys + (size_t)j * s->dk, cols, r->score, r->block);
-        for (int l = 0; l < TILE_ROWS; l++) {
-            real *score = r->score + (size_t)l * r->block;
-            mask_scores(s, item, least(i + l, s->nq - 1), j, cols, width, score);
-            exponentials(width, score, &x, l);
-        }
+        multiply(rows, q, s->dk, r->keys + (size_t)j * s->dk, cols, r->score, r->block);
+        for (int l = 0; l < rows; l++)
+            mask_scores(s, item, i + l, j, cols, width, r->score + (size_t)l * r->block);
+        exponentials(rows, width, r->score, r->block, &x);
         if (j > 0) rescale(r, &x);
         if (last) finish(&x, rows, lse + i);
         weigh_values(s, r, &x, j, cols, last, y, rows);
@@ -403,9 +429,9 @@ static void probabilities(const AttentionShape *s, const BackwardRoom *r, const 
         int width = round_up(filled, TILE_COLS);
         row_pointers(h->at.q, s->ldq, i + l, s->nq, q);
         row_pointers(h->at.dy, (size_t)s->heads * s->dv, i + l, s->nq, dy);
-        multiply(q, s->dk, r->keys_t + (size_t)j * s->dk, filled, r->p + (size_t)l * r->block,
+        multiply(rows - l, q, s->dk, r->keys_t + (size_t)j * s->dk, filled, r->p + (size_t)l * r->block,
                  r->block);
-        multiply(dy, s->dv, r->values_t + (size_t)j * s->dv, filled, r->ds + (size_t)l * r->block,
+        multiply(rows - l, dy, s->dv, r->values_t + (size_t)j * s->dv, filled, r->ds + (size_t)l * r->block,
                  r->block);
         for (int n = l; n < least(rows, l + TILE_ROWS); n++) {
             mask_scores(s, h->item, i + n, j, filled, width, r->p + (size_t)n * r->block);
@@ -448,7 +474,7 @@ static void add_queries(const AttentionShape *s, const BackwardRoom *r, const He
             row_pointers(r->ds, r->block, l, rows, ds);
             for (int n = 0; n < TILE_ROWS; n++)
                 to[n] = h->d.q.to + least(i + l + n, s->nq - 1) * (size_t)s->ldq + e;
-            tile_rows(1, seen_keys(s, i + l + TILE_ROWS, j, cols), ds, 0,
+            tile_rows(rows - l, 1, seen_keys(s, i + l + TILE_ROWS, j, cols), ds, 0,
                       r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS, TILE_COLS, &t);
             tile_store(&t, NULL, to, least(TILE_ROWS, rows - l), least(TILE_COLS, s->dk - e),
                        h->d.q.add || j > 0);

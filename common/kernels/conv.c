@@ -116,8 +116,8 @@ static void output_offsets(const ConvPlan *p, int *out) {
                 *out++ = (int)(n * p->y_image + i * p->y_row + j * p->y_col);
 }
 
-/* The tile of pixels q .. q+TILE_ROWS-1 of a unit, all output channels. The last tile repeats its
- * last pixel in the unused rows rather than have a kernel for every number of rows. */
+/* The tile of pixels q .. q+TILE_ROWS-1 of a unit, all output channels. The unused rows of the
+ * last tile repeat its last pixel. */
 static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, const int *out,
                           int q, const real *packed, const real *bias, real *y, bool add)
 {
@@ -134,7 +134,8 @@ static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, c
         Tile t = {0};
         real *c_j[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) c_j[i] = c[i] + j;
-        tile_rows(p->kh, p->kw * p->ic, a, (size_t)p->frame_w * p->ic, packed, TILE_COLS, &t);
+        tile_rows(u->pixels - q, p->kh, p->kw * p->ic, a, (size_t)p->frame_w * p->ic, packed,
+                  TILE_COLS, &t);
         tile_store(&t, bias ? bias + j : NULL, c_j, least(TILE_ROWS, u->pixels - q),
                    least(TILE_COLS, p->oc - j), add);
     }

@@ -134,8 +134,9 @@ static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real 
     } else {
         const real *a[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
-        if (ahead) tile_rows_ahead(s.depth, a, TILE_ROWS * p->lda, panel, TILE_COLS, &t);
-        else tile_rows(1, s.depth, a, 0, panel, TILE_COLS, &t);
+        if (ahead && rows == TILE_ROWS)
+            tile_rows_ahead(s.depth, a, TILE_ROWS * p->lda, panel, TILE_COLS, &t);
+        else tile_rows(rows, 1, s.depth, a, 0, panel, TILE_COLS, &t);
     }
     bool first = s.l0 == 0;
     tile_store(&t, first && p->bias ? p->bias + j0 : NULL, c, rows, least(TILE_COLS, p->n - j0),

@@ -41,24 +41,37 @@ INLINE void tile_step(vec sum[TILE_ROWS][TILE_VECS], const vec b[TILE_VECS], int
     for (int j = 0; j < TILE_VECS; j++) sum[i][j] += a_i * b[j];
 }
 
-/* t += a b. Row i of a is `segments` runs of k numbers, a_i[s*a_segment + l]; the rows of b follow
- * one another over all segments, b_step apart. A plain matrix has one segment. */
-INLINE void tile_rows(int segments, int k, const real *const a[TILE_ROWS], size_t a_segment,
-                      const real *b, size_t b_step, Tile *t) {
+/* The last tile of a matrix seldom has all its rows: there is a loop for one, two and three thirds. */
+enum { TILE_THIRD = TILE_ROWS / 3 };
+
+/* The first `rows` rows, a constant, of t += a b; see tile_rows. */
+INLINE void tile_rows_of(int rows, int segments, int k, const real *const a[TILE_ROWS],
+                         size_t a_segment, const real *b, size_t b_step, Tile *t) {
     Tile sum = *t;
     for (int s = 0; s < segments; s++) {
         const real *row[TILE_ROWS];
 #pragma GCC unroll 16
-        for (int i = 0; i < TILE_ROWS; i++) row[i] = a[i] + s * a_segment;
+        for (int i = 0; i < rows; i++) row[i] = a[i] + s * a_segment;
         for (size_t l = 0; l < (size_t)k; l++, b += b_step) {
             vec b_l[TILE_VECS];
 #pragma GCC unroll 4
             for (int j = 0; j < TILE_VECS; j++) b_l[j] = vload(b + j * VEC);
 #pragma GCC unroll 16
-            for (int i = 0; i < TILE_ROWS; i++) tile_step(sum.v, b_l, i, row[i][l]);
+            for (int i = 0; i < rows; i++) tile_step(sum.v, b_l, i, row[i][l]);
         }
     }
     *t = sum;
+}
+
+/* t += a b, `rows` rows or a few more. Row i of a is `segments` runs of k numbers,
+ * a_i[s*a_segment + l]; the rows of b follow one another over all segments, b_step apart. A plain
+ * matrix has one segment. */
+INLINE void tile_rows(int rows, int segments, int k, const real *const a[TILE_ROWS],
+                      size_t a_segment, const real *b, size_t b_step, Tile *t) {
+    if (rows <= TILE_THIRD) tile_rows_of(TILE_THIRD, segments, k, a, a_segment, b, b_step, t);
+    else if (rows <= 2 * TILE_THIRD)
+        tile_rows_of(2 * TILE_THIRD, segments, k, a, a_segment, b, b_step, t);
+    else tile_rows_of(TILE_ROWS, segments, k, a, a_segment, b, b_step, t);
 }
 
 /* tile_rows of one segment that asks for the rows of the tile below, `ahead` numbers further, one line
@@ -95,12 +108,11 @@ INLINE void tile_columns_of(int rows, int k, const real *a, size_t a_step, const
     *t = sum;
 }
 
-/* the same of `rows` rows, or a few more: one, two or three thirds of a tile */
+/* the same of `rows` rows, or a few more */
 INLINE void tile_columns(int rows, int k, const real *a, size_t a_step, const real *b,
                          size_t b_step, Tile *t) {
-    enum { THIRD = TILE_ROWS / 3 };
-    if (rows <= THIRD) tile_columns_of(THIRD, k, a, a_step, b, b_step, t);
-    else if (rows <= 2 * THIRD) tile_columns_of(2 * THIRD, k, a, a_step, b, b_step, t);
+    if (rows <= TILE_THIRD) tile_columns_of(TILE_THIRD, k, a, a_step, b, b_step, t);
+    else if (rows <= 2 * TILE_THIRD) tile_columns_of(2 * TILE_THIRD, k, a, a_step, b, b_step, t);
     else tile_columns_of(TILE_ROWS, k, a, a_step, b, b_step, t);
 }
 

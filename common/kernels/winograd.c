@@ -175,7 +175,7 @@ static const real *pack_weights(const WinogradPlan *p, const real *w) {
 
 /* ---- forward, and the gradient of the input -------------------------------------------------- */
 
-/* M[f] = V[f] U[f]; unused rows of the last tile of the product repeat its last one */
+/* M[f] = V[f] U[f]; what the unused rows of the last tile become does not matter */
 static void multiply(const Room *k, int tiles, const real *packed) {
     const WinogradPlan *p = k->plan;
     size_t plane = panel_plane(p);
@@ -186,8 +186,8 @@ static void multiply(const Room *k, int tiles, const real *packed) {
                 const real *row[TILE_ROWS];
                 for (int l = 0; l < TILE_ROWS; l++)
                     row[l] = k->v + f * k->plane_v + least(i + l, tiles - 1) * k->ld_v;
-                tile_rows(1, p->depth, row, 0, packed + (j / TILE_COLS * POINTS + f) * plane,
-                          TILE_COLS, &t);
+                tile_rows(tiles - i, 1, p->depth, row, 0,
+                          packed + (j / TILE_COLS * POINTS + f) * plane, TILE_COLS, &t);
                 tile_save(&t, k->m + f * k->plane_m + i * k->ld_m + j, k->ld_m);
             }
 }

@@ -198,6 +198,42 @@ static void bench_gemm(int m, int n, int k) {
     }
 }
 
+typedef struct {
+    GemmBatch g;
+    real *a, *b, *c;
+} BatchCase;
+
+static void batch_ours(void *context) {
+    BatchCase *p = context;
+    gemm_batched(&p->g, p->a, p->b, p->c, false);
+}
+
+#if defined WITH_OPENBLAS && !defined REAL_DOUBLE
+static void batch_openblas(void *context) {
+    BatchCase *p = context;
+    int n = p->g.one.n;
+    for (int i = 0; i < p->g.batch; i++)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, p->a + i * p->g.stride_a, n,
+                    p->b + i * p->g.stride_b, n, 0, p->c + i * p->g.stride_c, n);
+}
+#else
+static Run *const batch_openblas = NULL;
+#endif
+
+static void bench_batch(int batch, int n) {
+    char name[80];
+    snprintf(name, sizeof name, "gemm batch %d of %dx%dx%d", batch, n, n, n);
+    if (!wanted(name)) return;
+    size_t one = (size_t)n * n, count = batch * one;
+    BatchCase c = {{.batch = batch, .one = {.m = n, .n = n, .k = n}, .stride_a = one, .stride_b = one,
+                    .stride_c = one},
+                   numbers(count), numbers(count), numbers(count)};
+    bench(&(Bench){name, "gemm", "OpenBLAS", 2.0 * count * n, 0, batch_ours, batch_openblas, &c});
+    free(c.a);
+    free(c.b);
+    free(c.c);
+}
+
 /* ---- convolutions ---------------------------------------------------------------------------- */
 
 typedef enum { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, PASSES } Pass;
@@ -347,27 +383,29 @@ static void attention_back_ours(void *context) {
     attention_backward(&c->s, &a, &(AttentionGradients){{c->dq, false}, {c->dk, false}, {c->dv, false}});
 }
 
-static void bench_attention(int b, int heads, int n, int d, bool causal) {
-    char name[80];
-    size_t count = (size_t)b * n * heads * d;
+/* n queries of nk keys; causal: nk = n */
+static void bench_attention(int b, int heads, int n, int nk, int d, bool causal) {
+    char name[80], keys[20] = "";
+    size_t queries = (size_t)b * n * heads * d, count = (size_t)b * nk * heads * d;
     int ld = heads * d;
-    AttentionCase c = {{.b = b, .heads = heads, .nq = n, .nk = n, .dk = d, .dv = d, .ldq = ld,
+    AttentionCase c = {{.b = b, .heads = heads, .nq = n, .nk = nk, .dk = d, .dv = d, .ldq = ld,
                         .ldk = ld, .ldv = ld, .scale = (real)0.2, .causal = causal},
+                       numbers(queries),
                        numbers(count),
                        numbers(count),
-                       numbers(count),
-                       numbers(count),
+                       numbers(queries),
                        numbers((size_t)b * heads * n),
-                       numbers(count),
+                       numbers(queries),
                        numbers(count),
                        numbers(count)};
-    double products = 2.0 * b * heads * d * (causal ? n * (n + 1) / 2.0 : (double)n * n);
-    snprintf(name, sizeof name, "attention%s forward b%d heads %d n %d d %d",
-             causal ? " causal" : "", b, heads, n, d);
+    double products = 2.0 * b * heads * d * (causal ? n * (n + 1) / 2.0 : (double)n * nk);
+    if (nk != n) snprintf(keys, sizeof keys, " keys %d", nk);
+    snprintf(name, sizeof name, "attention%s forward b%d heads %d n %d%s d %d",
+             causal ? " causal" : "", b, heads, n, keys, d);
     if (wanted(name))
         bench(&(Bench){name, "attention", "", 2 * products, 0, attention_ours, NULL, &c});
-    snprintf(name, sizeof name, "attention%s backward b%d heads %d n %d d %d",
-             causal ? " causal" : "", b, heads, n, d);
+    snprintf(name, sizeof name, "attention%s backward b%d heads %d n %d%s d %d",
+             causal ? " causal" : "", b, heads, n, keys, d);
     if (wanted(name))
         bench(&(Bench){name, "attention", "", 5 * products, 0, attention_back_ours, NULL, &c});
     real *arrays[] = {c.q, c.k, c.v, c.y, c.lse, c.dq, c.dk, c.dv};
@@ -498,13 +536,18 @@ static void bench_everything(void) {
     bench_gemm(64, 64, 50176);
     bench_gemm(3136, 256, 128);
     bench_gemm(128, 256, 3136);
+    bench_batch(128, 64);
+    bench_batch(64, 128);
+    bench_batch(16, 256);
     const int maps[][4] = {{28, 32, 32, 64},   {28, 64, 64, 64},   {28, 128, 128, 32},
                            {14, 64, 64, 64},   {14, 128, 128, 64}, {7, 64, 64, 64},
                            {7, 128, 128, 64},  {32, 64, 64, 64},   {16, 64, 128, 64},
                            {16, 128, 128, 64}, {8, 128, 128, 64},  {8, 64, 64, 64},
                            {4, 256, 256, 64},  {28, 1, 64, 64},    {32, 3, 64, 64},
-                           {28, 64, 1, 64},    {32, 64, 3, 64}};
-    for (int i = 0; i < 17; i++)
+                           {28, 64, 1, 64},    {32, 64, 3, 64},    {64, 3, 32, 16},
+                           {64, 32, 32, 16},   {16, 256, 256, 16}, {8, 256, 256, 64},
+                           {16, 4, 64, 64},    {16, 64, 4, 64}};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         bench_conv(maps[i][3], maps[i][0], maps[i][1], maps[i][2], 3, 1, 1);
     bench_conv(64, 28, 1, 64, 4, 2, 1);
     bench_conv(64, 14, 64, 128, 4, 2, 1);
@@ -515,12 +558,18 @@ static void bench_everything(void) {
     bench_conv(64, 28, 32, 64, 5, 1, 2);
     bench_conv(64, 28, 64, 64, 1, 1, 0);
     bench_conv(64, 7, 128, 256, 1, 1, 0);
-    bench_attention(32, 4, 96, 32, false);
-    bench_attention(32, 4, 96, 64, true);
-    bench_attention(32, 4, 49, 32, false);
-    bench_attention(32, 3, 50, 64, false);
-    bench_attention(32, 4, 196, 32, false);
-    bench_attention(8, 1, 784, 64, false);
+    bench_conv(32, 16, 256, 256, 1, 1, 0);
+    bench_conv(64, 16, 64, 128, 3, 2, 1);
+    bench_conv(64, 32, 3, 64, 4, 2, 1);
+    bench_attention(32, 4, 96, 96, 32, false);
+    bench_attention(32, 4, 96, 96, 64, true);
+    bench_attention(16, 4, 320, 320, 64, true);
+    bench_attention(32, 4, 49, 49, 32, false);
+    bench_attention(32, 3, 50, 50, 64, false);
+    bench_attention(32, 4, 196, 196, 32, false);
+    bench_attention(8, 1, 784, 784, 64, false);
+    bench_attention(32, 4, 256, 16, 32, false);    /* pixels that read words */
+    bench_attention(32, 4, 256, 77, 64, false);
     /* arrays of 51 MB: larger than the caches. Batch normalisation reads its input twice. */
     bench_arrays("group norm + silu", 256 * 784, 64, 3, group_norm_ours);
     bench_arrays("group norm + silu backward", 256 * 784, 64, 4, group_norm_back_ours);
