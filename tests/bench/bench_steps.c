@@ -14,7 +14,9 @@
  * machine does hits all alike. The first step of a turn is not counted: caches are cold and other
  * processes' threads may still be spinning. Medians over all counted steps.
  *
- * Workers of one thread stay on one processor, all on the same. Each worker runs one network only, so its peak of resident memory is that network's.
+ * Workers of one thread stay on one processor, all on the same. Those of several are timed once more
+ * beside a program that never waits. Each worker runs one network only, so its peak of resident memory
+ * is that network's.
  *
  * A step's floating-point operations are two per multiply-add of its matrix products, convolutions
  * and attentions: forward, and again for each operand that takes a gradient (none in sampling). */
@@ -185,8 +187,10 @@ static FILE *append_to(const char *path, const char *header) {
     return f;
 }
 
+#define CSV_HEADER "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction"
+
 static void report_time(const NetKind *k, int threads, Worker *ours, Worker *peer) {
-    FILE *f = append_to(o.csv, "name,kind,threads,ours_ms,peer,peer_ms,ratio,gflops,peak_fraction");
+    FILE *f = append_to(o.csv, CSV_HEADER);
     double ms = median_of(ours), gflops = 2e-6 * ours->macs / ms;
     fprintf(f, "%s,step,%d,%.4f,", k->name, threads, ms);
     printf("%-24s %d  %8.2f ms %6.1f GFLOP/s", k->title, threads, ms, gflops);
@@ -321,6 +325,27 @@ static void describe_peer(const Worker *peer) {
            "PyTorch", "ratio", "its layout", "ours", "PyTorch + import, ratio without import");
 }
 
+/* A step beside one program that never waits, on as many processors as before: of two threads on two
+ * processors, each program's share is 2/3 of them. */
+static void time_shared(const NetKind *k, int threads, Worker *ours) {
+    double quiet = median_of(ours);
+    int steps = (int)fmin(fmax(500 / quiet, 1), MAX_TURN);
+    pid_t busy = fork();
+    if (busy < 0) fail("bench_steps: no process for a busy program");
+    for (volatile double x = 0; busy == 0;) x = x + 1;
+    ours->n = 0;
+    for (int round = 0; round < o.rounds; round++) turn(k, ours, steps);
+    kill(busy, SIGKILL);
+    waitpid(busy, NULL, 0);
+    double ms = median_of(ours);
+    FILE *f = append_to(o.csv, CSV_HEADER);
+    fprintf(f, "%s,shared,%d,%.4f,ours alone,%.4f,%.3f,,\n", k->name, threads, ms, quiet, quiet / ms);
+    fclose(f);
+    printf("%-24s %d  %8.2f ms, %.2f times its quiet time\n", "  beside a busy program", threads, ms,
+           ms / quiet);
+    fflush(stdout);
+}
+
 static void time_network(const NetKind *k, int threads) {
     static Worker w[MAX_WORKERS];
     int n = 1;
@@ -341,6 +366,7 @@ static void time_network(const NetKind *k, int threads) {
     report_time(k, threads, &w[0], peer);
     report_memory(k, threads, &w[0], peer);
     if (runtime) report_time(k, threads, &w[0], runtime), report_memory(k, threads, &w[0], runtime);
+    if (threads > 1) time_shared(k, threads, &w[0]);
     for (int i = 0; i < n; i++) worker_end(&w[i]);
 }
 
@@ -489,7 +515,10 @@ static void parse(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "time";
-    if (!strcmp(command, "worker") && argc == 4) return worker(argv[2], atoi(argv[3]));
+    if (!strcmp(command, "worker") && argc == 4) {
+        threads_sleep_when_waiting(argv);        /* as the chapters' programs do */
+        return worker(argv[2], atoi(argv[3]));
+    }
     parse(argc, argv);
     if (!strcmp(command, "check")) return check_all();
     if (strcmp(command, "time") != 0) usage_error("bench_steps: time, check, not %s", command);

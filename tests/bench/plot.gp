@@ -6,7 +6,7 @@ if (!exists("out")) out = "build/bench.png"
 # csv -> label, ratio on 1 thread, ratio on 2 threads; training steps first; rows without a peer are
 # left out. A peer's name is its first word: the layout after it may differ with the threads.
 order = "BEGIN {FS = \",\"} \
- FNR > 1 && $7 > 0 {split($5, peer, \" \"); k = $1 \" vs \" peer[1]; \
+ FNR > 1 && $2 != \"shared\" && $7 > 0 {split($5, peer, \" \"); k = $1 \" vs \" peer[1]; \
    if (!(k in at)) {at[k] = ++n; label[n] = k; step[n] = $2 == \"step\"} ratio[at[k],$3] = $7} \
  function or_missing(r) {return r ? r : \"?\"} \
  END {for (s = 1; s >= 0; s--) for (i = 1; i <= n; i++) if (step[i] == s) \
