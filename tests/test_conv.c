@@ -173,6 +173,8 @@ Test(conv, single_pixels_many_images_and_large_images) {
     check_conv(&(ConvShape){1, 70, 60, 18, 3, 3, 3, 1, 1, 1, 70, 60});
     check_conv(&(ConvShape){2, 60, 64, 20, 2, 4, 4, 2, 1, 1, 30, 32});
     check_conv(&(ConvShape){2, 3, 3, 2, 4, 2, 2, 3, 0, 0, 1, 1});
+    check_conv(&(ConvShape){2, 46, 46, 1, 32, 3, 3, 1, 1, 1, 46, 46});
+    check_conv(&(ConvShape){3, 30, 29, 20, 44, 1, 1, 1, 0, 0, 30, 29});
 }
 
 Test(conv, without_pixels_or_channels_nothing_goes_wrong) {
@@ -220,12 +222,14 @@ Test(conv, winograd_is_chosen_where_it_pays) {
 Test(conv, the_same_bits_for_any_number_of_threads) {
     const ConvShape shapes[] = {{6, 14, 14, 17, 33, 3, 3, 1, 1, 1, 14, 14},
                                 {5, 12, 12, 3, 16, 4, 4, 2, 1, 1, 6, 6},
+                                {6, 28, 28, 3, 32, 3, 3, 1, 1, 1, 28, 28},
+                                {9, 14, 14, 24, 44, 1, 1, 1, 0, 0, 14, 14},
                                 {1, 64, 64, 16, 8, 3, 3, 1, 1, 1, 64, 64},
                                 {40, 7, 7, 32, 1, 3, 3, 1, 1, 1, 7, 7},
                                 {20, 14, 14, 40, 48, 5, 5, 2, 2, 2, 7, 7},
                                 {30, 14, 14, 64, 64, 3, 3, 1, 1, 1, 14, 14},
                                 {3, 14, 14, 20, 20, 7, 7, 1, 3, 3, 14, 14}};
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < (int)(sizeof shapes / sizeof *shapes); i++) {
         const ConvShape *s = shapes + i;
         real *x = random_array(x_count(s)), *w = random_array(w_count(s)),
              *dy = random_array(y_count(s));

@@ -4,7 +4,7 @@
  *
  * where x[q][l] is number l of pixel q's neighbourhood in its frame (conv.h). A tile is TILE_ROWS
  * output channels by TILE_COLS taps, and the sum runs over pixels: the sums are kept as (oc, taps)
- * and transposed at the end.
+ * and transposed at the end. Where there are few taps or few channels the sums are shaped otherwise.
  *
  * PIXEL_BLOCK pixels at a time, all tiles are summed over them before the next block. For a block,
  * dy is packed in TILE_ROWS channels; for a block and TILE_COLS taps, the taps are packed (12 KB,
@@ -27,7 +27,7 @@ enum { PIXEL_BLOCK = 192, PIXELS_PER_PART = 1024, MAX_PARTS = 16, TASKS_WANTED =
 
 typedef struct {
     ConvPlan plan;
-    int taps, cols, rows;    /* kh*kw*ic; taps and oc rounded up to whole tiles */
+    int taps, cols, rows;    /* kh*kw*ic; of the sums: taps and oc in whole tiles, or oc and taps */
     const int *offset;       /* of a unit's pixels in its frame */
 } WeightPass;
 
@@ -45,36 +45,35 @@ static void pack_dy(const WeightPass *g, int pixels, const real *dy, real *packe
     }
 }
 
-/* out[q][0 .. count-1] = x[offset[q] ...] */
-INLINE int copy_columns(int count, int pixels, const real *x, const int *offset, real *out) {
-    for (int q = 0; q < pixels; q++)
-        memcpy(out + q * TILE_COLS, x + offset[q], count * sizeof(real));
+/* out[q*step .. + count-1] = x[offset[q] ...] */
+INLINE int copy_columns(int count, int pixels, const real *x, const int *offset, int step,
+                        real *out) {
+    for (int q = 0; q < pixels; q++) memcpy(out + q * step, x + offset[q], count * sizeof(real));
     return count;
 }
 
 /* Copies the largest power of two of columns that `rest` holds: constant counts become few moves. */
-static int copy_piece(int rest, int pixels, const real *x, const int *offset, real *out) {
-    if (rest >= TILE_COLS) return copy_columns(TILE_COLS, pixels, x, offset, out);
-    if (rest >= 8) return copy_columns(8, pixels, x, offset, out);
-    if (rest >= 4) return copy_columns(4, pixels, x, offset, out);
-    if (rest >= 2) return copy_columns(2, pixels, x, offset, out);
-    return copy_columns(1, pixels, x, offset, out);
+static int copy_piece(int rest, int pixels, const real *x, const int *offset, int step, real *out) {
+    if (rest >= TILE_COLS) return copy_columns(TILE_COLS, pixels, x, offset, step, out);
+    if (rest >= 8) return copy_columns(8, pixels, x, offset, step, out);
+    if (rest >= 4) return copy_columns(4, pixels, x, offset, step, out);
+    if (rest >= 2) return copy_columns(2, pixels, x, offset, step, out);
+    return copy_columns(1, pixels, x, offset, step, out);
 }
 
-/* packed[q][j] = tap l+j of pixel q, zeros beyond the last tap; whole runs of kw*ic lie together */
+/* packed[q*step + j] = tap l+j of pixel q, l+j < end; whole runs of kw*ic lie together */
 static void pack_taps(const WeightPass *g, const real *frame, const int *offset, int pixels, int l,
-                      real *packed)
+                      int end, int step, real *packed)
 {
     const ConvPlan *p = &g->plan;
-    int run = p->kw * p->ic, end = least(l + TILE_COLS, g->taps);
-    if (end < l + TILE_COLS) memset(packed, 0, (size_t)pixels * TILE_COLS * sizeof(real));
+    int run = p->kw * p->ic;
     for (int from = l; from < end;) {
         int u = from / run, to = least(end, (u + 1) * run), width = to - from;
         const real *x = frame + (size_t)u * p->frame_w * p->ic + from - u * run;
         real *out = packed + from - l;
         for (int done = 0; done < width;) {    /* in pieces of a constant power of two */
             int rest = width - done;
-            done += copy_piece(rest, pixels, x + done, offset, out + done);
+            done += copy_piece(rest, pixels, x + done, offset, step, out + done);
         }
         from = to;
     }
@@ -131,6 +130,42 @@ static void add_unit_narrow(const WeightPass *g, const ConvUnit *u, const real *
         }
 }
 
+/* ---- few taps -------------------------------------------------------------------------------- */
+
+/* The first layer of a network has 9 or 27 taps, which would fill a part of TILE_COLS. There the tile
+ * is TILE_ROWS taps by TILE_COLS channels, dy is read in place, and the sums are (taps, oc), as dw is.
+ * Rows of a tile beyond the last tap hold what nobody reads. */
+static bool is_shallow(const WeightPass *g) {
+    return g->taps <= 4 * TILE_ROWS && g->plan.oc % TILE_COLS == 0;
+}
+
+static void add_unit_shallow(const WeightPass *g, const ConvUnit *u, const real *dy, real *room,
+                             real *sums)
+{
+    int oc = g->plan.oc, step = round_up(g->taps, TILE_ROWS);
+    for (int q = 0; q < u->pixels; q += PIXEL_BLOCK, dy += (size_t)PIXEL_BLOCK * oc) {
+        int pixels = least(PIXEL_BLOCK, u->pixels - q);
+        pack_taps(g, u->frame, g->offset + q, pixels, 0, g->taps, step, room);
+        for (int o = 0; o < oc; o += TILE_COLS)
+            for (int l = 0; l < g->taps; l += TILE_ROWS) {
+                Tile t;
+                tile_load(&t, sums + (size_t)l * oc + o, oc);
+                tile_columns(g->taps - l, pixels, room + l, step, dy + o, oc, &t);
+                tile_save(&t, sums + (size_t)l * oc + o, oc);
+            }
+    }
+}
+
+/* dw (taps, oc) [+]= the parts, first to last */
+static void add_parts_shallow(const WeightPass *g, int parts, const real *sums, real *dw, bool add) {
+    size_t part = (size_t)g->rows * g->cols;
+    for (int l = 0; l < g->taps * g->plan.oc; l += VEC) {
+        vec sum = {0};
+        for (int i = 0; i < parts; i++) sum += vload(sums + i * part + l);
+        vstore(dw + l, add ? vload(dw + l) + sum : sum);
+    }
+}
+
 /* ---- many output channels -------------------------------------------------------------------- */
 
 /* sums (rows, cols) += the unit's pixels, for the taps first <= l < last. `room`: PIXEL_BLOCK rows
@@ -143,7 +178,9 @@ static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int
         int pixels = least(PIXEL_BLOCK, u->pixels - q);
         pack_dy(g, pixels, dy + (size_t)q * g->plan.oc, room);
         for (int l = first; l < last; l += TILE_COLS) {
-            pack_taps(g, u->frame, g->offset + q, pixels, l, taps);
+            int end = least(l + TILE_COLS, g->taps);
+            if (end < l + TILE_COLS) memset(taps, 0, (size_t)pixels * TILE_COLS * sizeof(real));
+            pack_taps(g, u->frame, g->offset + q, pixels, l, end, TILE_COLS, taps);
             for (int o = 0; o < g->rows; o += TILE_ROWS) {
                 Tile t;
                 tile_load(&t, sums + (size_t)o * g->cols + l, g->cols);
@@ -166,7 +203,8 @@ static void add_units(const WeightPass *g, int unit, int end, const real *x, con
     for (; unit < end; unit++) {
         ConvUnit u = conv_unit(p, unit, x, frame);
         size_t pixel = ((size_t)u.first_image * p->oh + u.first_row) * p->ow;
-        if (is_narrow(g)) add_unit_narrow(g, &u, dy + pixel * p->oc, sums);
+        if (is_shallow(g)) add_unit_shallow(g, &u, dy + pixel * p->oc, room, sums);
+        else if (is_narrow(g)) add_unit_narrow(g, &u, dy + pixel * p->oc, sums);
         else add_unit(g, &u, dy + pixel * p->oc, first, last, room, sums);
     }
 }
@@ -200,14 +238,15 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
                     .taps = s->kh * s->kw * s->ic};
     ConvPlan *p = &g.plan;
     if (!g.taps || !p->oc) return;
-    g.cols = round_up(g.taps, TILE_COLS);
-    g.rows = round_up(p->oc, TILE_ROWS);
+    bool shallow = is_shallow(&g);
+    g.cols = shallow ? p->oc : round_up(g.taps, TILE_COLS);
+    g.rows = round_up(shallow ? g.taps : p->oc, TILE_ROWS);
     double pixels = (double)p->b * p->oh * p->ow;
     int parts = most(1, (int)fmin(MAX_PARTS, pixels / PIXELS_PER_PART));
     conv_plan(p, parts);
     parts = least(parts, p->units);
     int splits = parts ? least((TASKS_WANTED + parts - 1) / parts, g.cols / TILE_COLS) : 0;
-    if (is_narrow(&g)) splits = least(splits, 1);
+    if (shallow || is_narrow(&g)) splits = least(splits, 1);
     int width = splits ? round_up((g.cols + splits - 1) / splits, TILE_COLS) : 0;
 
     size_t part = (size_t)g.rows * g.cols;
@@ -224,5 +263,6 @@ void conv2d_backward_weight(const ConvShape *s, const real *x, const real *dy, r
             add_units(&g, (int)((int64_t)n * p->units / parts), (int)((n + 1ll) * p->units / parts),
                       x, dy, first, last, rooms + thread_index() * room, sums + n * part);
     }
-    add_parts(&g, parts, sums, dw, add);
+    if (shallow) add_parts_shallow(&g, parts, sums, dw, add);
+    else add_parts(&g, parts, sums, dw, add);
 }
