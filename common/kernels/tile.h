@@ -9,8 +9,7 @@
  * needs four cycles to finish one wants at least 8 independent sums; it also loads at most two or
  * three vectors per cycle. 6 x 2 vectors are 12 sums and 8 loads for 12 multiply-adds, and with two
  * vectors of b and one broadcast they fill 15 of 16 vector registers. Where there are 32 registers
- * (AVX-512,
- * NEON), 12 x 2 use 27 of them and need fewer loads still.
+ * (AVX-512, NEON), 12 x 2 use 27 of them and need fewer loads still.
  *
  * What differs between the callers is only where the rows of a begin: rows of a matrix, pixels of
  * an image (conv.c: consecutive taps of a channels-last image are consecutive in memory, so a
@@ -24,7 +23,7 @@
 
 #include "simd.h"
 
-#if defined __AVX512F__ || defined __aarch64__
+#if defined __aarch64__ || (defined __AVX512F__ && VEC_BYTES == 64)
 enum { TILE_ROWS = 12 };
 #else
 enum { TILE_ROWS = 6 };
