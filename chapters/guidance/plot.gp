@@ -75,20 +75,20 @@ if (there(record."/tradeoff-means.csv")) {
 if (there(record."/steps.csv")) {
     set output out."/steps.png"
     eval wide
-    set multiplot layout 1,2 title "Steps back, scale 0 and 1"
+    set multiplot layout 1,2 title "Unguided and guided samples in more and fewer steps"
     set logscale x
     set xrange [9:110]
     set xtics (10, 25, 50, 100)
-    set xlabel "steps"
+    set xlabel "sampling steps"
     some(scale, sampler) = sprintf("< awk -F, 'NR == 1 || ($2 == \"%s\" && $3 == \"%s\")' '%s/steps.csv' | sed 's/,ddim\\([0-9]\\)/,\\1/'", scale, sampler, record)
     set key inside top right vertical samplen 2
     set title "Fréchet distance"
     set yrange [0:*]
-    plot for [k=1:4] some(word("0 1 0 1", k), word("ancestral ancestral ddim ddim", k)) using "respace":"frechet_distance" \
-         with linespoints linetype k title word("ancestral ancestral ddim ddim", k).", scale ".word("0 1 0 1", k)
-    set title "pictures of the class that was asked for"
+    plot for [k=1:4] some(word("0 4 0 4", k), word("ancestral ancestral ddim ddim", k)) using "respace":"frechet_distance" \
+         with linespoints linetype k title word("ancestral ancestral ddim ddim", k).", scale ".word("0 4 0 4", k)
+    set title "share of images in which the intended class is seen"
     set yrange [0:1]
-    plot for [k=1:4] some(word("0 1 0 1", k), word("ancestral ancestral ddim ddim", k)) using "respace":"accuracy" \
+    plot for [k=1:4] some(word("0 4 0 4", k), word("ancestral ancestral ddim ddim", k)) using "respace":"accuracy" \
          with linespoints linetype k notitle
     eval plain
 }
@@ -96,12 +96,12 @@ if (there(record."/steps.csv")) {
 if (there(record."/ablation.csv")) {
     set output out."/ablation.png"
     eval wide
-    set multiplot layout 1,2 title "The base network but for one part, after as many steps (points: seeds)"
+    set multiplot layout 1,2 title "The base network but for one part, after 1,000 training steps (points: seeds)"
     names = "base add one-head attention-7 no-attention conv deep wide"
     place(name) = strstrt(" ".names." ", " ".name." ") ? words(substr(names, 1, strstrt(" ".names." ", " ".name." ") + strlen(name) - 1)) : 0
     set xrange [0.5:8.5]
     unset xlabel
-    set xtics rotate by -35 ("base" 1, "add" 2, "one head" 3, "attention at 7" 4, "none" 5, "conv" 6, "deep" 7, "wide" 8)
+    set xtics rotate by -35 ("base" 1, "add" 2, "one head" 3, "attention at 7" 4, "no attention" 5, "conv" 6, "deep" 7, "wide" 8)
     set title "squared error of the noise, validation"
     plot record."/ablation.csv" using (place(stringcolumn("network"))):"validation" with points linetype 1 notitle
     set title "Fréchet distance"
