@@ -13,12 +13,14 @@ static Tensor *minus_difference(Tensor *a, Tensor *b) {
     return t_scale(t_mean_axis(square, 1), -1);
 }
 
-/* minus the squared difference of each picture's a and b, over the square of b: (B,1) */
+/* minus the length of each picture's a - b over that of b: (B,1). Squared, its gradient would grow with
+ * the difference, and a strong guide would lead astray. */
 static Tensor *minus_relative_difference(Tensor *a, Tensor *b) {
     int B = a->shape[0];
     Tensor *difference = t_reshape(t_square(t_sub(a, b)), SHAPE(B, -1));
     Tensor *square = t_reshape(t_square(b), SHAPE(B, -1));
-    return t_scale(t_div(t_sum_axis(difference, 1), t_sum_axis(square, 1)), -1);
+    Tensor *ratio = t_div(t_sum_axis(difference, 1), t_sum_axis(square, 1));
+    return t_scale(t_sqrt(t_add_scalar(ratio, 1e-12)), -1);
 }
 
 /* rows of a times rows of b, over the product of their lengths: (B,C), (B,C) -> (B,1) */
