@@ -520,7 +520,7 @@ Test(glide, a_handful_of_pictures_is_learned) {
     Adam adam = {ADAM_DEFAULTS};
     Tape t = {0};
     double first = 0, last = 0;
-    for (int step = 0; step < 150; step++) {
+    for (int step = 0; step < 300; step++) {
         tape_reset(&t);
         Tensor *loss = loss_of(&t, &w);
         last = (double)loss->x[0];
