@@ -77,7 +77,7 @@ void threads_sleep_when_waiting(char **argv) {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
     if (!getauxval(AT_BASE)) return;        /* started by way of the dynamic loader, which would be
                                                what /proc/self/exe is */
-    setenv("GOMP_SPINCOUNT", "500", 1);     /* GCC's runtime: some ten microseconds */
+    setenv("GOMP_SPINCOUNT", "1000", 1);    /* GCC's runtime: some twenty microseconds */
     setenv("KMP_BLOCKTIME", "0", 0);        /* Clang's */
     execv("/proc/self/exe", argv);          /* where there is no such file, all goes on as it was */
 #else
