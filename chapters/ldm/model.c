@@ -12,7 +12,7 @@ enum { TIMESTEPS = 1000 };
 /* ---- configurations -------------------------------------------------------------------------- */
 
 FirstStageConfig first_stage_config(void) {
-    static const int multiplier[] = {1, 2, 4, 4};
+    static const int multiplier[] = {1, 2, 2, 4};
     FirstStageConfig c = {.channels = 3, .width = o.fs_width, .blocks = 1, .z = 3, .embed = 3,
                           .codes = o.codes, .groups = o.fs_width < 32 ? 4 : 8};
     for (int f = o.factor; f >= 1; f /= 2) c.multiplier[c.levels] = multiplier[c.levels], c.levels++;
