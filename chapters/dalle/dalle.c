@@ -25,7 +25,9 @@ int *dalle_texts(const Dalle *d, Arena *arena, int n, const char *const *caption
 void dalle_draw(const Dalle *d, DalleDraw draw, Rng *rng) {
     Arena arena = {0};
     int *text = dalle_texts(d, &arena, draw.n, draw.captions, NULL);
-    prior_sample(&d->prior, (PriorDraw){draw.n, draw.known, text, draw.codes}, &draw.sampler, rng);
+    PriorDraw codes = {draw.n, draw.known, text, draw.codes, .scale = draw.scale};
+    if (draw.scale != 1) codes.without = dalle_texts(d, &arena, 1, (const char *[]){""}, NULL);
+    prior_sample(&d->prior, codes, &draw.sampler, rng);
     dvae_decode(&d->dvae, draw.n, d->side, draw.codes, draw.x);
     arena_free(&arena);
 }

@@ -37,6 +37,7 @@ typedef struct {
     int n;
     const char *const *captions;
     TokenSampler sampler;
+    double scale;                /* of guidance; 1: none */
     int known;                   /* codes that are given, of each picture; 0: none */
     int *codes;                  /* (n,N): the given ones; becomes all */
     real *x;

@@ -135,7 +135,7 @@ static double draw_levels(Evaluation *e, const FrozenClip *clip, const ScoredSce
     int n = o.best_of, group = n < AT_ONCE ? AT_ONCE / n : 1, most = group * n;
     Rng rng = rng_new(o.common.seed, "evaluation");
     const char **captions = arena_get(&arena, (size_t)most * sizeof *captions);
-    DalleDraw d = {.captions = captions, .sampler = chosen_sampler()};
+    DalleDraw d = {.captions = captions, .sampler = chosen_sampler(), .scale = o.scale};
     d.codes = arena_get(&arena, (size_t)(most * dalle_codes(&e->m)) * sizeof *d.codes);
     d.x = arena_get(&arena, (size_t)most * VALUES * sizeof *d.x);
     double seconds = 0;

@@ -32,11 +32,13 @@ Settings o = {
     .prior_heads = 6,
     .validation = 128,
     .bpe_dropout = 0,
+    .p_uncond = 0.1,
     .pictures = 8,
     .best_of = 1,
     .captions = 1500,
     .temperature = 1,
     .top_p = 1,
+    .scale = 1,
 };
 
 /* The dVAE's weights remember the options before "stage": several priors may be trained for one. */
@@ -82,6 +84,8 @@ static Option options[] = {
                     "unseen scenes that validation of either stage is on"),
     {"bpe-dropout", 0, .d = &o.bpe_dropout, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "share of BPE merges left out at random in training"},
+    {"p-uncond", 0, .d = &o.p_uncond, .min = 0, .max = 1, .meta = "P", .only = "train",
+     .help = "share of captions dropped in training, for guidance"},
     {"prompt", 'p', .list = &o.prompts, .meta = "TEXT", .only = "sample", .keep = KEEP_NOT,
      .help = "a caption; may be repeated (default: captions of test scenes)"},
     {"image", 0, .list = &o.images, .meta = "FILE", .only = "sample", .keep = KEEP_NOT,
@@ -99,6 +103,8 @@ static Option options[] = {
      .keep = KEEP_NOT, .help = "sample from the K likeliest codes; 0: from all"},
     {"top-p", 0, .d = &o.top_p, .min = 0, .max = 1, .meta = "X", .only = "sample eval",
      .keep = KEEP_NOT, .help = "sample from the likeliest codes with this total probability"},
+    {"scale", 0, .d = &o.scale, .min = 0, .max = 100, .meta = "S", .only = "sample eval",
+     .keep = KEEP_NOT, .help = "classifier-free guidance scale; 1: none"},
     {"captions", 0, .i = &o.captions, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
      .only = "eval", .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored; "
              "dVAE and prior are scored on as many, at most 1000"},
@@ -179,6 +185,7 @@ void load_all(Dalle *d) {
     for (int s = 0; s < STAGES; s++) build(d, s);
     weights_load(&cli, (CheckpointParams[]){{"dvae.", &d->params[STAGE_DVAE], NULL},
                                             {"prior.", &d->params[STAGE_PRIOR], NULL}, {0}});
+    if (!strcmp(o.prior, "snail")) cli_refuse(&cli, "scale", "--prior gpt");
 }
 
 TokenSampler chosen_sampler(void) {

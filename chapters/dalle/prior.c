@@ -198,20 +198,38 @@ void prior_nats(const Prior *p, int n, const int *text, const int *codes, double
 /* ---- sampling -------------------------------------------------------------------------------- */
 
 void prior_open(PriorSampler *s, const Prior *p, PriorDraw d) {
+    size_t T = (size_t)p->c.text;
     *s = (PriorSampler){.p = p, .draw = d, .next = d.known, .tape = {.no_grad = true}};
-    s->cache = cache_new(&s->arena, &p->h, d.n, prior_length(&p->c));
+    if (d.without) s->without = arena_get(&s->arena, (size_t)d.n * T * sizeof *s->without);
+    for (int i = 0; d.without && i < d.n; i++)
+        memcpy(s->without + (size_t)i * T, d.without, T * sizeof *s->without);
+    s->cache = cache_new(&s->arena, &p->h, d.without ? 2 * d.n : d.n, prior_length(&p->c));
+}
+
+/* what the transformer takes next, after `text` (n,T): all that comes before the first code that is
+ * to be predicted, then a code each time */
+static Tensor *taken(PriorSampler *s, const int *text) {
+    const PriorDraw *d = &s->draw;
+    return s->next == d->known ? stream(s->p, &s->tape, d->n, text, d->codes, d->known)
+                               : image_part(s->p, &s->tape, d->n, d->codes, s->next - 1, 1);
+}
+
+/* Gafni et al. 2022, "Make-A-Scene", section 3.5. both (2n,K): with captions, then without -> (n,K) */
+static Tensor *guided_logits(Tensor *both, double scale) {
+    int n = both->shape[0] / 2;
+    Tensor *with = t_slice(both, 0, 0, n), *without = t_slice(both, 0, n, n);
+    return t_add(without, t_scale(t_sub(with, without), scale));
 }
 
 Tensor *prior_next(PriorSampler *s) {
-    const PriorDraw *d = &s->draw;
     const Prior *p = s->p;
-    int first = s->next == d->known, n = d->n;
     tape_reset(&s->tape);
-    Tensor *x = first ? stream(p, &s->tape, n, d->text, d->codes, d->known)
-                      : image_part(p, &s->tape, n, d->codes, s->next - 1, 1);
+    Tensor *x = taken(s, s->draw.text);
+    if (s->without) x = t_concat(x, taken(s, s->without), 0);
     Tensor *h = transformer_next_each(&p->h, x, p->attention, &s->cache);
     s->next++;
-    return t_reshape(image_logits(p, h, 1), SHAPE(n, p->c.codes));
+    Tensor *logits = t_reshape(image_logits(p, h, 1), SHAPE(x->shape[0], p->c.codes));
+    return s->without ? guided_logits(logits, s->draw.scale) : logits;
 }
 
 void prior_close(PriorSampler *s) {
@@ -238,7 +256,8 @@ void prior_sample(const Prior *p, PriorDraw d, const TokenSampler *s, Rng *rng) 
     int N = prior_codes(&p->c), T = p->c.text;
     for (int i = 0; i < d.n; i += AT_ONCE) {
         int n = d.n - i < AT_ONCE ? d.n - i : AT_ONCE;
-        PriorDraw some = {n, d.known, d.text + i * T, d.codes + i * N};
+        PriorDraw some = d;
+        some.n = n, some.text += i * T, some.codes += i * N;
         if (processes_own(i / AT_ONCE)) sample_some(p, some, s, rng);
         else rng->next += (uint64_t)(TOKEN_DRAWS * n * (N - d.known));
     }

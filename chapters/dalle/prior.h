@@ -92,6 +92,9 @@ typedef struct {
     int n, known;
     const int *text;
     int *codes;
+    /* guidance, by logits: without + scale (with - without); NULL: none */
+    const int *without;              /* (T): a text that says nothing */
+    double scale;
 } PriorDraw;
 void prior_sample(const Prior *p, PriorDraw d, const TokenSampler *s, Rng *rng);
 
@@ -99,6 +102,7 @@ void prior_sample(const Prior *p, PriorDraw d, const TokenSampler *s, Rng *rng);
 typedef struct {
     const Prior *p;
     PriorDraw draw;
+    int *without;                    /* (n,T); NULL: no guidance */
     int next;                        /* the code that is to be predicted */
     Tape tape;
     Arena arena;

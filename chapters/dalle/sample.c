@@ -23,8 +23,8 @@ static void draw(const Dalle *m, const char *caption, int n, int known, const in
     Arena arena = {0};
     int N = dalle_codes(m);
     const char **captions = arena_get(&arena, (size_t)n * sizeof *captions);
-    DalleDraw d = {.n = n, .captions = captions, .sampler = chosen_sampler(), .known = known,
-                   .x = x};
+    DalleDraw d = {.n = n, .captions = captions, .sampler = chosen_sampler(), .scale = o.scale,
+                   .known = known, .x = x};
     d.codes = arena_get(&arena, (size_t)(n * N) * sizeof *d.codes);
     for (int i = 0; i < n; i++) {
         captions[i] = caption;
@@ -138,7 +138,8 @@ static int rebuild_official(void) {
     if (!o.common.weights || !n || o.prompts.count)
         usage_error("--config openai: takes pictures to codes and back: --weights FILE --image "
                     "FILE, no --prompt");
-    cli_refuse(&cli, "pictures best-of clip temperature top-k top-p", "--config default");
+    cli_refuse(&cli, "pictures best-of clip temperature top-k top-p scale",
+               "--config default");
     Dvae d = dvae_new(&params, chosen_dvae());
     weights_load_any(&cli, &dvae_official, &params);
     real *x = arena_get(&arena, 2 * (size_t)n * values * sizeof *x);

@@ -16,11 +16,11 @@ typedef struct {
     double tau, beta;
     /* prior */
     int prior_steps, prior_batch, prior_width, prior_depth, prior_heads, validation;
-    double prior_lr, bpe_dropout;
+    double prior_lr, bpe_dropout, p_uncond;
     /* sample, eval */
     CliList prompts, images;
     int pictures, best_of, top_k, captions;
-    double temperature, top_p;
+    double temperature, top_p, scale;
 } Settings;
 
 extern Settings o;

@@ -74,6 +74,26 @@ Test(dalle, a_caption_costs_what_the_prior_says) {
     dalle_free(&d);
 }
 
+/* The likeliest codes at scale 0 are those of the empty caption, at 1 the caption's own, and at 3
+ * others still. */
+Test(dalle, guidance_leads_away_from_the_empty_caption) {
+    enum { SCALES = 4 };
+    Dalle d = small_dalle();
+    const double scale[SCALES] = {0, 1, 1, 3};
+    const char *caption[SCALES] = {"a red bag", "", "a red bag", "a red bag"};
+    static int codes[SCALES][N];
+    static real x[VALUES];
+    Rng rng = rng_new(1, "draws");
+    for (int i = 0; i < SCALES; i++)
+        dalle_draw(&d, (DalleDraw){.n = 1, .captions = caption + i, .scale = scale[i],
+                                   .sampler = {.temperature = 0, .top_p = 1}, .codes = codes[i],
+                                   .x = x}, &rng);
+    cr_expect_arr_eq(codes[0], codes[1], sizeof codes[0]);
+    cr_expect(memcmp(codes[1], codes[2], sizeof codes[1]), "the caption does not matter");
+    cr_expect(memcmp(codes[2], codes[3], sizeof codes[2]), "the scale does not matter");
+    dalle_free(&d);
+}
+
 /* Are the pictures those of the codes that come back, the given ones left as they are? */
 Test(dalle, drawn_pictures_are_those_of_their_codes) {
     enum { PICTURES = 3 };
@@ -84,7 +104,7 @@ Test(dalle, drawn_pictures_are_those_of_their_codes) {
     for (int i = 0; i < PICTURES * N; i++) codes[i] = i % 5;
     Rng rng = rng_new(1, "draws");
     dalle_draw(&d, (DalleDraw){.n = PICTURES, .captions = captions, .known = N / 2,
-                               .sampler = {TOKEN_SAMPLER_DEFAULTS}, .codes = codes, .x = x}, &rng);
+                               .scale = 1, .sampler = {TOKEN_SAMPLER_DEFAULTS}, .codes = codes, .x = x}, &rng);
     for (int i = 0; i < PICTURES; i++)
         for (int k = 0; k < N / 2; k++) cr_expect_eq(codes[i * N + k], (i * N + k) % 5);
     cr_expect(memcmp(codes + N / 2, codes + N + N / 2, N / 2 * sizeof *codes),

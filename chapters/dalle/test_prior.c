@@ -350,6 +350,35 @@ Test(prior, sampling_step_by_step_equals_the_full_pass) {
     expect_steps_equal_pass(c, 0);
 }
 
+/* Guided logits are those of two full passes, one of them after a text that says nothing, also
+ * after codes that are given. */
+Test(prior, guided_logits_are_those_of_two_passes) {
+    Params p = {0};
+    Prior prior = moved(&p, tiny);
+    Tape t = {.no_grad = true};
+    const double scale = 2.5;
+    const int nothing[T] = {1, 2, NO_TOKEN, NO_TOKEN};
+    int z[BATCH * N], empty[BATCH * T], known = N / 2;
+    some_codes(BATCH * N, K, z);
+    for (int i = 0; i < BATCH * T; i++) empty[i] = nothing[i % T];
+    const Tensor *with = prior_logits(&prior, &t, BATCH, text, z).image;
+    const Tensor *without = prior_logits(&prior, &t, BATCH, empty, z).image;
+    PriorSampler s;
+    prior_open(&s, &prior, (PriorDraw){BATCH, known, text, z, nothing, scale});
+    for (int i = known; i < N; i++) {
+        const Tensor *logits = prior_next(&s);
+        cr_assert_eq(logits->shape[0], BATCH);
+        for (int b = 0; b < BATCH; b++)
+            for (int k = 0; k < K; k++) {
+                size_t at = (size_t)((b * N + i) * K + k);
+                cr_assert_float_eq(logits->x[b * K + k],
+                                   without->x[at] + scale * (with->x[at] - without->x[at]), 1e-5);
+            }
+    }
+    prior_close(&s);
+    tape_free(&t), params_free(&p);
+}
+
 /* Do the probabilities of all 3^4 pictures of 2x2 codes sum to 1, and are samples drawn by them? Of
  * given codes only the rest is drawn. */
 static void expect_samples_of_the_distribution(PriorConfig c) {

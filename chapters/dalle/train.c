@@ -111,7 +111,8 @@ static int train_dvae(void) {
 /* a picture for each of the first validation captions */
 static void save_samples(char *path, const Dalle *m, const char *const *captions) {
     Arena arena = {0};
-    DalleDraw draw = {.n = SHOWN, .captions = captions, .sampler = {TOKEN_SAMPLER_DEFAULTS}};
+    DalleDraw draw = {.n = SHOWN, .captions = captions, .sampler = {TOKEN_SAMPLER_DEFAULTS},
+                      .scale = 1};
     draw.codes = arena_get(&arena, (size_t)(SHOWN * dalle_codes(m)) * sizeof *draw.codes);
     draw.x = arena_get(&arena, SHOWN * VALUES * sizeof *draw.x);
     Rng rng = rng_new(o.common.seed, "samples");
@@ -148,6 +149,7 @@ static int train_prior(void) {
     adam->clip = 4;
     run_ema(run, adam, 0.999);
     BpeDropout dropout = {o.bpe_dropout, run_rng(run, "bpe")};
+    Rng *drop = run_rng(run, "drop");
     run_weights(run, (Weights){.params = {{"", params}}});
     run_weights(run, (Weights){.file = "weights.safetensors",
                                .params = {{"dvae.", &m.params[STAGE_DVAE]}, {"prior.", params}}});
@@ -158,6 +160,8 @@ static int train_prior(void) {
 
     while (run_next(run)) {
         Scenes s = training_scenes(run, &data.wardrobe, B);
+        for (int i = 0; i < B; i++)
+            if (rng_chance(drop, o.p_uncond)) s.captions[i] = "";
         scenes_encode(&run->tape.arena, &s, &m, &dropout);
         PriorTerms terms = prior_loss(&m.prior, &run->tape, B, s.text, s.codes);
         run_log(run, "image", terms.image);
