@@ -52,6 +52,7 @@ static void new_folder(void) {
 
 static struct {
     int stop_at, nan_at, stop_twice, signal, log_every;
+    bool partner;                /* a second network is trained */
     const char *data, *trained_on;
 } plan;
 
@@ -73,6 +74,8 @@ static int train(const char *words) {
     Params *params = run_params(run, "");
     Tensor *w = param(scope(params, "layer"), "w", INIT_NORMAL, 1, SHAPE(2, 3));
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
+    if (plan.partner)
+        param(scope(run_params(run, "partner."), "layer"), "w", INIT_NORMAL, 1, SHAPE(2));
     Loader *order = run_order(run, 7, 2);
     Rng *noise = run_rng(run, "noise");
     while (run_next(run)) {
@@ -592,6 +595,35 @@ Test(run, an_ended_run_keeps_its_record) {
     train("train --resume --quiet");
     snprintf(command, sizeof command, "grep -q finished %s/run.json", folder);
     cr_assert_eq(system(command), 0);
+}
+
+/* Is training that begins with an earlier run's weights where that run ended, and does it begin
+ * anew with everything else? Weights that are not all that is trained are refused. */
+Test(run, begins_with_the_weights_it_is_given) {
+    char words[200], text[2000];
+    new_folder();
+    cr_assert_eq(train("train"), 0);
+    char *weights = path_join(folder, "weights.safetensors");
+    new_folder();
+    snprintf(words, sizeof words, "train --steps 1 --lr 0 --init %s", weights);
+    cr_assert_eq(train(words), 0);
+    char *copy = path_join(folder, "weights.safetensors");
+    size_t n[2];
+    const uint8_t *bytes[2] = {file_map(weights, n), file_map(copy, n + 1)};
+    enum { W = 2 * 3 * 2 };                  /* bytes of the only tensor, at the end of a file */
+    cr_expect_arr_eq(bytes[0] + n[0] - W, bytes[1] + n[1] - W, W);
+    file_unmap(bytes[0], n[0]), file_unmap(bytes[1], n[1]);
+    snprintf(words, sizeof words, "train --resume --init %s", weights);
+    cr_expect_eq(output_of(words, text, sizeof text), 2);
+    cr_expect(strstr(text, "--resume goes on with the weights of"), "%s", text);
+    plan.partner = true;
+    snprintf(words, sizeof words, "train --init %s", weights);
+    cr_expect_eq(output_of(words, text, sizeof text), 1);
+    cr_expect(strstr(text, "lack partner., which is trained, too"), "%s", text);
+    plan.partner = false, plan.trained_on = weights;
+    cr_expect_eq(output_of(words, text, sizeof text), 2);
+    cr_expect(strstr(text, "--stage NAME"), "%s", text);
+    free(weights), free(copy);
 }
 
 /* ---- stopping --------------------------------------------------------------------------------- */

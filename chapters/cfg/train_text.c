@@ -107,7 +107,7 @@ static RunSettings settings_of(Stage s) {
 
 /* The base's weights, to go on from: before the first step of inpainting */
 static void start_from_base(Run *run, Params *params, const GlideConfig *base, const char *path) {
-    if (run->resumed) return;
+    if (!run->random) return;
     Params trained = {0};
     glide_new(&trained, *base);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &trained, NULL}}});

@@ -89,7 +89,7 @@ static int train_dvae(void) {
         Tensor *x = t_input(&run->tape, scenes.x, SHAPE(B, SIDE, SIDE, 3));
         double tau = cosine_schedule(1, o.tau, run->step, o.tau_steps);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
-        if (run->step == 0) dvae_start(&net, x, codebook);
+        if (run->random && run->step == 0) dvae_start(&net, x, codebook);
         DvaeTerms terms = dvae_loss(&net, x, tau, beta, noise);
         dvae_update(&net, &terms, codebook);
         run_log(run, "loss", terms.loss), run_log(run, "nats", terms.nats);

@@ -59,7 +59,7 @@ int prior_train(void) {
     adam->clip = o.max_norm;
     run_ema(run, adam, o.ema);
     run_weights(run, (Weights){.params = {{"", params}, {"whitening.", whitening}}});
-    if (!run->resumed) source_whitening(&s, &w);
+    if (run->random) source_whitening(&s, &w);
     Rng *noise = run_rng(run, "noise"), *times = run_rng(run, "times");
     Rng *drop = run_rng(run, "drop");
     ValidationPairs h = validation_pairs(&run->arena, &s);

@@ -82,7 +82,8 @@ int train_autoencoder(void) {
         Pictures p = pictures_next(&source, run);
         Tensor *x = t_input(&run->tape, p.images, SHAPE(p.n, SCENE_SIDE, SCENE_SIDE, 3));
         double lr = o.common.lr * lr_cosine(run->step, 100, o.common.steps);
-        if (run->step == 0 && o.codes) codebook_start(&net.codebook, encode(&net, x), codes);
+        if (run->random && run->step == 0 && o.codes)
+            codebook_start(&net.codebook, encode(&net, x), codes);
         loss.discriminator = run->step >= o.disc_start && o.discriminator > 0 ? &discriminator
                                                                              : NULL;
         FirstStagePass pass = first_stage_pass(&net, &loss, x, noise);

@@ -260,7 +260,7 @@ static int train_autoencoder(void) {
 
     while (run_next(run)) {
         Tensor *x = loader_images(loader, &run->tape, 0, 1), *z_e = encode(&net, x);
-        if (run->step == 0) codebook_start(&net.book, z_e, codebook);
+        if (run->random && run->step == 0) codebook_start(&net.book, z_e, codebook);
         Quantised q = quantise(&net.book, z_e);
         codebook_update(&net.book, &q);
         codebook_revive(&net.book, &q, o.revive, codebook);

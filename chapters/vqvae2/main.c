@@ -240,7 +240,7 @@ static int train_autoencoder(void) {
 
     while (run_next(run)) {
         Tensor *x = loader_images(loader, &run->tape, -1, 1);
-        if (run->step == 0) vqvae2_start(net, x, codebooks);
+        if (run->random && run->step == 0) vqvae2_start(net, x, codebooks);
         Encoding e = encode(net, x);
         run_value(run, "revived", codebooks_update(net, &e, 0.1, codebooks));
         Tensor *loss = vqvae2_loss(&e, x, decode(net, e.top.codes, e.bottom.codes), variance);

@@ -110,6 +110,7 @@ typedef struct CommonOptions {
     int micro;                                    /* micro-batches of a step; cli_parse: 1 */
     double lr;
     const char *config, *out, *weights, *data;    /* weights, data NULL: the chapter's own */
+    const char *init;                             /* NULL: random weights */
     bool resume, quiet;
 } CommonOptions;
 
@@ -136,6 +137,8 @@ typedef struct CommonOptions {
      .help = "trained weights (default: those that training wrote to --out)"},                    \
     {"data", 'd', .s = &(c).data, .meta = "DIR", .keep = KEEP_DEFAULT,                            \
      .help = "folder with your own data (default: the Debian package's)"},                        \
+    {"init", 0, .s = &(c).init, .meta = "FILE", .keep = KEEP_NOT, .only = "train",                \
+     .help = "weights to start from, of the same network (default: random ones)"},                \
     {"resume", 'r', .b = &(c).resume, .keep = KEEP_NOT, .only = "train",                          \
      .help = "continue from the checkpoint in --out"},                                            \
     {"quiet", 'q', .b = &(c).quiet, .keep = KEEP_NOT, .help = "print no progress"}

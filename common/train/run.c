@@ -98,6 +98,16 @@ static void save_number(RunState *s, CheckpointNumber n) {
     s->saved.numbers[s->saved_numbers++] = n;
 }
 
+/* before the network is built */
+static void start_options(const Run *r) {
+    const RunState *s = r->state;
+    if (s->cli->common->resume)
+        usage_error("--init: --resume goes on with the weights of %s", s->checkpoint);
+    if (s->settings.stage && !run_folder_is_asked_for(s))
+        usage_error("--init: holds the weights of one stage: --stage NAME");
+    checkpoint_options(s->cli->common->init, s->cli, false);
+}
+
 Run *run_start(Cli *cli, RunSettings settings) {
     Run *r = calloc(1, sizeof *r);
     RunState *s = calloc(1, sizeof *s);
@@ -114,6 +124,8 @@ Run *run_start(Cli *cli, RunSettings settings) {
     s->checkpoint = run_path(r, "checkpoint.safetensors");
     if (s->writes) run_folder_open(s);
     r->resumed = cli->common->resume && run_folder_resumes(s);
+    r->random = !r->resumed && !cli->common->init;
+    if (cli->common->init) start_options(r);
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
     run_micro_check(s);                        /* a checkpoint may have brought it */
     s->parts = arena_get(&r->arena, (size_t)process_count() * sizeof *s->parts);
@@ -429,12 +441,29 @@ static void open_files(Run *r) {
     free(path), free(record_path);
 }
 
+/* --init: the file is one that this run would pass on, the last of them where there are several */
+static void start_from(const RunState *s) {
+    Checkpoint c = {.cli = s->cli, .params = {{"", s->saved.params[0].params, NULL}}};
+    const char *path = s->cli->common->init;
+    if (s->file_count) memcpy(c.params, s->files[s->file_count - 1].params, sizeof s->files->params);
+    for (int i = 0; i < s->saved_params; i++) {
+        const CheckpointParams *p = &s->saved.params[i];
+        bool trained = p->params->count && !p->like, there = false;
+        for (int k = 0; c.params[k].params; k++) there |= c.params[k].params == p->params;
+        if (trained && !there)
+            fail("%s: weights that are passed on lack %s, which is trained, too; --resume goes on from "
+                 "a checkpoint", path, p->prefix);
+    }
+    checkpoint_load(path, &c);
+}
+
 /* everything is registered: the checkpoint is read, the files are made */
 static void begin(Run *r) {
     RunState *s = r->state;
     for (int i = 0; i < s->optimizer_count; i++)
         if (s->micro.count > 1) sum_prepare(&s->optimizers[i].sum, s->optimizers[i].params);
     if (r->resumed) checkpoint_load(s->checkpoint, &s->saved);
+    else if (s->cli->common->init) start_from(s);
     record_options(s->record, s->cli);
     s->started = true;
     s->first = r->step;
@@ -571,7 +600,8 @@ static void print_resume(const RunState *s) {
     char *path = shell_quote(s->cli->path), *folder = shell_quote(s->folder), text[CLI_TEXT];
     fprintf(stderr, "to go on: %s %s --resume --out %s", path, s->cli->command, folder);
     for (const Option *o = s->cli->options; o->name; o++) {
-        bool said = strcmp(o->name, "out") == 0 || strcmp(o->name, "resume") == 0;
+        bool said = strcmp(o->name, "out") == 0 || strcmp(o->name, "resume") == 0 ||
+                    strcmp(o->name, "init") == 0;
         if (!o->given || o->keep != KEEP_NOT || o->list || said) continue;
         fprintf(stderr, " --%s", o->name);
         if (o->b) continue;

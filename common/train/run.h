@@ -20,6 +20,9 @@
  * bit. Where there are averages, evaluations and pictures are made with them: run_every and
  * run_saves put them in the weights' place until the step ends.
  *
+ * With --init FILE weights are those of a file that an earlier run passed on; optimisers, averages
+ * and steps begin anew. The file must hold all that is trained.
+ *
  * Files in --out: log.csv (runlog.h), run.json (what was run, where, and what it took),
  * checkpoint.safetensors (all that training needs), weights.safetensors (what is passed on), and
  * the chapter's pictures. A picture is drawn before the checkpoint of its step is saved, so that
@@ -64,6 +67,7 @@ typedef struct Run {
     int64_t step;                /* steps done */
     int64_t micro_batch;         /* micro-batches before this one: step M + its index */
     bool resumed;                /* there is a checkpoint to go on from */
+    bool random;                 /* the first step begins with random weights */
     struct RunState *state;      /* run.c's own */
 } Run;
 

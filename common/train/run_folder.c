@@ -82,8 +82,7 @@ void run_folder_close(RunState *s) {
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
-/* is it the stage that --stage names? */
-static bool is_asked_for(const RunState *s) {
+bool run_folder_is_asked_for(const RunState *s) {
     const char *stage = s->settings.stage;
     for (const Option *o = s->cli->options; stage && o->name; o++)
         if (!strcmp(o->name, "stage") && o->s && !strcmp(*o->s, stage)) return true;
@@ -93,7 +92,7 @@ static bool is_asked_for(const RunState *s) {
 /* Of a run of all stages, those that it has not come to begin; it knows its options. */
 bool run_folder_resumes(RunState *s) {
     bool there = access(s->checkpoint, F_OK) == 0;
-    if (!there && (!s->settings.stage || is_asked_for(s)))
+    if (!there && (!s->settings.stage || run_folder_is_asked_for(s)))
         fail("%s: not found, so there is nothing to go on from; leave --resume out to start anew",
              s->checkpoint);
     if (there) checkpoint_options(s->checkpoint, s->cli, true);
