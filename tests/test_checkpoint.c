@@ -227,6 +227,35 @@ static void load_refused(const char *path, Checkpoint *c, const char *part) {
     expect_stop(1, part, load_it, NULL);
 }
 
+static void load_stage_it(void *net) {
+    checkpoint_load_stage(load.path, &cli, "second.", net);
+}
+
+/* A stage's weights from a file of its own, or from one of all stages; what is surplus in the former
+ * is refused. */
+Test(checkpoint, a_stage_is_read_from_its_own_file_or_that_of_all) {
+    Net a, b, c;
+    call("train", NULL, NULL);
+    make_net(&a, 1, 7), make_net(&b, 2, 7), make_net(&c, 3, 7);
+    const Params *const second = &b.params;
+    const char *path = load.path = place("g.safetensors");
+    const CheckpointParams first = {"first.", &a.params, NULL};
+    for (int all = 0; all < 2; all++) {
+        const Checkpoint own = {.cli = &cli, .params = {{"", &b.params}}};
+        const Checkpoint both = {.cli = &cli, .params = {first, {"second.", &b.params}}};
+        checkpoint_save(path, all ? &both : &own);
+        for (int i = 0; i < c.params.count; i++)
+            memset(c.params.list[i]->x, 0, c.params.list[i]->len * sizeof(real));
+        checkpoint_load_stage(path, &cli, "second.", &c.params);
+        for (int i = 0; i < second->count; i++)
+            cr_expect_arr_eq(second->list[i]->x, c.params.list[i]->x,
+                             second->list[i]->len * sizeof(real));
+    }
+    checkpoint_save(path, &(Checkpoint){.cli = &cli, .params = {{"", &b.params}, first}});
+    expect_stop(1, "which is not asked for here", load_stage_it, &c.params);
+    params_free(&a.params), params_free(&b.params), params_free(&c.params);
+}
+
 /* is a file of another network refused, by naming the first tensor that does not fit? */
 Test(checkpoint, names_the_first_tensor_that_does_not_fit) {
     Net a, b;

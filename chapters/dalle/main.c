@@ -63,7 +63,8 @@ static Option options[] = {
     {"stage", 0, .s = &o.stage, .choices = "all|dvae|prior", .keep = KEEP_NOT, .only = "train",
      .help = "stage to train"},
     {"dvae", 0, .s = &o.dvae, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
-     .help = "dVAE to train the prior on (default: the one in --out)"},
+     .help = "weights of a dVAE, or of both stages, to train the prior on (default: those in "
+             "--out)"},
     {"prior", 0, .s = &o.prior, .choices = "gpt|snail", .keep = KEEP_MODEL,
      .help = "the prior: a transformer (gpt), or a PixelSNAIL of as many parameters"},
     {"attention", 0, .s = &o.attention, .choices = "full|row|column|convolution|paper",

@@ -125,7 +125,7 @@ static void load_dvae(Dalle *m, const char *path) {
     Cli remembered = cli_before(&cli, "stage");
     checkpoint_options(path, &remembered, false);
     build(m, STAGE_DVAE);
-    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->params[STAGE_DVAE]}}});
+    checkpoint_load_stage(path, &cli, "dvae.", &m->params[STAGE_DVAE]);
 }
 
 static int train_prior(void) {

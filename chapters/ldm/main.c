@@ -67,7 +67,8 @@ static Option options[] = {
     {"stage", 0, .s = &o.stage, .choices = "all|autoencoder|diffusion", .keep = KEEP_NOT,
      .only = "train eval", .help = "stage to train; eval: all is diffusion"},
     {"autoencoder", 0, .s = &o.autoencoder, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
-     .help = "first stage to train diffusion on (default: the one in --out)"},
+     .help = "weights of a first stage, or of both stages, to train diffusion on (default: "
+             "those in --out)"},
     {"condition", 0, .s = &o.condition, .choices = CONDITION_NAMES, .keep = KEEP_MODEL,
      .help = "condition, by cross-attention or concatenation"},
     {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,

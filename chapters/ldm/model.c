@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { TIMESTEPS = 1000 };
+#define FIRST_STAGE "first_stage."      /* its weights' names, in those of both stages */
 
 /* ---- configurations -------------------------------------------------------------------------- */
 
@@ -77,7 +78,7 @@ void model_free(Model *m) {
 void model_list(Model *m, CheckpointParams list[static 3]) {
     int n = 0;
     if (o.factor > 1)
-        list[n++] = (CheckpointParams){"first_stage.", &m->first_params, NULL};
+        list[n++] = (CheckpointParams){FIRST_STAGE, &m->first_params, NULL};
     list[n++] = (CheckpointParams){"diffusion.", &m->params, NULL};
     list[n] = (CheckpointParams){0};
 }
@@ -106,7 +107,7 @@ void model_load_first_stage(Model *m, const char *path) {
     if (!path) path = left;
     checkpoint_options(path, &remembered, false);
     model_new_first_stage(m);
-    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &m->first_params, NULL}}});
+    checkpoint_load_stage(path, &cli, FIRST_STAGE, &m->first_params);
     params_freeze(&m->first_params, true);
     free(left);
 }

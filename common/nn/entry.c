@@ -109,8 +109,12 @@ static void name_surplus(const Safetensors *s, const char *path, const Entries *
     }
 }
 
-void entries_check(const Entries *e, const Safetensors *s, const char *path) {
+void entries_check_part(const Entries *e, const Safetensors *s, const char *path) {
     for (int i = 0; i < e->count; i++) check_entry(s, path, &e->list[i]);
+}
+
+void entries_check(const Entries *e, const Safetensors *s, const char *path) {
+    entries_check_part(e, s, path);
     if (e->count < s->count) name_surplus(s, path, e);
 }
 

@@ -223,6 +223,20 @@ void checkpoint_load(const char *path, const Checkpoint *c) {
     safetensors_close(&s);
 }
 
+void checkpoint_load_stage(const char *path, const Cli *cli, const char *prefix, Params *p) {
+    Safetensors s = safetensors_open(path);
+    Entries l = {0};
+    bool all = false;
+    for (int i = 0; i < s.count; i++) all |= !strncmp(s.tensors[i].name, prefix, strlen(prefix));
+    made_by(&s, path, cli->program);
+    entries_add(&l, all ? prefix : "", p);
+    if (all) entries_check_part(&l, &s, path);
+    else entries_check(&l, &s, path);
+    entries_read(&l, &s, path);
+    entries_free(&l);
+    safetensors_close(&s);
+}
+
 char *checkpoint_text(const char *path, const char *name) {
     Safetensors s = safetensors_open(path);
     const char *text = safetensors_metadata(&s, name);

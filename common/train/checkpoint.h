@@ -64,6 +64,9 @@ void checkpoint_options(const char *path, Cli *cli, bool resume);
  * first one that is missing, surplus or of another shape is named, and nothing is changed. Any
  * float type is read. */
 void checkpoint_load(const char *path, const Checkpoint *c);
+/* Fills p from weights of this stage alone, or from those of all stages, where its names begin with
+ * `prefix`; the others are left. Checked like the above. */
+void checkpoint_load_stage(const char *path, const Cli *cli, const char *prefix, Params *p);
 /* a text of the metadata, to be freed; NULL: the file has none of this name */
 char *checkpoint_text(const char *path, const char *name);
 /* Fails unless the file has this text: `sha256` is that of `what` as it is now */
