@@ -23,9 +23,10 @@ bool knows_emoji(Condition c) {
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
-/* Tokens of a layout: what a garment is, then the cells of its box's corners; a scene has two */
-enum { BOX_TOKENS = 3, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
-       CELL = 4, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES * WARDROBE_COLOURS,
+/* Tokens of a layout: a garment's class and colour, apart, so that pairs that were never seen can be
+ * asked for; then the cells of its box's corners. A scene has two garments. */
+enum { BOX_TOKENS = 4, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
+       CELL = 4, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS,
        LAYOUT_VOCABULARY = KINDS + CELLS * CELLS, LABEL_CHANNELS = 3 };
 
 int condition_channels(Condition c, const LatentSpace *s) {
@@ -59,16 +60,17 @@ static int cell(int y, int x) {
     return KINDS + y / CELL * CELLS + x / CELL;
 }
 
-/* (6) of a scene, a missing garment's left out of the mask */
+/* (8) of a scene, a missing garment's left out of the mask */
 static void layout_tokens(const Scene *s, int *ids, uint8_t *mask) {
     for (int g = 0; g < SCENE_GARMENTS; g++, ids += BOX_TOKENS, mask += BOX_TOKENS) {
         const Garment *m = &s->garment[g];
         memset(mask, g < s->count, BOX_TOKENS);
         memset(ids, 0, BOX_TOKENS * sizeof *ids);
         if (g >= s->count) continue;
-        ids[0] = m->class * WARDROBE_COLOURS + m->colour;
-        ids[1] = cell(m->box.top, m->box.left);
-        ids[2] = cell(m->box.top + m->box.height - 1, m->box.left + m->box.width - 1);
+        ids[0] = m->class;
+        ids[1] = WARDROBE_CLASSES + m->colour;
+        ids[2] = cell(m->box.top, m->box.left);
+        ids[3] = cell(m->box.top + m->box.height - 1, m->box.left + m->box.width - 1);
     }
 }
 

@@ -270,10 +270,13 @@ Test(ldm, a_layout_is_its_boxes) {
     Tensor *moved = condition(&g.conditioner, &t, &p, NULL).context;
     p.scenes[0].garment[0].box.left -= 8, p.scenes[0].garment[0].colour = 5;
     Tensor *tinted = condition(&g.conditioner, &t, &p, NULL).context;
+    p.scenes[0].garment[0].class = (p.scenes[0].garment[0].class + 1) % WARDROBE_CLASSES;
+    Tensor *other = condition(&g.conditioner, &t, &p, NULL).context;
     p.scenes[0].count = 0;
     Tensor *empty = condition(&g.conditioner, &t, &p, NULL).context;
     cr_expect(k_sum_squared_difference(a->len, a->x, moved->x) > 1e-3);
     cr_expect(k_sum_squared_difference(a->len, a->x, tinted->x) > 1e-3);
+    cr_expect(k_sum_squared_difference(a->len, other->x, tinted->x) > 1e-3);
     cr_expect(k_sum_squared_difference(a->len, nothing->x, empty->x) == 0);
     params_free(&g.params), tape_free(&t), arena_free(&arena);
 }
