@@ -8,6 +8,7 @@ shift
 BUILD=${BUILD:-build}
 export BUILD OPS_SEEN="$PWD/$BUILD/ops_seen" OPS_WITH_ROWS="$PWD/$BUILD/ops_with_rows"
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}   # threads that spin would fight with whatever else runs
+exec 9<"$BUILD" && flock 9 || exit 1           # two targets at a time would mix their logs
 rm -rf "$OPS_SEEN" "$OPS_WITH_ROWS" "$BUILD/test-logs"
 touch "$OPS_SEEN"
 mkdir -p "$BUILD/test-logs"

@@ -38,17 +38,6 @@ Tensor *prior_snail_logits(const PriorSnail *p, Tape *t, int B, const int *text,
 void prior_snail_sample(const PriorSnail *p, int B, const int *text, int known, int *codes,
                         const TokenSampler *how, Rng *rng) {
     Tape t = {.no_grad = true};
-    int N = p->net.c.height * p->net.c.width, *z = arena_get(&t.arena, (size_t)B * sizeof *z);
-    SnailSampler at;
-    snail_sampler_new(&at, &p->net, B, caption(p, &t, B, text));
-    for (int i = 0; i < N; i++) {
-        const real *logits = snail_sampler_logits(&at);
-        if (i >= known)
-            token_sample(how, t_input(&at.tape, logits, SHAPE(B, p->net.c.codes)), rng, z);
-        for (int b = 0; b < B; b++)
-            if (i < known) z[b] = codes[b * N + i];
-            else codes[b * N + i] = z[b];
-        snail_sampler_put(&at, z);
-    }
-    snail_sampler_free(&at), tape_free(&t);
+    snail_continue(&p->net, B, caption(p, &t, B, text), known, how, rng, codes);
+    tape_free(&t);
 }

@@ -104,7 +104,8 @@ Test(dalle, drawn_pictures_are_those_of_their_codes) {
     for (int i = 0; i < PICTURES * N; i++) codes[i] = i % 5;
     Rng rng = rng_new(1, "draws");
     dalle_draw(&d, (DalleDraw){.n = PICTURES, .captions = captions, .known = N / 2,
-                               .scale = 1, .sampler = {TOKEN_SAMPLER_DEFAULTS}, .codes = codes, .x = x}, &rng);
+                               .scale = 1, .sampler = {TOKEN_SAMPLER_DEFAULTS},
+                               .codes = codes, .x = x}, &rng);
     for (int i = 0; i < PICTURES; i++)
         for (int k = 0; k < N / 2; k++) cr_expect_eq(codes[i * N + k], (i * N + k) % 5);
     cr_expect(memcmp(codes + N / 2, codes + N + N / 2, N / 2 * sizeof *codes),

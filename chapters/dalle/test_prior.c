@@ -326,7 +326,7 @@ static void expect_steps_equal_pass(PriorConfig c, int known) {
     some_codes(BATCH * N, K, z);
     Tensor *full = prior_logits(&prior, &t, BATCH, text, z).image;
     PriorSampler s;
-    prior_open(&s, &prior, (PriorDraw){BATCH, known, text, z});
+    prior_open(&s, &prior, (PriorDraw){.n = BATCH, .known = known, .text = text, .codes = z});
     for (int i = known; i < places; i++) {
         Tensor *logits = prior_next(&s);
         for (int b = 0; b < BATCH; b++)
@@ -399,7 +399,7 @@ static void expect_samples_of_the_distribution(PriorConfig c) {
     for (int i = 0; i < T * DRAWS; i++) texts[i] = text[i % T];
     TokenSampler how = {TOKEN_SAMPLER_DEFAULTS};
     Rng rng = rng_new(1, "draws");
-    prior_sample(&prior, (PriorDraw){DRAWS, 0, texts, z}, &how, &rng);
+    prior_sample(&prior, (PriorDraw){.n = DRAWS, .text = texts, .codes = z}, &how, &rng);
     for (int i = 0; i < DRAWS; i++)
         times[z[4 * i] + 3 * z[4 * i + 1] + 9 * z[4 * i + 2] + 27 * z[4 * i + 3]]++;
     for (int i = 0; i < PICTURES; i++)
@@ -416,7 +416,7 @@ static void expect_samples_of_the_distribution(PriorConfig c) {
     }
     cr_assert_gt(fabs(after[two] - after[0]), 0.03, "%g and %g are alike", after[two], after[0]);
     for (int i = 0; i < DRAWS; i++) z[4 * i] = two % 3, z[4 * i + 1] = two / 3;
-    prior_sample(&prior, (PriorDraw){DRAWS, 2, texts, z}, &how, &rng);
+    prior_sample(&prior, (PriorDraw){.n = DRAWS, .known = 2, .text = texts, .codes = z}, &how, &rng);
     for (int i = 0; i < DRAWS; i++) {
         cr_assert(z[4 * i] == two % 3 && z[4 * i + 1] == two / 3);
         zero += z[4 * i + 2] == 0;
@@ -458,7 +458,8 @@ Test(prior, a_few_pairs_are_learned_by_heart) {
         minimise(&adam, prior_loss(&prior, &t, BATCH, text, z).loss, 5e-3);
     }
     Rng rng = rng_new(1, "draws");
-    prior_sample(&prior, (PriorDraw){BATCH, 0, text, drawn}, &(TokenSampler){.top_p = 1}, &rng);
+    prior_sample(&prior, (PriorDraw){.n = BATCH, .text = text, .codes = drawn},
+                 &(TokenSampler){.top_p = 1}, &rng);
     cr_expect_arr_eq(drawn, z, sizeof z);
     cr_expect(memcmp(z, z + N, N * sizeof *z), "the pictures are alike");
     tape_free(&t), params_free(&p), adam_free(&adam.adam);

@@ -409,51 +409,44 @@ void snail_sampler_free(SnailSampler *s) {
 
 enum { AT_ONCE = 64 };
 
-/* the code at which the sum of exp(logit / temperature) passes u of its total */
-static int draw(int K, const real *logits, double temperature, double u) {
-    int best = 0;
-    double total = 0, sum = 0;
-    for (int k = 1; k < K; k++)
-        if (logits[k] > logits[best]) best = k;
-    if (temperature == 0) return best;
-    for (int pass = 0; pass < 2; pass++)
-        for (int k = 0; k < K; k++) {
-            double e = exp((double)(logits[k] - logits[best]) / temperature);
-            if (!pass) total += e;
-            else if ((sum += e) > u * total) return k;
-        }
-    return best;
-}
-
 /* from picture i on */
 static SnailCondition from(const Snail *s, SnailCondition on, int i) {
     int N = s->c.height * s->c.width / 4;
     return (SnailCondition){on.top ? on.top + i * N : NULL, on.classes ? on.classes + i : NULL};
 }
 
+void snail_continue(const Snail *s, int B, const Tensor *condition, int known,
+                    const TokenSampler *how, Rng *rng, int *codes) {
+    int N = s->c.height * s->c.width;
+    Arena arena = {0};
+    int *z = arena_get(&arena, (size_t)B * sizeof *z);
+    SnailSampler at;
+    snail_sampler_new(&at, s, B, condition);
+    for (int i = 0; i < N; i++) {
+        const real *logits = snail_sampler_logits(&at);
+        if (i >= known) token_sample(how, t_input(&at.tape, logits, SHAPE(B, s->c.codes)), rng, z);
+        for (int b = 0; b < B; b++)
+            if (i < known) z[b] = codes[b * N + i];
+            else codes[b * N + i] = z[b];
+        snail_sampler_put(&at, z);
+    }
+    snail_sampler_free(&at), arena_free(&arena);
+}
+
 void snail_sample(const Snail *s, int n, SnailCondition on, double temperature, Rng *rng,
                   int *codes) {
-    int N = s->c.height * s->c.width, K = s->c.codes;
+    const TokenSampler how = {.temperature = temperature, .top_p = 1};
+    int N = s->c.height * s->c.width;
     for (int i = 0; i < n; i += AT_ONCE) {
-        int B = n - i < AT_ONCE ? n - i : AT_ONCE, z[AT_ONCE];
-        real u[AT_ONCE];
+        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
         if (!processes_own(i / AT_ONCE)) {
-            rng->next += (uint64_t)(B * N);          /* what another process draws */
+            rng->next += (uint64_t)(TOKEN_DRAWS * B * N);        /* what another process draws */
             continue;
         }
         Tape t = {.no_grad = true};
-        SnailSampler at;
-        snail_sampler_new(&at, s, B, snail_condition(s, &t, B, from(s, on, i)));
-        for (int k = 0; k < N; k++) {
-            const real *logits = snail_sampler_logits(&at);
-            rng_uniform(rng, (size_t)B, u);
-            for (int b = 0; b < B; b++) {
-                z[b] = draw(K, logits + b * K, temperature, (double)u[b]);
-                codes[(size_t)(i + b) * (size_t)N + (size_t)k] = z[b];
-            }
-            snail_sampler_put(&at, z);
-        }
-        snail_sampler_free(&at), tape_free(&t);
+        snail_continue(s, B, snail_condition(s, &t, B, from(s, on, i)), 0, &how, rng,
+                       codes + (size_t)i * (size_t)N);
+        tape_free(&t);
     }
     size_t each = (size_t)N * sizeof *codes;
     processes_collect(codes, (size_t)n * each, AT_ONCE * each);

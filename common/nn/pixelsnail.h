@@ -10,13 +10,14 @@
  *   - snail_one_hot                         codes as the network takes them
  *   - snail_sampler_new, _logits, _put      one position after the other, from what the earlier
  *                                           ones have left behind
- *   - snail_sample                          codes drawn from the prior
+ *   - snail_continue, snail_sample          codes drawn from the prior
  *   - snail_nats                            -ln p of given codes, position by position */
 #ifndef PIXELSNAIL_H
 #define PIXELSNAIL_H
 
 #include "nn/feature_map.h"
 #include "nn/layers.h"
+#include "nn/token_sampler.h"
 
 typedef struct {
     int height, width, codes;         /* of the picture; K */
@@ -122,6 +123,10 @@ void snail_sampler_free(SnailSampler *s);
 
 /* ---- n pictures of codes --------------------------------------------------------------------- */
 
+/* Codes (B,H,W), of which the first `known` of each picture are given; condition: from
+ * snail_condition */
+void snail_continue(const Snail *s, int B, const Tensor *condition, int known,
+                    const TokenSampler *how, Rng *rng, int *codes);
 /* Drawn position by position from softmax(logits / temperature): codes (n,H,W). Temperature 0:
  * always the likeliest code. */
 void snail_sample(const Snail *s, int n, SnailCondition on, double temperature, Rng *rng,

@@ -96,7 +96,8 @@ static void write_close(Training *t) {
 
 static void write_build(Training *t) {
     Writer *n = writer_new(t);
-    prior_open(&n->sampler, &n->net, (PriorDraw){t->batch, 0, n->text, (int *)n->codes});
+    prior_open(&n->sampler, &n->net, (PriorDraw){.n = t->batch, .text = n->text,
+                                                  .codes = (int *)n->codes});
     t->tape.no_grad = true;
     t->close = write_close;
 }
