@@ -173,4 +173,30 @@ Test(dalle2_program, captions_become_images) {
     expect_refusal("dalle2", "sample --prior text --clip %s/clip --out %s/run", 1, "another CLIP");
     expect_refusal("dalle2", "sample --prior diffusion --out %s/run", 1, "prior-weights");
 }
+
+/* eval, with the text's embedding in the prior's place: it is as far from the images' as is said; an
+ * image of the same caption is nearer to an image than one of another caption, and pictures are
+ * scored. Without upsamplers there is nothing to score. */
+Test(dalle2_program, eval_compares_embeddings_and_scores_pictures) {
+    train_some_steps();
+    expect_refusal("dalle2", "eval -q --prior text --data %s --out %s/run", 2,
+                   "train --stage upsampler32");
+    for (int side = 32; side <= 64; side *= 2) {
+        char line[400];
+        snprintf(line, sizeof line, "train -q --stage upsampler%d --upsampler-steps 1 "
+                 "--upsampler-batch 2 --preview 0 --data %%s --out %%s/run", side);
+        RUN("dalle2", line);
+    }
+    RUN("dalle2", "eval -q --samples 150 --prior text --respace 2 --data %s --out %s/run");
+    double text = number_in("run/metrics.json", "cosine_text");
+    double again = number_in("run/metrics.json", "cosine_again");
+    double other = number_in("run/metrics.json", "cosine_other");
+    double nearest = number_in("run/metrics.json", "cosine_nearest");
+    cr_expect_float_eq(number_in("run/metrics.json", "cosine_drawn"), text, 1e-5);
+    cr_expect(text > other + 0.3 && text < 0.97, "text %g, another caption's image %g", text, other);
+    cr_expect(again > other + 0.5 && again < 0.99, "again %g, other %g", again, other);
+    cr_expect(nearest > other + 0.5 && nearest < 1, "nearest %g", nearest);
+    cr_expect_eq(number_in("run/metrics.json", "pictures"), 150);
+    cr_expect_gt(number_in("run/metrics.json", "frechet_distance"), 1);
+}
 #endif
