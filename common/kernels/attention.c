@@ -169,7 +169,7 @@ static void multiply(int rows, const real *const a[TILE_ROWS], int depth, const 
 {
     for (int j = 0; j < cols; j += TILE_COLS, panels += (size_t)depth * TILE_COLS) {
         Tile t = {0};
-        tile_rows(rows, 1, depth, a, 0, panels, TILE_COLS, &t);
+        tile_rows(rows, cols - j, 1, depth, a, 0, panels, TILE_COLS, &t);
         tile_save(&t, out + j, ld);
     }
 }
@@ -285,7 +285,8 @@ static void weigh_values(const AttentionShape *s, const ForwardRoom *r, const So
     for (int e = 0; e < s->dv; e += TILE_COLS) {
         Tile t = {0};
         if (j > 0) tile_load(&t, r->sum + e, r->dv);
-        tile_rows(rows, 1, cols, p, 0, r->values + (size_t)e * s->nk + j * TILE_COLS, TILE_COLS, &t);
+        tile_rows(rows, s->dv - e, 1, cols, p, 0,
+                  r->values + (size_t)e * s->nk + j * TILE_COLS, TILE_COLS, &t);
         if (!last) {
             tile_save(&t, r->sum + e, r->dv);
             continue;
@@ -454,7 +455,7 @@ static void add_transposed(const AttentionShape *s, int i, int rows, int j, int 
             if (first == rows && add) continue;
             for (int l = 0; l < TILE_ROWS; l++)
                 to[l] = out + least(j + key + l, s->nk - 1) * ld + e;
-            tile_columns(cols - key, rows - first, a + (size_t)first * block + key, block,
+            tile_columns(cols - key, width - e, rows - first, a + (size_t)first * block + key, block,
                          panels + (size_t)e * s->nq + (size_t)(i + first) * TILE_COLS, TILE_COLS,
                          &t);
             tile_store(&t, NULL, to, least(TILE_ROWS, cols - key), least(TILE_COLS, width - e),
@@ -474,7 +475,7 @@ static void add_queries(const AttentionShape *s, const BackwardRoom *r, const He
             row_pointers(r->ds, r->block, l, rows, ds);
             for (int n = 0; n < TILE_ROWS; n++)
                 to[n] = h->d.q.to + least(i + l + n, s->nq - 1) * (size_t)s->ldq + e;
-            tile_rows(rows - l, 1, seen_keys(s, i + l + TILE_ROWS, j, cols), ds, 0,
+            tile_rows(rows - l, s->dk - e, 1, seen_keys(s, i + l + TILE_ROWS, j, cols), ds, 0,
                       r->keys + (size_t)e * s->nk + (size_t)j * TILE_COLS, TILE_COLS, &t);
             tile_store(&t, NULL, to, least(TILE_ROWS, rows - l), least(TILE_COLS, s->dk - e),
                        h->d.q.add || j > 0);

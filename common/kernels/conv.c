@@ -134,8 +134,8 @@ static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, c
         Tile t = {0};
         real *c_j[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) c_j[i] = c[i] + j;
-        tile_rows(u->pixels - q, p->kh, p->kw * p->ic, a, (size_t)p->frame_w * p->ic, packed,
-                  TILE_COLS, &t);
+        tile_rows(u->pixels - q, p->oc - j, p->kh, p->kw * p->ic, a,
+                  (size_t)p->frame_w * p->ic, packed, TILE_COLS, &t);
         tile_store(&t, bias ? bias + j : NULL, c_j, least(TILE_ROWS, u->pixels - q),
                    least(TILE_COLS, p->oc - j), add);
     }

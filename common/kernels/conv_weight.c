@@ -150,7 +150,7 @@ static void add_unit_shallow(const WeightPass *g, const ConvUnit *u, const real 
             for (int l = 0; l < g->taps; l += TILE_ROWS) {
                 Tile t;
                 tile_load(&t, sums + (size_t)l * oc + o, oc);
-                tile_columns(g->taps - l, pixels, room + l, step, dy + o, oc, &t);
+                tile_columns(g->taps - l, TILE_COLS, pixels, room + l, step, dy + o, oc, &t);
                 tile_save(&t, sums + (size_t)l * oc + o, oc);
             }
     }
@@ -184,8 +184,8 @@ static void add_unit(const WeightPass *g, const ConvUnit *u, const real *dy, int
             for (int o = 0; o < g->rows; o += TILE_ROWS) {
                 Tile t;
                 tile_load(&t, sums + (size_t)o * g->cols + l, g->cols);
-                tile_columns(g->plan.oc - o, pixels, room + (size_t)o * pixels, TILE_ROWS, taps,
-                             TILE_COLS, &t);
+                tile_columns(g->plan.oc - o, g->taps - l, pixels, room + (size_t)o * pixels,
+                             TILE_ROWS, taps, TILE_COLS, &t);
                 tile_save(&t, sums + (size_t)o * g->cols + l, g->cols);
             }
         }

@@ -124,23 +124,22 @@ static void pack_columns(const Product *p, Slice s, int i0, int i1, real *packed
 static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real *packed,
                           const real *panel, bool ahead)
 {
-    int rows = least(TILE_ROWS, p->m - i0);
+    int rows = least(TILE_ROWS, p->m - i0), cols = least(TILE_COLS, p->n - j0);
     Tile t = {0};
     real *c[TILE_ROWS];
     for (int i = 0; i < TILE_ROWS; i++) c[i] = p->c + least(i0 + i, p->m - 1) * p->ldc + j0;
     tile_prefetch(c);
     if (packed) {
-        tile_columns(rows, s.depth, packed, TILE_ROWS, panel, TILE_COLS, &t);
+        tile_columns(rows, cols, s.depth, packed, TILE_ROWS, panel, TILE_COLS, &t);
     } else {
         const real *a[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
-        if (ahead && rows == TILE_ROWS)
+        if (ahead && rows == TILE_ROWS && cols == TILE_COLS)
             tile_rows_ahead(s.depth, a, TILE_ROWS * p->lda, panel, TILE_COLS, &t);
-        else tile_rows(rows, 1, s.depth, a, 0, panel, TILE_COLS, &t);
+        else tile_rows(rows, cols, 1, s.depth, a, 0, panel, TILE_COLS, &t);
     }
     bool first = s.l0 == 0;
-    tile_store(&t, first && p->bias ? p->bias + j0 : NULL, c, rows, least(TILE_COLS, p->n - j0),
-               p->add || !first);
+    tile_store(&t, first && p->bias ? p->bias + j0 : NULL, c, rows, cols, p->add || !first);
 }
 
 /* Asks for the rows of the tile that begins at row i0, which will be wanted next. */

@@ -34,17 +34,19 @@ typedef struct {
     vec v[TILE_ROWS][TILE_VECS];
 } Tile;
 
-INLINE void tile_step(vec sum[TILE_ROWS][TILE_VECS], const vec b[TILE_VECS], int i, real a) {
+INLINE void tile_step(vec sum[TILE_ROWS][TILE_VECS], int vecs, const vec b[TILE_VECS], int i,
+                      real a) {
     vec a_i = vset(a);
 #pragma GCC unroll 4
-    for (int j = 0; j < TILE_VECS; j++) sum[i][j] += a_i * b[j];
+    for (int j = 0; j < vecs; j++) sum[i][j] += a_i * b[j];
 }
 
-/* The last tile of a matrix seldom has all its rows: there is a loop for one, two and three thirds. */
+/* The last tile of a matrix seldom has all its rows: there is a loop for one, two and three thirds.
+ * Nor all its columns: there is one for the first vector alone. */
 enum { TILE_THIRD = TILE_ROWS / 3 };
 
-/* The first `rows` rows, a constant, of t += a b; see tile_rows. */
-INLINE void tile_rows_of(int rows, int segments, int k, const real *const a[TILE_ROWS],
+/* The first `rows` rows and `vecs` vectors, constants, of t += a b; see tile_rows. */
+INLINE void tile_rows_of(int rows, int vecs, int segments, int k, const real *const a[TILE_ROWS],
                          size_t a_segment, const real *b, size_t b_step, Tile *t) {
     Tile sum = *t;
     for (int s = 0; s < segments; s++) {
@@ -54,23 +56,25 @@ INLINE void tile_rows_of(int rows, int segments, int k, const real *const a[TILE
         for (size_t l = 0; l < (size_t)k; l++, b += b_step) {
             vec b_l[TILE_VECS];
 #pragma GCC unroll 4
-            for (int j = 0; j < TILE_VECS; j++) b_l[j] = vload(b + j * VEC);
+            for (int j = 0; j < vecs; j++) b_l[j] = vload(b + j * VEC);
 #pragma GCC unroll 16
-            for (int i = 0; i < rows; i++) tile_step(sum.v, b_l, i, row[i][l]);
+            for (int i = 0; i < rows; i++) tile_step(sum.v, vecs, b_l, i, row[i][l]);
         }
     }
     *t = sum;
 }
 
-/* t += a b, `rows` rows or a few more. Row i of a is `segments` runs of k numbers,
+/* t += a b, `rows` rows and `cols` columns, or a few more. Row i of a is `segments` runs of k numbers,
  * a_i[s*a_segment + l]; the rows of b follow one another over all segments, b_step apart. A plain
  * matrix has one segment. */
-INLINE void tile_rows(int rows, int segments, int k, const real *const a[TILE_ROWS],
+INLINE void tile_rows(int rows, int cols, int segments, int k, const real *const a[TILE_ROWS],
                       size_t a_segment, const real *b, size_t b_step, Tile *t) {
-    if (rows <= TILE_THIRD) tile_rows_of(TILE_THIRD, segments, k, a, a_segment, b, b_step, t);
-    else if (rows <= 2 * TILE_THIRD)
-        tile_rows_of(2 * TILE_THIRD, segments, k, a, a_segment, b, b_step, t);
-    else tile_rows_of(TILE_ROWS, segments, k, a, a_segment, b, b_step, t);
+    enum { R = TILE_ROWS, THIRD = TILE_THIRD, V = TILE_VECS };
+    if (cols <= VEC) tile_rows_of(R, 1, segments, k, a, a_segment, b, b_step, t);
+    else if (rows <= THIRD) tile_rows_of(THIRD, V, segments, k, a, a_segment, b, b_step, t);
+    else if (rows <= 2 * THIRD)
+        tile_rows_of(2 * THIRD, V, segments, k, a, a_segment, b, b_step, t);
+    else tile_rows_of(R, V, segments, k, a, a_segment, b, b_step, t);
 }
 
 /* tile_rows of one segment that asks for the rows of the tile below, `ahead` numbers further, one line
@@ -87,32 +91,34 @@ INLINE void tile_rows_ahead(int k, const real *const a[TILE_ROWS], size_t ahead,
 #pragma GCC unroll 4
         for (int j = 0; j < TILE_VECS; j++) b_l[j] = vload(b + j * VEC);
 #pragma GCC unroll 16
-        for (int i = 0; i < TILE_ROWS; i++) tile_step(sum.v, b_l, i, a[i][l]);
+        for (int i = 0; i < TILE_ROWS; i++) tile_step(sum.v, TILE_VECS, b_l, i, a[i][l]);
     }
     *t = sum;
 }
 
-/* t += a b where a is stored transposed, or packed: a[l*a_step + i]; the first `rows` rows of t, a
- * constant */
-INLINE void tile_columns_of(int rows, int k, const real *a, size_t a_step, const real *b,
+/* t += a b where a is stored transposed, or packed: a[l*a_step + i]; the first `rows` rows and `vecs`
+ * vectors of t, constants */
+INLINE void tile_columns_of(int rows, int vecs, int k, const real *a, size_t a_step, const real *b,
                             size_t b_step, Tile *t) {
     Tile sum = *t;
     for (int l = 0; l < k; l++, a += a_step, b += b_step) {
         vec b_l[TILE_VECS];
 #pragma GCC unroll 4
-        for (int j = 0; j < TILE_VECS; j++) b_l[j] = vload(b + j * VEC);
+        for (int j = 0; j < vecs; j++) b_l[j] = vload(b + j * VEC);
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) tile_step(sum.v, b_l, i, a[i]);
+        for (int i = 0; i < rows; i++) tile_step(sum.v, vecs, b_l, i, a[i]);
     }
     *t = sum;
 }
 
-/* the same of `rows` rows, or a few more */
-INLINE void tile_columns(int rows, int k, const real *a, size_t a_step, const real *b,
+/* the same of `rows` rows and `cols` columns, or a few more */
+INLINE void tile_columns(int rows, int cols, int k, const real *a, size_t a_step, const real *b,
                          size_t b_step, Tile *t) {
-    if (rows <= TILE_THIRD) tile_columns_of(TILE_THIRD, k, a, a_step, b, b_step, t);
-    else if (rows <= 2 * TILE_THIRD) tile_columns_of(2 * TILE_THIRD, k, a, a_step, b, b_step, t);
-    else tile_columns_of(TILE_ROWS, k, a, a_step, b, b_step, t);
+    enum { R = TILE_ROWS, THIRD = TILE_THIRD, V = TILE_VECS };
+    if (cols <= VEC) tile_columns_of(R, 1, k, a, a_step, b, b_step, t);
+    else if (rows <= THIRD) tile_columns_of(THIRD, V, k, a, a_step, b, b_step, t);
+    else if (rows <= 2 * THIRD) tile_columns_of(2 * THIRD, V, k, a, a_step, b, b_step, t);
+    else tile_columns_of(R, V, k, a, a_step, b, b_step, t);
 }
 
 /* a whole tile in memory, rows ld apart */
