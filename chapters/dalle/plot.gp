@@ -78,9 +78,9 @@ if (there(record."/prior.csv")) {
 
 if (there(record."/trade.csv")) {
     set output out."/trade.png"
-    set title "Sampling: pictures that show their captions, and variety"
+    set title "Sampling by temperature, top-k (0: all codes) and guidance scale"
     set xlabel "recall"
     set ylabel "share that shows its caption"
     set yrange [*:*]
-    plot record."/trade.csv" using "recall":"whole":(sprintf("%s, %s", strcol("temperature"), strcol("top_k"))) with labels point pointtype 7 offset 1,1 notitle
+    plot record."/trade.csv" using "recall":"whole":(sprintf("%s, %s, %s", strcol("temperature"), strcol("top_k"), strcol("scale"))) with labels point pointtype 7 offset 1,1 notitle
 }

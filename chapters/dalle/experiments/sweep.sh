@@ -3,14 +3,18 @@
 #   OUT/dvae.csv      run,lost_variance,codes_used,perplexity,whole: the KL's weight, the temperature's end, VQ
 #   OUT/prior.csv     prior,seconds,nats_test,captioning_test,whole,frechet_distance: the masks, and a PixelSNAIL in the
 #                     transformer's place, on one dVAE's codes; seconds of training
-#   OUT/trade.csv     temperature,top_k,whole,frechet_distance,recall of WEIGHTS (the reference run's, say)
+#   OUT/trade.csv     temperature,top_k,scale,whole,class,frechet_distance,precision,recall of WEIGHTS (the reference run's, say)
 # and trains or draws what is not there yet: STEPS steps of each stage, which stand in the folders' names. From the
 # environment:
 #   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
+#   TABLES     of these three ("dvae prior trade")
+#   SETTINGS   temperature:top_k:scale for each row of trade.csv
 out=${1:-build/runs/dalle-sweep} steps=${2:-2000} captions=${CAPTIONS:-300}
 dalle=${BUILD:-build}/dalle threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out" || exit 1
 . "$(dirname "$0")/../../../common/eval/metrics.sh"
+
+wanted() { case " ${TABLES:-dvae prior trade} " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 trained() {   # DIR STAGE OPTIONS...: trains a stage unless it is there
     dir=$1 stage=$2
@@ -30,35 +34,38 @@ scored() {    # DIR WEIGHTS OPTIONS...: DIR/metrics.json, unless it is there and
 }
 
 fall=$((steps * 2 / 3)) nets=$out/$steps-steps
-echo "run,lost_variance,codes_used,perplexity,whole" >"$out/dvae.csv.tmp"
-for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $fall" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
-    name=${run%% *} annealed="--tau-steps $fall"
-    [ $name = vq ] && annealed=                 # has no temperature
-    trained "$nets/$name" dvae --steps "$steps" $annealed ${run#* }
-    trained "$nets/$name" prior --prior-steps 20 ${run#* }
-    scored "$nets/$name" "$nets/$name/weights.safetensors"
-    m=$nets/$name/metrics.json
-    echo "$name,$(outer lost_variance "$m"),$(outer codes_used "$m"),$(outer perplexity "$m"),$(outer whole "$m")"
-done >>"$out/dvae.csv.tmp"
-mv "$out/dvae.csv.tmp" "$out/dvae.csv"
+if wanted dvae; then
+    for run in "beta-0 --beta 0" "beta-1 --beta 1" "beta-6.6 --beta 6.6" "slow --beta-steps $fall" "tau-0.5 --tau 0.5" "vq --quantiser vq"; do
+        name=${run%% *} annealed="--tau-steps $fall"
+        [ $name = vq ] && annealed=                 # has no temperature
+        trained "$nets/$name" dvae --steps "$steps" $annealed ${run#* }
+        trained "$nets/$name" prior --prior-steps 20 ${run#* }
+        scored "$nets/$name" "$nets/$name/weights.safetensors"
+        m=$nets/$name/metrics.json
+        echo "$name,$(outer lost_variance "$m"),$(outer codes_used "$m"),$(outer perplexity "$m"),$(outer whole "$m")"
+    done >"$out/dvae.rows" || exit 1
+    { echo "run,lost_variance,codes_used,perplexity,whole"; cat "$out/dvae.rows"; } >"$out/dvae.csv"
+fi
 
-echo "prior,seconds,nats_test,captioning_test,whole,frechet_distance" >"$out/prior.csv.tmp"
-for kind in full paper row column convolution snail; do
-    option="--attention $kind"
-    [ $kind = snail ] && option="--prior snail"
-    trained "$nets/$kind" prior --prior-steps "$steps" $option --dvae "$nets/beta-1/dvae-weights.safetensors"
-    scored "$nets/$kind" "$nets/$kind/weights.safetensors"
-    m=$nets/$kind/metrics.json
-    echo "$kind,$(outer wall_seconds "$nets/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
-done >>"$out/prior.csv.tmp"
-mv "$out/prior.csv.tmp" "$out/prior.csv"
+if wanted prior; then
+    for kind in full paper row column convolution snail; do
+        option="--attention $kind"
+        [ $kind = snail ] && option="--prior snail"
+        trained "$nets/$kind" prior --prior-steps "$steps" $option --dvae "$nets/beta-1/dvae-weights.safetensors"
+        scored "$nets/$kind" "$nets/$kind/weights.safetensors"
+        m=$nets/$kind/metrics.json
+        echo "$kind,$(outer wall_seconds "$nets/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
+    done >"$out/prior.rows" || exit 1
+    { echo "prior,seconds,nats_test,captioning_test,whole,frechet_distance"; cat "$out/prior.rows"; } >"$out/prior.csv"
+fi
 
-weights=${WEIGHTS:-$nets/full/weights.safetensors}
-echo "temperature,top_k,whole,frechet_distance,recall" >"$out/trade.csv.tmp"
-for setting in 0.5:0 0.7:0 0.85:0 1:0 1.2:0 1:16 1:64 1:256; do
-    t=${setting%:*} k=${setting#*:}
-    scored "$out/trade-$t-$k" "$weights" --temperature "$t" --top-k "$k"
-    m=$out/trade-$t-$k/metrics.json
-    echo "$t,$k,$(after best_of whole "$m"),$(outer frechet_distance "$m"),$(outer recall "$m")"
-done >>"$out/trade.csv.tmp"
-mv "$out/trade.csv.tmp" "$out/trade.csv"
+if wanted trade; then
+    weights=${WEIGHTS:-$nets/full/weights.safetensors}
+    for setting in ${SETTINGS:-0.5:0:1 0.7:0:1 0.85:0:1 1:0:1 1.2:0:1 1:16:1 1:64:1 1:256:1 1:0:1.5 1:0:2 1:0:3 1:0:5}; do
+        scale=${setting##*:} t=${setting%%:*} k=${setting#*:}
+        k=${k%:*} m=$out/trade-$setting/metrics.json
+        scored "$out/trade-$setting" "$weights" --temperature "$t" --top-k "$k" --scale "$scale"
+        echo "$t,$k,$scale,$(after best_of whole "$m"),$(after best_of class "$m"),$(outer frechet_distance "$m"),$(outer precision "$m"),$(outer recall "$m")"
+    done >"$out/trade.rows" || exit 1
+    { echo "temperature,top_k,scale,whole,class,frechet_distance,precision,recall"; cat "$out/trade.rows"; } >"$out/trade.csv"
+fi
