@@ -8,14 +8,16 @@ shift
 BUILD=${BUILD:-build}
 export BUILD OPS_SEEN="$PWD/$BUILD/ops_seen" OPS_WITH_ROWS="$PWD/$BUILD/ops_with_rows"
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}   # threads that spin would fight with whatever else runs
-exec 9<"$BUILD" && flock 9 || exit 1           # two targets at a time would mix their logs
+# two targets at a time would overwrite each other's logs
+exec 9<"$BUILD" || exit 1
+flock -n 9 || { echo "waiting for the tests that run already"; flock 9; }
 rm -rf "$OPS_SEEN" "$OPS_WITH_ROWS" "$BUILD/test-logs"
 touch "$OPS_SEEN"
 mkdir -p "$BUILD/test-logs"
 
 processors=$(nproc 2>/dev/null || echo 1)
 jobs=${JOBS:-$((processors < 4 ? processors : 4))}
-printf '%s\n' "$@" | xargs -n 1 -P "$jobs" sh tests/run_one.sh
+printf '%s\n' "$@" | xargs -n 1 -P "$jobs" sh tests/run_one.sh 9<&-
 passed=$(cat "$BUILD"/test-logs/*.count | awk '{ n += $1 } END { print n + 0 }')
 failed=$(cat "$BUILD"/test-logs/*.count | awk '{ n += $2 } END { print n + 0 }')
 

@@ -64,6 +64,13 @@ static void save_picture(const Run *run, const Tensor *w) {
     free(path);
 }
 
+/* another network, with an optimiser of its own */
+static void add_partner(Run *run) {
+    Params *p = run_params(run, "partner.");
+    param(scope(p, "layer"), "w", INIT_NORMAL, 1, SHAPE(2));
+    run_adam(run, "adam.partner", p, (Adam){ADAM_DEFAULTS});
+}
+
 static int train(const char *words) {
     parse(words);
     Run *run = run_start(&cli, (RunSettings){.columns = "loss,extra", .save_every = 4,
@@ -75,7 +82,7 @@ static int train(const char *words) {
     Tensor *w = param(scope(params, "layer"), "w", INIT_NORMAL, 1, SHAPE(2, 3));
     Optimizer *adam = run_adam(run, "adam", params, (Adam){ADAM_DEFAULTS});
     if (plan.partner)
-        param(scope(run_params(run, "partner."), "layer"), "w", INIT_NORMAL, 1, SHAPE(2));
+        add_partner(run);
     Loader *order = run_order(run, 7, 2);
     Rng *noise = run_rng(run, "noise");
     while (run_next(run)) {
@@ -613,17 +620,22 @@ Test(run, begins_with_the_weights_it_is_given) {
     enum { W = 2 * 3 * 2 };                  /* bytes of the only tensor, at the end of a file */
     cr_expect_arr_eq(bytes[0] + n[0] - W, bytes[1] + n[1] - W, W);
     file_unmap(bytes[0], n[0]), file_unmap(bytes[1], n[1]);
+    char *checkpoint = path_join(folder, "checkpoint.safetensors");
+    Safetensors s = safetensors_open(checkpoint);
+    cr_expect_str_eq(safetensors_metadata(&s, "state.step"), "1");
+    cr_expect_str_eq(safetensors_metadata(&s, "state.adam.step"), "1");
+    safetensors_close(&s);
     snprintf(words, sizeof words, "train --resume --init %s", weights);
     cr_expect_eq(output_of(words, text, sizeof text), 2);
-    cr_expect(strstr(text, "--resume goes on with the weights of"), "%s", text);
+    cr_expect(strstr(text, "--resume has weights to go on with"), "%s", text);
     plan.partner = true;
     snprintf(words, sizeof words, "train --init %s", weights);
     cr_expect_eq(output_of(words, text, sizeof text), 1);
-    cr_expect(strstr(text, "lack partner., which is trained, too"), "%s", text);
+    cr_expect(strstr(text, "are not all that is trained here"), "%s", text);
     plan.partner = false, plan.trained_on = weights;
     cr_expect_eq(output_of(words, text, sizeof text), 2);
     cr_expect(strstr(text, "--stage NAME"), "%s", text);
-    free(weights), free(copy);
+    free(weights), free(copy), free(checkpoint);
 }
 
 /* ---- stopping --------------------------------------------------------------------------------- */

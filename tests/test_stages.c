@@ -60,6 +60,8 @@ static void first(const char *words) {
     fit(run_start(&cli, (RunSettings){.columns = "loss", .stage = "first", .later = "second"}), 0);
 }
 
+static bool began_anew;          /* the second stage, with random weights */
+
 static int64_t second(const char *words) {
     parse(words);
     char *path = first_weights();
@@ -67,6 +69,7 @@ static int64_t second(const char *words) {
     Run *run = run_start(&cli, (RunSettings){.columns = "loss", .stage = "second",
                                              .steps = &second_steps});
     run_trained_on(run, path);
+    began_anew = run->random;
     Tensor *w = param(scope(&of_first, "layer"), "b", INIT_CONSTANT, 0, SHAPE(3));
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &of_first}}});
     int64_t begun = fit(run, w->x[0]);
@@ -141,10 +144,12 @@ Test(stages, a_later_stage_goes_on_with_its_own_weights_alone) {
     new_folder();
     first("train");
     cr_expect_eq(second("train"), 0);
+    cr_expect(began_anew);
     cr_expect_eq(second("train --resume --second-steps 6"), 4);
-    cr_expect(!there("second-log.csv.old"));
+    cr_expect(!there("second-log.csv.old") && !began_anew);
     replace_first_weights();
     cr_expect_eq(second("train --resume --second-steps 8"), 0, "it went on with other weights");
+    cr_expect(began_anew);
     cr_expect(there("second-checkpoint.safetensors.old"), "what it was is lost");
 }
 

@@ -143,7 +143,7 @@ enum { SNAIL_CHANNELS = 64 };           /* about as many parameters as the trans
 
 void refuse_of_other_kinds(void) {
     if (!strcmp(o.prior, "snail"))
-        cli_refuse(&cli, "attention prior-width prior-depth prior-heads", "--prior gpt");
+        cli_refuse(&cli, "attention prior-width prior-depth prior-heads p-uncond", "--prior gpt");
     if (!strcmp(o.quantiser, "vq"))
         cli_refuse(&cli, "tau tau-steps beta beta-steps", "--quantiser gumbel");
 }

@@ -93,7 +93,7 @@ typedef struct {
     const int *text;
     int *codes;
     /* guidance, by logits: without + scale (with - without); NULL: none */
-    const int *without;              /* (T): a text that says nothing */
+    const int *without;              /* (T): the empty caption */
     double scale;
 } PriorDraw;
 void prior_sample(const Prior *p, PriorDraw d, const TokenSampler *s, Rng *rng);

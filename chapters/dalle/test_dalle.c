@@ -128,8 +128,9 @@ Test(dalle, the_best_of_more_is_at_least_as_good) {
 /* ---- the program ----------------------------------------------------------------------------- */
 
 #ifndef REAL_DOUBLE
-#define SMALL "--width 4 --codes 16 --batch 4 --prior-batch 4 --prior-width 16 --prior-depth 1 "  \
-              "--prior-heads 2 --validation 12 -q --data %s --out %s/run "
+#define SMALL_PRIOR "--prior-batch 4 --prior-width 16 --prior-depth 1 --prior-heads 2 "  \
+                    "--validation 12 "
+#define SMALL "--width 4 --codes 16 --batch 4 " SMALL_PRIOR "-q --data %s --out %s/run "
 
 /* Trained, then what it draws of prompts, of test scenes; official weights are another matter. */
 Test(dalle_program, draws_prompts_and_completes_pictures) {
@@ -149,6 +150,36 @@ Test(dalle_program, draws_prompts_and_completes_pictures) {
     RUN("dalle", "sample -q --data %s --out %s/run -n 1");
     cr_expect(file_there("run/completions.png"));
     RUN("dalle", "sample -q --image %s/run/samples.png --out %s/run --prompt 'a red bag'");
+}
+
+/* A prior is trained on the dVAE in a file of both stages as on the stage's own; but that file must
+ * not be one that this training sets aside. Captions left out, and guidance, make a difference. */
+Test(dalle_program, a_prior_is_trained_on_the_weights_of_both_stages) {
+    few_garments(400, 120);
+    RUN("dalle", "train --steps 2 --prior-steps 2 --grid 8 --quantiser vq " SMALL);
+    expect_refusal("dalle", "train --stage prior --dvae %s/run/weights.safetensors --data %s --out "
+                   "%s/run", 1, "copy it");
+    static const struct { const char *dvae, *rest, *out; } prior[] = {
+        {"weights", "", "one"}, {"dvae-weights", "", "two"}, {"weights", "--p-uncond 1", "three"}};
+    for (int i = 0; i < 3; i++) {
+        char line[600];
+        snprintf(line, sizeof line, "train -q --stage prior --prior-steps 12 --prior-lr 2 %s "
+                 "--dvae %s/run/%s.safetensors --data %s --out %s/%s " SMALL_PRIOR, prior[i].rest,
+                 folder, prior[i].dvae, folder, folder, prior[i].out);
+        RUN("dalle", line);
+    }
+    static const struct { const char *from, *scale, *out; } drawn[] = {
+        {"one", "1", "a"}, {"two", "1", "b"}, {"three", "1", "c"}, {"one", "100", "d"}};
+    for (int i = 0; i < 4; i++) {
+        char line[600];
+        snprintf(line, sizeof line, "sample -q -n 1 -p 'a red bag' --scale %s --weights "
+                 "%s/%s/weights.safetensors --out %s/%s", drawn[i].scale, folder, drawn[i].from,
+                 folder, drawn[i].out);
+        RUN("dalle", line);
+    }
+    cr_expect(same_file("a/samples.npy", "b/samples.npy"), "another dVAE");
+    cr_expect(!same_file("a/samples.npy", "c/samples.npy"), "captions are not left out");
+    cr_expect(!same_file("a/samples.npy", "d/samples.npy"), "the scale does not matter");
 }
 
 /* The best of 1 and of 8 are scored; what codes cost place by place adds up to what they cost. */

@@ -161,7 +161,7 @@ static int train_prior(void) {
     while (run_next(run)) {
         Scenes s = training_scenes(run, &data.wardrobe, B);
         for (int i = 0; i < B; i++)
-            if (rng_chance(drop, o.p_uncond)) s.captions[i] = "";
+            if (rng_chance(drop, m.prior.c.snail ? 0 : o.p_uncond)) s.captions[i] = "";
         scenes_encode(&run->tape.arena, &s, &m, &dropout);
         PriorTerms terms = prior_loss(&m.prior, &run->tape, B, s.text, s.codes);
         run_log(run, "image", terms.image);

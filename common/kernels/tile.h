@@ -42,7 +42,7 @@ INLINE void tile_step(vec sum[TILE_ROWS][TILE_VECS], int vecs, const vec b[TILE_
 }
 
 /* The last tile of a matrix seldom has all its rows: there is a loop for one, two and three thirds.
- * Nor all its columns: there is one for the first vector alone. */
+ * The last tile of a row seldom has all its columns: there is a loop for one vector. */
 enum { TILE_THIRD = TILE_ROWS / 3 };
 
 /* The first `rows` rows and `vecs` vectors, constants, of t += a b; see tile_rows. */
@@ -70,8 +70,8 @@ INLINE void tile_rows_of(int rows, int vecs, int segments, int k, const real *co
 INLINE void tile_rows(int rows, int cols, int segments, int k, const real *const a[TILE_ROWS],
                       size_t a_segment, const real *b, size_t b_step, Tile *t) {
     enum { R = TILE_ROWS, THIRD = TILE_THIRD, V = TILE_VECS };
-    if (cols <= VEC) tile_rows_of(R, 1, segments, k, a, a_segment, b, b_step, t);
-    else if (rows <= THIRD) tile_rows_of(THIRD, V, segments, k, a, a_segment, b, b_step, t);
+    if (rows <= THIRD) tile_rows_of(THIRD, V, segments, k, a, a_segment, b, b_step, t);
+    else if (cols <= VEC) tile_rows_of(R, 1, segments, k, a, a_segment, b, b_step, t);
     else if (rows <= 2 * THIRD)
         tile_rows_of(2 * THIRD, V, segments, k, a, a_segment, b, b_step, t);
     else tile_rows_of(R, V, segments, k, a, a_segment, b, b_step, t);
@@ -115,8 +115,8 @@ INLINE void tile_columns_of(int rows, int vecs, int k, const real *a, size_t a_s
 INLINE void tile_columns(int rows, int cols, int k, const real *a, size_t a_step, const real *b,
                          size_t b_step, Tile *t) {
     enum { R = TILE_ROWS, THIRD = TILE_THIRD, V = TILE_VECS };
-    if (cols <= VEC) tile_columns_of(R, 1, k, a, a_step, b, b_step, t);
-    else if (rows <= THIRD) tile_columns_of(THIRD, V, k, a, a_step, b, b_step, t);
+    if (rows <= THIRD) tile_columns_of(THIRD, V, k, a, a_step, b, b_step, t);
+    else if (cols <= VEC) tile_columns_of(R, 1, k, a, a_step, b, b_step, t);
     else if (rows <= 2 * THIRD) tile_columns_of(2 * THIRD, V, k, a, a_step, b, b_step, t);
     else tile_columns_of(R, V, k, a, a_step, b, b_step, t);
 }

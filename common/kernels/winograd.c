@@ -138,6 +138,11 @@ static void write_tiles(const Room *k, int first, int tiles, const real *bias, r
 
 /* ---- U --------------------------------------------------------------------------------------- */
 
+/* of the columns from j on, those that hold channels, up to the next phase */
+static int channels_from(const WinogradPlan *p, int j) {
+    return p->out.channels - j % round_up(p->out.channels, TILE_COLS);
+}
+
 static size_t panel_plane(const WinogradPlan *p) { return spread((size_t)p->depth * TILE_COLS); }
 
 /* Panel of TILE_COLS channels from j0 on of one output phase. The weights themselves are packed in
@@ -186,7 +191,7 @@ static void multiply(const Room *k, int tiles, const real *packed) {
                 const real *row[TILE_ROWS];
                 for (int l = 0; l < TILE_ROWS; l++)
                     row[l] = k->v + f * k->plane_v + least(i + l, tiles - 1) * k->ld_v;
-                tile_rows(tiles - i, p->cols - j, 1, p->depth, row, 0,
+                tile_rows(tiles - i, channels_from(p, j), 1, p->depth, row, 0,
                           packed + (j / TILE_COLS * POINTS + f) * plane, TILE_COLS, &t);
                 tile_save(&t, k->m + f * k->plane_m + i * k->ld_m + j, k->ld_m);
             }
@@ -262,7 +267,7 @@ static void add_products(const Room *k, int f, int tiles, int rows, real *du, bo
                 Tile t = {0};
                 real *at = du + (size_t)i * cols + j;
                 if (add) tile_load(&t, at, cols);
-                tile_columns(k->plan->depth - i, cols - j, least(DEPTH, tiles - t0), v + i, k->ld_v,
+                tile_columns(k->plan->depth - i, channels_from(k->plan, j), least(DEPTH, tiles - t0), v + i, k->ld_v,
                              z + j, k->ld_m, &t);
                 tile_save(&t, at, cols);
             }

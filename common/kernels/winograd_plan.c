@@ -179,7 +179,8 @@ static double cost(const WinogradPlan *p) {
     return WINOGRAD_POINTS * (products + TRANSFORM_COST * transforms + WEIGHT_COST * weights);
 }
 
-/* The direct kernels too compute whole panels, but for the narrow ones, a third as fast. */
+/* In whole panels, though one vector may do, but for the narrow kernels, a third as fast. Counted in
+ * vectors, the rule chose direct kernels where Winograd's method is 1.5 to 1.7 times as fast. */
 static double direct_cost(const WinogradPlan *p) {
     const ConvShape *s = &p->shape;
     int cols = least(round_up(p->out.channels, TILE_COLS), 3 * p->out.channels);

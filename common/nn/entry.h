@@ -54,7 +54,7 @@ void entries_free(Entries *e);
 /* File and list must have the same tensors with the same shapes, in the file of any float type;
  * else the first one that is missing, surplus or of another shape is named, and the program ends */
 void entries_check(const Entries *e, const Safetensors *s, const char *path);
-/* the same, but that the file may have more */
+/* the same; further tensors of the file are ignored */
 void entries_check_part(const Entries *e, const Safetensors *s, const char *path);
 /* After the check: fills the parameters. Ends the program at a number that is not finite. */
 void entries_read(const Entries *e, const Safetensors *s, const char *path);

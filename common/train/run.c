@@ -98,14 +98,11 @@ static void save_number(RunState *s, CheckpointNumber n) {
     s->saved.numbers[s->saved_numbers++] = n;
 }
 
-/* before the network is built */
-static void start_options(const Run *r) {
-    const RunState *s = r->state;
+static void check_init(const RunState *s) {
     if (s->cli->common->resume)
-        usage_error("--init: --resume goes on with the weights of %s", s->checkpoint);
+        usage_error("--init: --resume has weights to go on with, those of its checkpoint");
     if (s->settings.stage && !run_folder_is_asked_for(s))
-        usage_error("--init: holds the weights of one stage: --stage NAME");
-    checkpoint_options(s->cli->common->init, s->cli, false);
+        usage_error("--init: is for one stage: add --stage NAME");
 }
 
 Run *run_start(Cli *cli, RunSettings settings) {
@@ -117,6 +114,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     processes_apart(true);                     /* process 0 evaluates */
     r->state = s;
     if (!cli->common->resume) run_micro_check(s);
+    if (cli->common->init) check_init(s);
     if (cli->common->threads) threads_set(cli->common->threads);
     signal(SIGXFSZ, SIG_IGN);     /* a file at its size limit: an error like a full disk */
     signal(SIGPIPE, SIG_IGN);     /* nobody reads what is said any more: training goes on */
@@ -125,7 +123,7 @@ Run *run_start(Cli *cli, RunSettings settings) {
     if (s->writes) run_folder_open(s);
     r->resumed = cli->common->resume && run_folder_resumes(s);
     r->random = !r->resumed && !cli->common->init;
-    if (cli->common->init) start_options(r);
+    if (cli->common->init) checkpoint_options(cli->common->init, cli, false);
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
     run_micro_check(s);                        /* a checkpoint may have brought it */
     s->parts = arena_get(&r->arena, (size_t)process_count() * sizeof *s->parts);
@@ -159,12 +157,14 @@ void run_trained_on(Run *r, const char *path) {
     RunState *s = r->state;
     s->trained_on = arena_get(&r->arena, SHA256_TEXT);
     s->base = arena_text(&r->arena, "%s", path);
+    if (run_folder_renames(s, path))
+        fail("%s: is renamed when this training begins; copy it, and name the copy", path);
     file_sha256(path, s->trained_on);
     save_text(s, "trained_on", s->trained_on);
     if (!r->resumed || says_trained_on(s->checkpoint, s->trained_on)) return;
     fprintf(stderr, "%s: was trained on other weights than %s holds now; this stage starts anew\n",
             s->checkpoint, path);
-    r->resumed = false;
+    r->resumed = false, r->random = true;
 }
 
 bool run_load_stage(Run *r, const char *stage, Params *p) {
@@ -441,20 +441,28 @@ static void open_files(Run *r) {
     free(path), free(record_path);
 }
 
-/* --init: the file is one that this run would pass on, the last of them where there are several */
+static bool is_listed(const CheckpointParams *list, const Params *p) {
+    while (list->params && list->params != p) list++;
+    return list->params;
+}
+
+/* --init: fills what this run has of the last file that it passes on; a stage that it builds on stays
+ * as it is. All that an optimiser changes must be in that file. */
 static void start_from(const RunState *s) {
-    Checkpoint c = {.cli = s->cli, .params = {{"", s->saved.params[0].params, NULL}}};
     const char *path = s->cli->common->init;
-    if (s->file_count) memcpy(c.params, s->files[s->file_count - 1].params, sizeof s->files->params);
-    for (int i = 0; i < s->saved_params; i++) {
-        const CheckpointParams *p = &s->saved.params[i];
-        bool trained = p->params->count && !p->like, there = false;
-        for (int k = 0; c.params[k].params; k++) there |= c.params[k].params == p->params;
-        if (trained && !there)
-            fail("%s: weights that are passed on lack %s, which is trained, too; --resume goes on from "
-                 "a checkpoint", path, p->prefix);
-    }
-    checkpoint_load(path, &c);
+    Checkpoint c = {.cli = s->cli};
+    const CheckpointParams whole[] = {{"", s->saved.params[0].params, NULL}, {0}};
+    const CheckpointParams *list = s->file_count ? s->files[s->file_count - 1].params : whole;
+    int n = 0;
+    for (const CheckpointParams *p = list; p->params; p++)
+        if (is_listed(s->saved.params, p->params)) c.params[n++] = *p;
+    for (int i = 0; i < s->optimizer_count; i++)
+        if (!is_listed(list, s->optimizers[i].params))
+            fail("%s: weights that are passed on are not all that is trained here; --resume goes on "
+                 "from a checkpoint, which has all", path);
+    if (n == 1 && *c.params[0].prefix)
+        checkpoint_load_stage(path, s->cli, c.params[0].prefix, c.params[0].params);
+    else checkpoint_load(path, &c);
 }
 
 /* everything is registered: the checkpoint is read, the files are made */

@@ -20,8 +20,8 @@
  * bit. Where there are averages, evaluations and pictures are made with them: run_every and
  * run_saves put them in the weights' place until the step ends.
  *
- * With --init FILE weights are those of a file that an earlier run passed on; optimisers, averages
- * and steps begin anew. The file must hold all that is trained.
+ * With --init FILE training starts from the weights in FILE, which an earlier run wrote; optimisers,
+ * averages and the number of steps start anew. FILE must hold all that is trained.
  *
  * Files in --out: log.csv (runlog.h), run.json (what was run, where, and what it took),
  * checkpoint.safetensors (all that training needs), weights.safetensors (what is passed on), and

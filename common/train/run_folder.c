@@ -89,6 +89,14 @@ bool run_folder_is_asked_for(const RunState *s) {
     return false;
 }
 
+bool run_folder_renames(const RunState *s, const char *path) {
+    struct stat a, b;
+    char *own = path_join(s->folder, "weights.safetensors");
+    bool same = !stat(path, &a) && !stat(own, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(own);
+    return same;
+}
+
 /* Of a run of all stages, those that it has not come to begin; it knows its options. */
 bool run_folder_resumes(RunState *s) {
     bool there = access(s->checkpoint, F_OK) == 0;

@@ -54,7 +54,10 @@ typedef struct RunState {
 void run_folder_open(RunState *s);
 /* Is there a checkpoint to go on from? Takes its options over. */
 bool run_folder_resumes(RunState *s);
+/* is this stage the one that --stage names? */
 bool run_folder_is_asked_for(const RunState *s);
+/* is it weights.safetensors, which a stage that begins sets aside? */
+bool run_folder_renames(const RunState *s, const char *path);
 /* Renames what an earlier run has left of this stage, unless it goes on, and of those that build on
  * it; says so. */
 void run_folder_set_aside(RunState *s, bool goes_on);
