@@ -13,8 +13,8 @@ DvaeConfig dvae_config(const char *name) {
     if (!strcmp(name, "openai"))
         return (DvaeConfig){.channels = 3, .groups = 4, .blocks = 2, .width = 256, .init = 128,
                             .codes = 8192};
-    return (DvaeConfig){.channels = 3, .groups = 3, .blocks = 2, .width = 32, .init = 128,
-                        .codes = 512, .least_scale = 0.05, .gain = 0.5};
+    return (DvaeConfig){.channels = 3, .groups = 3, .blocks = 1, .width = 32, .init = 128,
+                        .codes = 512, .least_scale = 0.05, .gain = 1};
 }
 
 int dvae_factor(const DvaeConfig *c) {
