@@ -11,7 +11,7 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 7500, .batch = 16, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 12500, .batch = 16, .lr = 1e-3, .config = "default",
                .out = "build/runs/dalle"},
     .stage = "all",
     .quantiser = "gumbel",
