@@ -134,7 +134,7 @@ static void multiply_tile(const Product *p, Slice s, int i0, int j0, const real 
     } else {
         const real *a[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) a[i] = p->a + least(i0 + i, p->m - 1) * p->lda + s.l0;
-        if (ahead && rows == TILE_ROWS && cols == TILE_COLS)
+        if (ahead && rows == TILE_ROWS && cols > VEC)
             tile_rows_ahead(s.depth, a, TILE_ROWS * p->lda, panel, TILE_COLS, &t);
         else tile_rows(rows, cols, 1, s.depth, a, 0, panel, TILE_COLS, &t);
     }

@@ -227,7 +227,8 @@ void checkpoint_load_stage(const char *path, const Cli *cli, const char *prefix,
     Safetensors s = safetensors_open(path);
     Entries l = {0};
     bool all = false;
-    for (int i = 0; i < s.count; i++) all |= !strncmp(s.tensors[i].name, prefix, strlen(prefix));
+    for (int i = 0; *prefix && i < s.count; i++)
+        all |= !strncmp(s.tensors[i].name, prefix, strlen(prefix));
     made_by(&s, path, cli->program);
     entries_add(&l, all ? prefix : "", p);
     if (all) entries_check_part(&l, &s, path);

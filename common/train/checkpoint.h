@@ -65,7 +65,7 @@ void checkpoint_options(const char *path, Cli *cli, bool resume);
  * float type is read. */
 void checkpoint_load(const char *path, const Checkpoint *c);
 /* Fills p from weights of this stage alone, or from those of all stages, where its names begin with
- * `prefix`; the others are left. Checked like the above. */
+ * `prefix` ("": there is one stage); the others are left. Checked like the above. */
 void checkpoint_load_stage(const char *path, const Cli *cli, const char *prefix, Params *p);
 /* a text of the metadata, to be freed; NULL: the file has none of this name */
 char *checkpoint_text(const char *path, const char *name);

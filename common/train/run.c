@@ -460,7 +460,7 @@ static void start_from(const RunState *s) {
         if (!is_listed(list, s->optimizers[i].params))
             fail("%s: weights that are passed on are not all that is trained here; --resume goes on "
                  "from a checkpoint, which has all", path);
-    if (n == 1 && *c.params[0].prefix)
+    if (n == 1)
         checkpoint_load_stage(path, s->cli, c.params[0].prefix, c.params[0].params);
     else checkpoint_load(path, &c);
 }
