@@ -174,6 +174,8 @@ Test(conv, single_pixels_many_images_and_large_images) {
     check_conv(&(ConvShape){2, 60, 64, 20, 2, 4, 4, 2, 1, 1, 30, 32});
     check_conv(&(ConvShape){2, 3, 3, 2, 4, 2, 2, 3, 0, 0, 1, 1});
     check_conv(&(ConvShape){2, 46, 46, 1, 32, 3, 3, 1, 1, 1, 46, 46});
+    check_conv(&(ConvShape){2, 46, 46, 8, 40, 3, 3, 1, 1, 1, 46, 46});
+    check_conv(&(ConvShape){1, 64, 48, 8, 8, 5, 5, 1, 2, 2, 64, 48});
     check_conv(&(ConvShape){3, 30, 29, 20, 44, 1, 1, 1, 0, 0, 30, 29});
 }
 

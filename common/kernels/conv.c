@@ -46,10 +46,10 @@ static const real *pack_weights(const ConvPlan *p, const PassWeights *w) {
 
 /* ---- few output channels --------------------------------------------------------------------- */
 
-/* With three output channels, a tile of TILE_COLS would waste most of its columns. There the
+/* With three output channels even half a vector would be mostly idle. There the
  * vectors run along the neighbourhood instead: each output is a sum of products of vectors, VEC
  * pixels at a time, and the VEC vectors of sums are transposed to add up their elements. */
-enum { NARROW = TILE_COLS / 4 };
+enum { NARROW = HALF / 2 };
 
 static bool is_narrow(const ConvPlan *p) { return p->oc <= NARROW && p->kw * p->ic >= 2 * VEC; }
 
@@ -134,8 +134,10 @@ static void convolve_tile(const ConvPlan *p, const ConvUnit *u, const int *in, c
         Tile t = {0};
         real *c_j[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) c_j[i] = c[i] + j;
-        tile_rows(u->pixels - q, p->oc - j, p->kh, p->kw * p->ic, a,
-                  (size_t)p->frame_w * p->ic, packed, TILE_COLS, &t);
+        size_t row = (size_t)p->frame_w * p->ic;
+        if (p->oc - j <= HALF)
+            tile_rows_half(p->kh, p->kw * p->ic, a, row, packed, TILE_COLS, &t);
+        else tile_rows(u->pixels - q, p->oc - j, p->kh, p->kw * p->ic, a, row, packed, TILE_COLS, &t);
         tile_store(&t, bias ? bias + j : NULL, c_j, least(TILE_ROWS, u->pixels - q),
                    least(TILE_COLS, p->oc - j), add);
     }

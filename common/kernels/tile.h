@@ -30,6 +30,18 @@ enum { TILE_ROWS = 6 };
 #endif
 enum { TILE_VECS = 2, TILE_COLS = TILE_VECS * VEC };
 
+/* Half a vector, for 8 channels where vectors hold 16; short vectors are not halved. Processors that
+ * execute a vector in two halves save one of them. */
+#if VEC_BYTES > 16
+typedef real half __attribute__((vector_size(VEC_BYTES / 2)));
+typedef real half_unaligned
+    __attribute__((vector_size(VEC_BYTES / 2), aligned(sizeof(real)), may_alias));
+#else
+typedef vec half;
+typedef vec_unaligned half_unaligned;
+#endif
+enum { HALF = sizeof(half) / sizeof(real) };
+
 typedef struct {
     vec v[TILE_ROWS][TILE_VECS];
 } Tile;
@@ -77,6 +89,41 @@ INLINE void tile_rows(int rows, int cols, int segments, int k, const real *const
     else tile_rows_of(R, V, segments, k, a, a_segment, b, b_step, t);
 }
 
+/* The first half vector of each row of a tile, or of its first rows. */
+typedef struct {
+    half v[TILE_ROWS];
+} HalfTile;
+
+INLINE HalfTile tile_half(const Tile *t, int rows) {
+    HalfTile sum;
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) sum.v[i] = *(const half_unaligned *)&t->v[i][0];
+    return sum;
+}
+
+INLINE void tile_set_half(Tile *t, int rows, const HalfTile *sum) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) *(half_unaligned *)&t->v[i][0] = sum->v[i];
+}
+
+/* tile_rows of all rows and half a vector of columns. It is apart because tile_rows keeps t in registers,
+ * and here its address is taken. */
+INLINE void tile_rows_half(int segments, int k, const real *const a[TILE_ROWS], size_t a_segment,
+                           const real *b, size_t b_step, Tile *t) {
+    HalfTile sum = tile_half(t, TILE_ROWS);
+    for (int s = 0; s < segments; s++) {
+        const real *row[TILE_ROWS];
+#pragma GCC unroll 16
+        for (int i = 0; i < TILE_ROWS; i++) row[i] = a[i] + s * a_segment;
+        for (size_t l = 0; l < (size_t)k; l++, b += b_step) {
+            half b_l = *(const half_unaligned *)b;
+#pragma GCC unroll 16
+            for (int i = 0; i < TILE_ROWS; i++) sum.v[i] += row[i][l] * b_l;
+        }
+    }
+    tile_set_half(t, TILE_ROWS, &sum);
+}
+
 /* tile_rows of one segment that asks for the rows of the tile below, `ahead` numbers further, one line
  * a step: all at once they would keep this tile waiting. */
 INLINE void tile_rows_ahead(int k, const real *const a[TILE_ROWS], size_t ahead, const real *b,
@@ -119,6 +166,51 @@ INLINE void tile_columns(int rows, int cols, int k, const real *a, size_t a_step
     else if (cols <= VEC) tile_columns_of(R, 1, k, a, a_step, b, b_step, t);
     else if (rows <= 2 * THIRD) tile_columns_of(2 * THIRD, V, k, a, a_step, b, b_step, t);
     else tile_columns_of(R, V, k, a, a_step, b, b_step, t);
+}
+
+/* t[i][j] += sum over l < k of a[from[l] + i] b[l*b_step + j]: the first `rows` rows and `vecs` vectors,
+ * constants */
+INLINE void tile_scattered_of(int rows, int vecs, int k, const real *a, const int *from, const real *b,
+                              size_t b_step, Tile *t) {
+    Tile sum = *t;
+    for (int l = 0; l < k; l++, b += b_step) {
+        const real *a_l = a + from[l];
+        vec b_l[TILE_VECS];
+#pragma GCC unroll 4
+        for (int j = 0; j < vecs; j++) b_l[j] = vload(b + j * VEC);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) tile_step(sum.v, vecs, b_l, i, a_l[i]);
+    }
+    *t = sum;
+}
+
+/* the same for one half vector */
+INLINE void tile_scattered_half(int rows, int k, const real *a, const int *from, const real *b,
+                                size_t b_step, Tile *t) {
+    HalfTile sum = tile_half(t, rows);
+    for (int l = 0; l < k; l++, b += b_step) {
+        const real *a_l = a + from[l];
+        half b_l = *(const half_unaligned *)b;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) sum.v[i] += a_l[i] * b_l;
+    }
+    tile_set_half(t, rows, &sum);
+}
+
+/* the same of `cols` columns: TILE_COLS, VEC or HALF */
+INLINE void tile_scattered_rows(int rows, int cols, int k, const real *a, const int *from,
+                                const real *b, size_t b_step, Tile *t) {
+    if (cols > VEC) tile_scattered_of(rows, TILE_VECS, k, a, from, b, b_step, t);
+    else if (cols == VEC) tile_scattered_of(rows, 1, k, a, from, b, b_step, t);
+    else tile_scattered_half(rows, k, a, from, b, b_step, t);
+}
+
+/* the same of `rows` rows: TILE_ROWS, TILE_THIRD or 1 */
+INLINE void tile_scattered(int rows, int cols, int k, const real *a, const int *from, const real *b,
+                           size_t b_step, Tile *t) {
+    if (rows == TILE_ROWS) tile_scattered_rows(TILE_ROWS, cols, k, a, from, b, b_step, t);
+    else if (rows > 1) tile_scattered_rows(TILE_THIRD, cols, k, a, from, b, b_step, t);
+    else tile_scattered_rows(1, cols, k, a, from, b, b_step, t);
 }
 
 /* a whole tile in memory, rows ld apart */

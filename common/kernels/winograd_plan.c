@@ -179,7 +179,7 @@ static double cost(const WinogradPlan *p) {
     return WINOGRAD_POINTS * (products + TRANSFORM_COST * transforms + WEIGHT_COST * weights);
 }
 
-/* In whole panels, though one vector may do, but for the narrow kernels, a third as fast. Counted in
+/* In whole panels, though a vector or half of one may do; few channels have narrow kernels. Counted in
  * vectors, the rule chose direct kernels where Winograd's method is 1.5 to 1.7 times as fast. */
 static double direct_cost(const WinogradPlan *p) {
     const ConvShape *s = &p->shape;
