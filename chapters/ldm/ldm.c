@@ -4,6 +4,18 @@
 
 /* ---- network --------------------------------------------------------------------------------- */
 
+UNetConfig ldm_unet_config(int side, int channels, int beside, int width, int context) {
+    static const int multiplier[] = {1, 2, 2, 4};
+    UNetConfig c = {.in = channels + beside, .out = channels, .width = width, .blocks = 2,
+                    .head_channels = 32, .context = context, .transformer_depth = context > 0,
+                    .style = {.groups = width < 128 ? width / 4 : 32, .eps = 1e-5}};
+    for (int l = 0; l < 4 && side >> l >= 4; l++, c.levels++) {
+        c.multiplier[l] = multiplier[l];
+        c.attends[l] = side >> l <= 16;
+    }
+    return c;
+}
+
 LdmUNet ldm_unet_new(Params *p, UNetConfig c) {
     LdmUNet m = {.time = time_embedding_new(scope(p, "time"), c.width, unet_emb(&c), false)};
     m.unet = unet_new(p, c);

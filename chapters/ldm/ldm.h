@@ -23,6 +23,9 @@ typedef struct {
     UNet unet;
 } LdmUNet;
 
+/* What is trained here, for latents of side x side numbers in `channels`: levels until they are 4x4, or
+ * four of them; attention where they are at most 16x16; `context`: width of its tokens, 0 for none. */
+UNetConfig ldm_unet_config(int side, int channels, int beside, int width, int context);
 LdmUNet ldm_unet_new(Params *p, UNetConfig c);
 /* z (B,h,w,e), time (B), beside and context NULL where the network takes none -> (B,h,w,out) */
 Tensor *ldm_unet(const LdmUNet *m, Tensor *z, const double *time, Tensor *beside, Context context);

@@ -21,21 +21,6 @@ FirstStageConfig first_stage_config(void) {
     return c;
 }
 
-/* Levels until latents are 4x4, or four of them; attention where they are at most 16x16 */
-static UNetConfig unet_config(const LatentSpace *s, Condition condition) {
-    static const int multiplier[] = {1, 2, 2, 4};
-    int side = SCENE_SIDE / s->factor;
-    UNetConfig c = {.in = s->channels + condition_channels(condition, s), .out = s->channels,
-                    .width = o.width, .blocks = 2, .head_channels = 32,
-                    .style = {.groups = o.width < 128 ? o.width / 4 : 32, .eps = 1e-5}};
-    for (int l = 0; l < 4 && side >> l >= 4; l++, c.levels++) {
-        c.multiplier[l] = multiplier[l];
-        c.attends[l] = side >> l <= 16;
-    }
-    if (is_attended(condition)) c.context = CONTEXT_WIDTH, c.transformer_depth = 1;
-    return c;
-}
-
 int latent_side(const Model *m) {
     return SCENE_SIDE / m->space.factor;
 }
@@ -62,7 +47,9 @@ void model_new_diffusion(Model *m) {
     m->conditioner = conditioner_new(p, (Conditioner){
         .kind = kind, .pooled = !strcmp(o.context, "pooled"), .space = &m->space, .bpe = &m->bpe,
         .clip = clip ? &m->clip : NULL});
-    m->net = ldm_unet_new(p, unet_config(&m->space, kind));
+    m->net = ldm_unet_new(p, ldm_unet_config(latent_side(m), m->space.channels,
+                                             condition_channels(kind, &m->space), o.width,
+                                             is_attended(kind) ? CONTEXT_WIDTH : 0));
     m->schedule = schedule_sqrt_linear(TIMESTEPS, 0.0015, 0.0195);
 }
 

@@ -42,7 +42,7 @@ struct Training {
 
 extern const NetKind *const net_kinds[];                 /* NULL ends the list */
 extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_unet_sample,
-                     net_gpt, net_clip, net_glide, net_sd1,
+                     net_gpt, net_clip, net_glide, net_ldm, net_sd1,
                      net_dvae, net_prior, net_prior_sample;
 const NetKind *net_find(const char *name);               /* NULL: no such network */
 

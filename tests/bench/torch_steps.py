@@ -488,6 +488,8 @@ DDPM = UNetConfig(1, 1, 32, (1, 2, 2), (False, True, False), 2, 32, 1e-6, True, 
                   None, 1, None, False)
 GLIDE = UNetConfig(3, 6, 32, (1, 2, 2, 3), (False, True, True, True), 1, 8, 1e-5, False, False, True,
                    32, None, 128, False)
+LDM = UNetConfig(3, 3, 32, (1, 2, 2), (True, True, True), 2, 8, 1e-5, False, False, False, 32, None,
+                 128, True)
 SD1 = UNetConfig(4, 4, 320, (1, 2, 4, 4), (True, True, True, False), 2, 32, 1e-5, False, False,
                  False, None, 8, 768, True)
 
@@ -777,6 +779,20 @@ class GlideTraining:
         return descend(self.optimizer, F.mse_loss(y, self.target))
 
 
+class LdmTraining:
+    def __init__(self, batch, data):
+        self.net = UNet(LDM)
+        self.optimizer = adam(self.net.parameters(), 5e-4)
+        self.x = data.pictures("x", batch, 16, 3)
+        self.context = data.uniform("context", -1, 1, batch, 24, 128)
+        self.time = data.index("time", 1000, batch)
+        self.target = data.pictures("target", batch, 16, 3)
+
+    def step(self):
+        y = self.net(self.x, self.time, self.context)
+        return descend(self.optimizer, F.mse_loss(y, self.target))
+
+
 class Sd1Sampling:
     """One step of guidance: the answers with and without a text, from a batch of two"""
 
@@ -939,8 +955,8 @@ class PriorSampling(PriorTraining):
 
 NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
         "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining,
-        "clip": ClipTraining, "glide": GlideTraining, "sd1": Sd1Sampling, "dvae": DvaeTraining,
-        "dalle": PriorTraining, "dalle_sample": PriorSampling}
+        "clip": ClipTraining, "glide": GlideTraining, "ldm": LdmTraining, "sd1": Sd1Sampling,
+        "dvae": DvaeTraining, "dalle": PriorTraining, "dalle_sample": PriorSampling}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
