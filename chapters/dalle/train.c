@@ -64,7 +64,8 @@ static void save_reconstructions(char *path, const real *x, const real *y) {
 
 static int train_dvae(void) {
     Run *run = run_start(&cli, (RunSettings){
-        .columns = "loss,nats,kl,commitment,tau,beta,hard_error,soft_error,codes_used,perplexity",
+        .columns = "loss,gradient,nats,kl,commitment,tau,beta,hard_error,soft_error,codes_used,"
+                   "perplexity",
         .log_every = 10, .stage = stage_names[STAGE_DVAE], .later = stage_names[STAGE_PRIOR],
         .whole_batch = chosen_dvae().dim ? "the codebook follows the whole batch" : NULL});
     WardrobeData data;
@@ -75,6 +76,7 @@ static int train_dvae(void) {
     Optimizer *adam = run_adam(run, "adam", params,
                                (Adam){ADAM_DEFAULTS, .weight_decay = 1e-4,
                                       .decay_matrices_only = true});
+    adam->clip = 1;    /* norms are 5 to 30; unclipped, single steps undid all before them */
     run_ema(run, adam, 0.999);
     Rng *noise = run_rng(run, "gumbel"), *codebook = run_rng(run, "codebook");
     Cli remembered = cli_before(&cli, "stage");
@@ -92,11 +94,11 @@ static int train_dvae(void) {
         if (run->random && run->step == 0) dvae_start(&net, x, codebook);
         DvaeTerms terms = dvae_loss(&net, x, tau, beta, noise);
         dvae_update(&net, &terms, codebook);
-        run_log(run, "loss", terms.loss), run_log(run, "nats", terms.nats);
+        run_log(run, "nats", terms.nats);
         if (terms.kl) run_log(run, "kl", terms.kl);
         if (terms.commitment) run_log(run, "commitment", terms.commitment);
         run_value(run, "tau", tau), run_value(run, "beta", beta);
-        minimise(adam, terms.loss, o.common.lr * lr_cooldown(run->step, 100, o.common.steps));
+        run_minimise(run, adam, terms.loss, o.common.lr * lr_cooldown(run->step, 100, o.common.steps));
         bool saves = run_saves(run);
         if (run_every(run, 250) || saves) validate_dvae(run, &net, &held, tau, rebuilt);
         if (saves)
