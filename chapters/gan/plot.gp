@@ -58,7 +58,7 @@ if (there(record."/toy_gradient.csv")) {
     set xlabel "D(G(z))"
     set ylabel "norm of the gradient at G(z)"
     set logscale xy
-    set xrange [1:5e-4]
+    set xrange [1:3e-4]
     set format y "10^{%L}"
     plot record."/toy_gradient.csv" using "d_fake":"minimax" with points linetype 1 pointsize 0.7 title "minimax: log(1 - D(G(z)))", \
          "" using "d_fake":"non_saturating" with points linetype 2 pointsize 0.7 title "non-saturating: -log D(G(z))"
