@@ -62,9 +62,9 @@ if (there(record."/bound.csv")) {
     plot record."/bound.csv" using (column("t") + 1):"model" with lines linetype 1
     unset logscale y
     set format y
-    set title "a term with a fixed variance, as a multiple of it"
+    set title "term with a fixed variance / with the learned one"
     plot record."/bound.csv" using (column("t") + 1):(column("small") / column("model")) with lines linetype 3 title "β̃", \
-         "" using (column("t") + 1):(column("large") / column("model")) with lines linetype 2 title "β", \
+         "" using (column("t") + 1):(column("large") / column("model")) with lines linetype 4 title "β", \
          1 with lines linecolor rgb grey linewidth 1
     # the rows go from noise to picture: what x_t has cost so far are the terms above it
     set title "rate and distortion"
@@ -125,8 +125,8 @@ if (there(record."/ablation.csv")) {
     label(schedule, objective, times, width) = schedule.", ".objective.(objective eq "vlb" ? ", ".times : width == 32 ? "" : ", wide")
     named(row) = label(strcol("schedule"), strcol("objective"), strcol("times"), column("width"))
     set title "the bound on test images, bits per dimension"
-    plot record."/ablation.csv" using 0:"bits_large":xticlabels(named(0)) with points linetype 3 pointsize 1.6 title "β", \
-         "" using 0:"bits_small" with points linetype 4 pointsize 1.6 title "β̃", \
+    plot record."/ablation.csv" using 0:"bits_large":xticlabels(named(0)) with points linetype 4 pointsize 1.6 title "β", \
+         "" using 0:"bits_small" with points linetype 3 pointsize 1.6 title "β̃", \
          "" using 0:(strcol("objective") eq "simple" ? NaN : column("bits")) with points linetype 1 pointsize 1.6 title "learned variance"
     set offsets 0.5, 0.5, graph 0.05, 0
     set title "samples: Fréchet distance"
