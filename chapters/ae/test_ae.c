@@ -88,6 +88,11 @@ Test(ae, losses_are_per_image) {
     k_fill(y->len, 0, y->x);
     /* the floor of the cross-entropy against grey 0.5 is its entropy, ln 2 a pixel: not 0 */
     cr_assert_float_eq(cross_entropy(y, x)->x[0], PIXELS * log(2), 1e-2);
+    /* log(sigmoid(1000)) would be log(1), and log(1 - sigmoid(1000)) infinite */
+    k_fill(y->len, 1000, y->x);
+    cr_assert_float_eq(cross_entropy(y, x)->x[0], PIXELS * 500., 1);
+    k_fill(y->len, -1000, y->x);
+    cr_assert_float_eq(cross_entropy(y, x)->x[0], PIXELS * 500., 1);
     tape_free(&t);
 }
 
