@@ -117,7 +117,7 @@ if (there(record."/ablation.csv")) {
     set output out."/ablation.png"
     eval wide
     set multiplot layout 1,2 title "Schedules and objectives, runs of equal length"
-    set key outside below center vertical height 1 samplen 2
+    set key outside below center vertical height 1 samplen 2 spacing 1.4
     set xtics rotate by -45
     set rmargin 12
     set offsets 0.5, 0.5, graph 0.4, graph 0.05
