@@ -46,10 +46,10 @@ static const real *pack_weights(const ConvPlan *p, const PassWeights *w) {
 
 /* ---- few output channels --------------------------------------------------------------------- */
 
-/* With three output channels even half a vector would be mostly idle. There the
- * vectors run along the neighbourhood instead: each output is a sum of products of vectors, VEC
+/* With three output channels most of a tile's columns would be idle, even of half a vector. There
+ * the vectors run along the neighbourhood instead: each output is a sum of products of vectors, VEC
  * pixels at a time, and the VEC vectors of sums are transposed to add up their elements. */
-enum { NARROW = HALF / 2 };
+enum { NARROW = 4 };
 
 static bool is_narrow(const ConvPlan *p) { return p->oc <= NARROW && p->kw * p->ic >= 2 * VEC; }
 
