@@ -132,33 +132,6 @@ Tensor *erase(Tape *t, int B, int side, Rng *rng) {
     return mask;
 }
 
-/* Input channels are x_t, then the new ones, then those of a small picture. */
-static void widen(Tensor *to, const Tensor *from) {
-    enum { XT = 3 };
-    int rows = to->shape[0] * to->shape[1], in = from->shape[2], out = from->shape[3];
-    int added = to->shape[2] - in;
-    if (to->rank != 4 || added < 0 || to->shape[3] != out)
-        die("glide_widen: %s cannot become %s", t_describe(from), t_describe(to));
-    for (int r = 0; r < rows; r++) {
-        real *y = to->x + r * (in + added) * out;
-        const real *x = from->x + r * in * out;
-        memset(y, 0, (size_t)((in + added) * out) * sizeof *y);
-        memcpy(y, x, (size_t)(XT * out) * sizeof *y);
-        memcpy(y + (XT + added) * out, x + XT * out, (size_t)((in - XT) * out) * sizeof *y);
-    }
-}
-
-void glide_widen(Params *to, const Params *from) {
-    for (int i = 0; i < to->count; i++) {
-        Tensor *w = to->list[i];
-        const Tensor *v = params_find(from, w->name);
-        if (!v) die("glide_widen: there is no %s", w->name);
-        if (!strcmp(w->name, "in.w")) widen(w, v);
-        else if (v->len == w->len) memcpy(w->x, v->x, w->len * sizeof *w->x);
-        else die("glide_widen: %s cannot become %s", t_describe(v), t_describe(w));
-    }
-}
-
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 /* of the batch's pictures, (side,side,channels) each; NULL: there is none */

@@ -9,7 +9,6 @@
  *                                either one that sees the known part of a picture
  *   - captions_of_batch          captions, some left out, as tokens
  *   - erase                      what inpainting learns from
- *   - glide_widen                a trained network, with inputs for inpainting
  *   - guided_texts               drawing: both answers from one batch, mixed
  *
  * Pictures are RGB in [-1,1]. A mask is 1 where a picture is known. */
@@ -76,10 +75,6 @@ void drop_summaries(TextFeatures *text, double p, Rng *rng);
 
 /* Erases a rectangle, at times everything, of each of B pictures: mask (B,side,side,1) */
 Tensor *erase(Tape *t, int B, int side, Rng *rng);
-
-/* `to`, a network that inpaints, begins as `from`, which does not: the weights of its new input
- * channels are 0, so that it begins by doing the same (section 4.3) */
-void glide_widen(Params *to, const Params *from);
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 

@@ -95,7 +95,7 @@ Test(glide, a_widened_network_begins_as_it_was) {
     Params p = {.seed = 1}, q = {.seed = 2};
     const double time[N] = {1, 500, 900};
     Glide base = small(&p, "base"), inpaint = small(&q, "inpaint");
-    glide_widen(&q, &p);
+    unet_widen(&q, &p, 3);
     Tensor *x = values(&t, "x", SIDE, 3);
     TextFeatures f = text_unet_read(&base.net, &t, tokens, mask, N);
     Tensor *before = glide_output(&base, x, time, f, (GlideInput){0});
@@ -106,7 +106,7 @@ Test(glide, a_widened_network_begins_as_it_was) {
     GlideConfig wide = small_config("upsampler");
     wide.inpaints = true, wide.unet.in += 4;
     Glide up = small(&r, "upsampler"), both = glide_new(&s, wide);
-    glide_widen(&s, &r);
+    unet_widen(&s, &r, 3);
     f = text_unet_read(&up.net, &t, tokens, mask, N);
     before = glide_output(&up, x, time, f, inputs(&t, &up.config));
     after = glide_output(&both, x, time, f, inputs(&t, &wide));

@@ -111,7 +111,7 @@ static void start_from_base(Run *run, Params *params, const GlideConfig *base, c
     Params trained = {0};
     glide_new(&trained, *base);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", &trained, NULL}}});
-    glide_widen(params, &trained);
+    unet_widen(params, &trained, 3);
     params_free(&trained);
 }
 

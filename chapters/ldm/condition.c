@@ -13,8 +13,12 @@ Condition condition_called(const char *name) {
     die("no condition is called %s", name);
 }
 
+bool reads_texts(Condition c) {
+    return c == TEXT || c == INPAINT;
+}
+
 bool is_attended(Condition c) {
-    return c == TEXT || c == LAYOUT;
+    return reads_texts(c) || c == LAYOUT;
 }
 
 bool knows_emoji(Condition c) {
@@ -36,7 +40,7 @@ int condition_channels(Condition c, const LatentSpace *s) {
 
 /* before all but one of them are left out */
 static int tokens_of(Condition c) {
-    return c == TEXT ? TEXT_TOKENS : c == LAYOUT ? LAYOUT_TOKENS : 0;
+    return reads_texts(c) ? TEXT_TOKENS : c == LAYOUT ? LAYOUT_TOKENS : 0;
 }
 
 int condition_tokens(const Conditioner *c) {
@@ -49,7 +53,7 @@ Conditioner conditioner_new(Params *p, Conditioner c) {
             CONTEXT_WIDTH);
     if (is_attended(c.kind) && !c.clip)
         c.tokens = text_transformer_new(scope(p, "tokens"), (TextTransformerConfig){
-            .vocabulary = c.kind == TEXT ? c.bpe->size : LAYOUT_VOCABULARY,
+            .vocabulary = reads_texts(c.kind) ? c.bpe->size : LAYOUT_VOCABULARY,
             .length = tokens_of(c.kind), .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
     if (c.kind == SEMANTIC) c.labels = linear_new(scope(p, "labels"), SCENE_LABELS, LABEL_CHANNELS,
                                                 true);
@@ -91,7 +95,7 @@ static Tensor *read_by_own(const Conditioner *c, Tape *t, const Pictures *p, con
     int *ids = arena_get(&t->arena, n * M * sizeof *ids);
     uint8_t *mask = arena_get(&t->arena, n * M);
     for (size_t i = 0; i < n; i++) {
-        if (c->kind == TEXT)
+        if (reads_texts(c->kind))
             bpe_tokenize_masked(c->bpe, p->captions[i], (int)M, ids + i * M, mask + i * M);
         else layout_tokens(&p->scenes[i], ids + i * M, mask + i * M);
         if (dropped && dropped[i]) memset(mask + i * M, 0, M);
@@ -141,11 +145,13 @@ static Tensor *small_beside(const Conditioner *c, Tape *t, const Pictures *p) {
 }
 
 Conditioned condition(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped) {
+    Conditioned y = {0};
+    if (is_attended(c->kind)) y.context = attended(c, t, p, dropped);
     switch (c->kind) {
-    case TEXT: case LAYOUT: return (Conditioned){.context = attended(c, t, p, dropped)};
-    case SEMANTIC: return (Conditioned){.beside = map_beside(c, t, p)};
-    case INPAINT: return (Conditioned){.beside = hole_beside(c, t, p)};
-    case SUPER_RESOLUTION: return (Conditioned){.beside = small_beside(c, t, p)};
-    default: return (Conditioned){0};
+    case SEMANTIC: y.beside = map_beside(c, t, p); break;
+    case INPAINT: y.beside = hole_beside(c, t, p); break;
+    case SUPER_RESOLUTION: y.beside = small_beside(c, t, p); break;
+    default: break;
     }
+    return y;
 }

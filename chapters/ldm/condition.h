@@ -5,7 +5,7 @@
  *     text       a caption's tokens through CLIP, or a transformer   attended to
  *     layout     boxes: class and colour, two corners each, the same way    attended to
  *     semantic   a map of classes, brought to the latents' size    beside the latents
- *     inpaint    the latents of a picture with a hole, and the hole          beside
+ *     inpaint    the latents of a picture with a hole, and the hole          beside; a caption as well
  *     superres   a picture of the latents' size                    beside
  *
  * All are known of the wardrobe's scenes exactly; of emoji none, text, inpaint and superres. */
@@ -22,7 +22,8 @@ typedef enum { NO_CONDITION, TEXT, LAYOUT, SEMANTIC, INPAINT, SUPER_RESOLUTION,
 #define CONDITION_NAMES "none|text|layout|semantic|inpaint|superres"
 extern const char *const condition_names[CONDITIONS];
 Condition condition_called(const char *name);        /* dies if there is none */
-bool is_attended(Condition c);                       /* text, layout */
+bool reads_texts(Condition c);                       /* text, inpaint */
+bool is_attended(Condition c);                       /* those, and layout */
 bool knows_emoji(Condition c);                       /* all but layout and semantic */
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */

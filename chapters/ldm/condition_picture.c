@@ -72,7 +72,7 @@ void save_conditions(const Cli *cli, char *path, Condition kind, int factor, con
     memcpy(all + 2 * row, p->images, row * sizeof *all);
     const char **below = arena_get(&arena, (size_t)(3 * n) * sizeof *below);
     for (int i = 0; i < 3 * n; i++) below[i] = i < 2 * n ? "" : p->captions[i - 2 * n];
-    Grid g = colour_grid(3 * n, SIDE, n, kind == LAYOUT ? below : NULL);
+    Grid g = colour_grid(3 * n, SIDE, n, is_attended(kind) ? below : NULL);
     g.row_labels = "given|drawn|scene";
     save_grid(cli, path, all, g);
     arena_free(&arena);

@@ -85,7 +85,7 @@ void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool qu
 static Pictures pictures_to_draw(Arena *arena, const Wardrobe *w) {
     Rng holes = rng_new(o.common.seed, "holes");
     Pictures p = scenes_new(arena, w, PART_TEST, 1, 0, o.pictures, &holes);
-    if (o.prompt.count && strcmp(o.condition, "text"))
+    if (o.prompt.count && !reads_texts(condition_called(o.condition)))
         usage_error("--prompt: this model was trained with --condition %s", o.condition);
     for (int i = 0; i < p.n && o.prompt.count; i++)
         p.captions[i] = o.prompt.text[i % o.prompt.count];
@@ -101,13 +101,13 @@ int sample_trained(void) {
     Pictures p = pictures_to_draw(&arena, &data.wardrobe);
     samples_open(&cli);
     remove_output(&cli, "conditions.png");
-    if (m.conditioner.kind == TEXT)
+    if (reads_texts(m.conditioner.kind))
         say_tokens(&cli, m.conditioner.clip ? &m.clip.bpe : &m.bpe, &o.prompt, TEXT_TOKENS,
                    m.conditioner.clip ? 2 : 0);
     real *x = arena_get(&arena, (size_t)p.n * SCENE_SIDE * SCENE_SIDE * 3 * sizeof *x);
     draw_pictures(&m, &p, o.sampling_steps, o.scale, o.common.quiet, x);
     samples_save(&cli, x, colour_grid(p.n, SCENE_SIDE, p.n < 8 ? p.n : 8,
-                                      m.conditioner.kind == TEXT ? p.captions : NULL));
+                                      reads_texts(m.conditioner.kind) ? p.captions : NULL));
     if (m.conditioner.kind > TEXT)
         save_conditions(&cli, output_path(&cli, "conditions.png"), m.conditioner.kind,
                         m.space.factor, &p, x);

@@ -69,6 +69,8 @@ static Option options[] = {
     {"autoencoder", 0, .s = &o.autoencoder, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
      .help = "weights of a first stage, or of both stages, to train diffusion on (default: "
              "those in --out)"},
+    {"from", 0, .s = &o.from, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
+     .help = "layout, inpaint: weights of a text model; its first stage is used, its U-Net trained on"},
     {"condition", 0, .s = &o.condition, .choices = CONDITION_NAMES, .keep = KEEP_MODEL,
      .help = "condition, by cross-attention or concatenation"},
     {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,
@@ -157,6 +159,11 @@ static int train(void) {
         usage_error("--factor 1: latents are the pictures, without an autoencoder");
     if (o.factor == 1 && o.autoencoder)
         usage_error("--factor 1: diffusion of pixels, for which there is no --autoencoder");
+    if (o.from && (o.autoencoder || first))
+        usage_error("--from: has a first stage; --stage diffusion, without --autoencoder");
+    if (o.from && !is_attended(condition_called(o.condition)))
+        usage_error("--from: the U-Net of a text model attends to tokens; --condition %s has none",
+                    o.condition);
     if (o.emoji > 0 && !knows_emoji(condition_called(o.condition)))
         usage_error("--emoji %g: of emoji no boxes and no map are known, which --condition %s asks for",
                     o.emoji, o.condition);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum { TIMESTEPS = 1000 };
-#define FIRST_STAGE "first_stage."      /* its weights' names, in those of both stages */
+#define FIRST_STAGE "first_stage."      /* their weights' names, in those of both stages */
+#define DIFFUSION   "diffusion."
 
 /* ---- configurations -------------------------------------------------------------------------- */
 
@@ -23,6 +24,11 @@ FirstStageConfig first_stage_config(void) {
 
 int latent_side(const Model *m) {
     return SCENE_SIDE / m->space.factor;
+}
+
+static UNetConfig unet_of(const Model *m, Condition kind) {
+    return ldm_unet_config(latent_side(m), m->space.channels, condition_channels(kind, &m->space),
+                           o.width, is_attended(kind) ? CONTEXT_WIDTH : 0);
 }
 
 /* ---- new ------------------------------------------------------------------------------------- */
@@ -40,16 +46,14 @@ void model_new_diffusion(Model *m) {
     Params *p = &m->params;
     Condition kind = condition_called(o.condition);
     p->seed = o.common.seed;
-    bool clip = kind == TEXT && !strcmp(o.text, "clip");
+    bool clip = reads_texts(kind) && !strcmp(o.text, "clip");
     if (clip) m->clip = frozen_clip_load(NULL);
-    else if (kind == TEXT) m->bpe = bpe_load(NULL);
+    else if (reads_texts(kind)) m->bpe = bpe_load(NULL);
     m->space.scale = buffer((Scope){.params = p}, "latent_scale", 1, SHAPE(1));
     m->conditioner = conditioner_new(p, (Conditioner){
         .kind = kind, .pooled = !strcmp(o.context, "pooled"), .space = &m->space, .bpe = &m->bpe,
         .clip = clip ? &m->clip : NULL});
-    m->net = ldm_unet_new(p, ldm_unet_config(latent_side(m), m->space.channels,
-                                             condition_channels(kind, &m->space), o.width,
-                                             is_attended(kind) ? CONTEXT_WIDTH : 0));
+    m->net = ldm_unet_new(p, unet_of(m, kind));
     m->schedule = schedule_sqrt_linear(TIMESTEPS, 0.0015, 0.0195);
 }
 
@@ -66,7 +70,7 @@ void model_list(Model *m, CheckpointParams list[static 3]) {
     int n = 0;
     if (o.factor > 1)
         list[n++] = (CheckpointParams){FIRST_STAGE, &m->first_params, NULL};
-    list[n++] = (CheckpointParams){"diffusion.", &m->params, NULL};
+    list[n++] = (CheckpointParams){DIFFUSION, &m->params, NULL};
     list[n] = (CheckpointParams){0};
 }
 
@@ -83,8 +87,18 @@ void model_load(Model *m) {
     params_freeze(&m->first_params, true);
 }
 
+void model_begin_as_text(Model *m, const char *path) {
+    Params text = {.seed = o.common.seed};
+    buffer((Scope){.params = &text}, "latent_scale", 1, SHAPE(1));
+    ldm_unet_new(&text, unet_of(m, TEXT));
+    checkpoint_load_stage(path, &cli, DIFFUSION, &text);
+    if (m->conditioner.clip) checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
+    unet_widen(&m->params, &text, m->space.channels);
+    params_free(&text);
+}
+
 char *first_stage_weights(void) {
-    return o.autoencoder ? text_format("%s", o.autoencoder)
+    return o.from ? text_format("%s", o.from) : o.autoencoder ? text_format("%s", o.autoencoder)
                          : path_join(o.common.out, "autoencoder-weights.safetensors");
 }
 

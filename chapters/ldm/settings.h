@@ -17,7 +17,7 @@ typedef struct {
     double kl, perceptual, discriminator;
     int disc_start;
     /* diffusion */
-    const char *stage, *autoencoder, *condition, *text, *context;
+    const char *stage, *autoencoder, *from, *condition, *text, *context;
     int width, diffusion_steps, diffusion_batch, warmup, preview, validation;
     double diffusion_lr, p_uncond, clip, ema, emoji;
     /* drawing */
@@ -58,7 +58,9 @@ void model_list(Model *m, CheckpointParams list[static 3]);
 void model_load(Model *m);
 /* a first stage alone; path NULL: what training left in --out */
 void model_load_first_stage(Model *m, const char *path);
-char *first_stage_weights(void);         /* that path, or --autoencoder; the caller frees it */
+char *first_stage_weights(void);         /* that path, --autoencoder or --from; the caller frees it */
+/* m's U-Net becomes that of a text model, path: its weights; what m has besides stays as it is */
+void model_begin_as_text(Model *m, const char *path);
 
 int latent_side(const Model *m);
 

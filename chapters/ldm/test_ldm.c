@@ -191,13 +191,21 @@ Test(ldm, plms_and_ddim_follow_a_known_way_in_any_number_of_steps) {
 typedef struct {
     Params params;
     LatentSpace space;
+    FrozenClip clip;                             /* where texts are read */
     Conditioner conditioner;
 } Given;
 
 static void given(Given *g, Condition kind, int factor) {
     *g = (Given){.params.seed = 1, .space = {.factor = factor, .channels = 3}};
     g->space.scale = buffer((Scope){.params = &g->params}, "latent_scale", 1, SHAPE(1));
-    g->conditioner = conditioner_new(&g->params, (Conditioner){.kind = kind, .space = &g->space});
+    if (reads_texts(kind)) g->clip = frozen_clip_load(NULL);
+    g->conditioner = conditioner_new(&g->params, (Conditioner){
+        .kind = kind, .space = &g->space, .clip = reads_texts(kind) ? &g->clip : NULL});
+}
+
+static void given_free(Given *g) {
+    if (g->clip.bpe.size) frozen_clip_free(&g->clip);
+    params_free(&g->params);
 }
 
 /* a scene with one garment in the left half, on white */
@@ -226,7 +234,10 @@ Test(ldm, what_stands_beside_the_latents) {
     Tape t = {.no_grad = true};
     Given hole, small;
     given(&hole, INPAINT, 1), given(&small, SUPER_RESOLUTION, 8);
-    Tensor *x = condition(&hole.conditioner, &t, &p, NULL).beside;
+    Conditioned both = condition(&hole.conditioner, &t, &p, NULL);
+    Tensor *x = both.beside;
+    cr_assert(both.context && both.context->shape[1] == condition_tokens(&hole.conditioner),
+              "a hole has a caption as well");
     cr_assert_eq(x->shape[3], condition_channels(INPAINT, &hole.space));
     for (size_t k = 0; k < SCENE_SIDE * SCENE_SIDE; k++) {
         cr_expect_eq(x->x[4 * k + 3], p.hole[k], "the hole stands last");
@@ -235,7 +246,7 @@ Test(ldm, what_stands_beside_the_latents) {
     Tensor *y = condition(&small.conditioner, &t, &p, NULL).beside;
     cr_expect(y->shape[1] == 8 && y->shape[2] == 8 && y->shape[3] == 3);
     cr_expect(y->x[3 * 3] == -1 && y->x[3 * 4] == 1, "the halves' means");
-    params_free(&hole.params), params_free(&small.params), tape_free(&t), arena_free(&arena);
+    given_free(&hole), given_free(&small), tape_free(&t), arena_free(&arena);
 }
 
 Test(ldm, a_map_beside_the_latents_counts_its_labels) {
@@ -382,6 +393,8 @@ Test(ldm_program, options_that_do_not_fit_are_refused) {
         {"train --stage diffusion --factor 1 --autoencoder x", 2, "diffusion of pixels"},
         {"train --autoencoder x", 2, "trains one itself"},
         {"train --condition semantic --emoji 0.5", 2, "no boxes and no map"},
+        {"train --condition layout --from x", 2, "--stage diffusion"},
+        {"train --condition semantic --stage diffusion --from x", 2, "has none"},
         {"train --factor 3", 2, "1, 2, 4 or 8"}};
     EXPECT_REFUSALS("ldm", cases);
 }
@@ -407,6 +420,43 @@ Test(ldm_program, repainting_keeps_what_is_outside_the_hole) {
         }
     cr_expect_gt(changed, 1000);
     free(pixels);
+}
+
+/* a text model's weights, tensor by tensor, in another's file: as they were, but that the first
+ * convolution has so many more inputs, whose weights are 0 */
+static void expect_begun(const char *text_file, const char *file, size_t added) {
+    Safetensors a = safetensors_open(text_file), b = safetensors_open(file);
+    for (int i = 0; i < a.count; i++) {
+        const StTensor *v = &a.tensors[i], *w = safetensors_find(&b, v->name);
+        cr_assert(w && w->len >= v->len, "%s", v->name);
+        real *x = malloc(v->len * sizeof *x), *y = malloc(w->len * sizeof *y);
+        safetensors_get(v, x), safetensors_get(w, y);
+        bool first = !strcmp(v->name, "diffusion.in.weight");      /* (out, in, 3, 3) */
+        size_t in = first ? v->shape[1] * 9 : v->len, wide = first ? in + added * 9 : v->len;
+        cr_assert_eq(w->len / wide, v->len / in);
+        for (size_t k = 0; k < w->len; k++)
+            cr_assert_eq(y[k], k % wide < in ? x[k / wide * in + k % wide] : 0, "%s", v->name);
+        free(x), free(y);
+    }
+    safetensors_close(&a), safetensors_close(&b);
+}
+
+Test(ldm_program, boxes_and_holes_go_on_from_a_text_model) {
+    few_garments(400, 120);
+    char text[200], path[200];
+    RUN("ldm", "train -q --steps 1 -b 1 --first-width 8 --disc-start 1 --validation 1 "
+               "--diffusion-steps 1 --diffusion-batch 1 --preview 0 --data %s --out %s");
+    snprintf(text, sizeof text, "%s/text.safetensors", folder);
+    snprintf(path, sizeof path, "%s/weights.safetensors", folder);
+    cr_assert_eq(rename(path, text), 0);
+    RUN("ldm", "train -q --condition inpaint --stage diffusion --from %s/text.safetensors "
+               "--diffusion-steps 1 --diffusion-batch 1 --diffusion-lr 0 --validation 1 "
+               "--preview 0 --data %s --out %s");
+    expect_begun(text, path, 4);
+    RUN("ldm", "train -q --condition layout --stage diffusion --from %s/text.safetensors "
+               "--diffusion-steps 1 --diffusion-batch 1 --diffusion-lr 0 --validation 1 "
+               "--preview 0 --data %s --out %s");
+    expect_begun(text, path, 0);
 }
 
 /* both stages, a sheet, and scores that CLIP gives */

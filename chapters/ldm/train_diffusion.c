@@ -98,7 +98,8 @@ int train_diffusion(void) {
     run_record(run, "parameters", (double)params_count(&m->params));
     int B = r.source.captioned.batch;
     bool *dropped = arena_get(&run->arena, (size_t)B * sizeof *dropped);
-    if (run->random) measure(&r);
+    if (run->random && o.from) model_begin_as_text(m, o.from);
+    else if (run->random) measure(&r);
 
     while (run_next(run)) {
         Pictures p = pictures_next(&r.source, run);

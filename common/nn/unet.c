@@ -148,6 +148,33 @@ UNet unet_new(Params *p, UNetConfig c) {
     return u;
 }
 
+/* ---- widening -------------------------------------------------------------------------------- */
+
+static void widen_first(Tensor *to, const Tensor *from, int kept) {
+    int rows = to->shape[0] * to->shape[1], in = from->shape[2], out = from->shape[3];
+    int added = to->shape[2] - in;
+    if (to->rank != 4 || added < 0 || kept > in || to->shape[3] != out)
+        die("unet_widen: %s cannot become %s", t_describe(from), t_describe(to));
+    for (int r = 0; r < rows; r++) {
+        real *y = to->x + r * (in + added) * out;
+        const real *x = from->x + r * in * out;
+        memset(y, 0, (size_t)((in + added) * out) * sizeof *y);
+        memcpy(y, x, (size_t)(kept * out) * sizeof *y);
+        memcpy(y + (kept + added) * out, x + kept * out, (size_t)((in - kept) * out) * sizeof *y);
+    }
+}
+
+void unet_widen(Params *to, const Params *from, int kept) {
+    for (int i = 0; i < from->count; i++) {
+        const Tensor *v = from->list[i];
+        Tensor *w = params_find(to, v->name);
+        if (!w) die("unet_widen: %s has no place", v->name);
+        if (!strcmp(w->name, "in.w")) widen_first(w, v, kept);
+        else if (v->len == w->len) memcpy(w->x, v->x, w->len * sizeof *w->x);
+        else die("unet_widen: %s cannot become %s", t_describe(v), t_describe(w));
+    }
+}
+
 /* ---- forward --------------------------------------------------------------------------------- */
 
 /* emb: after its SiLU */
