@@ -115,6 +115,22 @@ Test(programs, tools_run_from_anywhere) {
     for (int i = 0; i < 4 && is_wanted("tools"); i++) expect_same_anywhere(tools[i]);
 }
 
+#if defined _OPENMP && !defined __clang__
+/* GCC's runtime says how long its threads spin. */
+Test(programs, waiting_threads_soon_sleep_unless_the_user_wants_otherwise) {
+    static const char *const settings[] = {"-u OMP_WAIT_POLICY", "OMP_WAIT_POLICY=active",
+                                           "-u OMP_WAIT_POLICY GOMP_SPINCOUNT=7"};
+    for (int i = 0; i < 3 && is_wanted("tools"); i++) {
+        char said[TEXT];
+        shell("env -u GOMP_SPINCOUNT %s OMP_DISPLAY_ENV=VERBOSE %s --help 2>&1 | grep SPINCOUNT >%s/said",
+              settings[i], program("clip"), folder);
+        read_text("said", said);
+        cr_expect(!!strstr(said, i == 2 ? "'7'" : "'1000'") == (i != 1), "%s: %s", settings[i],
+                  said);
+    }
+}
+#endif
+
 EACH_CHAPTER(programs, what_cannot_be_written_is_said) {
     static const char *const printing[] = {"info >/dev/full", "info >&-", "--help >/dev/full"};
     for (int i = has_all_commands(r) ? 0 : 2; i < 3; i++) {

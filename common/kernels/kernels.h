@@ -22,12 +22,6 @@
 void threads_set(int n);     /* 1..256; without OpenMP every kernel runs on one thread */
 int  vector_bytes(void);     /* in a vector: other widths round otherwise */
 int  threads_get(void);      /* at the start: all processors this process may use */
-/* For main(): makes a thread that waits for the others sleep soon. OpenMP lets it spin for
- * milliseconds, which makes a step several times slower as soon as another program wants a
- * processor: the spinning thread holds the one that the thread it waits for should run on. The
- * runtime reads its settings before main(), so this starts the program anew with them set, once.
- * What the user has set stays. */
-void threads_sleep_when_waiting(char **argv);
 
 /* item(0..n-1, context), shared out among the threads; `nanoseconds`: what one takes, roughly. Items
  * write to different places. For data that are made rather than computed. */

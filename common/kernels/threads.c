@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #ifdef _OPENMP
 #include <omp.h>
-#include <sys/auxv.h>
-#include <unistd.h>
 #endif
 
 enum { MAX_THREADS = 256 };
@@ -72,15 +70,18 @@ real *scratch(ScratchSlot slot, size_t count) {
     return slots[slot].memory;
 }
 
-void threads_sleep_when_waiting(char **argv) {
+/* OpenMP lets a thread that waits for the others spin for milliseconds, which makes a step several times
+ * slower as soon as another program wants a processor: the spinning thread holds the one that the
+ * thread it waits for should run on. So it spins some twenty microseconds and then sleeps. What the
+ * user has set stays. GCC's runtime reads its settings from the environment in a constructor of its
+ * own: it is linked statically (Makefile), and this one comes before. */
 #ifdef _OPENMP
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
-    if (!getauxval(AT_BASE)) return;        /* started by way of the dynamic loader, which would be
-                                               what /proc/self/exe is */
-    setenv("GOMP_SPINCOUNT", "1000", 1);    /* GCC's runtime: some twenty microseconds */
-    setenv("KMP_BLOCKTIME", "0", 0);        /* Clang's */
-    execv("/proc/self/exe", argv);          /* where there is no such file, all goes on as it was */
+__attribute__((constructor(101))) static void sleep_when_waiting(void) {
+    if (getenv("OMP_WAIT_POLICY")) return;
+#ifdef __clang__
+    if (!getenv("KMP_BLOCKTIME")) kmp_set_blocktime(0);
 #else
-    (void)argv;
+    setenv("GOMP_SPINCOUNT", "1000", 0);
 #endif
 }
+#endif

@@ -27,7 +27,6 @@ static void open_standard_streams(void) {
 
 int program_main(Cli *cli, int argc, char **argv) {
     open_standard_streams();
-    threads_sleep_when_waiting(argv);
     processes_start();
     if (process_rank() && !freopen("/dev/null", "w", stdout)) fail("/dev/null cannot be opened");
     cli_parse(cli, argc, argv);

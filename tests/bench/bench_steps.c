@@ -515,10 +515,7 @@ static void parse(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "time";
-    if (!strcmp(command, "worker") && argc == 4) {
-        threads_sleep_when_waiting(argv);        /* as the chapters' programs do */
-        return worker(argv[2], atoi(argv[3]));
-    }
+    if (!strcmp(command, "worker") && argc == 4) return worker(argv[2], atoi(argv[3]));
     parse(argc, argv);
     if (!strcmp(command, "check")) return check_all();
     if (strcmp(command, "time") != 0) usage_error("bench_steps: time, check, not %s", command);

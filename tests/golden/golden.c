@@ -597,7 +597,6 @@ static bool check_tokenizer(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    threads_sleep_when_waiting(argv);
     if (argc == 2 && !strcmp(argv[1], "--models")) return list_models();
     verbose = argc == 3 && !strcmp(argv[1], "-v");
     if (argc != 2 + verbose) usage_error("golden: which file? golden [-v] FILE.safetensors");
