@@ -74,8 +74,8 @@ if (there(record."/toy_arrows.csv") && there(record."/toy_chain.csv")) {
     set multiplot layout 1,2
     set size ratio -1
     unset grid
-    unset xlabel
-    unset ylabel
+    set xlabel "x"
+    set ylabel "y"
     set xrange [-2.2:2.2]
     set yrange [-1.75:1.75]
     short = 0.35
@@ -96,8 +96,8 @@ if (there(record."/toy_chain.csv")) {
     set size ratio -1
     set xrange [-2.2:2.2]
     set yrange [-1.75:1.75]
-    unset xlabel
-    unset ylabel
+    set xlabel "x"
+    set ylabel "y"
     what = "data chain without_resampling"
     titles = "'data' 'corrupt, reconstruct, resample' 'corrupt, reconstruct'"
     do for [k = 1:3] {
@@ -118,8 +118,8 @@ if (there(record."/toy_langevin.csv")) {
     set size ratio -1
     set xrange [-3:3]
     set yrange [-2.4:2.4]
-    unset xlabel
-    unset ylabel
+    set xlabel "x"
+    set ylabel "y"
     what = "smallest_sigma largest_sigma falling_sigma"
     titles = "'sigma = 0.05' 'sigma = 1' 'sigma from 1 down to 0.05'"
     do for [k = 1:3] {
@@ -161,7 +161,7 @@ if (there(record."/mask_ratio.csv")) {
     plot record."/mask_ratio.csv" using "ratio":(100 * column("probe")) with linespoints linetype 1 title "linear probe, all labels", \
          "" using "ratio":(100 * column("finetuned")) with linespoints linetype 2 title "fine-tuned, 1,000 labels"
     set yrange [0:*]
-    set ylabel "error of hidden pixels"
+    set ylabel "mean squared error of hidden pixels, in [0,1]"
     plot record."/mask_ratio.csv" using "ratio":"error" with linespoints linetype 3 title "reconstruction, at the ratio of training"
     unset multiplot
     unset bmargin

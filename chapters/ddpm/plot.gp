@@ -53,7 +53,7 @@ if (there(record."/bound.csv")) {
     unset logscale y
     set format y
     set title "a term with β, as a multiple of that with β̃"
-    set yrange [0.8:1.4]
+    set yrange [0.85:1.1]
     plot record."/bound.csv" using (column("t") + 1):(column("large") / column("small")) with lines linetype 2, \
          1 with lines linecolor rgb grey linewidth 1
     set yrange [*:*]
@@ -62,7 +62,7 @@ if (there(record."/bound.csv")) {
     set title "rate and distortion, β̃"
     set xlabel "bits per dimension sent so far"
     set ylabel "RMS error of the predicted image, levels of 255"
-    set xrange [1e-4:10]
+    set xrange [1e-4:4]
     set format x "10^{%T}"
     plot record."/bound.csv" using (before = paid, paid = paid + column("small"), before):(127.5 * sqrt(column("start_mse"))) \
          with lines linetype 1

@@ -70,7 +70,7 @@ if (there(record."/bound.csv")) {
     set title "rate and distortion"
     set xlabel "bits per dimension sent so far"
     set ylabel "RMS error of the prediction, levels of 255"
-    set xrange [1e-4:10]
+    set xrange [1e-4:4]
     set format x "10^{%T}"
     paid = 0; other = 0
     if (there(ddpm."/bound.csv")) {

@@ -44,7 +44,7 @@ Settings o = {
     .strength = 0.75,
 };
 
-/* The first stage's weights remember the options before "stage": several models may be trained on
+/* The file of the first stage's weights keeps the options before "stage": several models may be trained on
  * one. */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|sd1|sd1-inpaint|ldm-text|cin256-v2|cin256|inpaint|layout|"

@@ -5,7 +5,7 @@
  * pixels, never averaged over them.
  *
  * Interface:
- *   - vae_new                 one of three networks, with one of two likelihoods
+ *   - vae_new                 one of four networks, with one of two likelihoods
  *   - encode, reparameterize, decode      x -> (mu, logvar) -> z -> logits
  *   - log_likelihood, kl_divergence       the two parts of the ELBO
  *   - observe                 the data as the likelihood is defined for: binarised or dequantised

@@ -76,5 +76,5 @@ if (there(record."/trade.csv")) {
     plot record."/trade.csv" using (column("keep") == 1 ? column("recall") : NaN):"precision":"temperature" with labels offset 0,1 notitle, \
          "" using (column("keep") == 1 ? column("recall") : NaN):"precision" with points linetype 1 pointtype 7 title "temperature (its value above)", \
          "" using (column("keep") < 1 ? column("recall") : NaN):"precision":"keep" with labels offset 0,1 notitle, \
-         "" using (column("keep") < 1 ? column("recall") : NaN):"precision" with points linetype 2 pointtype 7 title "rejection (share kept above)"
+         "" using (column("keep") < 1 ? column("recall") : NaN):"precision" with points linetype 2 pointtype 7 title "rejection (share kept above), circular"
 }

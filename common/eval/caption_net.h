@@ -7,7 +7,7 @@
  * trained to say what the whole picture shows.
  *
  * The second network is a classifier of crops (classifier.h): the square around a garment's box at
- * 32x32 pixels. A cell's own opinion of the class, which training asks for too, is right for three
+ * 32x32 pixels. The class that each cell alone predicts, which is trained too, is right for three
  * garments of four; the crop's is better, as it sees each garment at the same size and place. */
 #ifndef CAPTION_NET_H
 #define CAPTION_NET_H

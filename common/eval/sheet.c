@@ -64,7 +64,7 @@ void score_sheet_print(const ScoreSheet *s) {
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* JSON knows no NaN: what was not measured is null */
+/* JSON has no NaN: what was not measured is null */
 static void add(cJSON *to, const char *name, double value) {
     if (isnan(value)) json_item(to, name, NULL);
     else json_number(to, name, value);

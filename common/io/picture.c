@@ -279,8 +279,8 @@ static void put_frame_control(Png *p, uint32_t number, const uint8_t *size, doub
     chunk_end(p, at);
 }
 
-/* The first frame's pixels are the still picture's IDAT, so that who does not know of animation
- * shows it; the others' are fdAT, the same behind a number. fcTL and fdAT are counted together. */
+/* The first frame's pixels are the still picture's IDAT, so that programs without animation
+ * show it; the others' are fdAT, the same behind a number. fcTL and fdAT are counted together. */
 uint8_t *film_encode(const real *images, Grid g, Film f, const char *parameters, size_t *length) {
     enum { CHUNK_HEAD = 8, SIZE_AT = 16, IDAT = IHDR_END + CHUNK_HEAD, CRC_AND_IEND = 4 + 12 };
     if (f.frames < 1 || !(f.seconds >= 0 && f.seconds < 65) || !(f.last >= 0 && f.last < 65))

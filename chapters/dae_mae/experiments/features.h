@@ -1,4 +1,4 @@
-/* features.h — what a linear classifier makes of the features that both halves' encoders have
+/* features.h — how well a linear classifier does with the features that both halves' encoders have
  * learned, by probe.h. Prints unless --quiet, and adds to the metrics. */
 #ifndef FEATURES_H
 #define FEATURES_H

@@ -123,7 +123,7 @@ void denoiser_train(Denoiser *d, int steps, int batch, double lr) {
     double sum = 0;
     for (int step = 0; step < steps; step++) {
         double loss = denoiser_step(d, batch, lr * lr_cosine(step, 100, steps));
-        if (step >= steps - steps / 5) sum += loss;        /* when it has come to rest */
+        if (step >= steps - steps / 5) sum += loss;        /* the last fifth */
     }
     d->residual = d->sigma * sqrt(sum / (steps / 5));
 }

@@ -1,4 +1,4 @@
-/* levels.h — what each level and each prior is worth: errors without a level, codes in use, and
+/* levels.h — each level and each prior measured: errors without a level, codes in use, and
  * what codes cost, also the bottom's with another image's top. Printed unless --quiet, and put into
  * the metrics. Means over at most 2,000 images of each part. */
 #ifndef LEVELS_H
