@@ -16,7 +16,7 @@ if (there(record."/dvae-log.csv")) {
          "" using "step":"soft_error" with linespoints linetype 2 pointsize 0.4 title "relaxed codes"
     unset logscale
     set ytics autofreq
-    set title "codes"
+    set title "number of codes"
     set yrange [0:*]
     plot record."/dvae-log.csv" using "step":"codes_used" with linespoints linetype 1 pointsize 0.4 title "in use", \
          "" using "step":"perplexity" with linespoints linetype 4 pointsize 0.4 title "perplexity"
@@ -28,7 +28,7 @@ if (there(record."/dvae-log.csv")) {
 
 if (there(record."/prior-log.csv")) {
     set output out."/prior.png"
-    set title "What a token costs, training batches (the first are above)"
+    set title "What a token costs, training batches (first batches: beyond the axis)"
     set xlabel "training step"
     set ylabel "nats"
     set yrange [0:3]
@@ -41,7 +41,8 @@ if (there(record."/prior-log.csv")) {
 if (there(record."/positions.csv")) {
     set output out."/positions.png"
     set terminal pngcairo size 640,600 font "DejaVu Sans,13" background rgb "#ffffff"
-    set title "nats of the code at each place, mean of the test scenes"
+    set title "nats of the code at each place, mean of 1,000 test scenes"
+    set cblabel "nats"
     set size ratio -1
     unset key
     set xlabel "column"
@@ -50,6 +51,7 @@ if (there(record."/positions.csv")) {
     set yrange [*:*] reverse noextend
     plot record."/positions.csv" using "column":"row":"nats" with image
     set key
+    unset cblabel
     set size noratio
     unset ylabel
     set xrange [*:*] extend
