@@ -28,10 +28,11 @@ bool knows_emoji(Condition c) {
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
 /* Tokens of a layout: a garment's class and colour, apart, so that pairs that were never seen can be
- * asked for; then the cells of its box's corners. A scene has two garments. */
-enum { BOX_TOKENS = 4, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
-       CELL = 4, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS,
-       LAYOUT_VOCABULARY = KINDS + CELLS * CELLS, LABEL_CHANNELS = 3 };
+ * asked for; then its box's top, left, bottom and right, in cells, apart as well: of so many pairs of
+ * a row and a column each would be seen too seldom. A scene has two garments. */
+enum { BOX_TOKENS = 6, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
+       CELL = 2, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS,
+       LAYOUT_VOCABULARY = KINDS + 2 * CELLS, LABEL_CHANNELS = 3 };
 
 int condition_channels(Condition c, const LatentSpace *s) {
     return c == SEMANTIC ? LABEL_CHANNELS : c == INPAINT ? s->channels + 1
@@ -60,11 +61,10 @@ Conditioner conditioner_new(Params *p, Conditioner c) {
     return c;
 }
 
-static int cell(int y, int x) {
-    return KINDS + y / CELL * CELLS + x / CELL;
-}
+static int row_token(int y) { return KINDS + y / CELL; }
+static int column_token(int x) { return KINDS + CELLS + x / CELL; }
 
-/* (8) of a scene, a missing garment's left out of the mask */
+/* (12) of a scene, a missing garment's left out of the mask */
 static void layout_tokens(const Scene *s, int *ids, uint8_t *mask) {
     for (int g = 0; g < SCENE_GARMENTS; g++, ids += BOX_TOKENS, mask += BOX_TOKENS) {
         const Garment *m = &s->garment[g];
@@ -73,8 +73,9 @@ static void layout_tokens(const Scene *s, int *ids, uint8_t *mask) {
         if (g >= s->count) continue;
         ids[0] = m->class;
         ids[1] = WARDROBE_CLASSES + m->colour;
-        ids[2] = cell(m->box.top, m->box.left);
-        ids[3] = cell(m->box.top + m->box.height - 1, m->box.left + m->box.width - 1);
+        ids[2] = row_token(m->box.top), ids[3] = column_token(m->box.left);
+        ids[4] = row_token(m->box.top + m->box.height - 1);
+        ids[5] = column_token(m->box.left + m->box.width - 1);
     }
 }
 

@@ -277,15 +277,22 @@ Test(ldm, a_layout_is_its_boxes) {
     Tensor *a = condition(&g.conditioner, &t, &p, NULL).context;
     cr_expect(a->shape[1] == condition_tokens(&g.conditioner) && a->shape[2] == CONTEXT_WIDTH);
     Tensor *nothing = condition(&g.conditioner, &t, &p, &dropped).context;
-    p.scenes[0].garment[0].box.left += 8;
-    Tensor *moved = condition(&g.conditioner, &t, &p, NULL).context;
-    p.scenes[0].garment[0].box.left -= 8, p.scenes[0].garment[0].colour = 5;
+    Garment *garment = &p.scenes[0].garment[0];
+    const Garment was = *garment;
+    for (int side = 0; side < 4; side++, *garment = was) {
+        if (side == 0) garment->box.top += 8, garment->box.height -= 8;
+        if (side == 1) garment->box.left += 8, garment->box.width -= 8;
+        if (side == 2) garment->box.height += 8;
+        if (side == 3) garment->box.width += 8;
+        Tensor *moved = condition(&g.conditioner, &t, &p, NULL).context;
+        cr_expect(k_sum_squared_difference(a->len, a->x, moved->x) > 1e-3, "side %d", side);
+    }
+    garment->colour = 5;
     Tensor *tinted = condition(&g.conditioner, &t, &p, NULL).context;
-    p.scenes[0].garment[0].class = (p.scenes[0].garment[0].class + 1) % WARDROBE_CLASSES;
+    garment->class = (garment->class + 1) % WARDROBE_CLASSES;
     Tensor *other = condition(&g.conditioner, &t, &p, NULL).context;
     p.scenes[0].count = 0;
     Tensor *empty = condition(&g.conditioner, &t, &p, NULL).context;
-    cr_expect(k_sum_squared_difference(a->len, a->x, moved->x) > 1e-3);
     cr_expect(k_sum_squared_difference(a->len, a->x, tinted->x) > 1e-3);
     cr_expect(k_sum_squared_difference(a->len, other->x, tinted->x) > 1e-3);
     cr_expect(k_sum_squared_difference(a->len, nothing->x, empty->x) == 0);
