@@ -1,7 +1,7 @@
 #!/bin/sh
 # scores.sh OUT — scores of all chapters' committed weights on Fashion-MNIST, with the same number of samples:
 # OUT/scores.csv, a row for each chapter and sampling seed, and OUT/summary.csv, mean and standard deviation over
-# the seeds. What is already in OUT is not drawn again: ddpm and iddpm take about an hour a seed.
+# the seeds. What is already in OUT is not drawn again. ddpm and iddpm take about an hour a seed: $LONG_SEEDS are theirs.
 BUILD=${BUILD:-build}
 out=${1:?scores.sh OUT}
 chapters=${CHAPTERS:-gan vae vqvae vqvae2 ddpm iddpm}
@@ -26,16 +26,18 @@ values() {
             ddpm) steps=100 options="--steps 100 --bound 0" ;;
             iddpm) steps=50 options="--respace 50 --bound 0" ;;
         esac
-        for seed in $seeds; do
+        case $chapter in
+            ddpm | iddpm) own=${LONG_SEEDS:-1} ;;
+            *) own=$seeds ;;
+        esac
+        for seed in $own; do
             run=$out/$chapter-$seed
             [ -s "$run/metrics.json" ] || "$BUILD/$chapter" eval -q --seed "$seed" --samples "$samples" $options \
                 --weights "notebooks-data/$chapter/weights.safetensors" --out "$run" >"$out/log" || exit 1
             echo "$chapter,$steps,$seed,$(values "$run/metrics.json" samples)"
         done
     done
-    for seed in $seeds; do
-        echo "test images,,$seed,$(values "$out/${chapters%% *}-$seed/metrics.json" test_images)"
-    done
+    echo "test images,,,$(values "$out/${chapters%% *}-${seeds%% *}/metrics.json" test_images)"
 } >"$out/scores.csv.new" || exit 1
 mv "$out/scores.csv.new" "$out/scores.csv"
 
