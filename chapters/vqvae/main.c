@@ -31,7 +31,7 @@ static struct {
     .layers = 8,
     .width = 48,
     .head = 128,
-    .prior_steps = 2500,
+    .prior_steps = 8000,
     .samples = 10000,
     .decay = 0.99,
     .beta = 0.25,
@@ -117,7 +117,7 @@ static Vqvae load_autoencoder(Params *p) {
     char *path = path_join(o.common.out, AUTOENCODER);
     checkpoint_options(path, &cli, false);
     Vqvae v = new_autoencoder(p);
-    checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", p}}});
+    checkpoint_load_stage(path, &cli, "autoencoder.", p);
     free(path);
     return v;
 }
@@ -312,7 +312,7 @@ static int train_prior(void) {
         Tensor *embedded = pixelcnn_embed(&prior, &run->tape, codes, loader->size, MAP, MAP);
         Tensor *loss = pixelcnn_loss(pixelcnn_logits(&prior, embedded, labels), codes);
         run_log(run, "loss", loss);
-        minimise(adam, loss, o.prior_lr * lr_warmup(run->step, 100));
+        minimise(adam, loss, o.prior_lr * lr_cooldown(run->step, 100, o.prior_steps));
         if (run_every(run, 250)) {       /* equally many training and validation images */
             run_value(run, "train_nats", nats_per_code(&prior, &train_set, HELD_OUT));
             run_value(run, "validation_nats", nats_per_code(&prior, &validation, HELD_OUT));
