@@ -23,7 +23,8 @@ LIBS    = -lcjson -lfreetype -lz -lm
 ifeq ($(strip $(OPENMP)),1)
 FLAGS += -fopenmp
 # GCC's runtime: see sleep_when_waiting in common/kernels/threads.c
-LIBS  += $(if $(findstring clang,$(CC)),,-Wl,--as-needed $(filter /%,$(shell $(CC) -print-file-name=libgomp.a)))
+GOMP  := $(if $(findstring clang,$(CC)),,$(filter /%,$(shell $(CC) -print-file-name=libgomp.a)))
+LIBS  += $(GOMP:%=-Wl,--as-needed %)
 endif
 ifneq ($(strip $(VECTOR)),)
 FLAGS += -DVEC_BYTES=$(strip $(VECTOR))

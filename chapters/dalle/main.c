@@ -41,7 +41,8 @@ Settings o = {
     .scale = 1,
 };
 
-/* The file of the dVAE's weights keeps the options before "stage": several priors may be trained for one. */
+/* The file of the dVAE's weights keeps the options before "stage": several priors may be trained
+ * for one. */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|openai|dalle-12b|mindalle"),
     {"quantiser", 0, .s = &o.quantiser, .choices = "gumbel|vq", .keep = KEEP_MODEL,

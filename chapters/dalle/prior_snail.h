@@ -1,5 +1,5 @@
-/* prior_snail.h — PixelSNAIL (nn/pixelsnail.h) in the transformer's place: to
- * compare priors over the same codes.
+/* prior_snail.h — PixelSNAIL (nn/pixelsnail.h) in the transformer's place, to compare
+ * priors over the same codes.
  *
  * It has no text in its stream of codes. A small transformer reads the caption, padding included,
  * and its last place, through a linear layer, is the condition that every residual block adds. So it

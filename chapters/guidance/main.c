@@ -55,7 +55,8 @@ static struct {
     .samples = 1000,
 };
 
-/* The file of the classifier's weights keeps the options before "stage", the diffusion network's all. */
+/* The file of the classifier's weights keeps the options before "stage", the diffusion network's
+ * all. */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|imagenet64|imagenet128|imagenet256|imagenet256-uncond|"
                              "imagenet512|upsample256|upsample512"),

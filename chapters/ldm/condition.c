@@ -28,8 +28,7 @@ bool knows_emoji(Condition c) {
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
 /* Tokens of a layout: a garment's class and colour, apart, so that pairs that were never seen can be
- * asked for; then its box's top, left, bottom and right, in cells, apart as well: of so many pairs of
- * a row and a column each would be seen too seldom. A scene has two garments. */
+ * asked for; then its box's top, left, bottom and right, in cells. A scene has two garments. */
 enum { BOX_TOKENS = 6, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
        CELL = 2, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS,
        LAYOUT_VOCABULARY = KINDS + 2 * CELLS, LABEL_CHANNELS = 3 };

@@ -44,8 +44,8 @@ Settings o = {
     .strength = 0.75,
 };
 
-/* The file of the first stage's weights keeps the options before "stage": several models may be trained on
- * one. */
+/* The file of the first stage's weights keeps the options before "stage": several models may be
+ * trained on one. */
 static Option options[] = {
     COMMON_OPTIONS(o.common, "default|sd1|sd1-inpaint|ldm-text|cin256-v2|cin256|inpaint|layout|"
                              "semantic|celeba|churches|kl-f4|kl-f8|kl-f16|kl-f32|vq-f4|"
@@ -70,7 +70,8 @@ static Option options[] = {
      .help = "weights of a first stage, or of both stages, to train diffusion on (default: "
              "those in --out)"},
     {"from", 0, .s = &o.from, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
-     .help = "layout, inpaint: weights of a text model; its first stage is used, its U-Net trained on"},
+     .help = "layout, inpaint: weights of a text model; its first stage is used, its U-Net "
+             "trained on"},
     {"condition", 0, .s = &o.condition, .choices = CONDITION_NAMES, .keep = KEEP_MODEL,
      .help = "condition, by cross-attention or concatenation"},
     {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,
@@ -161,6 +162,7 @@ static int train(void) {
         usage_error("--factor 1: diffusion of pixels, for which there is no --autoencoder");
     if (o.from && (o.autoencoder || first))
         usage_error("--from: has a first stage; --stage diffusion, without --autoencoder");
+    if (o.from && o.common.init) usage_error("--from: --init has the U-Net's weights already");
     if (o.from && !is_attended(condition_called(o.condition)))
         usage_error("--from: the U-Net of a text model attends to tokens; --condition %s has none",
                     o.condition);

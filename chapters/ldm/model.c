@@ -98,8 +98,9 @@ void model_begin_as_text(Model *m, const char *path) {
 }
 
 char *first_stage_weights(void) {
-    return o.from ? text_format("%s", o.from) : o.autoencoder ? text_format("%s", o.autoencoder)
-                         : path_join(o.common.out, "autoencoder-weights.safetensors");
+    const char *given = o.from ? o.from : o.autoencoder;
+    return given ? text_format("%s", given)
+                 : path_join(o.common.out, "autoencoder-weights.safetensors");
 }
 
 void model_load_first_stage(Model *m, const char *path) {

@@ -402,6 +402,7 @@ Test(ldm_program, options_that_do_not_fit_are_refused) {
         {"train --condition semantic --emoji 0.5", 2, "no boxes and no map"},
         {"train --condition layout --from x", 2, "--stage diffusion"},
         {"train --condition semantic --stage diffusion --from x", 2, "has none"},
+        {"train --condition layout --stage diffusion --from x --init y", 2, "already"},
         {"train --factor 3", 2, "1, 2, 4 or 8"}};
     EXPECT_REFUSALS("ldm", cases);
 }

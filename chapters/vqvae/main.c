@@ -381,8 +381,8 @@ static void report_autoencoder(Arena *arena, const Vqvae *v, const Fashion *data
     json_number(m, "variance_in_plane", save_codebook(o.common.out, &v->book, times));
 }
 
-/* -ln p(x|class) <= -ln P(x|z_q) - ln p(z_q|class), on test images x; the observations' scale is fitted
- * to validation images */
+/* -ln p(x|class) <= -ln P(x|z_q) - ln p(z_q|class), on test images x; the observations' scale is
+ * fitted to validation images */
 static void report_likelihood(Arena *arena, const Model *model, const Fashion *data,
                               const Maps *test, const real *x, cJSON *m) {
     const Vqvae *v = &model->autoencoder;

@@ -70,9 +70,9 @@ real *scratch(ScratchSlot slot, size_t count) {
     return slots[slot].memory;
 }
 
-/* OpenMP lets a thread that waits for the others spin for milliseconds, which makes a step several times
- * slower as soon as another program wants a processor: the spinning thread holds the one that the
- * thread it waits for should run on. So it spins some twenty microseconds and then sleeps. What the
+/* OpenMP lets a thread that waits for the others spin for milliseconds, which makes a step several
+ * times slower as soon as another program wants a processor: the spinning thread holds the one that
+ * the thread it waits for should run on. So it spins some twenty microseconds and then sleeps. What the
  * user has set stays. GCC's runtime reads its settings from the environment in a constructor of its
  * own: it is linked statically (Makefile), and this one comes before. */
 #ifdef _OPENMP

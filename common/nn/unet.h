@@ -86,8 +86,8 @@ typedef struct {
 UNet unet_new(Params *p, UNetConfig c);
 int unet_emb(const UNetConfig *c);      /* channels of the embedding */
 
-/* `to`, a network whose first convolution has more inputs, begins as `from`: they stand behind the first
- * `kept`, and their weights are 0 (GLIDE, section 4.3). What is in `to` alone is left as it is. */
+/* `to`, a network whose first convolution has more inputs, begins as `from`: they stand behind the
+ * first `kept`, and their weights are 0 (GLIDE, section 4.3). What is in `to` alone is left as it is. */
 void unet_widen(Params *to, const Params *from, int kept);
 
 /* x (B,H,W,in), emb (B,E), context (B,M,D) or NULL -> (B,H,W,out); H and W can be halved
