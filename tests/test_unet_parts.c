@@ -149,7 +149,8 @@ enum { LENGTH = 5, VOCABULARY = 7 };
 
 static const TextTransformerConfig text_config = {
     .vocabulary = VOCABULARY, .length = LENGTH, .width = 6, .depth = 2, .heads = 3};
-static const int tokens[BATCH * LENGTH] = {3, 1, 6, 0, 0, 2, 5, 4, 4, 1};
+static const int tokens[2 * BATCH * LENGTH] = {3, 1, 6, 0, 0, 2, 5, 4, 4, 1,
+                                               5, 2, 0, 1, 6, 3, 3, 4, 0, 2};
 static const uint8_t mask[BATCH * LENGTH] = {1, 1, 1, 0, 0, 1, 1, 1, 1, 1};
 
 #ifdef REAL_DOUBLE
@@ -157,14 +158,37 @@ static Tensor *text_loss(Tape *t, void *context) {
     return weighted_sum(text_transformer(context, t, tokens, mask, BATCH));
 }
 
+/* of texts, and of elements that sum several tokens */
 Test(unet_parts, gradients_of_the_text_transformer) {
-    Params p = {.seed = 3};
-    TextTransformer text = text_transformer_new(scope(&p, "text"), text_config);
-    double error = gradient_error(&p, text_loss, &text, 5);
-    cr_expect(error <= 1e-6, "relative error %g", error);
-    params_free(&p);
+    for (int parts = 1; parts <= 2; parts++) {
+        Params p = {.seed = 3};
+        TextTransformerConfig c = text_config;
+        c.parts = parts;
+        TextTransformer text = text_transformer_new(scope(&p, "text"), c);
+        double error = gradient_error(&p, text_loss, &text, 5);
+        cr_expect(error <= 1e-6, "%d parts: relative error %g", parts, error);
+        params_free(&p);
+    }
 }
 #endif
+
+/* Tokens of an element in another order change nothing; one token in another's place does. */
+Test(unet_parts, an_element_is_the_sum_of_its_tokens) {
+    Params p = {.seed = 3};
+    Tape t = {.no_grad = true};
+    TextTransformerConfig c = text_config;
+    c.length = 2, c.parts = 3;
+    TextTransformer text = text_transformer_new(scope(&p, "text"), c);
+    static const int given[] = {3, 1, 6, 0, 5, 2}, turned[] = {6, 3, 1, 5, 0, 2},
+                     exchanged[] = {3, 1, 0, 6, 5, 2};
+    Tensor *y = text_transformer(&text, &t, given, NULL, 1);
+    cr_assert(y->rank == 3 && y->shape[1] == 2 && y->shape[2] == c.width);
+    cr_expect_lt(k_sum_squared_difference(
+        y->len, y->x, text_transformer(&text, &t, turned, NULL, 1)->x), 1e-9);
+    cr_expect_gt(k_sum_squared_difference(
+        y->len, y->x, text_transformer(&text, &t, exchanged, NULL, 1)->x), 1e-3);
+    tape_free(&t), params_free(&p);
+}
 
 /* Where no token is, does the place alone say what is read, and does a token that is there reach
  * all that stands before and after it? */

@@ -27,11 +27,11 @@ bool knows_emoji(Condition c) {
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
-/* Tokens of a layout: a garment's class and colour, apart, so that pairs that were never seen can be
- * asked for; then its box's top, left, bottom and right, in cells. A scene has two garments. */
-enum { BOX_TOKENS = 6, LAYOUT_TOKENS = BOX_TOKENS * SCENE_GARMENTS,
-       CELL = 2, CELLS = SCENE_SIDE / CELL, KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS,
-       LAYOUT_VOCABULARY = KINDS + 2 * CELLS, LABEL_CHANNELS = 3 };
+/* A box of a layout is one element, the sum of six tokens: its garment's class and colour, apart, so
+ * that pairs that were never seen can be asked for, and its top, left, bottom and right, in cells. */
+enum { BOX_PARTS = 6, CELL = 2, CELLS = SCENE_SIDE / CELL,
+       KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS, LAYOUT_VOCABULARY = KINDS + 4 * CELLS,
+       LABEL_CHANNELS = 3 };
 
 int condition_channels(Condition c, const LatentSpace *s) {
     return c == SEMANTIC ? LABEL_CHANNELS : c == INPAINT ? s->channels + 1
@@ -40,7 +40,7 @@ int condition_channels(Condition c, const LatentSpace *s) {
 
 /* before all but one of them are left out */
 static int tokens_of(Condition c) {
-    return reads_texts(c) ? TEXT_TOKENS : c == LAYOUT ? LAYOUT_TOKENS : 0;
+    return reads_texts(c) ? TEXT_TOKENS : c == LAYOUT ? SCENE_GARMENTS : 0;
 }
 
 int condition_tokens(const Conditioner *c) {
@@ -54,27 +54,27 @@ Conditioner conditioner_new(Params *p, Conditioner c) {
     if (is_attended(c.kind) && !c.clip)
         c.tokens = text_transformer_new(scope(p, "tokens"), (TextTransformerConfig){
             .vocabulary = reads_texts(c.kind) ? c.bpe->size : LAYOUT_VOCABULARY,
-            .length = tokens_of(c.kind), .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
+            .parts = reads_texts(c.kind) ? 1 : BOX_PARTS, .length = tokens_of(c.kind),
+            .width = CONTEXT_WIDTH, .depth = 3, .heads = 4});
     if (c.kind == SEMANTIC) c.labels = linear_new(scope(p, "labels"), SCENE_LABELS, LABEL_CHANNELS,
                                                 true);
     return c;
 }
 
-static int row_token(int y) { return KINDS + y / CELL; }
-static int column_token(int x) { return KINDS + CELLS + x / CELL; }
+static int side_token(int side, int pixel) { return KINDS + side * CELLS + pixel / CELL; }
 
-/* (12) of a scene, a missing garment's left out of the mask */
+/* ids (2,6) and mask (2) of a scene; a missing garment's mask is 0 */
 static void layout_tokens(const Scene *s, int *ids, uint8_t *mask) {
-    for (int g = 0; g < SCENE_GARMENTS; g++, ids += BOX_TOKENS, mask += BOX_TOKENS) {
+    memset(ids, 0, SCENE_GARMENTS * BOX_PARTS * sizeof *ids);
+    for (int g = 0; g < SCENE_GARMENTS; g++, ids += BOX_PARTS) {
         const Garment *m = &s->garment[g];
-        memset(mask, g < s->count, BOX_TOKENS);
-        memset(ids, 0, BOX_TOKENS * sizeof *ids);
-        if (g >= s->count) continue;
+        mask[g] = g < s->count;
+        if (!mask[g]) continue;
         ids[0] = m->class;
         ids[1] = WARDROBE_CLASSES + m->colour;
-        ids[2] = row_token(m->box.top), ids[3] = column_token(m->box.left);
-        ids[4] = row_token(m->box.top + m->box.height - 1);
-        ids[5] = column_token(m->box.left + m->box.width - 1);
+        ids[2] = side_token(0, m->box.top), ids[3] = side_token(1, m->box.left);
+        ids[4] = side_token(2, m->box.top + m->box.height - 1);
+        ids[5] = side_token(3, m->box.left + m->box.width - 1);
     }
 }
 
@@ -92,12 +92,13 @@ static Tensor *read_by_clip(const FrozenClip *clip, Tape *t, const Pictures *p,
 static Tensor *read_by_own(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped,
                            int *end) {
     size_t n = (size_t)p->n, M = (size_t)tokens_of(c->kind);
-    int *ids = arena_get(&t->arena, n * M * sizeof *ids);
+    size_t parts = reads_texts(c->kind) ? 1 : BOX_PARTS;
+    int *ids = arena_get(&t->arena, n * M * parts * sizeof *ids);
     uint8_t *mask = arena_get(&t->arena, n * M);
     for (size_t i = 0; i < n; i++) {
         if (reads_texts(c->kind))
             bpe_tokenize_masked(c->bpe, p->captions[i], (int)M, ids + i * M, mask + i * M);
-        else layout_tokens(&p->scenes[i], ids + i * M, mask + i * M);
+        else layout_tokens(&p->scenes[i], ids + i * M * parts, mask + i * M);
         if (dropped && dropped[i]) memset(mask + i * M, 0, M);
         end[i] = (int)M - 1;
     }

@@ -3,7 +3,7 @@
  *
  *     none       nothing
  *     text       a caption's tokens through CLIP, or a transformer   attended to
- *     layout     boxes: class, colour and four sides each, the same way    attended to
+ *     layout     a token a box: its class, colour and four sides, summed   attended to
  *     semantic   a map of classes, brought to the latents' size    beside the latents
  *     inpaint    the latents of a picture with a hole, and the hole          beside; a caption as well
  *     superres   a picture of the latents' size                    beside

@@ -27,9 +27,10 @@ static Tensor *pad(const TextTransformer *x, Tensor *h, const uint8_t *mask) {
 
 Tensor *text_transformer(const TextTransformer *x, Tape *t, const int *tokens,
                          const uint8_t *mask, int B) {
-    int N = x->config.length;
-    Tensor *h = t_reshape(embedding(&x->tokens, t, tokens, B * N), SHAPE(B, N, x->config.width));
-    h = t_add(h, x->positions);
+    int N = x->config.length, C = x->config.width, parts = x->config.parts ? x->config.parts : 1;
+    Tensor *h = embedding(&x->tokens, t, tokens, B * N * parts);
+    if (parts > 1) h = t_sum_axis(t_reshape(h, SHAPE(B * N, parts, C)), 1);
+    h = t_add(t_reshape(h, SHAPE(B, N, C)), x->positions);
     if (x->padding && mask) h = pad(x, h, mask);
     h = transformer(&x->block, h, (Attention){0});
     return x->norm.gain ? layer_norm(&x->norm, h) : h;
