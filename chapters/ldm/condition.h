@@ -2,11 +2,11 @@
  * what the U-Net reads (Rombach et al. 2022, section 3.3).
  *
  *     none       nothing
- *     text       a caption's tokens through CLIP, or a transformer   attended to
- *     layout     a token a box: its class, colour and four sides, summed   attended to
- *     semantic   a map of classes, brought to the latents' size    beside the latents
- *     inpaint    the latents of a picture with a hole, and the hole          beside; a caption as well
- *     superres   a picture of the latents' size                    beside
+ *     text       a caption's tokens through CLIP, or a transformer          attended to
+ *     layout     a token a box: its class, colour and four sides, summed    attended to
+ *     semantic   a map of classes, brought to the latents' size             beside the latents
+ *     inpaint    the latents of a picture with a hole, and the hole         beside; a caption as well
+ *     superres   a picture of the latents' size                             beside
  *
  * All are known of the wardrobe's scenes exactly; of emoji none, text, inpaint and superres. */
 #ifndef CONDITION_H
