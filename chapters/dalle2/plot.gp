@@ -54,10 +54,11 @@ do for [stage in "upsampler32 upsampler64"] {
 if (there(record."/priors.csv")) {
     given = "diffusion ar text image none".(there(record."/captions.csv") ? " captions" : "")
     set output out."/priors.png"
-    set title "What the decoder is given, at each of its scales"
+    set title "What the decoder is given; each label is a scale, in the colour of its line"
     set xlabel "Fréchet distance"
     set ylabel "all is right, %"
-    plot for [p in given] rows(p) using "frechet_distance":(100 * column("whole")) with linespoints title name(p)
+    plot for [p in given] rows(p) using "frechet_distance":(100 * column("whole")) with linespoints title name(p), \
+         for [k=1:words(given)] rows(word(given, k)) using "frechet_distance":(100 * column("whole")):"scale" with labels textcolor linetype k offset 0.9,0.6 notitle
     set output out."/scales.png"
     set title "Variety as the decoder's scale rises"
     set xlabel "scale (1: no guidance)"
