@@ -384,25 +384,28 @@ Test(run, one_training_in_a_folder_at_a_time) {
 
 /* are files that a killed process has left half-written removed, and those of a living one kept? */
 Test(run, removes_what_killed_programs_left) {
-    char dead[2][60], living[60];
+    char dead[2][60], living[60], dated[60];
+    long last = 0;
     new_folder();
     for (int i = 0; i < 2; i++) {           /* the first one stays a zombie */
         siginfo_t ended;
         pid_t child = fork();
         if (child == 0) _exit(0);
         waitid(P_PID, (id_t)child, &ended, WEXITED | (i ? 0 : WNOWAIT));
-        snprintf(dead[i], sizeof dead[i], "weights.safetensors.0.%ld.tmp", (long)child);
+        snprintf(dead[i], sizeof dead[i], "weights.safetensors.0.%ld.tmp", last = (long)child);
         put_text(dead[i], "half");
     }
     snprintf(living, sizeof living, "samples.png.0.%ld.tmp", (long)getppid());
     put_text(living, "half"), put_text("notes.tmp", "the user's");
+    snprintf(dated, sizeof dated, "notes.%ld.tmp", last);              /* a process that has ended */
+    put_text(dated, "the user's");
     train("train");
     for (int i = 0; i < 2; i++) {
         char *path = path_join(folder, dead[i]);
         cr_assert_neq(access(path, F_OK), 0, "%s", dead[i]);
         free(path);
     }
-    text_of(living), text_of("notes.tmp");
+    text_of(living), text_of("notes.tmp"), text_of(dated);
 }
 
 /* ---- going on --------------------------------------------------------------------------------- */

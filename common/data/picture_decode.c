@@ -160,6 +160,16 @@ uint8_t *picture_read_whole(const char *path, int *width, int *height) {
     return pixels;
 }
 
+void pictures_of_one_shape(const char *picture, const char *mask) {
+    int width[2], height[2];
+    free(picture_read_whole(picture, width, height));
+    free(picture_read_whole(mask, width + 1, height + 1));
+    double ratio = (double)width[0] * height[1] / ((double)width[1] * height[0]);
+    if (ratio < 0.99 || ratio > 1.01)
+        fail("%s: %dx%d, and %s: %dx%d; their shapes differ", mask, width[1], height[1], picture,
+             width[0], height[0]);
+}
+
 bool picture_decode(const uint8_t *bytes, size_t length, int size, uint8_t *out,
                     char message[static DECODE_MESSAGE]) {
     int width, height;

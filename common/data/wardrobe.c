@@ -159,6 +159,8 @@ static bool is_of_kind(const Scene *s, SceneKind kind) {
 
 uint64_t wardrobe_find(const Wardrobe *w, Part part, uint64_t seed, uint64_t index,
                        SceneKind kind) {
+    if (kind.count > 1 && w->size < 64)
+        die("wardrobe_find: scenes of %d pixels have one garment", w->size);
     for (;; index++) {
         Scene s = wardrobe_scene(w, part, seed, index);
         if (is_of_kind(&s, kind)) return index;

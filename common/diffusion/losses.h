@@ -24,7 +24,7 @@ typedef struct {
 /* eps from N(0,I), xt = q_sample(x0, eps). t must stay as long as the result is used. */
 NoisyImages noisy_images(const NoiseSchedule *s, Tensor *x0, const int *t, Rng *noise);
 
-/* what the output should be: eps, x0 or the posterior's mean, (B,H,W,C) */
+/* what the output should be: eps, x0, the velocity or the posterior's mean, (B,H,W,C) */
 Tensor *training_target(const NoisyImages *b, PredictionType p);
 /* mean squared error of each picture (B), for the log */
 void squared_errors(const Tensor *output, const Tensor *target, double *error);

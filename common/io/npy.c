@@ -20,6 +20,7 @@ void npy_save(const char *path, const real *x, int rank, const int *shape) {
     }
     char *dict = text_format("{'descr': '<f%zu', 'fortran_order': False, 'shape': (%s), }",
                              sizeof(real), dims);
+    if (strlen(dict) > sizeof header - 11) die("npy_save: %d axes", rank);
     memset(header + 10, ' ', sizeof header - 10);
     memcpy(header + 10, dict, strlen(dict));
     header[sizeof header - 1] = '\n';

@@ -23,7 +23,8 @@ void ema_update(Ema *e, const Params *p) {
         const Tensor *w = p->list[i];
         Tensor *average = params_twin(&e->average, i, w);
         if (!average->x) continue;              /* another process keeps it */
-        k_lerp(w->len, w->is_buffer ? 1 : (real)(1 - d), w->x, average->x);
+        if (w->is_buffer) memcpy(average->x, w->x, w->len * sizeof *w->x);
+        else k_lerp(w->len, (real)(1 - d), w->x, average->x);
     }
 }
 

@@ -60,7 +60,7 @@ Tensor *one_hot(Tape *t, int n, const int *labels, int count);
 
 /* Multi-head attention (Vaswani et al. 2017, section 3.2.2): softmax(q k^T / sqrt d) v in each
  * head, heads side by side in the channels, projected again. `heads` must divide `channels`.
- * `a` says what may be attended to (causal, mask) and the scale; a.heads is filled in. The
+ * `a` says what may be attended to (causal, mask); a.heads is filled in. The
  * bias of the last projection is always there. (attention_layers.c) */
 
 /* q, k, v are one projection: qkv.w (C,3C). (B,N,C) -> (B,N,C) */

@@ -7,6 +7,7 @@
 #include "tensor/half.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,7 +179,11 @@ static void *get_memory(size_t bytes, const Tensor *w) {
 
 /* the numbers of a tensor that is kept in half precision */
 static void narrow(const Tensor *w, const real *x) {
-    for (size_t i = 0; i < w->len; i++) halves_of(w)[i] = half_from_float((float)x[i]);
+    for (size_t i = 0; i < w->len; i++) {
+        if (fabs((double)x[i]) >= 65520)
+            fail("%s: %g is too large for half precision", w->name, (double)x[i]);
+        halves_of(w)[i] = half_from_float((float)x[i]);
+    }
 }
 
 /* fill: put the numbers into w; otherwise only look whether they are there */
@@ -189,7 +194,12 @@ static void read_tensor(Reading *r, Tensor *w, bool fill) {
     for (int i = 0; i < n; i++) {
         const StTensor *t = find(r, &tensors[i]);
         real *x = fill && t ? get_memory(t->len * sizeof *x, w) : NULL;
-        if (x) entry_get(&tensors[i].entry, t, x), official_scatter(&tensors[i], x, all);
+        if (x) {
+            entry_get(&tensors[i].entry, t, x);
+            if (!k_all_finite(t->len, x))
+                fail("%s: %s is not finite", r->path, tensors[i].entry.name);
+            official_scatter(&tensors[i], x, all);
+        }
         free(x);
         free(tensors[i].entry.name);
     }

@@ -47,7 +47,7 @@ typedef struct {
     bool causal;                      /* sees rows above, and what is to the left */
 } WeightNorm;
 
-/* GatedResidual residual block: x + a sigmoid(b), a | b = conv2(elu(conv1(elu(x)))) */
+/* Gated residual block: x + a sigmoid(b), a | b = conv2(elu(conv1(elu(x)))) */
 typedef struct {
     WeightNorm conv1, conv2;
     WeightNorm aux, condition;        /* v is NULL: not there */

@@ -107,7 +107,7 @@ Tensor *t_mul_channel(Tensor *x, Tensor *v) { return t_mul(x, per_channel("mul_c
  *   gelu_tanh    x/2 (1+tanh u)                     (1+tanh u)/2 + x/2 (1-tanh^2 u) u',
  *                                                   u = sqrt(2/pi)(x + 0.044715 x^3)
  *   quick_gelu   x s(u), u = 1.702 x                 s(u) (1 + u (1-s(u)))
- *   clamp        min(max(x,low),high)               [low < x < high]                          */
+ *   clamp        min(max(x,low),high)               [low <= x <= high]                        */
 
 static Tensor *unary(const char *op, void (*forward)(Tensor *), void (*back)(Tensor *), int reads,
                      Tensor *x, double p, double q) {

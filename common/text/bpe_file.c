@@ -84,7 +84,7 @@ static void make_room(Bpe *b, size_t entries, size_t bytes) {
     Symbol *symbol = copied(b->symbol, (size_t)b->symbols * sizeof *symbol,
                             entries * sizeof *symbol);
     char *memory = copied(b->memory, b->used, bytes);
-    for (int i = 0; i < b->symbols; i++) symbol[i].bytes += memory - b->memory;
+    for (int i = 0; i < b->symbols; i++) symbol[i].bytes = memory + (symbol[i].bytes - b->memory);
     free(b->symbol);
     free(b->memory);
     b->symbol = symbol;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/printable.h"
 
 #include <stdlib.h>
 
@@ -36,7 +37,12 @@ void say_tokens(const Cli *cli, const Bpe *b, const CliList *prompts, int most, 
 void captions_save(const Cli *cli, int n, const char *const *captions) {
     char *path = output_path(cli, "captions.txt");
     AtomicFile f = file_create(path);
-    for (int i = 0; i < n; i++) fprintf(f.stream, "%s\n", captions[i]);
+    for (int i = 0; i < n; i++) {
+        char *line = text_format("%s", captions[i]);
+        make_printable(line, ' ');
+        fprintf(f.stream, "%s\n", line);
+        free(line);
+    }
     file_commit(&f);
     free(path);
 }

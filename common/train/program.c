@@ -103,6 +103,13 @@ void weights_load_file(const Cli *cli, const char *path, const OfficialMap *offi
     else official_load(path, "", official, p);
 }
 
+void weights_guidable(const char *path, double scale) {
+    char *share = checkpoint_text(path, "option.p-uncond");
+    if (share && atof(share) == 0 && scale != 1)
+        fail("%s: was trained with --p-uncond 0, so it draws with --scale 1 alone", path);
+    free(share);
+}
+
 void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p) {
     char *path = weights_path(cli);
     weights_load_file(cli, path, official, p);

@@ -39,6 +39,9 @@ void weights_load_one(const Cli *cli, Params *p);
 void weights_load_any(const Cli *cli, const OfficialMap *official, Params *p);
 /* from another file than --weights */
 void weights_load_file(const Cli *cli, const char *path, const OfficialMap *official, Params *p);
+/* fails where a guidance scale other than 1 is asked of a network that never saw its condition left
+ * out (--p-uncond 0), by what the file says */
+void weights_guidable(const char *path, double scale);
 
 /* ---- results --------------------------------------------------------------------------------- */
 

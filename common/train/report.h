@@ -2,7 +2,7 @@
  *
  *     Evaluator evaluator = report_evaluator(&data);    // first: what is missing is named
  *     ... draw n pictures x ...
- *     report_samples(&cli, &evaluator, (Samples){n, x, labels}, metrics);
+ *     report_samples(&cli, &evaluator, (Samples){n, x, labels, 20}, metrics);
  *     evaluator_free(&evaluator);
  *
  * The same of scenes of the wardrobe, drawn from their captions: scene_report.h. */

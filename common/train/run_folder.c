@@ -49,11 +49,16 @@ static bool has_ended(int pid) {
 /* "weights.safetensors.0.1234.tmp" of process 1234, if that one is no more */
 static bool is_abandoned(const char *name) {
     size_t n = strlen(name);
-    if (n < 6 || strcmp(name + n - 4, ".tmp")) return false;
-    const char *dot = name + n - 5;
-    while (dot > name && *dot >= '0' && *dot <= '9') dot--;
-    int pid = *dot == '.' ? atoi(dot + 1) : 0;
-    return pid > 0 && has_ended(pid);
+    if (n < 4 || strcmp(name + n - 4, ".tmp")) return false;
+    const char *dot = name + n - 4;
+    int number[2];                                 /* the process, then its rank */
+    for (int k = 0; k < 2; k++) {
+        const char *end = dot;
+        while (dot > name && dot[-1] >= '0' && dot[-1] <= '9') dot--;
+        if (dot == end || dot == name || *--dot != '.') return false;
+        number[k] = atoi(dot + 1);
+    }
+    return number[0] > 0 && has_ended(number[0]);
 }
 
 static void remove_abandoned(const char *folder) {

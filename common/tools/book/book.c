@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STORY "gan", "ae", "dae_mae", "vae", "vqvae", "vqvae2", "dalle", "ddpm", "iddpm", "guidance", \
               "cfg", "dalle2", "ldm"
@@ -22,9 +23,7 @@ enum { MOST_PAGES = 60 };
 /* ---- pages ----------------------------------------------------------------------------------- */
 
 static bool exists(const char *path) {
-    FILE *f = fopen(path, "r");
-    if (f) fclose(f);
-    return f;
+    return access(path, R_OK) == 0;
 }
 
 static Page *add_page(Book *b, char *from, char *name, char *label) {

@@ -19,10 +19,10 @@ typedef struct {
     const char *record;      /* the page of its records; NULL */
 } Page;
 
-/* What can be found: sections, one JSON object a line */
+/* What can be found: JSON arrays, but for the brackets around all */
 typedef struct {
     Text sections;
-    Text formulas;           /* lines "display" or "inline", tab, the formula in JSON */
+    Text formulas;           /* [is it displayed?, the formula] each */
     int formula_count;
 } Index;
 

@@ -48,6 +48,7 @@ static Set set_open(void) {
     Set s = {.config = is_emoji() ? &classifier_emoji : &classifier_fashion,
              .background = is_emoji()};
     if (is_emoji()) {
+        cli_refuse(&cli, "data", "--config default");
         s.emoji = emoji_load(s.config->height, NULL);
         s.train = s.emoji.train, s.validation = s.emoji.validation, s.test = s.emoji.test;
     } else {
@@ -138,7 +139,7 @@ static int train(void) {
 /* ---- eval ------------------------------------------------------------------------------------ */
 
 static Frozen load_network(const ClassifierConfig *config) {
-    char *path = path_join(o.common.out, "weights.safetensors");
+    char *path = weights_path(&cli);
     Frozen f = frozen_load(path, config);
     free(path);
     return f;

@@ -35,7 +35,7 @@ static Option options[] = {
     {"alike", 0, .d = &o.alike, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "share of batches whose scenes are much alike: two colours, few classes"},
     VALIDATION_SIZE(o.validation, 20, 5000, "unseen scenes whose garments validation names"),
-    {"scenes", 0, .i = &o.scenes, .min = 20, .max = 5000, .meta = "N", .only = "eval",
+    {"scenes", 0, .i = &o.scenes, .min = 20, .max = 4000, .meta = "N", .only = "eval",
      .help = "scenes that are measured"},
     {"text", 0, .list = &o.text, .meta = "TEXT", .only = "eval", .keep = KEEP_NOT,
      .help = "compare this text with the pictures; may be given several times"},
