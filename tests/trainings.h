@@ -52,10 +52,10 @@ static const Row rows[] = {
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4", "steps classifier-steps"},
     {"guidance", "--preview 0 --batch 2 --classifier-batch 4 --conditional --dropout 0.3",
      "steps classifier-steps"},
-    {"cfg", "--preview 0 --validation 4 --batch 2 --upsampler-batch 2 --noisy-clip-batch 4 "
-            "--classes-batch 2",
+    {"cfg", "--emoji 0 --preview 0 --validation 4 --batch 2 --upsampler-batch 2 "
+            "--noisy-clip-batch 4 --classes-batch 2",
      "steps upsampler-steps inpaint-steps noisy-clip-steps classes-steps"},
-    {"dalle2", "--preview 0 --batch 2 --decoder-batch 2 --upsampler-batch 2 --fit 200",
+    {"dalle2", "--emoji 0 --preview 0 --batch 2 --decoder-batch 2 --upsampler-batch 2 --fit 200",
      "steps ar-steps decoder-steps upsampler-steps"},
     {"ldm", "--preview 0 --validation 4 --factor 8 --batch 2 --diffusion-batch 2 --first-width 8 "
             "--width 32 --disc-start 1", "steps diffusion-steps"},

@@ -140,8 +140,6 @@ static void save_preview(const ClassUNet *net, char *path) {
 }
 
 int classes_train(void) {
-    if (is_continuous() && o.preview == 1)
-        usage_error("--preview 1: with --time continuous 0, or 2 steps and more");
     Run *run = run_start(&cli, (RunSettings){
         .columns = "loss,mse,gradient,validation,without", .log_every = 10,
         .stage = stage_names[CLASSES], .steps = &o.classes_steps});
@@ -184,6 +182,7 @@ static ClassUNet load(Params *params) {
     checkpoint_options(path, &cli, false);
     ClassUNet net = classes_network(params);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params, NULL}}});
+    weights_guidable(path, chosen_scale());
     free(path);
     return net;
 }

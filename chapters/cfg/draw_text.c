@@ -76,6 +76,20 @@ static void load_noisy_clip(TextModels *m) {
     free(path);
 }
 
+static NoiseSchedule upsampler_steps(const TextModels *m) {
+    return respace(glide_schedule(&m->upsampler.config), "upsampler-respace", o.upsampler_respace,
+                   FROM_NOISE);
+}
+
+/* steps that there cannot be are refused before anything is drawn */
+static void check_steps(const TextModels *m) {
+    NoiseSchedule base = base_steps(m);
+    schedule_free(&base);
+    if (!m->enlarges) return;
+    NoiseSchedule upsampler = upsampler_steps(m);
+    schedule_free(&upsampler);
+}
+
 void text_models_load(TextModels *m, bool inpaints) {
     *m = (TextModels){0};
     if (is_ours()) m->clip = frozen_clip_load(NULL), m->bpe = m->clip.bpe;
@@ -83,8 +97,10 @@ void text_models_load(TextModels *m, bool inpaints) {
     const char *name;
     char *path = base_weights(inpaints, &name);
     load(m, path, name, &m->base, &m->base_params);
+    if (is_ours()) weights_guidable(path, chosen_scale());
     free(path);
     load_upsampler(m);
+    check_steps(m);
     if (o.clip_scale > 0) load_noisy_clip(m);
 }
 
@@ -138,8 +154,6 @@ void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, 
                     const real *known, const real *mask) {
     text_sampler_open(s, &m->upsampler, (TextDrawing){
         .text = text, .scale = 1, .method = DDIM,
-        .chain = respace(glide_schedule(&m->upsampler.config), "upsampler-respace",
-                         o.upsampler_respace, FROM_NOISE),
-        .low = low, .known = known, .mask = mask, .seed = o.common.seed + 1});
+        .chain = upsampler_steps(m), .low = low, .known = known, .mask = mask, .seed = o.common.seed + 1});
     s->sampler.start_temperature = 0.997;
 }

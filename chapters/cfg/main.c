@@ -168,6 +168,8 @@ static int train(void) {
                     "official weights", o.common.config);
     if (!strcmp(o.stage, stage_names[NOISY_CLIP]))
         cli_refuse(&cli, "warmup clip ema", "the other stages");
+    if (o.preview == 1) usage_error("--preview 1: 0, or 2 steps and more");
+    if (!is_wanted(BASE)) cli_refuse(&cli, "steps", "--stage base");
     for (int s = 0; s < STAGES; s++) {
         if (!is_wanted(s)) continue;
         int status = s == CLASSES ? classes_train() : s == NOISY_CLIP ? clip_train()

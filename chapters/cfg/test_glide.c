@@ -63,7 +63,7 @@ static GlideInput inputs(Tape *t, const GlideConfig *c) {
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-/* Are these the published networks, to the last weight? With official names, each once? */
+/* Are these the published networks, to the last weight? */
 Test(glide, published_networks_have_the_published_number_of_parameters) {
     static const struct { const char *name; size_t count; } networks[] = {
         {"glide-base", 385030726}, {"glide-upsample", 398361286},

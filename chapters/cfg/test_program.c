@@ -25,7 +25,9 @@ Test(cfg_program, options_that_do_not_fit_are_refused) {
         {"sample --stage inpaint", "is for train"},
         {"eval --stage classes --clip-scale 2", "is for texts"},
         {"train --stage noisy-clip --ema 0.5", "is for the other stages"},
-        {"train --stage classes --time continuous --preview 1", "2 steps and more"},
+        {"train --stage classes --preview 1", "2 steps and more"},
+        {"train --stage upsampler --steps 3", "is for --stage base"},
+        {"train --stage base --micro 4", "less than one"},
         {"sample --config glide-upsample", "with --upsampler"},
         {"sample --config glide-base-inpaint", "needs --inpaint"},
         {"sample --config glide-base", "tokenizer"},
@@ -53,10 +55,10 @@ static void write_pictures(real *image) {
 
 static void train_some_steps(void) {
     few_garments(400, 120);
-    RUN("cfg", "train -q --stage base --steps 3 --lr 0.02 --warmup 0 --batch 2 --preview 0 "
-               "--validation 4 --data %s --out %s/run");
-    RUN("cfg", "train -q --stage upsampler --upsampler-steps 1 --upsampler-batch 2 --preview 0 "
-               "--validation 4 --data %s --out %s/run");
+    RUN("cfg", "train -q --emoji 0 --stage base --steps 3 --lr 0.02 --warmup 0 --batch 2 "
+               "--preview 0 --validation 4 --data %s --out %s/run");
+    RUN("cfg", "train -q --emoji 0 --stage upsampler --upsampler-steps 1 --upsampler-batch 2 "
+               "--preview 0 --validation 4 --data %s --out %s/run");
 }
 
 /* Through both networks: kept pixels have the bytes that they had in the user's file, the others

@@ -97,14 +97,17 @@ static void text_embeddings(const CaptionTable *text, real *z) {
     for (int i = 0; i < text->n; i++) normalise(text->dim, z + i * text->dim);
 }
 
+static NoiseSchedule prior_steps(void) {
+    return respace(schedule_cosine(1000), "prior-respace", o.prior_respace, FROM_NOISE);
+}
+
 real *embed_captions(const Models *m, Arena *arena, const CaptionTable *text) {
     if (!strcmp(o.prior, "none")) return NULL;
     real *z = arena_get(arena, (size_t)(text->n * text->dim) * sizeof *z);
     if (!strcmp(o.prior, "text")) text_embeddings(text, z);
     else if (!strcmp(o.prior, "ar")) draw_ar_embeddings(&m->ar, text, o.common.seed, z);
     else {
-        NoiseSchedule chain = respace(schedule_cosine(1000), "prior-respace", o.prior_respace,
-                                      FROM_NOISE);
+        NoiseSchedule chain = prior_steps();
         draw_embeddings(&(EmbeddingDrawing){
             .prior = {.net = &m->prior, .text = text, .scale = o.prior_scale},
             .whitening = &m->prior_whitening, .chain = &chain,
@@ -132,6 +135,11 @@ static const char *chosen_steps(void) {
     return of_pictures() && !cli_given(&cli, "respace") ? "ddim50" : o.respace;
 }
 
+static NoiseSchedule decoder_steps(void) {
+    return respace(decoder_schedule(), "respace", chosen_steps(),
+                   of_pictures() ? FROM_ANYWHERE : FROM_NOISE);
+}
+
 /* must not move; z of length 1 or NULL */
 static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     int D = m->clip.net.config.dim;
@@ -140,8 +148,7 @@ static void drawn_open(Drawn *d, Arena *arena, const Models *m, Decoding how) {
     d->guided = (GuidedDecoder){&m->decoder, z, how.text, how.scale};
     d->network = guided_decoder(&d->guided);
     d->clipped = clipped_denoiser(&d->network.denoiser);
-    d->chain = respace(decoder_schedule(), "respace", chosen_steps(),
-                       of_pictures() ? FROM_ANYWHERE : FROM_NOISE);
+    d->chain = decoder_steps();
     d->sampler = (Sampler){.denoiser = &d->clipped.denoiser, .schedule = &d->chain,
                            .method = how.ddim ? DDIM : ANCESTRAL, .eta = how.eta, .height = SMALL,
                            .width = SMALL, .channels = 3, .seed = o.common.seed};
@@ -210,7 +217,14 @@ Stage chosen_prior(void) {
     return !strcmp(o.prior, "diffusion") ? PRIOR : !strcmp(o.prior, "ar") ? AR : STAGES;
 }
 
+/* steps that there cannot be are refused before anything is drawn */
+static void check_steps(void) {
+    NoiseSchedule prior = prior_steps(), decoder = decoder_steps();
+    schedule_free(&prior), schedule_free(&decoder);
+}
+
 void refuse_unused(void) {
+    check_steps();
     if (chosen_prior() != PRIOR) cli_refuse(&cli, "prior-scale prior-respace", "--prior diffusion");
     if (strcmp(o.sampler, "ddim")) cli_refuse(&cli, "eta", "--sampler ddim");
 }

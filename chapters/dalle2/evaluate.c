@@ -125,6 +125,9 @@ static void describe(const Models *m, cJSON *metrics) {
     json_number(metrics, "prior_scale", o.prior_scale);
     json_number(metrics, "scale", o.scale);
     json_text(metrics, "respace", o.respace);
+    json_text(metrics, "prior_respace", o.prior_respace);
+    json_text(metrics, "sampler", o.sampler);
+    json_number(metrics, "eta", o.eta);
     json_text(metrics, "clip_sha256", m->clip.sha256);
     for (int s = 0; s < STAGES; s++) {
         char key[40];

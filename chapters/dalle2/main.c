@@ -137,6 +137,8 @@ static bool is_wanted(int s) { return !strcmp(o.stage, "all") || !strcmp(o.stage
 static int train(void) {
     if (is_published())
         usage_error("--config %s: is not trained here; info counts it", o.common.config);
+    if (o.preview == 1) usage_error("--preview 1: 0, or 2 steps and more");
+    if (!is_wanted(PRIOR)) cli_refuse(&cli, "steps", "--stage prior");
     for (int s = 0; s < STAGES; s++) {
         if (!is_wanted(s)) continue;
         int status = s == PRIOR ? prior_train() : s == AR ? ar_train()

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "data/picture_decode.h"
+#include "train/captions.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,11 +82,16 @@ static const real *draw(Given *g, Decoding d, const char *const *texts) {
     return x;
 }
 
+static void say_caption(const Given *g, const char *text) {
+    say_tokens(&cli, &g->m.clip.bpe, &(CliList){1, {text}}, g->m.clip.net.config.text.context, 2);
+}
+
 /* --caption of n images, or NULL */
 static CaptionTable *caption_of_all(Given *g, int n) {
     if (!o.caption) return NULL;
     const char **captions = arena_get(&g->arena, (size_t)n * sizeof *captions);
     CaptionTable *table = arena_get(&g->arena, sizeof *table);
+    say_caption(g, o.caption);
     for (int i = 0; i < n; i++) captions[i] = o.caption;
     *table = caption_table(&g->arena, &g->m.clip, n, captions);
     return table;
@@ -133,6 +139,7 @@ int edit(void) {
     if (!strcmp(o.from, o.to)) usage_error("edit: --from and --to say the same");
     given_open(&g, 1, STAGES);
     int n = o.pictures;
+    say_caption(&g, o.from), say_caption(&g, o.to);
     CaptionTable text = caption_table(&g.arena, &g.m.clip, 2, (const char *[]){o.from, o.to});
     real *z = numbers(&g, n, g.D), *difference = numbers(&g, 1, g.D);
     const char **texts = arena_get(&g.arena, (size_t)n * sizeof *texts);

@@ -30,9 +30,10 @@ Test(dalle2_program, options_that_do_not_fit_are_refused) {
 
 static void train_some_steps(void) {
     few_garments(400, 120);
-    RUN("dalle2", "train -q --stage decoder --decoder-steps 2 --decoder-batch 2 --fit 200 "
-                  "--lr 0.02 --warmup 0 --preview 0 --data %s --out %s/run");
-    RUN("dalle2", "train -q --stage ar --ar-steps 1 --batch 2 --fit 200 --data %s --out %s/run");
+    RUN("dalle2", "train -q --emoji 0 --stage decoder --decoder-steps 2 --decoder-batch 2 "
+                  "--fit 200 --lr 0.02 --warmup 0 --preview 0 --data %s --out %s/run");
+    RUN("dalle2", "train -q --emoji 0 --stage ar --ar-steps 1 --batch 2 --fit 200 --data %s "
+                  "--out %s/run");
 }
 
 /* a wide picture of coloured stripes, and its mirror image */
@@ -184,7 +185,7 @@ Test(dalle2_program, eval_compares_embeddings_and_scores_pictures) {
     for (int side = 32; side <= 64; side *= 2) {
         char line[400];
         snprintf(line, sizeof line, "train -q --stage upsampler%d --upsampler-steps 1 "
-                 "--upsampler-batch 2 --preview 0 --data %%s --out %%s/run", side);
+                 "--upsampler-batch 2 --emoji 0 --preview 0 --data %%s --out %%s/run", side);
         RUN("dalle2", line);
     }
     RUN("dalle2", "eval -q --samples 150 --prior text --respace 2 --data %s --out %s/run");

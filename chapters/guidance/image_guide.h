@@ -15,8 +15,8 @@
 typedef enum {
     LIKE_PIXELS,        /* minus the squared difference of means over 4x4 pixels: where light is */
     LIKE_FEATURES,      /* cosine of what the encoder makes, averaged over its pixels: what it is */
-    LIKE_STYLE,         /* minus the squared difference of Gram matrices at each level, over the
-                         * reference's square, so that levels count alike: texture */
+    LIKE_STYLE,         /* minus the length of the difference of Gram matrices at each level, over
+                         * that of the reference's, so that levels count alike: texture */
 } Likeness;
 
 typedef struct {

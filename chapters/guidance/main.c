@@ -102,7 +102,7 @@ static Option options[] = {
     DIFFUSION_ETA(o),
     DIFFUSION_CLASS(o, ""),
     {"low-res", 0, .s = &o.low_res, .meta = "FILE", .keep = KEEP_NOT, .only = "sample",
-     .help = "samples.npy with the images that an upsampler enlarges"},
+     .help = "samples.npy with the images that an upsampler enlarges; of the same --class"},
     DIFFUSION_SAMPLES(o),
     {0}};
 
@@ -123,7 +123,11 @@ static ModelConfig chosen_config(void) {
     ModelConfig c = model_config(o.common.config);
     UNetConfig *u = &c.unet;
     u->style.dropout = o.dropout;
-    if (!is_default()) return c;
+    if (!is_default()) {
+        cli_refuse(&cli, "conditional classes width blocks head-channels attention resampling "
+                   "embedding", "--config default");
+        return c;
+    }
     c.classes = o.conditional ? o.classes : 0;
     u->width = o.width, u->blocks = o.blocks, u->head_channels = o.head_channels;
     if (2 * o.width % o.head_channels)
@@ -301,7 +305,8 @@ static int train(void) {
     int status = 0;
     chosen_config();                            /* what contradicts itself is said at once */
     if (o.preview == 1)
-        usage_error("--preview 1: one step draws no picture; 2 or more do, 0 is none");
+        usage_error("--preview 1: 0, or 2 steps and more");
+    if (!strcmp(o.stage, "classifier")) cli_refuse(&cli, "steps batch lr", "--stage diffusion");
     if (all || !strcmp(o.stage, "diffusion")) status = train_diffusion();
     if (!status && (all || !strcmp(o.stage, "classifier"))) status = train_classifier();
     return status;
@@ -426,11 +431,12 @@ static real *low_pictures(Trained *t, int *n) {
         usage_error("--config %s enlarges pictures: it needs --low-res", o.common.config);
     Npy a = npy_open(o.low_res);
     size_t size = (size_t)(side * side * 3);
+    double white = a.type == NPY_U8 ? 255 : 1;
     if (a.rank != 4 || a.shape[1] != (size_t)side || a.shape[2] != (size_t)side || a.shape[3] != 3)
         fail("%s: not pictures (N,%d,%d,3)", o.low_res, side, side);
     if (a.shape[0] < (size_t)*n) *n = (int)a.shape[0];
     real *x = arena_get(&t->arena, (size_t)*n * size * sizeof *x);
-    for (size_t i = 0; i < (size_t)*n * size; i++) x[i] = (real)(2 * npy_number(&a, i) - 1);
+    for (size_t i = 0; i < (size_t)*n * size; i++) x[i] = (real)(2 * npy_number(&a, i) / white - 1);
     npy_close(&a);
     return x;
 }
@@ -468,6 +474,7 @@ static int sample(void) {
     Trained t = {0};
     if (strcmp(o.guide, "class")) cli_refuse(&cli, "pictures class", "--guide class");
     else cli_refuse(&cli, "reference", "--guide pixels, features or style");
+    if (o.scale == 0) cli_refuse(&cli, "classifier", "--scale above 0");
     load_network(&t);
     int n = o.pictures;
     const real *low = low_pictures(&t, &n);

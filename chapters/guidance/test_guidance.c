@@ -416,8 +416,7 @@ Test(guidance, gram_matrices_are_each_pictures_own) {
     tape_free(&tape);
 }
 
-/* Is a picture most like itself, and its gradient there 0? Does the gradient elsewhere follow
- * finite differences, and has the reference the noise of the step? */
+/* Is a picture more like itself than like another one, and its gradient there 0? */
 Test(guidance, likeness_is_highest_where_pictures_are_equal) {
     Pair p;
     static const int label[B_] = {0, 1};
@@ -432,6 +431,11 @@ Test(guidance, likeness_is_highest_where_pictures_are_equal) {
         for (int b = 0; b < B_; b++)
             cr_expect_float_eq(same->x[b], what == LIKE_FEATURES, 1e-5, "%d: %g", what,
                                (double)same->x[b]);
+        Tensor *other = t_input(&tape, NULL, x->rank, x->shape);
+        test_values("other", -1, 1, other->len, other->x);
+        Tensor *less = likeness(&p.classifier, what, x, other, time);
+        for (int b = 0; b < B_; b++)
+            cr_expect_lt(less->x[b], same->x[b] - (real)1e-4, "%d: %g", what, (double)less->x[b]);
         backward(t_sum(same));
         for (int i = 0; i < B_ * SIZE; i++) cr_expect_float_eq(x->g[i], 0, 1e-4);
         tape_free(&tape);
@@ -453,6 +457,7 @@ static double likeness_of(const ImageGuide *g, const NoiseSchedule *s, int t, co
     return y;
 }
 
+/* Does the gradient follow finite differences, and has the reference the noise of the step? */
 Test(guidance, an_image_guide_climbs_its_likeness) {
     static const int label[B_] = {0, 1};
     Pair p;

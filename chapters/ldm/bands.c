@@ -182,7 +182,7 @@ static Map middle_map(Bands *b, const FirstStage *f, const real *z, int h, int w
     if (f->config.codes) x = quantise(&f->codebook, x).codes;
     Map m = map_of(b, conv2d(&f->decoder.in, linear(&f->post_quant, x)));
     m = resblock_map(b, &f->decoder.middle[0], m);
-    m = attention_map(b, &f->decoder.middle_attention, m);
+    if (!f->decoder.plain_middle) m = attention_map(b, &f->decoder.middle_attention, m);
     return resblock_map(b, &f->decoder.middle[1], m);
 }
 

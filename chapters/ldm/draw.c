@@ -101,6 +101,7 @@ int sample_trained(void) {
     Pictures p = pictures_to_draw(&arena, &data.wardrobe);
     samples_open(&cli);
     remove_output(&cli, "conditions.png");
+    if (!is_attended(m.conditioner.kind)) cli_refuse(&cli, "scale", "texts and layouts");
     if (reads_texts(m.conditioner.kind))
         say_tokens(&cli, m.conditioner.clip ? &m.clip.bpe : &m.bpe, &o.prompt, TEXT_TOKENS,
                    m.conditioner.clip ? 2 : 0);

@@ -50,6 +50,7 @@ static void report_errors(int n, const real *x, const real *y, cJSON *metrics) {
 }
 
 int eval_autoencoder(void) {
+    cli_refuse(&cli, "steps scale sampler eta emoji-samples", "--stage all or diffusion");
     SceneEvaluator e;
     Model m = {0};
     model_load_first_stage(&m, o.common.weights);

@@ -90,14 +90,14 @@ static Option options[] = {
     VALIDATION_SIZE(o.validation, 1, 256, "unseen scenes that validation of either stage is on"),
     DIFFUSION_PREVIEW(o, 1000),
     {"preview", 0, .i = &o.preview, .min = 0, .max = 1000, .meta = "N", .keep = KEEP_NOT,
-     .only = "sample", .help = "Stable Diffusion: write preview.png every N steps; 0: never"},
+     .only = "sample", .help = "Stable Diffusion: write preview.png every N steps (never, unless given)"},
     {"steps", 'n', .i = &o.sampling_steps, .min = 1, .max = 1000, .meta = "N", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "sampling steps, out of 1000"},
+     .only = "sample eval", .help = "sampling steps, evenly spaced among 1000: a few more where N does not divide it"},
     {"sampler", 0, .s = &o.sampler, .choices = "ddim|plms|ancestral", .keep = KEEP_NOT,
      .help = "sampling method"},
     DIFFUSION_ETA(o),
     {"scale", 0, .d = &o.scale, .min = 0, .max = 100, .meta = "S", .keep = KEEP_NOT,
-     .only = "sample eval", .help = "classifier-free guidance scale; 1: none"},
+     .only = "sample eval", .help = "classifier-free guidance scale; 1: none (Stable Diffusion: 7.5 unless given)"},
     {"pictures", 'p', .i = &o.pictures, .min = 1, .max = 10000, .meta = "N", .keep = KEEP_NOT,
      .only = "sample", .help = "number of images to draw (Stable Diffusion: 1 unless given)"},
     {"prompt", 0, .list = &o.prompt, .meta = "TEXT", .only = "sample", .help = "a caption to draw"},
@@ -154,6 +154,7 @@ static void check_factor(void) {
 static int train(void) {
     bool all = !strcmp(o.stage, "all"), first = all || !strcmp(o.stage, "autoencoder");
     need_ours(), check_factor();
+    if (!first) cli_refuse(&cli, "steps batch lr", "--stage autoencoder");
     if (o.autoencoder && first)
         usage_error("--autoencoder: --stage %s trains one itself", o.stage);
     if (o.factor == 1 && !strcmp(o.stage, "autoencoder"))

@@ -83,6 +83,7 @@ void model_load(Model *m) {
     weights_load(&cli, list);
     char *path = weights_path(&cli);
     if (m->conditioner.clip) checkpoint_same(path, "data.clip", m->clip.sha256, "CLIP");
+    if (is_attended(m->conditioner.kind)) weights_guidable(path, o.scale);
     free(path);
     params_freeze(&m->first_params, true);
 }

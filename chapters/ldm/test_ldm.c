@@ -176,7 +176,8 @@ Test(ldm, plms_and_ddim_follow_a_known_way_in_any_number_of_steps) {
     NoiseSchedule all = schedule_sqrt_linear(CHAIN, 0.00085, 0.012);
     for (int steps = 1; steps <= CHAIN; steps += steps < 60 ? 1 : 47) {
         double ddim = drawing_error(&all, DDIM, steps), plms = drawing_error(&all, PLMS, steps);
-        cr_expect(ddim < 1.5 / sqrt(steps) && plms < 1.5 / sqrt(steps), "%d steps: %g, %g", steps,
+        double most = fmin(1.5 / sqrt(steps), 0.9);
+        cr_expect(ddim < most && plms < most, "%d steps: %g, %g", steps,
                   ddim, plms);
     }
     double ddim = drawing_error(&all, DDIM, 50), plms = drawing_error(&all, PLMS, 50);
@@ -395,8 +396,8 @@ Test(ldm_program, options_that_do_not_fit_are_refused) {
         {"sample --sampler plms --eta 1", 2, "is for --sampler ddim"},
         {"eval --sampler ancestral --eta 1", 2, "is for --sampler ddim"},
         {"sample --config sd1 --width 32 --weights x", 2, "trained here"},
-        {"sample --config sd1 --strength 0.5 --weights x --vocab y", 1, "--image"},
-        {"sample --config sd1 --mask m --weights x --vocab y", 1, "--image"},
+        {"sample --config sd1 --strength 0.5 --prompt p --weights x --vocab y", 2, "--image"},
+        {"sample --config sd1 --mask m --prompt p --weights x --vocab y", 2, "--image"},
         {"train --stage diffusion --factor 1 --autoencoder x", 2, "diffusion of pixels"},
         {"train --autoencoder x", 2, "trains one itself"},
         {"train --condition semantic --emoji 0.5", 2, "no boxes and no map"},

@@ -9,12 +9,12 @@
 #include "data/picture_decode.h"
 #include "diffusion/guidance.h"
 #include "published.h"
+#include "train/record.h"
 #include "train/captions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* all that is known before latents are drawn; arrays in the arena */
 typedef struct {
@@ -88,12 +88,15 @@ static void make_beside(Plan *p, const FirstStage *f, const real *mask, real *x)
 static void read_image(Plan *p) {
     Params params = {0};
     FirstStage f = sd_load_first_stage(&p->checkpoint, p->first_stage, true, &params);
+    if (o.mask) pictures_of_one_shape(o.image, o.mask);
     real *x = read_picture(p, o.image), *mask = o.mask ? read_picture(p, o.mask) : NULL;
     p->start = reals(p, latent_size(p));
     encode_picture(p, &f, x, "image", p->start);
     if (mask) {
         p->hole = reals(p, (size_t)p->h * (size_t)p->w);
         hole_of_latents(p->h, p->w, p->f, mask, p->hole);
+        if (k_sum((size_t)(p->h * p->w), p->hole) == 0)
+            fail("%s: nothing in it is white, so nothing is to be repainted", o.mask);
     }
     if (p->model.unet.in > p->e) make_beside(p, &f, mask, x);
     params_free(&params);
@@ -104,6 +107,8 @@ static void read_image(Plan *p) {
 static void read_texts(Plan *p) {
     Bpe bpe = bpe_load(o.vocab);
     say_tokens(&cli, &bpe, &o.prompt, sd_text_config.context, 2);
+    CliList negative = {o.negative != NULL, {o.negative}};
+    say_tokens(&cli, &bpe, &negative, sd_text_config.context, 2);
     const char *texts[2] = {o.negative ? o.negative : "", o.prompt.count ? o.prompt.text[0] : ""};
     size_t one = (size_t)sd_text_config.context * (size_t)sd_text_config.width;
     p->context = reals(p, 2 * one);
@@ -113,12 +118,13 @@ static void read_texts(Plan *p) {
 
 static void check(const Plan *p) {
     bool hole = p->model.unet.in > p->model.unet.out;
-    if (!o.vocab) fail("which --vocab? CLIP's is bpe_simple_vocab_16e6.txt.gz");
+    if (!o.vocab) usage_error("which --vocab? CLIP's is bpe_simple_vocab_16e6.txt.gz");
+    if (!o.prompt.count) usage_error("which --prompt?");
     if (hole && (!o.image || !o.mask))
-        fail("this network repaints a hole: it needs --image and --mask");
-    if (o.mask && !o.image) fail("--mask says where to repaint an --image");
+        usage_error("this network repaints a hole: it needs --image and --mask");
+    if (o.mask && !o.image) usage_error("--mask says where to repaint an --image");
     if (cli_given(&cli, "strength") && !o.image)
-        fail("--strength says how much of an --image to change");
+        usage_error("--strength says how much of an --image to change");
 }
 
 static void read_size(Plan *p) {
@@ -250,12 +256,6 @@ static void draw_latents(Plan *p, const FirstStage *decoder, real *z) {
     schedule_free(&few), schedule_free(&all), params_free(&params);
 }
 
-static double peak_memory(void) {        /* MiB */
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
-}
-
 int text_to_image(void) {
     Plan p = plan_open();
     bool early = cli_given(&cli, "preview") && o.preview;      /* else after the U-Net is gone */
@@ -274,7 +274,7 @@ int text_to_image(void) {
     samples_save(&cli, x, picture_grid(&p, p.pictures, p.h, p.w));
     if (!o.common.quiet)
         printf("latents in %.1f s (weights read included), decoded in %.1f s, peak memory %.0f "
-               "MiB\n", drawn - began, seconds_now() - drawn, peak_memory());
+               "MiB\n", drawn - began, seconds_now() - drawn, peak_memory() / 0x1p20);
     params_free(&params), arena_free(&p.arena);
     return 0;
 }

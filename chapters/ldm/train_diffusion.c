@@ -57,11 +57,13 @@ static void save_preview(Training *r, char *path) {
 
 /* ---- before the first step ------------------------------------------------------------------- */
 
-/* the latents' scale, from pictures that training begins with */
+/* the latents' scale, from training scenes */
 static void measure(Training *r) {
     Arena arena = {0};
     Rng noise = rng_new(1, "scale noise");
-    Pictures p = pictures_of_part(&r->source, &arena, PART_TRAIN, o.common.seed, MEASURED);
+    PictureSource scenes = r->source;
+    scenes.share = 0;
+    Pictures p = pictures_of_part(&scenes, &arena, PART_TRAIN, o.common.seed, MEASURED);
     measure_scale(&r->m.space, p.n, SCENE_SIDE, p.images, &noise);
     arena_free(&arena);
 }

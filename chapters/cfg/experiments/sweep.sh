@@ -6,7 +6,7 @@
 #   OUT/emoji.csv     scale,w,seen_name,seen_concept,seen_group,held_out_name,held_out_concept,held_out_group: what CLIP
 #                     finds nearest to emoji drawn from their names
 #   OUT/clip.csv      clip_scale,samples,whole,seen,garment,frechet_distance,precision,recall,seconds: the same scenes, the base
-#                     steered by CLIP alone
+#                     guided by CLIP alone, at each of CLIP_SCALES ("0.5 1 2 4")
 #   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   the folder of the reference run (build/runs/cfg)   SCALES   ("0 1 1.5 2 3 4 6 8")
@@ -21,17 +21,22 @@ mkdir -p "$out" || exit 1
 # scored DIR WEIGHTS OPTIONS...: DIR/metrics.json of these weights and those that are drawn with beside them, unless it
 # is there, of as many
 scored() {
-    dir=$1 weights=$2
+    at=$1 weights=$2
     shift 2
-    case " $(outer pictures "$dir/metrics.json" 2>/dev/null) $(outer n "$dir/metrics.json" 2>/dev/null) " in
+    case " $(outer pictures "$at/metrics.json" 2>/dev/null) $(outer n "$at/metrics.json" 2>/dev/null) " in
     *" $samples "*) ;;
-    *) rm -f "$dir/metrics.json" ;;
+    *) rm -f "$at/metrics.json" ;;
     esac
     for beside in upsampler noisy-clip; do
-        [ "$from/$beside-weights.safetensors" -nt "$dir/metrics.json" ] && rm -f "$dir/metrics.json"
+        [ "$from/$beside-weights.safetensors" -nt "$at/metrics.json" ] && rm -f "$at/metrics.json"
     done
-    fresh "$dir/metrics.json" "$weights" ||
-        $cfg eval -q $threads --samples "$samples" --weights "$weights" --out "$dir" "$@" || exit 1
+    fresh "$at/metrics.json" "$weights" ||
+        $cfg eval -q $threads --samples "$samples" --weights "$weights" --out "$at" "$@" || exit 1
+}
+
+# kept FILE: FILE.tmp becomes FILE if it has rows
+kept() {
+    if [ "$(wc -l <"$1.tmp")" -gt 1 ]; then mv "$1.tmp" "$1"; else rm "$1.tmp"; fi
 }
 
 # ---- by class, and by caption ---------------------------------------------------------------------------
@@ -60,7 +65,7 @@ for s in $scales; do
         echo "$s,$w$numbers" >>"$out/emoji.csv.tmp"
     fi
 done
-for kind in classes texts emoji; do mv "$out/$kind.csv.tmp" "$out/$kind.csv"; done
+for kind in classes texts emoji; do kept "$out/$kind.csv"; done
 
 # ---- CLIP guidance --------------------------------------------------------------------------------------
 
@@ -73,7 +78,7 @@ for s in ${CLIP_SCALES:-0.5 1 2 4}; do
         base_seconds_a_picture; do printf ',%s' "$(outer $key "$m")"; done)
     echo "$s,$samples$numbers" >>"$out/clip.csv.tmp"
 done
-mv "$out/clip.csv.tmp" "$out/clip.csv"
+kept "$out/clip.csv"
 
 # ---- how often the class is left out --------------------------------------------------------------------
 

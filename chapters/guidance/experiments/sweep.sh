@@ -90,9 +90,9 @@ for name in ${NETWORKS-$all}; do
     for seed in $seeds; do
         dir=$out/$name-$steps-$seed
         if ! finished "$dir"; then
-            resume=
-            [ -s "$dir/diffusion-checkpoint.safetensors" ] && resume=--resume differs=
-            $guidance train -q $threads --stage diffusion --steps "$steps" --seed "$seed" --preview 0 $differs $resume \
+            args=$differs
+            [ -s "$dir/diffusion-checkpoint.safetensors" ] && args=--resume
+            $guidance train -q $threads --stage diffusion --steps "$steps" --seed "$seed" --preview 0 $args \
                 --out "$dir" || exit 1
         fi
         m=$dir/scores-$samples/metrics.json
