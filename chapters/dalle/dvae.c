@@ -248,17 +248,29 @@ static Tensor *first_layer(const Dvae *d, Tape *t, int B, int side, const int *c
     return t_reshape(t_add(rows, l->b), SHAPE(B, side, side, d->c.init));
 }
 
+static Tensor *decoded(const Dvae *d, Tape *t, int B, int side, const int *codes) {
+    return groups(&d->decoder, first_layer(d, t, B, side, codes), t_upsample2);
+}
+
 void dvae_decode(const Dvae *d, int n, int side, const int *codes, real *x) {
     Tape t = {.no_grad = true};
     int small = side / dvae_factor(&d->c);
     for (int i = 0; i < n; i += AT_ONCE) {
         tape_reset(&t);
         int B = n - i < AT_ONCE ? n - i : AT_ONCE;
-        Tensor *h = first_layer(d, &t, B, small, codes + i * small * small);
-        dvae_pixels(groups(&d->decoder, h, t_upsample2),
+        dvae_pixels(decoded(d, &t, B, small, codes + i * small * small),
                     x + (size_t)i * (size_t)(side * side * d->c.channels));
     }
     tape_free(&t);
+}
+
+DvaeTerms dvae_hard_loss(const Dvae *d, Tensor *x) {
+    int B = x->shape[0], side = x->shape[1], small = side / dvae_factor(&d->c);
+    int *codes = arena_get(&x->tape->arena, (size_t)(B * small * small) * sizeof *codes);
+    dvae_encode(d, B, side, x->x, codes);
+    DvaeTerms terms = {.stats = decoded(d, x->tape, B, small, codes)};
+    terms.loss = terms.nats = logit_laplace_nats(terms.stats, map_pixels(x), d->c.least_scale);
+    return terms;
 }
 
 double lost_variance(size_t n, const real *x, const real *y) {

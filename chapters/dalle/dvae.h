@@ -119,6 +119,9 @@ void dvae_pixels(const Tensor *stats, real *pixels);
 /* codes (n,h,w): the most probable ones, without noise */
 void dvae_encode(const Dvae *d, int n, int side, const real *x, int *codes);
 void dvae_decode(const Dvae *d, int n, int side, const int *codes, real *x);
+/* -ln p(x|hard codes), mean over values: a loss for the decoder alone, since hard codes have no
+ * gradient. x (B,H,W,channels) in [0,1] */
+DvaeTerms dvae_hard_loss(const Dvae *d, Tensor *x);
 /* squared error of y over the variance of x, of n values around one mean */
 double lost_variance(size_t n, const real *x, const real *y);
 

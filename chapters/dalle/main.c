@@ -11,7 +11,7 @@
 #include <string.h>
 
 Settings o = {
-    .common = {.seed = 1, .steps = 12500, .batch = 16, .lr = 1e-3, .config = "default",
+    .common = {.seed = 1, .steps = 15000, .batch = 16, .lr = 1e-3, .config = "default",
                .out = "build/runs/dalle"},
     .stage = "all",
     .quantiser = "gumbel",
@@ -20,6 +20,7 @@ Settings o = {
     .width = 32,
     .tau = 0.0625,
     .tau_steps = 3500,
+    .hard = 0.2,
     .beta = 1,
     .beta_steps = 50,
     .prior = "gpt",
@@ -61,6 +62,8 @@ static Option options[] = {
      .help = "final weight of the KL divergence, raised from 0"},
     {"beta-steps", 0, .i = &o.beta_steps, .min = 1, .max = 1e9, .meta = "N", .only = "train",
      .help = "steps over which the weight rises"},
+    {"hard", 0, .d = &o.hard, .min = 0, .max = 1, .meta = "X", .only = "train",
+     .help = "last share of the dVAE's steps: the decoder alone is trained, on hard codes"},
     {"stage", 0, .s = &o.stage, .choices = "all|dvae|prior", .keep = KEEP_NOT, .only = "train",
      .help = "stage to train"},
     {"dvae", 0, .s = &o.dvae, .meta = "FILE", .keep = KEEP_DEFAULT, .only = "train",
@@ -146,7 +149,7 @@ void refuse_of_other_kinds(void) {
     if (!strcmp(o.prior, "snail"))
         cli_refuse(&cli, "attention prior-width prior-depth prior-heads p-uncond", "--prior gpt");
     if (!strcmp(o.quantiser, "vq"))
-        cli_refuse(&cli, "tau tau-steps beta beta-steps", "--quantiser gumbel");
+        cli_refuse(&cli, "tau tau-steps beta beta-steps hard", "--quantiser gumbel");
 }
 
 static AttentionPattern chosen_attention(void) {
@@ -188,6 +191,9 @@ void load_all(Dalle *d) {
     weights_load(&cli, (CheckpointParams[]){{"dvae.", &d->params[STAGE_DVAE], NULL},
                                             {"prior.", &d->params[STAGE_PRIOR], NULL}, {0}});
     if (!strcmp(o.prior, "snail")) cli_refuse(&cli, "scale", "--prior gpt");
+    char *path = weights_path(&cli);
+    weights_guidable(path, o.scale);
+    free(path);
 }
 
 TokenSampler chosen_sampler(void) {

@@ -189,6 +189,7 @@ int sample(void) {
     load_all(&m);
     say_tokens(&cli, &m.bpe, &o.prompts, m.prior.c.text, 2);
     if (clip) file = frozen_clip_for(o.clip, SIDE);
+    remove_output(&cli, "completions.png");
     if (o.images.count) users_pictures(&m);
     else if (o.prompts.count) save_samples(&m, clip, o.prompts.count, o.prompts.text);
     else default_samples(&m, clip);

@@ -13,7 +13,7 @@ typedef struct {
     const char *stage, *dvae, *quantiser, *grid, *prior, *attention, *clip;
     /* dVAE */
     int codes, width, tau_steps, beta_steps;
-    double tau, beta;
+    double tau, beta, hard;
     /* prior */
     int prior_steps, prior_batch, prior_width, prior_depth, prior_heads, validation;
     double prior_lr, bpe_dropout, p_uncond;

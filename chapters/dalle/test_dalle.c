@@ -217,6 +217,7 @@ Test(dalle_program, what_does_not_fit_together_is_refused) {
     expect_refusal("dalle", "train --prior snail --prior-depth 3 --out %s/run", 2, "--prior gpt");
     expect_refusal("dalle", "train --quantiser vq --tau 0.5 --out %s/run", 2, "gumbel");
     expect_refusal("dalle", "sample --clip x --out %s/run", 2, "is for --best-of");
+    expect_refusal("dalle", "train --stage prior --steps 3 --out %s/run", 2, "is for --stage dvae");
     expect_refusal("dalle", "sample --config openai -n 2 --weights x --image y --out %s/run", 2,
                    "--config default");
     expect_refusal("dalle", "train --stage prior --data %s --out %s/run", 1, "dvae-weights");

@@ -108,6 +108,22 @@ Test(dvae, gradients) {
     }
 }
 
+static Tensor *hard_loss_of(Tape *t, void *context) {
+    return dvae_hard_loss(context, pictures(t, 2)).loss;
+}
+
+/* Hard codes let no gradient through: only the decoder has one. */
+Test(dvae, gradients_behind_hard_codes) {
+    Params p = {.seed = 2};
+    Dvae d = dvae_new(&p, checked[0]);
+    move_parameters(&p, 0.2);
+    for (int i = 0; i < p.count; i++)
+        if (strncmp(p.list[i]->name, "decoder", 7)) p.list[i]->wants_grad = false;
+    double error = gradient_error_within(&p, hard_loss_of, &d, 8, 4e-6);
+    cr_expect(error <= 1e-6, "relative error %g", error);
+    params_free(&p);
+}
+
 /* Lookup has no gradient that differences could confirm; the decoder behind it has. */
 Test(dvae, gradients_behind_a_codebook) {
     Params p = {.seed = 2};
@@ -240,6 +256,29 @@ Test(dvae, schedules_are_half_a_cosine) {
     cr_assert_float_eq(cosine_schedule(0, 6.6, 5000, 100), 6.6, 1e-12);
 }
 
+/* -ln p(x|y) where y is one-hot, and nothing beside it; only the decoder learns. */
+Test(dvae, hard_codes_train_the_decoder_alone) {
+    Params p = {.seed = 2};
+    Dvae d = dvae_new(&p, small);
+    move_parameters(&p, 0.3);
+    Tape t = {0};
+    Tensor *x = pictures(&t, 2), *z = dvae_encoder(&d.encoder, map_pixels(x));
+    Tensor *y = t_input(&t, NULL, z->rank, z->shape);
+    int codes[BATCH * 16];
+    dvae_encode(&d, BATCH, 16, x->x, codes);
+    k_fill(y->len, 0, y->x);
+    for (int i = 0; i < BATCH * 16; i++) y->x[i * small.codes + codes[i]] = 1;
+    double wanted = (double)logit_laplace_nats(dvae_decoder(&d.decoder, y), map_pixels(x),
+                                               small.least_scale)->x[0];
+    DvaeTerms terms = dvae_hard_loss(&d, x);
+    cr_expect_float_eq(terms.loss->x[0], wanted, 1e-5 * fabs(wanted));
+    backward(terms.loss);
+    for (int i = 0; i < p.count; i++)
+        cr_expect_eq(p.list[i]->has_grad, !strncmp(p.list[i]->name, "decoder", 7), "%s",
+                     p.list[i]->name);
+    tape_free(&t), params_free(&p);
+}
+
 /* ---- codes ----------------------------------------------------------------------------------- */
 
 /* Are numbers of codes what the decoder makes of one-hot posteriors, or of the nearest vectors? */
@@ -274,6 +313,13 @@ static void expect_codes_decoded(DvaeConfig c) {
         cr_assert_float_eq(rebuilt[2 * i + 1], fmin(fmax(pixel, 0), 1), 1e-5);
     }
     tape_free(&t), params_free(&p);
+}
+
+/* squared errors 0, 0.01, 0.04, 0 over squared distances 0.09, 0.01, 0.01, 0.09 from 0.4 */
+Test(dvae, lost_variance_is_the_error_over_the_variance) {
+    const real x[] = {(real)0.1, (real)0.3, (real)0.5, (real)0.7};
+    const real y[] = {(real)0.1, (real)0.2, (real)0.7, (real)0.7};
+    cr_expect_float_eq(lost_variance(4, x, y), 0.25, 1e-6);
 }
 
 Test(dvae, numbers_of_codes_give_the_decoders_pictures) {

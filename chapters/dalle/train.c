@@ -85,20 +85,24 @@ static int train_dvae(void) {
     real *rebuilt = arena_get(&run->arena, (size_t)held.n * VALUES * sizeof *rebuilt);
     int B = run_part(run, o.common.batch);
     run_record(run, "parameters", (double)params_count(params));
+    int steps = o.common.steps, soft = net.c.dim ? steps : (int)((1 - o.hard) * steps);
 
     while (run_next(run)) {
         Scenes scenes = training_scenes(run, &data.wardrobe, B);
         Tensor *x = t_input(&run->tape, scenes.x, SHAPE(B, SIDE, SIDE, 3));
+        bool hard = run->step >= soft;
         double tau = cosine_schedule(1, o.tau, run->step, o.tau_steps);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
         if (run->random && run->step == 0) dvae_start(&net, x, codebook);
-        DvaeTerms terms = dvae_loss(&net, x, tau, beta, noise);
-        dvae_update(&net, &terms, codebook);
+        DvaeTerms terms = hard ? dvae_hard_loss(&net, x) : dvae_loss(&net, x, tau, beta, noise);
+        if (!hard) dvae_update(&net, &terms, codebook);
         run_log(run, "nats", terms.nats);
         if (terms.kl) run_log(run, "kl", terms.kl);
         if (terms.commitment) run_log(run, "commitment", terms.commitment);
-        run_value(run, "tau", tau), run_value(run, "beta", beta);
-        run_minimise(run, adam, terms.loss, o.common.lr * lr_cooldown(run->step, 100, o.common.steps));
+        if (!hard) run_value(run, "tau", tau), run_value(run, "beta", beta);
+        double rate = hard ? lr_cooldown(run->step - soft, 100, steps - soft)
+                           : lr_cooldown(run->step, 100, soft);
+        run_minimise(run, adam, terms.loss, o.common.lr * rate);
         bool saves = run_saves(run);
         if (run_every(run, 250) || saves) validate_dvae(run, &net, &held, tau, rebuilt);
         if (saves)
@@ -186,6 +190,9 @@ int train(void) {
         usage_error("--config %s: is not trained here; info counts it", o.common.config);
     if (o.dvae && strcmp(o.stage, "prior"))
         usage_error("--dvae: --stage %s trains one itself", o.stage);
+    if (!strcmp(o.stage, "prior")) cli_refuse(&cli, "steps batch lr", "--stage dvae");
+    if (!strcmp(o.stage, "dvae"))
+        cli_refuse(&cli, "prior-steps prior-batch prior-lr", "--stage prior");
     refuse_of_other_kinds();
     chosen_prior(1);                     /* what makes no sense is said before the first stage */
     if (all || !strcmp(o.stage, "dvae")) {

@@ -48,8 +48,9 @@ if wanted dvae; then
 fi
 
 if wanted prior; then
+    trained "$nets/beta-1" dvae --steps "$steps" --tau-steps "$fall" --beta 1
     for kind in full paper row column convolution snail; do
-        option="--attention $kind"
+        option="--attention $kind --p-uncond 0"
         [ $kind = snail ] && option="--prior snail"
         trained "$nets/$kind" prior --prior-steps "$steps" $option --dvae "$nets/beta-1/dvae-weights.safetensors"
         scored "$nets/$kind" "$nets/$kind/weights.safetensors"
