@@ -39,7 +39,7 @@ Settings o = {
     .captions = 1500,
     .temperature = 1,
     .top_p = 1,
-    .scale = 1,
+    .scale = 2,
 };
 
 /* The file of the dVAE's weights keeps the options before "stage": several priors may be trained
@@ -190,7 +190,10 @@ void load_all(Dalle *d) {
     for (int s = 0; s < STAGES; s++) build(d, s);
     weights_load(&cli, (CheckpointParams[]){{"dvae.", &d->params[STAGE_DVAE], NULL},
                                             {"prior.", &d->params[STAGE_PRIOR], NULL}, {0}});
-    if (!strcmp(o.prior, "snail")) cli_refuse(&cli, "scale", "--prior gpt");
+    if (!strcmp(o.prior, "snail")) {
+        cli_refuse(&cli, "scale", "--prior gpt");
+        o.scale = 1;
+    }
     char *path = weights_path(&cli);
     weights_guidable(path, o.scale);
     free(path);

@@ -32,8 +32,11 @@ if (there(record."/prior-log.csv")) {
     set xlabel "training step"
     set ylabel "nats"
     set yrange [0:3]
+    later = record."/prior-dropped-log.csv"    # goes on from the other, without some captions
     plot record."/prior-log.csv" using "step":"text" with lines linecolor rgb sky title "a token of the caption", \
-         "" using "step":"image" with lines linecolor rgb orange title "a code"
+         "" using (last = column("step")):"image" with lines linecolor rgb orange title "a code", \
+         there(later) ? later : "/dev/null" using (last + column("step")):"text" with lines linecolor rgb sky notitle, \
+         there(later) ? later : "/dev/null" using (last + column("step")):"image" with lines linecolor rgb orange notitle
     unset ylabel
     set yrange [*:*]
 }
