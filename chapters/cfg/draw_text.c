@@ -154,6 +154,7 @@ void upsampler_open(const TextModels *m, TextSampler *s, const TextTable *text, 
                     const real *known, const real *mask) {
     text_sampler_open(s, &m->upsampler, (TextDrawing){
         .text = text, .scale = 1, .method = DDIM,
-        .chain = upsampler_steps(m), .low = low, .known = known, .mask = mask, .seed = o.common.seed + 1});
+        .chain = upsampler_steps(m), .low = low, .known = known, .mask = mask,
+        .seed = o.common.seed + 1});
     s->sampler.start_temperature = 0.997;
 }

@@ -27,8 +27,8 @@ bool knows_emoji(Condition c) {
 
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
-/* A box of a layout is one element, the sum of six tokens: its garment's class and colour, apart, so
- * that pairs that were never seen can be asked for, and its top, left, bottom and right, in cells. */
+/* A box of a layout is one element, the sum of six tokens: its garment's class and colour, apart,
+ * so that pairs that were never seen can be asked for, and its top, left, bottom and right, in cells. */
 enum { BOX_PARTS = 6, CELL = 2, CELLS = SCENE_SIDE / CELL,
        KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS, LAYOUT_VOCABULARY = KINDS + 4 * CELLS,
        LABEL_CHANNELS = 3 };

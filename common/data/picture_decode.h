@@ -26,8 +26,8 @@ uint8_t *picture_decode_whole(const uint8_t *bytes, size_t length, int *width, i
 /* the same of a file; fails with one line */
 uint8_t *picture_read_whole(const char *path, int *width, int *height);
 
-/* fails with one line where the sides of the two files' pictures differ in their ratio by a hundredth:
- * a mask would not lie where it was drawn */
+/* fails with one line where width / height of the two pictures differs by more than a hundredth: a
+ * mask would not lie where it was drawn */
 void pictures_of_one_shape(const char *picture, const char *mask);
 
 /* A file as x (size,size,3), byte 0 as `low`, 255 as `high`; fails with one line. */

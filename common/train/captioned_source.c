@@ -32,7 +32,8 @@ static SceneKind draw_kind(const CaptionedSource *s) {
     rng_uniform(s->kinds, 2, u);
     int first = (int)rng_below(s->kinds, WARDROBE_COLOURS);
     int other = (first + 1 + (int)rng_below(s->kinds, WARDROBE_COLOURS - 1)) % WARDROBE_COLOURS;
-    SceneKind alike = {.count = s->data.side < 64 || (double)u[1] < 0.5 ? 1 : 2, .colours = 1u << first | 1u << other};
+    SceneKind alike = {.count = s->data.side < 64 || (double)u[1] < 0.5 ? 1 : 2,
+                       .colours = 1u << first | 1u << other};
     while (alike.count == 2 && __builtin_popcount(alike.classes) < 4)
         alike.classes |= 1u << rng_below(s->kinds, WARDROBE_CLASSES);
     return (double)u[0] < s->alike ? alike : (SceneKind){0};

@@ -29,7 +29,8 @@ static Option options[] = {
      .only = "wardrobe", .help = "of the scenes"},
     {"seed", 's', .u = &o.wardrobe.seed, .meta = "N", .only = "wardrobe", .help = "of the scenes"},
     {"pictures", 0, .i = &o.pictures, .min = 0, .max = 1e6, .meta = "N",
-     .only = "emoji folder", .help = "on the contact sheet, chosen evenly; 0: all, if there are not too many"},
+     .only = "emoji folder",
+     .help = "on the contact sheet, chosen evenly; 0: all, if there are not too many"},
     {0}};
 
 static int emoji(void), folder(void), wardrobe(void);
