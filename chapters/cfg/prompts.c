@@ -111,8 +111,10 @@ int text_sample(void) {
     int n = o.pictures;
     const char **captions = prompted_captions(&arena, &o.prompt, n);
     Sheet s = {.n = n, .side = text_models_side(&m), .small = m.base.config.side};
-    if (o.inpaint) pictures_of_one_shape(o.image, o.inpaint);
-    if (o.inpaint) s.mask = mask_from(&arena, o.inpaint, n, s.side);
+    if (o.inpaint) {
+        pictures_of_one_shape(o.image, o.inpaint);
+        s.mask = mask_from(&arena, o.inpaint, n, s.side);
+    }
     if (o.image || o.edit) s.given = picture_from(&arena, o.image ? o.image : o.edit, n, s.side);
     remove_output(&cli, "given.png"), remove_output(&cli, "base.png");
     if (s.given) save_given(&arena, &s);

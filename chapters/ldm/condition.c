@@ -28,7 +28,8 @@ bool knows_emoji(Condition c) {
 /* ---- tau_theta ------------------------------------------------------------------------------- */
 
 /* A box of a layout is one element, the sum of six tokens: its garment's class and colour, apart,
- * so that pairs that were never seen can be asked for, and its top, left, bottom and right, in cells. */
+ * so that pairs that were never seen can be asked for, and its top, left, bottom and right, in
+ * cells. */
 enum { BOX_PARTS = 6, CELL = 2, CELLS = SCENE_SIDE / CELL,
        KINDS = WARDROBE_CLASSES + WARDROBE_COLOURS, LAYOUT_VOCABULARY = KINDS + 4 * CELLS,
        LABEL_CHANNELS = 3 };
@@ -92,7 +93,7 @@ static Tensor *read_by_clip(const FrozenClip *clip, Tape *t, const Pictures *p,
 static Tensor *read_by_own(const Conditioner *c, Tape *t, const Pictures *p, const bool *dropped,
                            int *end) {
     size_t n = (size_t)p->n, M = (size_t)tokens_of(c->kind);
-    size_t parts = reads_texts(c->kind) ? 1 : BOX_PARTS;
+    size_t parts = (size_t)c->tokens.config.parts;
     int *ids = arena_get(&t->arena, n * M * parts * sizeof *ids);
     uint8_t *mask = arena_get(&t->arena, n * M);
     for (size_t i = 0; i < n; i++) {
