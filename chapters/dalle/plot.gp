@@ -87,5 +87,7 @@ if (there(record."/trade.csv")) {
     set xlabel "recall"
     set ylabel "share that shows its caption"
     set yrange [*:*]
+    set offsets graph 0.08, graph 0.08, graph 0.1, graph 0.05
     plot record."/trade.csv" using "recall":"whole":(sprintf("%s, %s, %s", strcol("temperature"), strcol("top_k"), strcol("scale"))) with labels point pointtype 7 offset 1,1 notitle
+    unset offsets
 }
