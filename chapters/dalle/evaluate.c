@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "nn/codebook.h"
+#include "train/emoji_report.h"
 #include "train/scene_report.h"
 
 #include <stdio.h>
@@ -176,6 +177,24 @@ static void report_images(Evaluation *e, const FrozenClip *clip, cJSON *metrics)
     if (o.best_of > 1) json_text(metrics, "clip_sha256", clip->sha256);
 }
 
+/* ---- emoji ----------------------------------------------------------------------------------- */
+
+static void score_emoji(const Dalle *m, const FrozenClip *clip, cJSON *metrics) {
+    EmojiEvaluator e;
+    Rng rng = rng_new(o.common.seed, "emoji");
+    emoji_evaluator_open(&e, clip, o.emoji_samples);
+    for (int part = 0; part < EMOJI_PARTS; part++) {
+        int n = e.scored[part].n;
+        DalleDraw d = {.n = n, .captions = e.scored[part].captions, .sampler = chosen_sampler(),
+                       .scale = o.scale};
+        d.codes = arena_get(&e.arena, (size_t)(n * dalle_codes(m)) * sizeof *d.codes);
+        d.x = arena_get(&e.arena, (size_t)n * VALUES * sizeof *d.x);
+        dalle_draw(m, d, &rng);
+        report_emoji(&cli, &e, part, d.x);
+    }
+    emoji_evaluator_free(&e, metrics);
+}
+
 /* ---- eval ------------------------------------------------------------------------------------ */
 
 int eval(void) {
@@ -183,11 +202,12 @@ int eval(void) {
         usage_error("--config %s: has no weights here to score; info counts it", o.common.config);
     if (!is_level(o.best_of))
         usage_error("--best-of %d: eval scores the best of 1, 8, 64 and 512", o.best_of);
-    if (o.best_of == 1) cli_refuse(&cli, "clip", "--best-of");
+    bool clip_needed = o.best_of > 1 || o.emoji_samples;
+    if (!clip_needed) cli_refuse(&cli, "clip", "--best-of or --emoji-samples");
     Evaluation e = {0};
     FrozenClip clip = {0};
     load_all(&e.m);
-    if (o.best_of > 1) clip = frozen_clip_for(o.clip, SIDE);
+    if (clip_needed) clip = frozen_clip_for(o.clip, SIDE);
     scene_evaluator_open(&e.evaluator, o.common.data);
     cJSON *metrics = metrics_new(&cli);
     for (int s = 0; s < STAGES; s++)
@@ -198,9 +218,10 @@ int eval(void) {
     report_dvae(&e, &test, metrics);
     report_prior(&e, &test, &held_out, metrics);
     report_images(&e, &clip, metrics);
+    if (o.emoji_samples) score_emoji(&e.m, &clip, metrics);
     metrics_save(&cli, metrics);
     scene_evaluator_free(&e.evaluator);
-    if (o.best_of > 1) frozen_clip_free(&clip);
+    if (clip_needed) frozen_clip_free(&clip);
     dalle_free(&e.m), arena_free(&e.arena);
     return 0;
 }

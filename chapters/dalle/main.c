@@ -4,6 +4,8 @@
 #include "settings.h"
 
 #include "base/error.h"
+#include "train/captioned_source.h"
+#include "train/emoji_report.h"
 #include "train/scene_report.h"
 
 #include <stdio.h>
@@ -62,6 +64,7 @@ static Option options[] = {
      .help = "final weight of the KL divergence, raised from 0"},
     {"beta-steps", 0, .i = &o.beta_steps, .min = 1, .max = 1e9, .meta = "N", .only = "train",
      .help = "steps over which the weight rises"},
+    EMOJI_SHARE(o.emoji),
     {"hard", 0, .d = &o.hard, .min = 0, .max = 1, .meta = "X", .only = "train",
      .help = "last share of the dVAE's steps: the decoder alone is trained, on hard codes"},
     {"stage", 0, .s = &o.stage, .choices = "all|dvae|prior", .keep = KEEP_NOT, .only = "train",
@@ -113,6 +116,7 @@ static Option options[] = {
     {"captions", 0, .i = &o.captions, .min = SCENES_MINIMUM, .max = 10000, .meta = "N",
      .only = "eval", .keep = KEEP_NOT, .help = "test scenes whose captions are drawn and scored; "
              "dVAE and prior are scored on as many, at most 1000"},
+    EMOJI_SAMPLES(o.emoji_samples),
     {0}};
 
 /* the paper's schedules; steps are for its data and processors */

@@ -12,6 +12,12 @@ Scenes scenes_new(Arena *a, const Wardrobe *w, Part part, uint64_t seed, uint64_
     return s;
 }
 
+Scenes scenes_of_batch(const CaptionedBatch *b) {
+    Tensor *x = b->images;
+    k_affine(x->len, x->x, (real)0.5, (real)0.5, x->x);
+    return (Scenes){.n = b->n, .x = x->x, .captions = b->captions};
+}
+
 void scenes_encode(Arena *a, Scenes *s, const Dalle *m, const BpeDropout *dropout) {
     s->text = dalle_texts(m, a, s->n, s->captions, dropout);
     s->codes = arena_get(a, (size_t)(s->n * dalle_codes(m)) * sizeof *s->codes);

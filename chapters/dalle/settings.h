@@ -13,13 +13,13 @@ typedef struct {
     const char *stage, *dvae, *quantiser, *grid, *prior, *attention, *clip;
     /* dVAE */
     int codes, width, tau_steps, beta_steps;
-    double tau, beta, hard;
+    double tau, beta, hard, emoji;
     /* prior */
     int prior_steps, prior_batch, prior_width, prior_depth, prior_heads, validation;
     double prior_lr, bpe_dropout, p_uncond;
     /* sample, eval */
     CliList prompts, images;
-    int pictures, best_of, top_k, captions;
+    int pictures, best_of, top_k, captions, emoji_samples;
     double temperature, top_p, scale;
 } Settings;
 

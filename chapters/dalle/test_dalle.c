@@ -2,16 +2,17 @@
  * and the program. */
 #include "dalle.h"
 #include "programs.h"
+#include "scenes.h"
 
 #include <math.h>
 
 SUITE(dalle);
 PROGRAM_SUITE(dalle_program);
 
-enum { SIDE = 16, VALUES = SIDE * SIDE * 3, N = 16, K = 11 };
+enum { SMALL_SIDE = 16, SMALL_VALUES = SMALL_SIDE * SMALL_SIDE * 3, N = 16, K = 11 };
 
 static Dalle small_dalle(void) {
-    Dalle d = {.side = SIDE, .bpe = bpe_load(NULL)};
+    Dalle d = {.side = SMALL_SIDE, .bpe = bpe_load(NULL)};
     d.params[STAGE_DVAE].seed = d.params[STAGE_PRIOR].seed = 1;
     d.dvae = dvae_new(&d.params[STAGE_DVAE], (DvaeConfig){
         .channels = 3, .groups = 3, .blocks = 1, .width = 4, .init = 6, .codes = K});
@@ -82,7 +83,7 @@ Test(dalle, guidance_leads_away_from_the_empty_caption) {
     const double scale[SCALES] = {0, 1, 1, 3};
     const char *caption[SCALES] = {"a red bag", "", "a red bag", "a red bag"};
     static int codes[SCALES][N];
-    static real x[VALUES];
+    static real x[SMALL_VALUES];
     Rng rng = rng_new(1, "draws");
     for (int i = 0; i < SCALES; i++)
         dalle_draw(&d, (DalleDraw){.n = 1, .captions = caption + i, .scale = scale[i],
@@ -100,7 +101,7 @@ Test(dalle, drawn_pictures_are_those_of_their_codes) {
     Dalle d = small_dalle();
     const char *captions[PICTURES] = {"a red bag", "a red bag", "a blue coat"};
     int codes[PICTURES * N];
-    static real x[PICTURES * VALUES], y[PICTURES * VALUES];
+    static real x[PICTURES * SMALL_VALUES], y[PICTURES * SMALL_VALUES];
     for (int i = 0; i < PICTURES * N; i++) codes[i] = i % 5;
     Rng rng = rng_new(1, "draws");
     dalle_draw(&d, (DalleDraw){.n = PICTURES, .captions = captions, .known = N / 2,
@@ -110,7 +111,7 @@ Test(dalle, drawn_pictures_are_those_of_their_codes) {
         for (int k = 0; k < N / 2; k++) cr_expect_eq(codes[i * N + k], (i * N + k) % 5);
     cr_expect(memcmp(codes + N / 2, codes + N + N / 2, N / 2 * sizeof *codes),
               "two pictures of a caption are the same");
-    dvae_decode(&d.dvae, PICTURES, SIDE, codes, y);
+    dvae_decode(&d.dvae, PICTURES, SMALL_SIDE, codes, y);
     cr_expect_arr_eq(x, y, sizeof x);
     dalle_free(&d);
 }
@@ -204,6 +205,45 @@ Test(dalle_program, eval_scores_the_best_of_more_and_each_place) {
     cr_expect_float_eq(sum, nats, 1e-3 * nats);
 }
 
+/* Half of the pairs are emoji, in both stages: the sheets are theirs, and CLIP names drawn ones. */
+Test(dalle_program, emoji_are_trained_on_drawn_and_named) {
+    few_garments(400, 120);
+    RUN("dalle", "train --steps 2 --prior-steps 2 --grid 8 --emoji 0.5 " SMALL);
+    RUN("dalle", "eval -q --captions 150 --emoji-samples 2 --data %s --out %s/run");
+    char path[200];
+    snprintf(path, sizeof path, "%s/run/metrics.json", folder);
+    char *text = text_of(path);
+    cr_expect(strstr(text, "\"emoji\"") && strstr(text, "\"held_out\"") &&
+              strstr(text, "\"clip_sha256\""), "%s", text);
+    free(text);
+    snprintf(path, sizeof path, "%s/run/dvae-run.json", folder);
+    text = text_of(path);
+    cr_expect(strstr(text, "\"emoji\":\t0.5") != NULL, "%s", text);
+    free(text);
+}
+
+/* A batch becomes what both stages train on: [0,1], each picture beside its caption. */
+Test(dalle_program, a_batch_holds_scenes_and_emoji_with_their_captions) {
+    few_garments(400, 120);
+    enum { PAIRS = 5, EMOJI = 2 };
+    CaptionedData data;
+    Tape tape = {.no_grad = true}, again = {.no_grad = true};
+    captioned_data_open(&data, folder, SIDE);
+    CaptionedBatch plain = validation_batch(&data, &tape, PAIRS, EMOJI);
+    CaptionedBatch given = validation_batch(&data, &again, PAIRS, EMOJI);
+    Scenes s = scenes_of_batch(&given);
+    cr_assert_eq(s.n, PAIRS);
+    real low = 1, high = 0;
+    for (size_t k = 0; k < PAIRS * VALUES; k++) {
+        cr_assert_float_eq(s.x[k], plain.images->x[k] / 2 + (real)0.5, 1e-6);
+        if (s.x[k] < low) low = s.x[k];
+        if (s.x[k] > high) high = s.x[k];
+    }
+    cr_expect(low >= 0 && low < 0.3 && high > 0.9 && high <= 1);
+    for (int i = 0; i < PAIRS; i++) cr_expect_str_eq(s.captions[i], plain.captions[i]);
+    tape_free(&tape), tape_free(&again), captioned_data_free(&data);
+}
+
 Test(dalle_program, what_does_not_fit_together_is_refused) {
     few_garments(400, 120);
     expect_refusal("dalle", "sample --best-of 2 -n 4 --out %s/run", 2, "--best-of 2");
@@ -217,6 +257,7 @@ Test(dalle_program, what_does_not_fit_together_is_refused) {
     expect_refusal("dalle", "train --prior snail --prior-depth 3 --out %s/run", 2, "--prior gpt");
     expect_refusal("dalle", "train --quantiser vq --tau 0.5 --out %s/run", 2, "gumbel");
     expect_refusal("dalle", "sample --clip x --out %s/run", 2, "is for --best-of");
+    expect_refusal("dalle", "eval --clip x --out %s/run", 2, "--emoji-samples");
     expect_refusal("dalle", "train --stage prior --steps 3 --out %s/run", 2, "is for --stage dvae");
     expect_refusal("dalle", "sample --config openai -n 2 --weights x --image y --out %s/run", 2,
                    "--config default");

@@ -3,15 +3,19 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "train/run.h"
+#include "train/captioned_source.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* n scenes of the step */
-static Scenes training_scenes(Run *run, const Wardrobe *w, int n) {
-    return scenes_new(&run->tape.arena, w, PART_TRAIN, o.common.seed,
-                      (uint64_t)run->micro_batch * (uint64_t)n, n);
+static Scenes training_scenes(Run *run, const CaptionedSource *s) {
+    CaptionedBatch b = captioned_source_next(s, run);
+    return scenes_of_batch(&b);
+}
+
+static Scenes validation_scenes(Tape *t, const CaptionedSource *s) {
+    CaptionedBatch b = validation_batch(&s->data, t, o.validation, (int)(o.emoji * o.validation));
+    return scenes_of_batch(&b);
 }
 
 /* ---- the dVAE -------------------------------------------------------------------------------- */
@@ -50,12 +54,13 @@ static void validate_dvae(Run *run, const Dvae *net, const Scenes *h, double tau
     run_value(run, "perplexity", codebook_perplexity(K, times));
 }
 
-/* originals, and from hard codes */
-static void save_reconstructions(char *path, const real *x, const real *y) {
+/* The last ones, where emoji are: originals, and y from hard codes */
+static void save_reconstructions(char *path, const Scenes *held, const real *y) {
     Arena arena = {0};
-    size_t row = SHOWN * VALUES;
+    size_t row = SHOWN * VALUES, before = (size_t)(held->n - SHOWN) * VALUES;
     real *rows = arena_get(&arena, 2 * row * sizeof *rows);
-    memcpy(rows, x, row * sizeof *rows), memcpy(rows + row, y, row * sizeof *rows);
+    memcpy(rows, held->x + before, row * sizeof *rows);
+    memcpy(rows + row, y + before, row * sizeof *rows);
     Grid g = scene_grid(2 * SHOWN, SHOWN, NULL);
     g.row_labels = "scenes|hard codes", g.enlarge = 1;
     save_grid(&cli, path, rows, g);
@@ -68,9 +73,8 @@ static int train_dvae(void) {
                    "perplexity",
         .log_every = 10, .stage = stage_names[STAGE_DVAE], .later = stage_names[STAGE_PRIOR],
         .whole_batch = chosen_dvae().dim ? "the codebook follows the whole batch" : NULL});
-    WardrobeData data;
-    wardrobe_data_open(&data, o.common.data, SIDE);
-    run_fashion(run, &data.fashion);
+    CaptionedSource source;
+    captioned_source_open(&source, run, o.common.batch, o.emoji, SIDE);
     Params *params = run_params(run, "");
     Dvae net = dvae_new(params, chosen_dvae());
     Optimizer *adam = run_adam(run, "adam", params,
@@ -81,15 +85,15 @@ static int train_dvae(void) {
     Rng *noise = run_rng(run, "gumbel"), *codebook = run_rng(run, "codebook");
     Cli remembered = cli_before(&cli, "stage");
     run_weights(run, (Weights){.cli = &remembered, .params = {{"", params}}});
-    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, o.validation);
+    Tape unseen = {.no_grad = true};
+    Scenes held = validation_scenes(&unseen, &source);
     real *rebuilt = arena_get(&run->arena, (size_t)held.n * VALUES * sizeof *rebuilt);
-    int B = run_part(run, o.common.batch);
     run_record(run, "parameters", (double)params_count(params));
     int steps = o.common.steps, soft = net.c.dim ? steps : (int)((1 - o.hard) * steps);
 
     while (run_next(run)) {
-        Scenes scenes = training_scenes(run, &data.wardrobe, B);
-        Tensor *x = t_input(&run->tape, scenes.x, SHAPE(B, SIDE, SIDE, 3));
+        Scenes scenes = training_scenes(run, &source);
+        Tensor *x = t_input(&run->tape, scenes.x, SHAPE(scenes.n, SIDE, SIDE, 3));
         bool hard = run->step >= soft;
         double tau = cosine_schedule(1, o.tau, run->step, o.tau_steps);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
@@ -106,15 +110,15 @@ static int train_dvae(void) {
         bool saves = run_saves(run);
         if (run_every(run, 250) || saves) validate_dvae(run, &net, &held, tau, rebuilt);
         if (saves)
-            save_reconstructions(run_path(run, "reconstructions.png"), held.x, rebuilt);
+            save_reconstructions(run_path(run, "reconstructions.png"), &held, rebuilt);
     }
-    wardrobe_data_free(&data);
+    captioned_source_free(&source), tape_free(&unseen);
     return run_finish(run);
 }
 
 /* ---- the prior ------------------------------------------------------------------------------- */
 
-/* a picture for each of the first validation captions */
+/* a picture for each of the last validation captions */
 static void save_samples(char *path, const Dalle *m, const char *const *captions) {
     Arena arena = {0};
     DalleDraw draw = {.n = SHOWN, .captions = captions, .sampler = {TOKEN_SAMPLER_DEFAULTS},
@@ -143,9 +147,8 @@ static int train_prior(void) {
     run_trained_on(run, file);
     Dalle m = {0};
     load_dvae(&m, file);
-    WardrobeData data;
-    wardrobe_data_open(&data, o.common.data, SIDE);
-    run_fashion(run, &data.fashion);
+    CaptionedSource source;
+    captioned_source_open(&source, run, o.prior_batch, o.emoji, SIDE);
     build(&m, STAGE_PRIOR);
     Params *params = &m.params[STAGE_PRIOR];
     run_state(run, "", params);
@@ -159,25 +162,25 @@ static int train_prior(void) {
     run_weights(run, (Weights){.params = {{"", params}}});
     run_weights(run, (Weights){.file = "weights.safetensors",
                                .params = {{"dvae.", &m.params[STAGE_DVAE]}, {"prior.", params}}});
-    Scenes held = scenes_new(&run->arena, &data.wardrobe, PART_VALIDATION, 0, 0, o.validation);
+    Tape unseen = {.no_grad = true};
+    Scenes held = validation_scenes(&unseen, &source);
     scenes_encode(&run->arena, &held, &m, NULL);
     run_record(run, "parameters", (double)params_count(params));
-    int B = run_part(run, o.prior_batch);
 
     while (run_next(run)) {
-        Scenes s = training_scenes(run, &data.wardrobe, B);
-        for (int i = 0; i < B; i++)
+        Scenes s = training_scenes(run, &source);
+        for (int i = 0; i < s.n; i++)
             if (rng_chance(drop, m.prior.c.snail ? 0 : o.p_uncond)) s.captions[i] = "";
         scenes_encode(&run->tape.arena, &s, &m, &dropout);
-        PriorTerms terms = prior_loss(&m.prior, &run->tape, B, s.text, s.codes);
+        PriorTerms terms = prior_loss(&m.prior, &run->tape, s.n, s.text, s.codes);
         run_log(run, "image", terms.image);
         if (terms.text) run_log(run, "text", terms.text);
         run_minimise(run, adam, terms.loss, o.prior_lr * lr_cooldown(run->step, 200, o.prior_steps));
         if (run_every(run, 250)) run_value(run, "validation", scenes_nats(&held, &m, NULL));
-        if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held.captions);
+        if (run_saves(run)) save_samples(run_path(run, "samples.png"), &m, held.captions + held.n - SHOWN);
     }
     int status = run_finish(run);
-    dalle_free(&m), wardrobe_data_free(&data);
+    dalle_free(&m), captioned_source_free(&source), tape_free(&unseen);
     free(file);
     return status;
 }
