@@ -1,6 +1,7 @@
 # From the files in `record`, as far as they are there, to pictures in `out`:
 #   dvae-log.csv -> dvae.png   prior-log.csv -> prior.png   positions.csv -> positions.png
-#   dvae.csv -> kl.png   prior.csv -> masks.png   trade.csv -> trade.png
+#   prior-full-log.csv, prior-paper-log.csv, prior-snail-log.csv -> priors.png
+#   dvae.csv -> kl.png   trade.csv -> trade.png
 
 if (there(record."/dvae-log.csv")) {
     set output out."/dvae.png"
@@ -62,6 +63,16 @@ if (there(record."/positions.csv")) {
     set terminal pngcairo size 960,600 font "DejaVu Sans,13" background rgb "#ffffff"
 }
 
+if (there(record."/prior-full-log.csv")) {
+    set output out."/priors.png"
+    set title "What a validation picture's codes cost, each prior on one core"
+    set xlabel "minutes of training"
+    set ylabel "nats"
+    plot for [kind in "full paper snail"] record."/prior-".kind."-log.csv" using (column("seconds") / 60):"validation" \
+         with linespoints linewidth 2 title kind eq "full" ? "transformer, full attention" : kind eq "paper" ? "transformer, the paper's masks" : "PixelSNAIL"
+    unset ylabel
+}
+
 set style fill solid 0.9 noborder
 set style data histogram
 if (there(record."/dvae.csv")) {
@@ -73,13 +84,6 @@ if (there(record."/dvae.csv")) {
     plot record."/dvae.csv" using "perplexity":xticlabels(1) linecolor rgb blue title "perplexity on test scenes"
 }
 
-if (there(record."/prior.csv")) {
-    set output out."/masks.png"
-    set title "What a test picture's codes cost, by what a code sees"
-    unset xlabel
-    set yrange [0:*]
-    plot record."/prior.csv" using "nats_test":xticlabels(1) linecolor rgb blue title "nats"
-}
 
 if (there(record."/trade.csv")) {
     set output out."/trade.png"

@@ -1,13 +1,15 @@
 #!/bin/sh
 # sweep.sh [OUT [STEPS]] — what the parts are worth. Writes
 #   OUT/dvae.csv      run,lost_variance,codes_used,perplexity,whole: the KL's weight, the temperature's end, VQ
-#   OUT/prior.csv     prior,seconds,nats_test,captioning_test,whole,frechet_distance: the masks, and a PixelSNAIL in the
-#                     transformer's place, on one dVAE's codes; seconds of training
+#   OUT/prior.csv     prior,steps,seconds,nats_test,captioning_test,whole,frechet_distance,seconds_a_picture: the masks,
+#                     and a PixelSNAIL in the transformer's place, on one dVAE's codes; seconds of training; not guided
 #   OUT/trade.csv     temperature,top_k,scale,whole,class,frechet_distance,precision,recall of WEIGHTS (the reference run's, say)
 # and trains or draws what is not there yet: STEPS steps of each stage, which stand in the folders' names. From the
 # environment:
 #   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
 #   TABLES     of these three ("dvae prior trade")
+#   DVAE       its weights, for prior.csv (default: one trained here)
+#   PRIORS     kind:steps for each row of prior.csv
 #   SETTINGS   temperature:top_k:scale for each row of trade.csv
 out=${1:-build/runs/dalle-sweep} steps=${2:-2000} captions=${CAPTIONS:-300}
 dalle=${BUILD:-build}/dalle threads=${THREADS:+--threads $THREADS}
@@ -48,16 +50,17 @@ if wanted dvae; then
 fi
 
 if wanted prior; then
-    trained "$nets/beta-1" dvae --steps "$steps" --tau-steps "$fall" --beta 1
-    for kind in full paper row column convolution snail; do
-        option="--attention $kind --p-uncond 0"
-        [ $kind = snail ] && option="--prior snail"
-        trained "$nets/$kind" prior --prior-steps "$steps" $option --dvae "$nets/beta-1/dvae-weights.safetensors"
-        scored "$nets/$kind" "$nets/$kind/weights.safetensors"
-        m=$nets/$kind/metrics.json
-        echo "$kind,$(outer wall_seconds "$nets/$kind/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m")"
+    [ -n "$DVAE" ] || trained "$nets/beta-1" dvae --steps "$steps" --tau-steps "$fall" --beta 1
+    for row in ${PRIORS:-full:$steps paper:$steps row:$steps column:$steps convolution:$steps snail:$steps}; do
+        kind=${row%:*} n=${row#*:}
+        dir=$out/$n-steps/$kind option="--attention $kind --p-uncond 0" unguided="--scale 1"
+        [ $kind = snail ] && option="--prior snail" unguided=
+        trained "$dir" prior --prior-steps "$n" $option --dvae "${DVAE:-$nets/beta-1/dvae-weights.safetensors}"
+        scored "$dir" "$dir/weights.safetensors" $unguided
+        m=$dir/metrics.json
+        echo "$kind,$n,$(outer wall_seconds "$dir/prior-run.json"),$(outer nats_test "$m"),$(outer captioning_test "$m"),$(after best_of whole "$m"),$(outer frechet_distance "$m"),$(outer seconds_a_picture "$m")"
     done >"$out/prior.rows" || exit 1
-    { echo "prior,seconds,nats_test,captioning_test,whole,frechet_distance"; cat "$out/prior.rows"; } >"$out/prior.csv"
+    { echo "prior,steps,seconds,nats_test,captioning_test,whole,frechet_distance,seconds_a_picture"; cat "$out/prior.rows"; } >"$out/prior.csv"
 fi
 
 if wanted trade; then
