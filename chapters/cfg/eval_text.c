@@ -5,21 +5,50 @@
 #include "base/progress.h"
 #include "draw_text.h"
 #include "settings.h"
+#include "text_sampler.h"
 #include "train/emoji_report.h"
 #include "train/scene_report.h"
 
+#include <string.h>
+
 enum { SIDE = 64 };
 
-/* pictures (n,64,64,3) in [0,1]; base_seconds: for a picture of the base, which alone is guided */
-static real *draw(const TextModels *m, Arena *arena, int n, const char **captions,
-                  double *base_seconds) {
-    size_t small = (size_t)(m->base.config.side * m->base.config.side * 3), len = 4 * small;
-    real *low = arena_get(arena, (size_t)n * small * sizeof *low);
-    real *x = arena_get(arena, (size_t)n * len * sizeof *x);
+static size_t small_len(const TextModels *m) {
+    return (size_t)(m->base.config.side * m->base.config.side * 3);
+}
+
+/* The base's pictures (n,32,32,3) in [-1,1]; seconds: for one of them. It alone is guided. */
+static real *draw_small(const TextModels *m, Arena *arena, int n, const char **captions,
+                        double *seconds) {
+    real *low = arena_get(arena, (size_t)n * small_len(m) * sizeof *low);
     double start = seconds_now();
     draw_base(m, (BaseDrawing){.n = n, .captions = captions, .scale = chosen_scale(),
                                .quiet = o.common.quiet}, low);
-    *base_seconds = (seconds_now() - start) / n;
+    *seconds = (seconds_now() - start) / n;
+    return low;
+}
+
+/* the scored scenes themselves, as the upsampler is shown them in training */
+static real *real_small(const TextModels *m, Arena *arena, const Wardrobe *w, int n) {
+    real *low = arena_get(arena, (size_t)n * small_len(m) * sizeof *low);
+    Tape t = {.no_grad = true};
+    for (int i = 0; i < n; i++) {
+        ScoredScene s = scored_scene(i);
+        tape_reset(&t);
+        Tensor *x = t_input(&t, NULL, SHAPE(1, SIDE, SIDE, 3));
+        wardrobe_get(w, s.part, SCORED_SEED, s.number, 1,
+                     &(SceneBatch){.images = x->x, .low = -1, .high = 1});
+        memcpy(low + (size_t)i * small_len(m), small_pictures(x)->x, small_len(m) * sizeof *low);
+    }
+    tape_free(&t);
+    return low;
+}
+
+/* pictures (n,64,64,3) in [0,1] of small ones */
+static real *enlarge(const TextModels *m, Arena *arena, int n, const char **captions,
+                     const real *low) {
+    size_t len = 4 * small_len(m);
+    real *x = arena_get(arena, (size_t)n * len * sizeof *x);
     TextTable text = captions_table(arena, &m->upsampler, &m->bpe, n, captions);
     TextSampler up;
     upsampler_open(m, &up, &text, low, NULL, NULL);
@@ -34,9 +63,10 @@ static void score_emoji(const TextModels *m, cJSON *metrics) {
     EmojiEvaluator e;
     emoji_evaluator_open(&e, &m->clip, o.emoji_samples);
     for (int part = 0; part < EMOJI_PARTS; part++) {
+        int n = e.scored[part].n;
         double seconds;
-        report_emoji(&cli, &e, part, draw(m, &e.arena, e.scored[part].n, e.scored[part].captions,
-                                          &seconds));
+        const real *low = draw_small(m, &e.arena, n, e.scored[part].captions, &seconds);
+        report_emoji(&cli, &e, part, enlarge(m, &e.arena, n, e.scored[part].captions, low));
     }
     emoji_evaluator_free(&e, metrics);
 }
@@ -56,17 +86,22 @@ int text_eval(void) {
     scene_evaluator_open(&evaluator, o.common.data);
     ScoredScenes s = scored_scenes(&evaluator, o.samples);
     cJSON *metrics = metrics_new(&cli);
-    json_number(metrics, "scale", chosen_scale());
-    json_number(metrics, "w", weight_of(chosen_scale()));
-    json_number(metrics, "clip_scale", o.clip_scale);
-    json_text(metrics, "respace", o.respace);
+    if (!o.real_base) {
+        json_number(metrics, "scale", chosen_scale());
+        json_number(metrics, "w", weight_of(chosen_scale()));
+        json_number(metrics, "clip_scale", o.clip_scale);
+        json_text(metrics, "respace", o.respace);
+    }
     json_number(metrics, "parameters", (double)params_count(&m.base_params));
     json_number(metrics, "upsampler_parameters", (double)params_count(&m.upsampler_params));
-    double seconds;
-    const real *x = draw(&m, &arena, s.n, s.captions, &seconds);
-    json_number(metrics, "base_seconds_a_picture", seconds);
+    double seconds = 0;
+    const real *low = o.real_base ? real_small(&m, &arena, &evaluator.wardrobe, s.n)
+                                  : draw_small(&m, &arena, s.n, s.captions, &seconds);
+    const real *x = enlarge(&m, &arena, s.n, s.captions, low);
+    if (!o.real_base) json_number(metrics, "base_seconds_a_picture", seconds);
     report_scenes(&cli, &evaluator, s.n, x, s.scenes, metrics);
-    if (o.emoji_samples && !(o.clip_scale > 0)) score_emoji(&m, metrics);   /* CLIP judges there */
+    bool judged_by_its_guide = o.clip_scale > 0;                 /* CLIP names emoji */
+    if (o.emoji_samples && !judged_by_its_guide && !o.real_base) score_emoji(&m, metrics);
     metrics_save(&cli, metrics);
     scene_evaluator_free(&evaluator);
     arena_free(&arena);

@@ -16,6 +16,7 @@ Settings o = {
     .common = {.seed = 1, .steps = 128000, .batch = 8, .lr = 8e-4, .config = "default",
                .out = "build/runs/cfg"},
     .stage = "all",
+    .large_t_steps = 96000,
     .upsampler_steps = 4500,
     .upsampler_batch = 16,
     .inpaint_steps = 2000,
@@ -56,6 +57,8 @@ static Option options[] = {
      .help = "classes: 1000 steps and a learned variance, or the paper's continuous time"},
     {"text", 0, .s = &o.text, .choices = "clip|learned", .keep = KEEP_MODEL,
      .help = "the base's texts: read by the frozen CLIP, or by a transformer trained with it"},
+    {"large-t-steps", 0, .i = &o.large_t_steps, .min = 0, .max = 1e9, .meta = "N", .only = "train",
+     .help = "until this step of the base, timesteps are the larger of two draws"},
     STAGE_STEPS("upsampler-steps", o.upsampler_steps,
                 "training steps of the upsampler; --steps are those of the base"),
     STAGE_BATCH("upsampler-batch", o.upsampler_batch,
@@ -114,6 +117,9 @@ static Option options[] = {
     {"v", 0, .d = &o.v, .min = 0, .max = 1, .meta = "V", .keep = KEEP_NOT, .only = "sample eval",
      .help = "--time continuous: variance of a step between beta~ (0) and beta (1)"},
     EMOJI_SAMPLES(o.emoji_samples),
+    {"real-base", 0, .b = &o.real_base, .keep = KEEP_NOT, .only = "eval",
+     .help = "enlarge the scenes themselves, made small, instead of the base's images: what the "
+             "upsampler loses"},
     {0}};
 
 static int train(void), sample(void), eval(void), info(void);
@@ -198,7 +204,9 @@ static int sample(void) {
 static int eval(void) {
     if (is_published()) usage_error("--config %s: scenes are drawn and scored with the default",
                                     o.common.config);
-    refuse_unused("clip-scale upsampler upsampler-respace emoji-samples");
+    refuse_unused("clip-scale upsampler upsampler-respace emoji-samples real-base");
+    if (o.real_base) cli_refuse(&cli, "scale w clip-scale respace sampler emoji-samples",
+                                "images of the base, without --real-base");
     return is_stage(CLASSES) ? classes_eval() : text_eval();
 }
 

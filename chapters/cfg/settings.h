@@ -12,7 +12,7 @@ typedef struct {
     CommonOptions common;
     const char *stage;
     /* training */
-    int upsampler_steps, upsampler_batch, inpaint_steps, clip_steps, clip_batch;
+    int large_t_steps, upsampler_steps, upsampler_batch, inpaint_steps, clip_steps, clip_batch;
     int classes_steps, classes_batch;
     int warmup, preview, validation;
     double p_uncond, emoji, clip, ema, classes_lr;
@@ -20,6 +20,7 @@ typedef struct {
     /* drawing */
     int pictures, samples, emoji_samples;
     double scale, w, clip_scale, eta;
+    bool real_base;
     const char *respace, *upsampler_respace, *sampler;
     /* texts */
     CliList prompt;

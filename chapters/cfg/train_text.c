@@ -124,12 +124,12 @@ static Chance chance_of(Run *run) {
                     .erased = run_rng(run, "erased")};
 }
 
-/* Uniform; but in the base's first three quarters of the steps each is the larger of two draws: noisy
- * ones, where colours and places are decided, come first, texture after them. */
+/* Uniform; but until --large-t-steps of the base each is the larger of two draws: noisy ones, where
+ * colours and places are decided, come first, texture after them. */
 static const int *timesteps(const Training *m, Run *run, Rng *rng, int n) {
     Arena *arena = &run->tape.arena;
     int *t = uniform_timesteps(arena, rng, m->chain.T, n);
-    if (m->stage != BASE || 4 * run->step >= 3 * (int64_t)o.common.steps) return t;
+    if (m->stage != BASE || run->step >= o.large_t_steps) return t;
     const int *other = uniform_timesteps(arena, rng, m->chain.T, n);
     for (int i = 0; i < n; i++)
         if (other[i] > t[i]) t[i] = other[i];
