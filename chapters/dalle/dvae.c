@@ -204,7 +204,11 @@ int dvae_update(Dvae *d, const DvaeTerms *terms, Rng *rng) {
 
 /* ---- many pictures, no gradients ------------------------------------------------------------- */
 
-enum { AT_ONCE = 32 };
+/* as many pixels as 32 pictures of 64x64 */
+static int at_once(int side) {
+    int n = 32 * 64 * 64 / (side * side);
+    return n > 1 ? n : 1;
+}
 
 static int largest(int n, const real *x) {
     int best = 0;
@@ -215,10 +219,10 @@ static int largest(int n, const real *x) {
 
 void dvae_encode(const Dvae *d, int n, int side, const real *x, int *codes) {
     Tape t = {.no_grad = true};
-    int C = d->c.channels, K = d->c.codes;
-    for (int i = 0; i < n; i += AT_ONCE) {
+    int C = d->c.channels, K = d->c.codes, some = at_once(side);
+    for (int i = 0; i < n; i += some) {
         tape_reset(&t);
-        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        int B = n - i < some ? n - i : some;
         const real *from = x + (size_t)i * (size_t)(side * side * C);
         Tensor *z = dvae_encoder(&d->encoder,
                                  map_pixels(t_input(&t, from, SHAPE(B, side, side, C))));
@@ -254,10 +258,10 @@ static Tensor *decoded(const Dvae *d, Tape *t, int B, int side, const int *codes
 
 void dvae_decode(const Dvae *d, int n, int side, const int *codes, real *x) {
     Tape t = {.no_grad = true};
-    int small = side / dvae_factor(&d->c);
-    for (int i = 0; i < n; i += AT_ONCE) {
+    int small = side / dvae_factor(&d->c), some = at_once(side);
+    for (int i = 0; i < n; i += some) {
         tape_reset(&t);
-        int B = n - i < AT_ONCE ? n - i : AT_ONCE;
+        int B = n - i < some ? n - i : some;
         dvae_pixels(decoded(d, &t, B, small, codes + i * small * small),
                     x + (size_t)i * (size_t)(side * side * d->c.channels));
     }

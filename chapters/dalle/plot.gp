@@ -45,7 +45,7 @@ if (there(record."/prior-log.csv")) {
 if (there(record."/positions.csv")) {
     set output out."/positions.png"
     set terminal pngcairo size 640,600 font "DejaVu Sans,13" background rgb "#ffffff"
-    set title "nats of the code at each place, mean of 1,000 test scenes"
+    set title "nats of the code at each place, mean over test scenes"
     set cblabel "nats"
     set size ratio -1
     unset key

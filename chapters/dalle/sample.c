@@ -72,24 +72,34 @@ static void save_samples(const Dalle *m, const FrozenClip *clip, int prompts,
 
 /* ---- pictures completed ---------------------------------------------------------------------- */
 
-enum { COMPLETED = 6, COMPLETION_ROW = 2 + COMPLETED };
+enum { COMPLETED = 5, COMPLETION_ROW = 3 + COMPLETED };
 
-/* A row for each picture x (n,...): itself, rebuilt from its codes, and with its lower half drawn
- * anew several times, given the upper half and the caption */
+/* x without its lower half, white in its place */
+static void upper_half(const real *x, real *y) {
+    memcpy(y, x, VALUES / 2 * sizeof *y);
+    k_fill(VALUES / 2, 1, y + VALUES / 2);
+}
+
+/* A row for each picture x (n,...): itself, rebuilt from its codes, what is given, and with its lower
+ * half drawn several times, after the upper half and the caption, which stands left */
 static void save_completions(const Dalle *m, int n, const real *x, const char *const *captions) {
     Arena arena = {0};
     int N = dalle_codes(m), *codes = arena_get(&arena, (size_t)(n * N) * sizeof *codes);
     Rng rng = rng_new(o.common.seed, "completions");
     real *rows = pictures_new(&arena, n * COMPLETION_ROW);
+    const char *labels = "";
     dvae_encode(&m->dvae, n, SIDE, x, codes);
     for (int i = 0; i < n; i++) {
         real *row = rows + (size_t)(i * COMPLETION_ROW) * VALUES;
         memcpy(row, x + (size_t)i * VALUES, VALUES * sizeof *row);
         dvae_decode(&m->dvae, 1, SIDE, codes + i * N, row + VALUES);
-        draw(m, captions[i], COMPLETED, N / 2, codes + i * N, &rng, row + 2 * VALUES);
+        upper_half(row + VALUES, row + 2 * VALUES);
+        draw(m, captions[i], COMPLETED, N / 2, codes + i * N, &rng, row + 3 * VALUES);
+        labels = arena_text(&arena, "%s%s%s", labels, i ? "|" : "", captions[i]);
     }
     Grid g = scene_grid(n * COMPLETION_ROW, COMPLETION_ROW, NULL);
-    g.column_labels = "scene|from its codes|lower half drawn|drawn|drawn|drawn|drawn|drawn";
+    g.row_labels = labels;
+    g.column_labels = "scene|from its codes|given|drawn|drawn|drawn|drawn|drawn";
     save_grid(&cli, output_path(&cli, "completions.png"), rows, g);
     arena_free(&arena);
 }
@@ -161,6 +171,8 @@ static void check_options(void) {
         usage_error("--config %s: has no weights here to draw with; info counts it",
                     o.common.config);
     if (o.best_of == 1) cli_refuse(&cli, "clip", "--best-of");
+    if (o.best_of > 1 && o.best_of < o.pictures && !cli_given(&cli, "pictures"))
+        o.pictures = o.best_of;
     if (o.best_of > 1 && o.best_of < o.pictures)
         usage_error("--best-of %d: fewer than the %d --pictures that are shown", o.best_of,
                     o.pictures);

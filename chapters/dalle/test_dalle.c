@@ -131,7 +131,8 @@ Test(dalle, the_best_of_more_is_at_least_as_good) {
 #ifndef REAL_DOUBLE
 #define SMALL_PRIOR "--prior-batch 4 --prior-width 16 --prior-depth 1 --prior-heads 2 "  \
                     "--validation 12 "
-#define SMALL "--width 4 --codes 16 --batch 4 " SMALL_PRIOR "-q --data %s --out %s/run "
+#define DVAE "--width 4 --codes 16 --batch 4 -q --data %s --out %s/run "
+#define SMALL SMALL_PRIOR DVAE
 
 /* Trained, then what it draws of prompts, of test scenes; official weights are another matter. */
 Test(dalle_program, draws_prompts_and_completes_pictures) {
@@ -203,6 +204,27 @@ Test(dalle_program, eval_scores_the_best_of_more_and_each_place) {
     fclose(f);
     cr_expect(places == 64 && row == 7 && column == 7);
     cr_expect_float_eq(sum, nats, 1e-3 * nats);
+}
+
+/* The decoder's last steps see hard codes alone, at no temperature; a run that goes on with more steps
+ * does not train the encoder again. A random encoder is not kept. */
+Test(dalle_program, the_decoder_ends_on_hard_codes) {
+    few_garments(400, 120);
+    RUN("dalle", "train --stage dvae --grid 8 --hard 0.5 --steps 20 --validation 12 " DVAE);
+    RUN("dalle", "train --stage dvae --grid 8 --hard 0.5 --steps 40 --validation 12 --resume " DVAE);
+    char path[200];
+    snprintf(path, sizeof path, "%s/run/dvae-log.csv", folder);
+    char *log = text_of(path), *rest = log, *line;
+    enum { TAU = 7 };
+    for (int row = 0; (line = strsep(&rest, "\n")) && *line; row++) {
+        const char *field = "";
+        for (int k = 0; k <= TAU; k++) field = strsep(&line, ",");
+        if (row == 0) cr_assert_str_eq(field, "tau");
+        else cr_expect_eq(*field != 0, row == 1, "row %d: %s", row, field);
+        cr_expect_leq(row, 4);
+    }
+    free(log);
+    expect_refusal("dalle", "train --stage dvae --hard 1 --data %s --out %s/other", 2, "--hard 1");
 }
 
 /* Half of the pairs are emoji, in both stages: the sheets are theirs, and CLIP names drawn ones. */

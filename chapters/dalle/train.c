@@ -20,8 +20,8 @@ static Scenes validation_scenes(Tape *t, const CaptionedSource *s) {
 
 /* ---- the dVAE -------------------------------------------------------------------------------- */
 
-/* Rebuilt from the relaxed codes that training sees. Soft pictures may look good long before those
- * of hard codes do: both are logged. */
+/* Rebuilt from the relaxed codes that training sees. At first they lose less than hard codes, which
+ * are all that a prior can write: both are logged. */
 static double soft_error(const Dvae *net, const Scenes *h, double tau) {
     Tape t = {.no_grad = true};
     Rng rng = rng_new(0, "validation");
@@ -89,13 +89,20 @@ static int train_dvae(void) {
     Scenes held = validation_scenes(&unseen, &source);
     real *rebuilt = arena_get(&run->arena, (size_t)held.n * VALUES * sizeof *rebuilt);
     run_record(run, "parameters", (double)params_count(params));
-    int steps = o.common.steps, soft = net.c.dim ? steps : (int)((1 - o.hard) * steps);
+    int steps = o.common.steps, soft = net.c.dim ? steps : steps - (int)(o.hard * steps);
+    int fall = o.tau_steps < soft ? o.tau_steps : soft;
+    uint64_t hard_from = 0;      /* step at which hard codes began, and 1; 0: not yet */
+    run_counter(run, "hard_from", &hard_from);
 
     while (run_next(run)) {
         Scenes scenes = training_scenes(run, &source);
         Tensor *x = t_input(&run->tape, scenes.x, SHAPE(scenes.n, SIDE, SIDE, 3));
-        bool hard = run->step >= soft;
-        double tau = cosine_schedule(1, o.tau, run->step, o.tau_steps);
+        if (!hard_from && run->step >= soft) hard_from = (uint64_t)run->step + 1;
+        bool hard = hard_from > 0;
+        int began = (int)hard_from - 1;
+        if (hard && run->random && run->step == 0)
+            usage_error("--hard %g: the encoder would stay random", o.hard);
+        double tau = hard ? o.tau : cosine_schedule(1, o.tau, run->step, fall);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
         if (run->random && run->step == 0) dvae_start(&net, x, codebook);
         DvaeTerms terms = hard ? dvae_hard_loss(&net, x) : dvae_loss(&net, x, tau, beta, noise);
@@ -104,7 +111,7 @@ static int train_dvae(void) {
         if (terms.kl) run_log(run, "kl", terms.kl);
         if (terms.commitment) run_log(run, "commitment", terms.commitment);
         if (!hard) run_value(run, "tau", tau), run_value(run, "beta", beta);
-        double rate = hard ? lr_cooldown(run->step - soft, 100, steps - soft)
+        double rate = hard ? lr_cooldown(run->step - began, 100, steps - began)
                            : lr_cooldown(run->step, 100, soft);
         run_minimise(run, adam, terms.loss, o.common.lr * rate);
         bool saves = run_saves(run);
@@ -169,8 +176,9 @@ static int train_prior(void) {
 
     while (run_next(run)) {
         Scenes s = training_scenes(run, &source);
+        bool drops = !m.prior.c.snail && run->step >= 0.7 * o.prior_steps;
         for (int i = 0; i < s.n; i++)
-            if (rng_chance(drop, m.prior.c.snail ? 0 : o.p_uncond)) s.captions[i] = "";
+            if (rng_chance(drop, drops ? o.p_uncond : 0)) s.captions[i] = "";
         scenes_encode(&run->tape.arena, &s, &m, &dropout);
         PriorTerms terms = prior_loss(&m.prior, &run->tape, s.n, s.text, s.codes);
         run_log(run, "image", terms.image);
@@ -193,9 +201,11 @@ int train(void) {
         usage_error("--config %s: is not trained here; info counts it", o.common.config);
     if (o.dvae && strcmp(o.stage, "prior"))
         usage_error("--dvae: --stage %s trains one itself", o.stage);
-    if (!strcmp(o.stage, "prior")) cli_refuse(&cli, "steps batch lr", "--stage dvae");
+    if (!strcmp(o.stage, "prior"))
+        cli_refuse(&cli, "steps batch lr tau tau-steps beta beta-steps hard", "--stage dvae");
     if (!strcmp(o.stage, "dvae"))
-        cli_refuse(&cli, "prior-steps prior-batch prior-lr", "--stage prior");
+        cli_refuse(&cli, "prior-steps prior-batch prior-lr prior attention prior-width prior-depth "
+                         "prior-heads bpe-dropout p-uncond", "--stage prior");
     refuse_of_other_kinds();
     chosen_prior(1);                     /* what makes no sense is said before the first stage */
     if (all || !strcmp(o.stage, "dvae")) {

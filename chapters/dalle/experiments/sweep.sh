@@ -3,7 +3,7 @@
 #   OUT/dvae.csv      run,lost_variance,codes_used,perplexity,whole: the KL's weight, the temperature's end, VQ
 #   OUT/prior.csv     prior,steps,seconds,nats_test,captioning_test,whole,frechet_distance,seconds_a_picture: the masks,
 #                     and a PixelSNAIL in the transformer's place, on one dVAE's codes; seconds of training; not guided
-#   OUT/trade.csv     temperature,top_k,scale,whole,class,frechet_distance,precision,recall of WEIGHTS (the reference run's, say)
+#   OUT/trade.csv     temperature,top_k,scale,whole,class,frechet_distance,precision,recall of WEIGHTS (default: the committed ones)
 # and trains or draws what is not there yet: STEPS steps of each stage, which stand in the folders' names. From the
 # environment:
 #   CAPTIONS   that are drawn and scored in each row (300)    THREADS   of the program    BUILD   where it is (build)
@@ -41,7 +41,7 @@ if wanted dvae; then
         name=${run%% *} annealed="--tau-steps $fall"
         [ $name = vq ] && annealed=                 # has no temperature
         trained "$nets/$name" dvae --steps "$steps" $annealed ${run#* }
-        trained "$nets/$name" prior --prior-steps 20 ${run#* }
+        trained "$nets/$name" prior --prior-steps 20
         scored "$nets/$name" "$nets/$name/weights.safetensors"
         m=$nets/$name/metrics.json
         echo "$name,$(outer lost_variance "$m"),$(outer codes_used "$m"),$(outer perplexity "$m"),$(outer whole "$m")"
@@ -64,7 +64,7 @@ if wanted prior; then
 fi
 
 if wanted trade; then
-    weights=${WEIGHTS:-$nets/full/weights.safetensors}
+    weights=${WEIGHTS:-notebooks-data/dalle/weights.safetensors}
     for setting in ${SETTINGS:-0.5:0:1 0.7:0:1 0.85:0:1 1:0:1 1.2:0:1 1:16:1 1:64:1 1:256:1 1:0:1.5 1:0:2 1:0:3 1:0:5}; do
         scale=${setting##*:} t=${setting%%:*} k=${setting#*:}
         k=${k%:*} m=$out/trade-$setting/metrics.json
