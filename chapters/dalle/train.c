@@ -100,8 +100,6 @@ static int train_dvae(void) {
         if (!hard_from && run->step >= soft) hard_from = (uint64_t)run->step + 1;
         bool hard = hard_from > 0;
         int began = (int)hard_from - 1;
-        if (hard && run->random && run->step == 0)
-            usage_error("--hard %g: the encoder would stay random", o.hard);
         double tau = hard ? o.tau : cosine_schedule(1, o.tau, run->step, fall);
         double beta = cosine_schedule(0, o.beta, run->step, o.beta_steps);
         if (run->random && run->step == 0) dvae_start(&net, x, codebook);
@@ -207,6 +205,8 @@ int train(void) {
         cli_refuse(&cli, "prior-steps prior-batch prior-lr prior attention prior-width prior-depth "
                          "prior-heads bpe-dropout p-uncond", "--stage prior");
     refuse_of_other_kinds();
+    if (o.hard == 1 && strcmp(o.stage, "prior") && !o.common.init && !o.common.resume)
+        usage_error("--hard 1: the encoder would stay random; --init FILE has one that is trained");
     chosen_prior(1);                     /* what makes no sense is said before the first stage */
     if (all || !strcmp(o.stage, "dvae")) {
         int status = train_dvae();
