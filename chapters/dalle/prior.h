@@ -5,12 +5,13 @@
  *
  *     place     0 ... T-1       T                T+1 ... T+N-1
  *     token     the caption     start of image   codes 0 ... N-2, row after row
- *     predicts  the next one    code 0           codes 1 ... N-1
+ *     predicts  the next one    code 0           codes 1 ... N-1      (place T-1: nothing)
  *
  * A caption that ends before place T-1 goes on with padding, which is learned, another one at each
  * place, and is seen like any token. A code's embedding is the sum of one for the code, one for its
  * row and one for its column. Text and codes have output layers of their own: no place of the text
- * can predict a code, nor the reverse. Padding and the start are not predicted.
+ * can predict a code, nor the reverse. Padding and both starts, of caption and image, are not
+ * predicted; the end of the caption is.
  *
  *     loss = 1/8 (mean cross-entropy of text tokens) + 7/8 (mean cross-entropy of codes)
  *
