@@ -365,7 +365,7 @@ $(BUILD)/make-book: $(wildcard common/tools/book/*.c common/tools/book/*.h) $(BU
 
 # networks that run in the page: common/tools/book/try/NAME.c with the chapter's own code, once for
 # WebAssembly, and once for this machine, which packs the weights and is compared with
-TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c class_unet.c unet_classifier.c text_unet.c text_transformer.c clip.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c guidance.c labelled.c noise_schedule.c gaussian.c) $(addprefix common/text/,bpe.c bpe_symbols.c bpe_merges.c buffer.c html.c unicode.c utf8.c words.c) common/data/images.c $(addprefix common/base/,error.c arena.c printable.c)
+TRY_COMMON := $(wildcard common/kernels/*.c common/tensor/*.c) $(addprefix common/nn/,layers.c init.c unet.c unet_blocks.c unet_config.c attention_layers.c transformer.c time_embedding.c resize.c spatial_transformer.c class_unet.c unet_classifier.c text_unet.c text_transformer.c clip.c interpolate.c optim.c optimizer.c) $(addprefix common/diffusion/,sampler.c denoiser.c guidance.c labelled.c noise_schedule.c gaussian.c) $(addprefix common/text/,bpe.c bpe_symbols.c bpe_merges.c buffer.c html.c unicode.c utf8.c words.c) common/data/images.c $(addprefix common/base/,error.c memory.c arena.c printable.c)
 WASM := clang --target=wasm32-wasi -std=gnu17 -fno-math-errno -O3 -msimd128 -DVEC_BYTES=16 -Icommon -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
 TRY_HEADERS := $(wildcard common/*/*.h chapters/*/*.h common/tools/book/try/*.h)

@@ -1,9 +1,12 @@
-/* test_base.c — what everything stands on: text made safe for a terminal, messages. */
-#include "base/error.h"
+/* test_base.c — what everything stands on: text made safe for a terminal, messages, memory. */
+#include "base/memory.h"
 #include "base/printable.h"
+#include "base/sanitize.h"
 #include "stops.h"
 #include "testing.h"
 
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 SUITE(base);
@@ -51,4 +54,38 @@ Test(base, messages_hold_no_control_characters) {
     expect_stop(1, "w?[2J?31m?.png: cannot be read", fail_with, (void *)hostile);
     expect_stop(2, "--data w?[2J?31m?.png", usage_with, (void *)hostile);
     expect_stop(0, "w?[2J?31m?.png: left out", notice_with, (void *)hostile);
+}
+
+Test(base, memory_is_cleared_and_keeps_what_it_held) {
+    int *x = memory_new(3, sizeof *x, "numbers");
+    cr_assert(!x[0] && !x[1] && !x[2]);
+    size_t room = 3;
+    x[2] = 7;
+    cr_assert_eq(memory_grow(x, &room, 3, sizeof *x, "numbers"), x);
+    for (size_t n = 4; n < 100000; n++) {
+        x = memory_grow(x, &room, n, sizeof *x, "numbers");
+        cr_assert(room >= n && room <= 2 * n && x[2] == 7 && !x[n - 1] && !x[room - 1]);
+        x[n - 1] = x[room - 1] = 0;
+    }
+    free(x);
+    free(memory_new(0, 8, "nothing"));
+}
+
+/* more things than all of memory would hold, which as bytes are few again */
+static const size_t many = SIZE_MAX / 8 + 2;
+
+static void new_with(void *text) { memory_new(many, 8, "%s", (const char *)text); }
+
+static void grow_with(void *text) {
+    size_t room = 0;
+    memory_grow(NULL, &room, many, 8, "%s", (const char *)text);
+}
+
+Test(base, memory_that_is_not_there_is_said_to_be_out) {
+#ifndef SANITIZED     /* a sanitizer stops the program itself */
+    expect_stop(1, "out of memory: w?[2J?31m?.png", new_with, (void *)hostile);
+#else
+    (void)new_with;
+#endif
+    expect_stop(1, "out of memory: w?[2J?31m?.png", grow_with, (void *)hostile);
 }

@@ -15,11 +15,23 @@ static const size_t allocations = 0;
 #else
 static size_t allocations;
 void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t bytes);
 void *__libc_memalign(size_t alignment, size_t bytes);
 
 void *malloc(size_t bytes) {
     allocations++;
     return __libc_malloc(bytes);
+}
+
+void *calloc(size_t n, size_t size) {
+    allocations++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t bytes) {
+    allocations++;
+    return __libc_realloc(old, bytes);
 }
 
 void *aligned_alloc(size_t alignment, size_t bytes) {

@@ -1,6 +1,6 @@
 #include "cfg.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "diffusion/guidance.h"
 #include "diffusion/losses.h"
 
@@ -44,8 +44,7 @@ double alpha_at(double lambda) { return sqrt(1 / (1 + exp(-lambda))); }
 double sigma_at(double lambda) { return sqrt(1 / (1 + exp(lambda))); }
 
 NoiseSchedule log_snr_schedule(int T) {
-    double *beta = calloc((size_t)T, sizeof *beta), before = 1;
-    if (!beta) fail("out of memory: a schedule of %d steps", T);
+    double *beta = memory_new((size_t)T, sizeof *beta, "a schedule of %d steps", T), before = 1;
     for (int t = 0; t < T; t++) {
         double alpha = alpha_at(log_snr((t + 1.0) / T));
         beta[t] = 1 - alpha * alpha / before;

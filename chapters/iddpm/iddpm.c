@@ -1,6 +1,6 @@
 #include "iddpm.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "nn/unet_config.h"
 
 #include <math.h>
@@ -69,8 +69,7 @@ void timestep_probabilities(const LossSampler *s, double *p) {
 }
 
 void draw_timesteps(const LossSampler *s, Rng *rng, int B, int *t, double *weight) {
-    double *p = malloc((size_t)s->T * sizeof *p);
-    if (!p) fail("out of memory: probabilities of %d timesteps", s->T);
+    double *p = memory_new((size_t)s->T, sizeof *p, "probabilities of %d timesteps", s->T);
     timestep_probabilities(s, p);
     for (int b = 0; b < B; b++) {
         real u;

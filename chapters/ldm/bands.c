@@ -1,6 +1,6 @@
 #include "bands.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,8 +24,7 @@ static size_t row_of(const Map *m) {
 static Map map_new(int H, int W, int C) {
     Map m = {.H = H, .W = W, .C = C};
     size_t n = (size_t)H * row_of(&m);
-    m.x = malloc(n * sizeof *m.x);
-    if (!m.x) fail("out of memory: a map of %zu MB", n * sizeof *m.x >> 20);
+    m.x = memory_new(n, sizeof *m.x, "a map of %zu MB", n * sizeof *m.x >> 20);
     return m;
 }
 
@@ -72,9 +71,8 @@ typedef struct {
 
 static Affine affine_of(const GroupNorm *norm, const Map *m) {
     size_t C = (size_t)m->C;
-    double *mean = malloc(2 * C * sizeof *mean), *var = mean + C;
-    Affine a = {malloc(2 * C * sizeof *a.scale), NULL};
-    if (!mean || !a.scale) fail("out of memory");
+    double *mean = memory_new(2 * C, sizeof *mean, "%d channels", m->C), *var = mean + C;
+    Affine a = {.scale = memory_new(2 * C, sizeof *a.scale, "%d channels", m->C)};
     a.shift = a.scale + C;
     channel_sums(m, NULL, mean), group_means(m, norm->groups, mean);
     channel_sums(m, mean, var), group_means(m, norm->groups, var);

@@ -1,7 +1,7 @@
 #include "stable_diffusion.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "diffusion/gaussian.h"
 #include "io/half.h"
 #include "tensor/half.h"
@@ -140,7 +140,8 @@ void hole_and_latent(size_t pixels, int e, const real *hole, const real *latent,
 
 typedef struct {
     StOutput *list;
-    int count, room;
+    int count;
+    size_t room;
     uint64_t seed;
 } Outputs;
 
@@ -150,8 +151,7 @@ static void fill_random(const StOutput *t, uint8_t *bytes) {
     for (int i = 0; i < t->rank; i++) len *= t->shape[i], fan_in *= i ? t->shape[i] : 1;
     bool weight = strstr(t->name, "weight") != NULL, gain = weight && t->rank == 1;
     double bound = weight && !gain ? 1 / sqrt((double)fan_in) : 0.05;
-    real *u = malloc(len * sizeof *u);
-    if (!u) fail("out of memory: %s", t->name);
+    real *u = memory_new(len, sizeof *u, "%s", t->name);
     Rng r = rng_new(*(const uint64_t *)t->source, t->name);
     rng_uniform(&r, len, u);
     for (size_t i = 0; i < len; i++) {
@@ -162,9 +162,8 @@ static void fill_random(const StOutput *t, uint8_t *bytes) {
 }
 
 static void add_outputs(Outputs *o, const char *prefix, const OfficialMap *map, const Params *p) {
-    o->room += OFFICIAL_TENSORS * p->count;
-    o->list = realloc(o->list, (size_t)o->room * sizeof *o->list);
-    if (!o->list) fail("out of memory");
+    size_t most = (size_t)(o->count + OFFICIAL_TENSORS * p->count);
+    o->list = memory_grow(o->list, &o->room, most, sizeof *o->list, "%zu tensors", most);
     for (int i = 0; i < p->count; i++) {
         OfficialTensor tensors[OFFICIAL_TENSORS];
         int n = official_tensors(map, p->list[i], tensors);

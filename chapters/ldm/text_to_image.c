@@ -2,7 +2,7 @@
  * from a text, from a picture and a text (Meng et al. 2022, "SDEdit"), from a picture with a hole. */
 #include "settings.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "bands.h"
 #include "data/bicubic.h"
@@ -161,8 +161,7 @@ static Plan plan_open(void) {
 static void decode_latent(const Plan *p, const FirstStage *f, const real *z, int h, int w,
                           real *x) {
     size_t n = (size_t)h * (size_t)w * (size_t)p->e;
-    real *scaled = malloc(n * sizeof *scaled);
-    if (!scaled) fail("out of memory");
+    real *scaled = memory_new(n, sizeof *scaled, "latents of %dx%d", w, h);
     k_affine(n, z, (real)(1 / p->model.latent_scale), 0, scaled);
     int rows = o.rows ? o.rows : band_rows(w * p->f);
     decode_in_bands(f, scaled, h, w, rows, x);

@@ -1,7 +1,7 @@
 #define _DEFAULT_SOURCE   /* on_exit */
 #include "base/processes.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -81,8 +81,7 @@ static int as_int(size_t n) {
 
 /* lengths, then beginnings, of slices as MPI counts them; to be freed */
 static int *slices(const size_t *start) {
-    int *s = malloc(2 * (size_t)count * sizeof *s);
-    if (!s) fail("out of memory");
+    int *s = memory_new(2 * (size_t)count, sizeof *s, "%d processes", count);
     for (int k = 0; k < count; k++) {
         s[k] = as_int(start[k + 1] - start[k]);
         s[count + k] = as_int(start[k]);
@@ -98,8 +97,7 @@ static struct {
 
 void processes_exchange_begin(int which, const void *from, const size_t *start, void *to) {
     size_t mine = start[rank + 1] - start[rank];
-    size_t *received = malloc(((size_t)count + 1) * sizeof *received);
-    if (!received) fail("out of memory");
+    size_t *received = memory_new((size_t)count + 1, sizeof *received, "%d processes", count);
     for (int k = 0; k <= count; k++) received[k] = (size_t)k * mine;
     int *out = slices(start), *in = slices(received);
     exchange[which].out = out, exchange[which].in = in;
@@ -174,8 +172,7 @@ static size_t least(size_t a, size_t b) {
 /* a round of one group for each process after the other */
 void processes_collect(void *all, size_t bytes, size_t group) {
     if (processes_alone()) return;
-    size_t P = (size_t)process_count(), *start = malloc((P + 1) * sizeof *start);
-    if (!start) fail("out of memory");
+    size_t P = (size_t)process_count(), *start = memory_new(P + 1, sizeof *start, "%zu slices", P);
     for (size_t first = 0; first < bytes; first += P * group) {
         for (size_t k = 0; k <= P; k++) start[k] = least(k * group, bytes - first);
         processes_all_gather((char *)all + first, start);

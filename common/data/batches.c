@@ -1,6 +1,6 @@
 #include "data/batches.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -15,8 +15,8 @@ static void shuffle(Batches *b, uint64_t epoch) {
 
 Batches batches_new(int count, uint64_t seed) {
     if (count < 1) die("batches_new: a set of %d images", count);
-    Batches b = {.count = count, .seed = seed, .order = malloc((size_t)count * sizeof(int))};
-    if (!b.order) fail("out of memory: the order of %d images", count);
+    Batches b = {.count = count, .seed = seed};
+    b.order = memory_new((size_t)count, sizeof *b.order, "the order of %d images", count);
     shuffle(&b, 0);
     return b;
 }

@@ -1,6 +1,6 @@
 #include "data/bicubic.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -20,12 +20,6 @@ static double cubic(double x) {
     x = fabs(x);
     if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
-}
-
-static void *new_memory(size_t bytes) {
-    void *p = malloc(bytes);
-    if (!p) fail("out of memory: a picture of %zu bytes", bytes);
-    return p;
 }
 
 /* the window of number i of n, whose weights go to `weight` */
@@ -48,9 +42,9 @@ static Window window_at(int i, int from, int n, double *weight, int *fixed) {
 static Window *windows_new(int from, int n) {
     double scale = (double)from / n;
     size_t most = (size_t)ceil(2 * (scale < 1 ? 1 : scale)) * 2 + 1;
-    Window *w = new_memory((size_t)n * (sizeof *w + most * sizeof(int)));
+    Window *w = memory_new((size_t)n, sizeof *w + most * sizeof(int), "%d pixels", n);
     int *fixed = (int *)(w + n);
-    double *weight = new_memory(most * sizeof *weight);
+    double *weight = memory_new(most, sizeof *weight, "%zu weights", most);
     for (int i = 0; i < n; i++) w[i] = window_at(i, from, n, weight, fixed + (size_t)i * most);
     free(weight);
     return w;
@@ -69,7 +63,7 @@ void bicubic_resize(int height, int width, const uint8_t *x, int out_height, int
                     uint8_t *y) {
     Window *columns = windows_new(width, out_width), *rows = windows_new(height, out_height);
     size_t line = (size_t)width * 3, out_line = (size_t)out_width * 3;
-    uint8_t *narrow = new_memory((size_t)height * out_line);
+    uint8_t *narrow = memory_new((size_t)height, out_line, "%dx%d pixels", out_width, height);
     for (int i = 0; i < height; i++)
         for (size_t j = 0; j < out_line; j++)
             narrow[(size_t)i * out_line + j] = weigh(&columns[j / 3], x + (size_t)i * line + j % 3,
@@ -86,7 +80,7 @@ void bicubic_square(int height, int width, const uint8_t *x, int size, uint8_t *
     bool tall = width < height;
     int64_t longer = (int64_t)size * (tall ? height : width) / (tall ? width : height);
     int h = tall ? (int)longer : size, w = tall ? size : (int)longer;
-    uint8_t *all = new_memory((size_t)h * (size_t)w * 3);
+    uint8_t *all = memory_new((size_t)h * (size_t)w, 3, "a picture of %dx%d pixels", w, h);
     bicubic_resize(height, width, x, h, w, all);
     /* halves go to the even number, as Python rounds */
     int top = (int)rint((h - size) / 2.0), left = (int)rint((w - size) / 2.0);

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "kernels/kernels.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -16,12 +16,6 @@
 
 /* Counted up when the same sources shall give another file: older caches are then made anew. */
 static const char version[] = "1";
-
-static void *get(size_t n) {
-    void *memory = calloc(n ? n : 1, 1);
-    if (!memory) fail("out of memory: %zu bytes", n);
-    return memory;
-}
 
 /* ---- the sources ----------------------------------------------------------------------------- */
 
@@ -74,8 +68,8 @@ static void draw_all(Drawing *d, const char *path) {
     EmojiFont *font = emoji_font_open(path);
     size_t bytes = (size_t)d->size * d->size * 3;
     int n = 0, listed = d->names.count, side;
-    d->pixels = get((size_t)listed * bytes);
-    d->thumbs = get((size_t)listed * THUMB_BYTES);
+    d->pixels = memory_new((size_t)listed, bytes, "%d emoji", listed);
+    d->thumbs = memory_new((size_t)listed, THUMB_BYTES, "%d emoji", listed);
     for (int k = 0; k < listed; k++) {
         EmojiName *e = &d->names.emoji[k];
         const uint8_t *square = emoji_font_draw(font, e, &side);
@@ -123,8 +117,8 @@ static bool nearly_the_same(const uint8_t *a, const uint8_t *b) {
 
 static void find_concepts(Drawing *d) {
     int n = d->names.count;
-    char (*key)[EMOJI_CONCEPT] = get((size_t)n * sizeof *key);
-    d->concept = get((size_t)n * sizeof *d->concept);
+    char (*key)[EMOJI_CONCEPT] = memory_new((size_t)n, sizeof *key, "%d emoji", n);
+    d->concept = memory_new((size_t)n, sizeof *d->concept, "%d emoji", n);
     for (int k = 0; k < n; k++) {
         emoji_concept(&d->names, k, key[k]);
         d->concept[k] = k;
@@ -156,7 +150,7 @@ static Part part_of(const Drawing *d, int k) {
 
 static void find_order(Drawing *d) {
     int n = 0;
-    d->order = get((size_t)d->names.count * sizeof *d->order);
+    d->order = memory_new((size_t)d->names.count, sizeof *d->order, "%d emoji", d->names.count);
     for (int p = 0; p < PARTS; p++) {
         for (int k = 0; k < d->names.count; k++) {
             if (part_of(d, k) != (Part)p) continue;
@@ -171,14 +165,12 @@ static void find_order(Drawing *d) {
 /* lines of text, as the file holds them */
 typedef struct {
     char *text;
-    size_t length;
+    size_t length, room;
 } Lines;
 
 static void add_line(Lines *l, const char *line) {
     size_t n = strlen(line);
-    char *more = realloc(l->text, l->length + n + 1);
-    if (!more) fail("out of memory");
-    l->text = more;
+    l->text = memory_grow(l->text, &l->room, l->length + n + 1, 1, "lines of text");
     memcpy(l->text + l->length, line, n);
     l->length += n;
     l->text[l->length++] = '\n';
@@ -194,8 +186,8 @@ static void fill_pixels(const StOutput *t, uint8_t *bytes) {
 
 static void save(const char *path, const Drawing *d, const Sources *s) {
     size_t n = (size_t)d->names.count, size = (size_t)d->size;
-    int32_t *concept = get(n * sizeof *concept);
-    uint8_t *label = get(n);
+    int32_t *concept = memory_new(n, sizeof *concept, "%zu emoji", n);
+    uint8_t *label = memory_new(n, 1, "%zu emoji", n);
     Lines captions = {0}, classes = {0}, groups = {0};
     for (size_t i = 0; i < n; i++) {
         const EmojiName *e = &d->names.emoji[d->order[i]];
@@ -282,8 +274,9 @@ static bool read_texts(Captioned *c) {
         if (!find(c, names[i], ST_U8, 0)) return false;
         length += safetensors_find(&c->file, names[i])->len;
     }
-    const char **captions = get((size_t)c->all.count * sizeof *captions);
-    char *to = c->text = get(length);
+    size_t count = (size_t)c->all.count;
+    const char **captions = memory_new(count, sizeof *captions, "%zu captions", count);
+    char *to = c->text = memory_new(length, 1, "captions of %zu bytes", length);
     c->memory[0] = captions;
     c->all.captions = captions;
     int n = cut_lines(c, "captions", captions, c->all.count, &to);

@@ -1,7 +1,7 @@
 #include "data/emoji_font.h"
 
 #include "data/gsub.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,15 +29,13 @@ static void read_ligatures(EmojiFont *f) {
     FT_ULong length = 0;
     char message[GSUB_MESSAGE];
     check(f, FT_Load_Sfnt_Table(f->face, TTAG_GSUB, 0, NULL, &length), "it has no table GSUB");
-    f->table = malloc(length);
-    if (!f->table) fail("%s: out of memory", f->path);
+    f->table = memory_new(length, 1, "%s", f->path);
     check(f, FT_Load_Sfnt_Table(f->face, TTAG_GSUB, 0, f->table, &length), "its table GSUB");
     if (!gsub_parse(&f->gsub, f->table, length, message)) fail("%s: %s", f->path, message);
 }
 
 EmojiFont *emoji_font_open(const char *path) {
-    EmojiFont *f = calloc(1, sizeof *f);
-    if (!f) fail("out of memory");
+    EmojiFont *f = memory_new(1, sizeof *f, "%s", path);
     f->path = path;
     check(f, FT_Init_FreeType(&f->library), "FreeType does not start");
     check(f, FT_New_Face(f->library, path, 0, &f->face), "cannot be read as a font");

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "kernels/kernels.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,25 +36,16 @@ typedef struct {
 typedef struct {
     const char *folder;
     Entry *entry;
-    int count, room;
-    int classes;
+    int count, classes;
+    size_t room;
     char *class_name[CAPTIONED_LABELS];
     int left_out;
     Unread unread;
 } List;
 
-static void *get(size_t n) {
-    void *memory = malloc(n ? n : 1);
-    if (!memory) fail("out of memory: %zu bytes", n);
-    return memory;
-}
-
 static void append(List *l, const char *file, const char *caption, int label, int line) {
-    if (l->count == l->room) {
-        l->room = 2 * l->room + 256;
-        l->entry = realloc(l->entry, (size_t)l->room * sizeof *l->entry);
-        if (!l->entry) fail("out of memory: a list of %d pictures", l->room);
-    }
+    size_t n = (size_t)l->count + 1;
+    l->entry = memory_grow(l->entry, &l->room, n, sizeof *l->entry, "%zu pictures", n);
     l->entry[l->count++] = (Entry){.file = text_format("%s", file), .line = line, .label = label,
                                    .caption = text_format("%s", caption),
                                    .hash = hash_name(0, file)};
@@ -142,7 +133,7 @@ static char *read_text(const char *path) {
     size_t n;
     const uint8_t *bytes = file_map(path, &n);
     if (is_utf16(bytes, n)) fail("%s: is UTF-16; save it as UTF-8, which is read", path);
-    char *text = get(n + 1);
+    char *text = memory_new(n + 1, 1, "%s", path);
     for (size_t i = 0; i < n; i++) text[i] = bytes[i] ? (char)bytes[i] : ' ';
     text[n] = 0;
     file_unmap(bytes, n);
@@ -300,7 +291,7 @@ static uint8_t *read_file(const char *path, size_t *length, char *message) {
                  (long long)s.st_size, DECODE_BYTES_MAX);
     } else if (!(f = fopen(path, "rbe"))) snprintf(message, DECODE_MESSAGE, "%s", strerror(errno));
     if (!f) return NULL;
-    uint8_t *bytes = get((size_t)s.st_size);
+    uint8_t *bytes = memory_new((size_t)s.st_size, 1, "%s", path);
     *length = fread(bytes, 1, (size_t)s.st_size, f);
     fclose(f);
     return bytes;
@@ -325,7 +316,7 @@ static void entry_free(Entry *e) {
 /* All of the list as (count,size,size,3), to be freed; the list keeps what could be read. */
 static uint8_t *read_pictures(List *l, int size) {
     size_t each = (size_t)size * size * 3;
-    uint8_t *pixels = get((size_t)l->count * each);
+    uint8_t *pixels = memory_new((size_t)l->count, each, "%d pictures", l->count);
     int n = 0;
     for (int i = 0; i < l->count; i++) {
         Entry *e = &l->entry[i];
@@ -399,7 +390,7 @@ static void copy_texts(Captioned *c, const List *l, const char **captions) {
     size_t length = 0;
     for (int i = 0; i < l->count; i++) length += strlen(l->entry[i].caption) + 1;
     for (int i = 0; i < l->classes; i++) length += strlen(l->class_name[i]) + 1;
-    char *to = c->text = get(length);
+    char *to = c->text = memory_new(length, 1, "captions of %zu bytes", length);
     for (int i = 0; i < l->count; i++) {
         captions[i] = to;
         to = stpcpy(to, l->entry[i].caption) + 1;
@@ -412,9 +403,11 @@ static void copy_texts(Captioned *c, const List *l, const char **captions) {
 
 static Captioned build(const List *l, const uint8_t *read, int size) {
     size_t n = (size_t)l->count, each = (size_t)size * size * 3;
-    uint8_t *pixels = get(n * each), *labels = get(n);
-    int32_t *number = get(n * sizeof *number), *concept = get(n * sizeof *concept);
-    const char **captions = get(n * sizeof *captions);
+    uint8_t *pixels = memory_new(n, each, "%zu pictures", n);
+    uint8_t *labels = memory_new(n, 1, "%zu pictures", n);
+    int32_t *number = memory_new(n, sizeof *number, "%zu pictures", n);
+    int32_t *concept = memory_new(n, sizeof *concept, "%zu pictures", n);
+    const char **captions = memory_new(n, sizeof *captions, "%zu captions", n);
     int32_t count[PARTS] = {0};
     Captioned c = {.classes = l->classes, .groups = 1, .group_name = {"all"},
                    .memory = {pixels, labels, number, concept, captions},
@@ -438,7 +431,7 @@ static Captioned build(const List *l, const uint8_t *read, int size) {
 }
 
 Captioned folder_load(const char *folder, int size) {
-    List l = {.folder = folder, .entry = get(0)};
+    List l = {.folder = folder, .entry = memory_new(0, sizeof *l.entry, "%s", folder)};
     char *captions = path_join(folder, "captions.txt");
     if (access(captions, F_OK) == 0) list_captions(&l, captions);
     else list_classes(&l);

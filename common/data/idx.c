@@ -1,7 +1,7 @@
 #include "data/idx.h"
 
 #include "data/sha256.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,17 +68,14 @@ static uint8_t *read_all(const char *path, size_t *length) {
     if (!f) fail("%s: cannot be read: %s", path, strerror(errno));
     gzbuffer(f, 1 << 17);
     size_t capacity = 1 << 26, n = 0;     /* memory costs nothing until it is used */
-    uint8_t *bytes = malloc(capacity);
-    int got = 0;
-    while (bytes && (got = gzread(f, bytes + n, (unsigned)(capacity - n))) > 0) {
+    uint8_t *bytes = memory_new(capacity, 1, "%s", path);
+    int got;
+    while ((got = gzread(f, bytes + n, (unsigned)(capacity - n))) > 0) {
         n += (size_t)got;
         if (n < capacity) continue;
         if (capacity >= (size_t)1 << 30) fail("%s: has more than a gigabyte of data", path);
-        uint8_t *more = realloc(bytes, capacity *= 2);
-        if (!more) free(bytes);
-        bytes = more;
+        bytes = memory_grow(bytes, &capacity, n + 1, 1, "%s", path);
     }
-    if (!bytes) fail("%s: out of memory", path);
     int error;
     const char *why = gzerror(f, &error);
     if (got < 0 || error != Z_OK) {

@@ -1,6 +1,6 @@
 #include "data/images.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -115,9 +115,9 @@ static void average_line(const uint8_t *line, int side, int size, uint32_t *sum)
 
 void area_average(const uint8_t *pixels, size_t stride, int side, int size, uint8_t *out) {
     size_t n = 3 * (size_t)size;
-    uint32_t *line = malloc(n * sizeof *line);
-    uint64_t *sum = malloc(n * sizeof *sum), area = (uint64_t)side * (uint64_t)side;
-    if (!line || !sum) fail("out of memory");
+    uint32_t *line = memory_new(n, sizeof *line, "a picture of %d pixels", size);
+    uint64_t *sum = memory_new(n, sizeof *sum, "a picture of %d pixels", size);
+    uint64_t area = (uint64_t)side * (uint64_t)side;
     int ready = -1;                        /* the input line that `line` holds */
     for (int i = 0; i < size; i++, out += n) {
         memset(sum, 0, n * sizeof *sum);

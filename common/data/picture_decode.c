@@ -1,7 +1,7 @@
 #include "data/picture_decode.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/printable.h"
 #include "data/images.h"
 
@@ -186,8 +186,7 @@ void picture_read(const char *path, int size, double low, double high, real *x) 
     char message[DECODE_MESSAGE];
     size_t length, values = (size_t)size * (size_t)size * 3;
     const uint8_t *bytes = file_map(path, &length);
-    uint8_t *pixels = malloc(values);
-    if (!pixels) fail("out of memory: %s", path);
+    uint8_t *pixels = memory_new(values, 1, "%s", path);
     if (!picture_decode(bytes, length, size, pixels, message)) fail("%s: %s", path, message);
     for (size_t i = 0; i < values; i++) x[i] = (real)(low + (high - low) * pixels[i] / 255);
     free(pixels);

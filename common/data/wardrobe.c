@@ -1,7 +1,7 @@
 /* wardrobe.c — which scene stands at an index. */
 #include "data/wardrobe.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "kernels/kernels.h"
 
 #include <stdlib.h>
@@ -12,8 +12,7 @@ static void sort_by_class(Wardrobe *w, Part part) {
     static const char *const names[PARTS] = {"training", "validation", "test", "test"};
     const Images *m = w->garments[part];
     int *place = w->start[part];
-    w->by_class[part] = malloc((size_t)m->count * sizeof(int));
-    if (!w->by_class[part]) fail("out of memory: %d garments", m->count);
+    w->by_class[part] = memory_new((size_t)m->count, sizeof(int), "%d garments", m->count);
     for (int class = 0, n = 0; class < WARDROBE_CLASSES; class++) {
         place[class] = n;
         for (int i = 0; i < m->count; i++) {

@@ -1,6 +1,6 @@
 #include "diffusion/noise_schedule.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -19,9 +19,8 @@ static NoiseSchedule schedule_new(int T) {
                         &s.x0_coef_eps, &s.mean_coef_x0, &s.mean_coef_xt, &s.posterior_variance,
                         &s.posterior_log_variance};
     size_t n = (size_t)T, tables = sizeof table / sizeof *table;
-    s.memory = calloc(tables * n, sizeof *s.memory);
-    s.step = calloc(n, sizeof *s.step);
-    if (!s.memory || !s.step) fail("out of memory: a noise schedule of %d steps", T);
+    s.memory = memory_new(tables * n, sizeof *s.memory, "a noise schedule of %d steps", T);
+    s.step = memory_new(n, sizeof *s.step, "a noise schedule of %d steps", T);
     for (size_t k = 0; k < tables; k++) *table[k] = s.memory + k * n;
     for (int t = 0; t < T; t++) s.time[t] = s.step[t] = t;
     return s;
@@ -117,8 +116,7 @@ NoiseSchedule schedule_of_steps(const NoiseSchedule *from, int n, const int *ste
 }
 
 NoiseSchedule schedule_respaced(const NoiseSchedule *from, const char *sections) {
-    int *steps = malloc((size_t)from->T * sizeof *steps);
-    if (!steps) fail("out of memory: %d timesteps", from->T);
+    int *steps = memory_new((size_t)from->T, sizeof *steps, "%d timesteps", from->T);
     int n = space_timesteps(from->T, sections, steps);
     NoiseSchedule s = {0};
     if (n) s = schedule_of_steps(from, n, steps);

@@ -1,6 +1,6 @@
 #include "eval/scores.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "eval/classifier.h"
 
 #include <math.h>
@@ -62,8 +62,7 @@ Evaluator evaluator_open(FeatureNet net, Reference data) {
 }
 
 Evaluator evaluator_new(const Fashion *data, const char *weights) {
-    Frozen *f = malloc(sizeof *f);
-    if (!f) fail("out of memory");
+    Frozen *f = memory_new(1, sizeof *f, "a network");
     *f = frozen_load(weights, &classifier_fashion);
     Evaluator e = evaluator_open(frozen_net(f), (Reference){data->train, data->test, data->classes,
                                                     data->class_names});

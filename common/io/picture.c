@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "io/lettering.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -134,8 +134,7 @@ static void draw_labels(Grid g, Layout l, uint8_t *pixels) {
 
 static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
     size_t bytes = (size_t)l.height * l.width * g.channels;
-    uint8_t *pixels = malloc(bytes);
-    if (!pixels) fail("out of memory: a picture of %dx%d pixels", l.width, l.height);
+    uint8_t *pixels = memory_new(bytes, 1, "a picture of %dx%d pixels", l.width, l.height);
     memset(pixels, 128, bytes);     /* gaps and empty places: grey, unlike paper and unlike ink */
     draw_labels(g, l, pixels);
     for (int i = 0; i < g.count; i++) {
@@ -153,12 +152,11 @@ static uint8_t *grid_pixels(const real *images, Grid g, Layout l) {
 /* A file as it grows: the signature, then chunks. */
 typedef struct {
     uint8_t *bytes;
-    size_t length;
+    size_t length, room;
 } Png;
 
 static void put(Png *p, const void *bytes, size_t n) {
-    p->bytes = realloc(p->bytes, p->length + n);
-    if (!p->bytes) fail("out of memory: a picture of %zu bytes", p->length + n);
+    p->bytes = memory_grow(p->bytes, &p->room, p->length + n, 1, "the bytes of a picture");
     memcpy(p->bytes + p->length, bytes, n);
     p->length += n;
 }

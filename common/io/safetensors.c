@@ -4,7 +4,7 @@
 #include "base/printable.h"
 #include "io/half.h"
 #include "kernels/widen.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -484,8 +484,7 @@ void safetensors_write(const char *path, StOutput *tensors, int count,
     for (int i = 0; i < count; i++) {
         const StOutput *t = &tensors[i];
         size_t bytes = output_bytes(t);
-        uint8_t *filled = t->fill && bytes ? malloc(bytes) : NULL;
-        if (t->fill && bytes && !filled) fail("%s: out of memory: %zu bytes", t->name, bytes);
+        uint8_t *filled = t->fill && bytes ? memory_new(bytes, 1, "%s", t->name) : NULL;
         if (filled) t->fill(t, filled);
         file_put(&f, filled ? filled : t->source, bytes);
         free(filled);

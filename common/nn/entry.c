@@ -2,7 +2,7 @@
 #include "nn/entry.h"
 
 #include "base/file.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,8 +40,7 @@ void entry_get(const Entry *e, const StTensor *t, real *x) {
         safetensors_get(t, x);
         return;
     }
-    real *turned = malloc(t->len * sizeof *turned);
-    if (!turned) fail("out of memory: %s", e->name);
+    real *turned = memory_new(t->len, sizeof *turned, "%s", e->name);
     int shape[4], back[4];
     for (int i = 0; i < 4; i++) {
         shape[i] = (int)e->shape[i];
@@ -54,8 +53,7 @@ void entry_get(const Entry *e, const StTensor *t, real *x) {
 
 real *entry_new(const Safetensors *s, const char *prefix, Tensor *w) {
     Entry e = entry_of(prefix, w);
-    real *x = malloc(w->len * sizeof *x);
-    if (!x) fail("out of memory: %s", e.name);
+    real *x = memory_new(w->len, sizeof *x, "%s", e.name);
     entry_get(&e, safetensors_find(s, e.name), x);
     free(e.name);
     return x;
@@ -65,10 +63,8 @@ real *entry_new(const Safetensors *s, const char *prefix, Tensor *w) {
 
 void entries_add(Entries *e, const char *prefix, const Params *p) {
     size_t count = (size_t)(e->count + p->count);
-    Entry *list = realloc(e->list, (count + 1) * sizeof *list);
-    if (!list) fail("out of memory");
-    e->list = list;
-    for (int i = 0; i < p->count; i++) list[e->count++] = entry_of(prefix, p->list[i]);
+    e->list = memory_grow(e->list, &e->room, count + 1, sizeof *e->list, "%zu tensors", count);
+    for (int i = 0; i < p->count; i++) e->list[e->count++] = entry_of(prefix, p->list[i]);
 }
 
 void entries_free(Entries *e) {

@@ -46,6 +46,7 @@ real *entry_new(const Safetensors *s, const char *prefix, Tensor *w);
 typedef struct {
     Entry *list;
     int count;
+    size_t room;
 } Entries;                       /* {0}: none */
 
 void entries_add(Entries *e, const char *prefix, const Params *p);

@@ -1,6 +1,6 @@
 #include "nn/gradient_sum.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "base/processes.h"
 #include "nn/optim.h"
 
@@ -37,9 +37,7 @@ static size_t buffers_size(const Params *p) {
 }
 
 static void *room(size_t n, size_t size) {
-    void *m = calloc(n ? n : 1, size);
-    if (!m) fail("out of memory: the gradients of a step need %zu MB more", n * size >> 20);
-    return m;
+    return memory_new(n, size, "the gradients of a step need %zu MB more", n * size >> 20);
 }
 
 static int owner(const Tensor *w) {

@@ -1,8 +1,8 @@
 /* official.c — weights under the names of the papers' official code. */
 #include "nn/official.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "io/half.h"
 #include "tensor/half.h"
 
@@ -171,12 +171,6 @@ static const StTensor *find(Reading *r, const OfficialTensor *p) {
     return NULL;
 }
 
-static void *get_memory(size_t bytes, const Tensor *w) {
-    void *memory = malloc(bytes);
-    if (!memory) fail("out of memory: %s", w->name);
-    return memory;
-}
-
 /* the numbers of a tensor that is kept in half precision */
 static void narrow(const Tensor *w, const real *x) {
     for (size_t i = 0; i < w->len; i++) {
@@ -190,10 +184,10 @@ static void narrow(const Tensor *w, const real *x) {
 static void read_tensor(Reading *r, Tensor *w, bool fill) {
     OfficialTensor tensors[OFFICIAL_TENSORS];
     int n = official_tensors(r->map, w, tensors);
-    real *all = fill && halves_of(w) ? get_memory(w->len * sizeof *all, w) : w->x;
+    real *all = fill && halves_of(w) ? memory_new(w->len, sizeof *all, "%s", w->name) : w->x;
     for (int i = 0; i < n; i++) {
         const StTensor *t = find(r, &tensors[i]);
-        real *x = fill && t ? get_memory(t->len * sizeof *x, w) : NULL;
+        real *x = fill && t ? memory_new(t->len, sizeof *x, "%s", w->name) : NULL;
         if (x) {
             entry_get(&tensors[i].entry, t, x);
             if (!k_all_finite(t->len, x))
@@ -246,8 +240,7 @@ static void refuse(const Reading *r) {
 
 void official_load(const char *path, const char *prefix, const OfficialMap *map, Params *p) {
     Reading r = {.file = safetensors_open(path), .path = path, .prefix = prefix, .map = map};
-    r.used = calloc((size_t)r.file.count + 1, sizeof *r.used);
-    if (!r.used) fail("out of memory");
+    r.used = memory_new((size_t)r.file.count, sizeof *r.used, "%s", path);
     for (int i = 0; i < p->count; i++) read_tensor(&r, p->list[i], false);
     find_surplus(&r);
     if (r.missing.count || r.shape.count || r.surplus.count) refuse(&r);

@@ -1,5 +1,5 @@
 /* params.c — parameters: named tensors that live as long as their Params. */
-#include "base/error.h"
+#include "base/memory.h"
 #include "tensor/tensor.h"
 
 #include <stdarg.h>
@@ -38,11 +38,8 @@ Scope sub(Scope s, const char *format, ...) {
 /* ---- creation -------------------------------------------------------------------------------- */
 
 static void list_append(Params *p, Tensor *w) {
-    if (p->count == p->capacity) {
-        p->capacity = p->capacity ? 2 * p->capacity : 32;
-        p->list = realloc(p->list, (size_t)p->capacity * sizeof *p->list);
-        if (!p->list) fail("out of memory: no room for a list of %d parameters", p->capacity);
-    }
+    size_t n = (size_t)p->count + 1;
+    p->list = memory_grow(p->list, &p->room, n, sizeof *p->list, "a list of %zu parameters", n);
     p->list[p->count++] = w;
 }
 

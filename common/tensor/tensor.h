@@ -89,7 +89,8 @@ struct Tape {
     Rng *dropout;              /* where t_dropout draws from; NULL: it does nothing */
     bool in_backward;
     bool in_block;             /* there are marks that have not been released */
-    int *last_use, noted;      /* by number: an op that used the tensor after it had been dropped */
+    int *last_use;             /* by number: an op that used the tensor after it had been dropped */
+    size_t noted;
 };
 
 /* everything made on the tape is gone; no_grad and dropout stay as they are */
@@ -148,7 +149,8 @@ typedef enum { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } Init;
 typedef struct {
     Arena arena;
     Tensor **list;             /* in order of creation */
-    int count, capacity;
+    int count;
+    size_t room;
     uint64_t seed;             /* a parameter's first values depend on (seed, its name) alone */
     bool shapes_only;          /* no values (x is NULL): to count what would not fit in memory */
 } Params;

@@ -1,9 +1,7 @@
 /* values.c — how long a tensor's values stay in memory. */
 #include "tensor/values.h"
-#include "base/error.h"
+#include "base/memory.h"
 
-#include <stdlib.h>
-#include <string.h>
 
 enum { OPERANDS = 4, AGAIN = 3 };
 
@@ -97,18 +95,13 @@ static bool can_redo(const Tensor *x, int ops) {
 
 /* the last op that was found to use x in an earlier pass, having been dropped before it */
 static int noted_use(const Tensor *x) {
-    return x->number < x->tape->noted ? x->tape->last_use[x->number] : 0;
+    return (size_t)x->number < x->tape->noted ? x->tape->last_use[x->number] : 0;
 }
 
 static void note_use(const Tensor *x, int use) {
     Tape *t = x->tape;
-    if (x->number >= t->noted) {
-        int n = 2 * x->number;
-        t->last_use = realloc(t->last_use, (size_t)n * sizeof *t->last_use);
-        if (!t->last_use) fail("out of memory: no room for notes on %d tensors", n);
-        memset(t->last_use + t->noted, 0, (size_t)(n - t->noted) * sizeof *t->last_use);
-        t->noted = n;
-    }
+    size_t n = (size_t)x->number + 1;
+    t->last_use = memory_grow(t->last_use, &t->noted, n, sizeof(int), "notes on %zu tensors", n);
     if (t->last_use[x->number] < use) t->last_use[x->number] = use;
 }
 

@@ -2,7 +2,7 @@
  * files: bpe_file.c; from captions: bpe_train.c. */
 #include "text/bpe_symbols.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "text/utf8.h"
 
 #include <limits.h>
@@ -89,7 +89,7 @@ static int encode_words(const Bpe *b, const char *text, size_t length, const Bpe
                         int *ids, int room) {
     int count = 0;
     size_t at = 0, row = length ? length : 1;
-    int *memory = bpe_memory(3 * row * sizeof *memory);
+    int *memory = memory_new(3 * row, sizeof *memory, "a text of %zu bytes", length);
     Spelling s = {0, memory, memory + row, memory + 2 * row};
     for (Word w; word_next(b->style, text, length, &at, &w); ) {
         int special = special_id(b, w);

@@ -2,8 +2,8 @@
 #define _GNU_SOURCE              /* memmem */
 #include "text/bpe_symbols.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "io/json.h"
 
 #include <errno.h>
@@ -76,7 +76,7 @@ static bool take_ids(Vocabulary *v, const cJSON *object) {
 }
 
 static void *copied(const void *from, size_t bytes, size_t more) {
-    return memcpy(bpe_memory(bytes + more), from, bytes);
+    return memcpy(memory_new(bytes + more, 1, "a vocabulary"), from, bytes);
 }
 
 /* room for names that are none of our symbols, which are at most as many and as long as the file */
@@ -97,7 +97,7 @@ bool bpe_vocabulary(Bpe *b, const char *json, size_t length, char message[static
     bool good = v.count > 0;
     if (good) {
         make_room(b, (size_t)v.count, length);
-        v.symbol_of = bpe_memory((size_t)v.count * sizeof *v.symbol_of);
+        v.symbol_of = memory_new((size_t)v.count, sizeof *v.symbol_of, "%d symbols", v.count);
         for (int i = 0; i < v.count; i++) v.symbol_of[i] = -1;
         good = take_ids(&v, object);
     } else {

@@ -1,18 +1,12 @@
 #include "text/bpe_symbols.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "text/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { SPECIALS = 3 };
-
-void *bpe_memory(size_t bytes) {
-    void *memory = calloc(bytes ? bytes : 1, 1);
-    if (!memory) fail("out of memory: %zu bytes", bytes);
-    return memory;
-}
 
 /* ---- the alphabet ---------------------------------------------------------------------------- */
 
@@ -109,14 +103,14 @@ static uint32_t power_of_two(size_t least) {
 Bpe bpe_new(BpeStyle style, int merges, size_t bytes) {
     Bpe b = {.style = style, .start = -1, .end = -1};
     size_t most = (size_t)merges + 512 + SPECIALS;
-    b.symbol = bpe_memory(most * sizeof *b.symbol);
-    b.symbol_of = bpe_memory(most * sizeof *b.symbol_of);
-    b.merge = bpe_memory((size_t)merges * 3 * sizeof *b.merge);
-    b.memory = bpe_memory(bytes + 512 + 64);
+    b.symbol = memory_new(most, sizeof *b.symbol, "%zu symbols", most);
+    b.symbol_of = memory_new(most, sizeof *b.symbol_of, "%zu symbols", most);
+    b.merge = memory_new((size_t)merges, 3 * sizeof *b.merge, "%d merges", merges);
+    b.memory = memory_new(bytes + 512 + 64, 1, "symbols of %zu bytes", bytes);
     b.table_mask = power_of_two(2 * most) - 1;
-    b.table = bpe_memory((b.table_mask + (size_t)1) * sizeof *b.table);
+    b.table = memory_new(b.table_mask + (size_t)1, sizeof *b.table, "%zu symbols", most);
     b.pair_mask = power_of_two(2 * (size_t)merges + 1) - 1;
-    b.pair = bpe_memory((b.pair_mask + (size_t)1) * sizeof *b.pair);
+    b.pair = memory_new(b.pair_mask + (size_t)1, sizeof *b.pair, "%d merges", merges);
     for (uint32_t i = 0; i <= b.pair_mask; i++) b.pair[i].left = -1;
     for (int ends = 0; ends < (style == BPE_CLIP ? 2 : 1); ends++) {
         for (int n = 0; n < 256; n++) {

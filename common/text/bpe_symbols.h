@@ -42,6 +42,4 @@ void bpe_spell(const Symbol *s, Buffer *out);
 /* What is spelled so, as at most BPE_SYMBOL_MOST bytes in `out`; false: it is no symbol. */
 bool bpe_read_symbol(BpeStyle style, Word w, char *out, size_t *length, bool *ends);
 
-void *bpe_memory(size_t bytes);  /* cleared */
-
 #endif

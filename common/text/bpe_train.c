@@ -2,7 +2,7 @@
  * pair of neighbours inside of words becomes a symbol, and so on. */
 #include "text/bpe_symbols.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,8 @@ typedef struct {
 
 typedef struct {
     Entry *entry;
-    int count, room;
+    int count;
+    size_t room;
     int *table, table_size;      /* hash table: an entry's number plus one */
 } Lexicon;
 
@@ -38,22 +39,21 @@ static int *place_in(const Lexicon *l, Word w) {
 }
 
 static void grow(Lexicon *l) {
-    l->room = 2 * l->room + 1024;
-    l->entry = realloc(l->entry, (size_t)l->room * sizeof *l->entry);
-    if (!l->entry) fail("out of memory: %d words", l->room);
+    size_t more = (size_t)l->count + 1;
+    l->entry = memory_grow(l->entry, &l->room, more, sizeof *l->entry, "%zu words", more);
     free(l->table);
-    for (l->table_size = 1; l->table_size < 2 * l->room; ) l->table_size *= 2;
-    l->table = bpe_memory((size_t)l->table_size * sizeof *l->table);
+    for (l->table_size = 1; (size_t)l->table_size < 2 * l->room; ) l->table_size *= 2;
+    l->table = memory_new((size_t)l->table_size, sizeof *l->table, "%zu words", more);
     for (int i = 0; i < l->count; i++) {
         *place_in(l, (Word){l->entry[i].text, l->entry[i].length}) = i + 1;
     }
 }
 
 static void add_word(Lexicon *l, Word w) {
-    if (l->count == l->room) grow(l);
+    if ((size_t)l->count == l->room) grow(l);
     int *place = place_in(l, w);
     if (!*place) {
-        char *text = bpe_memory(w.length);
+        char *text = memory_new(w.length, 1, "a word");
         memcpy(text, w.text, w.length);
         l->entry[l->count] = (Entry){.text = text, .length = w.length};
         *place = ++l->count;
@@ -75,7 +75,7 @@ static size_t spell_words(Lexicon *l, const Bpe *b) {
     for (int i = 0; i < l->count; i++) {
         Entry *e = &l->entry[i];
         e->symbols = (int)e->length;
-        e->symbol = bpe_memory(e->length * sizeof *e->symbol);
+        e->symbol = memory_new(e->length, sizeof *e->symbol, "the symbols of a word");
         for (int k = 0; k < e->symbols; k++) {
             bool ends = b->style == BPE_CLIP && k == e->symbols - 1;
             e->symbol[k] = b->byte[ends][(uint8_t)e->text[k]];
@@ -143,7 +143,7 @@ static void learn(Bpe *b, Lexicon *l, int merges) {
     size_t symbols = 0, mask = 1;
     for (int i = 0; i < l->count; i++) symbols += l->entry[i].length;
     while (mask < 2 * symbols) mask *= 2;
-    Frequency *table = bpe_memory(mask-- * sizeof *table);
+    Frequency *table = memory_new(mask--, sizeof *table, "%zu pairs of symbols", symbols);
     while (b->merges < merges) {
         Frequency best = most_frequent(l, table, mask);
         if (best.count < 2) break;

@@ -1,16 +1,13 @@
 #include "text/buffer.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "text/utf8.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void make_room(Buffer *b, size_t more) {
-    if (b->length + more <= b->room) return;
-    b->room = 2 * b->room + more + 64;
-    b->text = realloc(b->text, b->room);
-    if (!b->text) fail("out of memory: a text of %zu bytes", b->room);
+    size_t n = b->length + more;
+    b->text = memory_grow(b->text, &b->room, n, 1, "a text of %zu bytes", n);
 }
 
 void buffer_add(Buffer *b, const char *text, size_t length) {

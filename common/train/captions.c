@@ -1,7 +1,7 @@
 #include "train/captions.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/printable.h"
 
 #include <stdlib.h>
@@ -20,9 +20,8 @@ const char **prompted_captions(Arena *arena, const CliList *prompts, int n) {
 }
 
 void say_tokens(const Cli *cli, const Bpe *b, const CliList *prompts, int most, int ends) {
-    int *ids = malloc((size_t)most * sizeof *ids);
-    uint8_t *mask = malloc((size_t)most);
-    if (!ids || !mask) fail("out of memory");
+    int *ids = memory_new((size_t)most, sizeof *ids, "%d tokens", most);
+    uint8_t *mask = memory_new((size_t)most, 1, "%d tokens", most);
     for (int i = 0; i < prompts->count; i++) {
         int n = bpe_tokenize_masked(b, prompts->text[i], most, ids, mask) + ends;
         if (n > most)

@@ -6,7 +6,7 @@
 #include "io/safetensors.h"
 #include "nn/optim.h"
 #include "train/divided.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -41,8 +41,7 @@ static void fill(const StOutput *out, uint8_t *bytes) {
     const Tensor *w = e->tensor;
     const real *x = divided_get(w);
     if (!x) return;                                         /* nothing of this is written here */
-    real *turned = e->turned ? malloc(w->len * sizeof *turned) : NULL;
-    if (e->turned && !turned) fail("out of memory: %s", w->name);
+    real *turned = e->turned ? memory_new(w->len, sizeof *turned, "%s", w->name) : NULL;
     if (turned) k_permute(w->shape, e->order, x, turned, false);
     convert(out->type, turned ? turned : x, w->len, bytes);
     free(turned);
@@ -69,8 +68,7 @@ static char **list_metadata(const Checkpoint *c, bool pass_on) {
     int options = 0, n = 0;
     while (c->cli->options[options].name) options++;
     size_t most = 4 + (size_t)options + CHECKPOINT_NUMBERS + CHECKPOINT_TEXTS;
-    char **m = calloc(2 * most + 1, sizeof *m), text[CLI_TEXT];
-    if (!m) fail("out of memory");
+    char **m = memory_new(2 * most + 1, sizeof *m, "%zu texts", most), text[CLI_TEXT];
     m[n++] = text_format("format");              /* which layout: read by Python libraries */
     m[n++] = text_format("pt");
     m[n++] = text_format("chapter");
@@ -111,8 +109,7 @@ static StType type_of(const Tensor *w, bool half) {
 /* half: weights to pass on, without what concerns the run that made them */
 static void save(const char *path, const Checkpoint *c, bool half) {
     Entries l = list_entries(c);
-    StOutput *out = calloc((size_t)l.count + 1, sizeof *out);
-    if (!out) fail("out of memory");
+    StOutput *out = memory_new((size_t)l.count, sizeof *out, "%s", path);
     for (int i = 0; i < l.count; i++) {
         Entry *e = &l.list[i];
         out[i] = (StOutput){.name = e->name, .type = type_of(e->tensor, half),

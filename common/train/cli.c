@@ -1,7 +1,7 @@
 #include "train/cli.h"
 
 #include "base/file.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -25,8 +25,7 @@ static bool in_list(const char *list, const char *word, char separator) {
 /* Texts that option fields point to, for the rest of the run: listed, so that no leak is reported. */
 static const char *keep_text(char *text) {
     static struct Kept { struct Kept *next; char *text; } *all;
-    struct Kept *k = malloc(sizeof *k);
-    if (!k) fail("out of memory");
+    struct Kept *k = memory_new(1, sizeof *k, "an option's text");
     *k = (struct Kept){all, text};
     all = k;
     return text;
@@ -47,8 +46,7 @@ char *shell_quote(const char *word) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "_-+=./:,@%";
     if (*word && strspn(word, plain) == strlen(word)) return text_format("%s", word);
-    char *quoted = malloc(4 * strlen(word) + 3), *q = quoted;
-    if (!quoted) fail("out of memory");
+    char *quoted = memory_new(4 * strlen(word) + 3, 1, "a command line"), *q = quoted;
     *q++ = '\'';
     for (; *word; word++) {
         if (*word == '\'') q = stpcpy(q, "'\\''");      /* close, a quoted quote, open again */
@@ -350,8 +348,8 @@ void cli_parse(Cli *c, int argc, char **argv) {
     c->line = keep_text(quoted_line(argc, argv));
     for (Option *o = c->options; o->name; o++) o->given = false;
     if (c->common && !c->common->micro) c->common->micro = 1;
-    Given given = {.words = malloc(((size_t)argc + strlen(c->line)) * sizeof *given.words)};
-    if (!given.words) fail("out of memory");
+    size_t most = (size_t)argc + strlen(c->line);
+    Given given = {.words = memory_new(most, sizeof *given.words, "a command line")};
     read_words(c, argc, argv, &given);
     if (given.help) print_help(c);
     if (!c->command) {
@@ -386,8 +384,7 @@ void cli_refuse(const Cli *c, const char *names, const char *what) {
 Cli cli_before(const Cli *c, const char *name) {
     Cli part = *c;
     size_t n = (size_t)(find(c, name) - c->options);
-    Option *rows = calloc(n + 1, sizeof *rows);
-    if (!rows) fail("out of memory");
+    Option *rows = memory_new(n + 1, sizeof *rows, "%zu options", n);
     memcpy(rows, c->options, n * sizeof *rows);
     part.options = rows, part.presets = NULL;
     keep_text((char *)rows);

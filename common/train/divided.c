@@ -1,6 +1,6 @@
 #include "train/divided.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "base/processes.h"
 #include "nn/gradient_sum.h"
 
@@ -9,8 +9,7 @@
 const real *divided_get(const Tensor *w) {
     real *x = w->x;
     if (!w->divided) return x;
-    if (!x && process_rank() == 0 && !(x = malloc(w->len * sizeof *x)))
-        fail("out of memory: %s", w->name);
+    if (!x && process_rank() == 0) x = memory_new(w->len, sizeof *x, "%s", w->name);
     processes_bring(w->owner - 1, x, w->len * sizeof *x);
     return x;
 }

@@ -1,8 +1,8 @@
 #define _GNU_SOURCE   /* vasprintf */
 #include "train/run.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/processes.h"
 #include "data/sha256.h"
 #include "train/divided.h"
@@ -106,9 +106,8 @@ static void check_init(const RunState *s) {
 }
 
 Run *run_start(Cli *cli, RunSettings settings) {
-    Run *r = calloc(1, sizeof *r);
-    RunState *s = calloc(1, sizeof *s);
-    if (!r || !s) fail("out of memory");
+    Run *r = memory_new(1, sizeof *r, "a run");
+    RunState *s = memory_new(1, sizeof *s, "a run");
     *s = (RunState){.settings = settings, .cli = cli, .writes = process_rank() == 0, .lock = -1};
     s->micro.count = cli->common->micro > 1 ? cli->common->micro : 1;
     processes_apart(true);                     /* process 0 evaluates */

@@ -2,8 +2,8 @@
  * processes the k-th does the micro-batches k, P + k, 2P + k ... */
 #include "train/run_state.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/processes.h"
 #include "data/sha256.h"
 
@@ -79,8 +79,8 @@ void run_agree(const Run *r) {
     const RunState *s = r->state;
     int P = process_count();
     if (P == 1) return;
-    Identity *all = calloc((size_t)P, sizeof *all), *own = all + process_rank();
-    if (!all) fail("out of memory");
+    Identity *all = memory_new((size_t)P, sizeof *all, "%d processes", P);
+    Identity *own = all + process_rank();
     gethostname(own->host, sizeof own->host - 1);
     file_sha256("/proc/self/exe", own->sum[0]);
     sum_options(s->cli, own->sum[1]), sum_texts(&s->saved, own->sum[2]);

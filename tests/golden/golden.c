@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -569,9 +570,8 @@ static void golden_open(Golden *g, const char *path) {
     g->map = g->model->map ? *g->model->map : (OfficialMap){.rows = g->model->names};
     g->config = parse(g, "config", is_object);
     g->zero_gradients = parse(g, "mathematically_zero_grads", is_array);
-    g->seen = calloc((size_t)g->file.count + 1, sizeof *g->seen);
-    g->read = calloc(1, sizeof *g->read);
-    if (!g->seen || !g->read) fail("out of memory");
+    g->seen = memory_new((size_t)g->file.count, sizeof *g->seen, "%s", path);
+    g->read = memory_new(1, sizeof *g->read, "%s", path);
 }
 
 static void golden_close(Golden *g) {

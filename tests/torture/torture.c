@@ -6,6 +6,7 @@
  * of a run that is left alone. One thread, so that these calls come in one order. */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "data/fashion.h"
 #include "kernels/kernels.h"
 
@@ -113,8 +114,7 @@ static size_t without_text(char *bytes, size_t n) {
 /* what is to be equal in a file; to be freed */
 static char *content(const char *path, const char *name, size_t *n) {
     const uint8_t *bytes = file_map(path, n);
-    char *copy = malloc(*n + 1);
-    if (!copy) fail("out of memory");
+    char *copy = memory_new(*n + 1, 1, "%s", path);
     memcpy(copy, bytes, *n);
     file_unmap(bytes, *n);
     if (ends_with(name, ".csv")) *n = without_seconds(copy, *n);

@@ -1,6 +1,6 @@
 #include "prose.h"
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "figure.h"
 
 #include <cmark-gfm-core-extensions.h>
@@ -110,7 +110,7 @@ void prose_set_formulas(Book *b, const char *work, const char *script) {
     char *command = text_format("node '%s' '%s' >'%s'", script, in, out);
     if (system(command)) fail("book: `%s` failed; are node and the package katex there?", command);
     Text set = text_of_file(out);
-    char **formula = calloc((size_t)b->index.formula_count + 1, sizeof *formula);
+    char **formula = memory_new((size_t)b->index.formula_count + 1, sizeof *formula, "formulas");
     char *line = set.text;
     for (int i = 0; i < b->index.formula_count; i++) {
         char *end = strchr(line, '\n');
@@ -489,6 +489,7 @@ void prose_read(Book *b, Page *p) {
     keep_own_sections(b, p, document);
     index_sections(b, p, document);
     int n = 0;
+    size_t room = 0;
     cmark_node **all = NULL;
     cmark_iter *iter = cmark_iter_new(document);
     for (cmark_event_type e; (e = cmark_iter_next(iter)) != CMARK_EVENT_DONE; ) {
@@ -497,7 +498,7 @@ void prose_read(Book *b, Page *p) {
         /* leaves before what holds them: a heading is rendered when its code and links are changed */
         bool leaf = e == CMARK_EVENT_ENTER && !cmark_node_first_child(cmark_iter_get_node(iter));
         if (!leaf && e != CMARK_EVENT_EXIT) continue;
-        all = realloc(all, (size_t)(n + 1) * sizeof *all);
+        all = memory_grow(all, &room, (size_t)n + 1, sizeof *all, "%d nodes", n + 1);
         all[n++] = cmark_iter_get_node(iter);
     }
     cmark_iter_free(iter);

@@ -1,6 +1,6 @@
 #include "source.h"
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -25,11 +25,11 @@ static void write_all(int count, char **paths, const char *to) {
 
 /* the text's lines, which it is cut into; returns how many */
 static int cut_lines(char *text, char ***lines) {
-    int n = 0, room = 0;
+    int n = 0;
+    size_t room = 0;
     *lines = NULL;
     for (char *end; *text; text = end + 1) {
-        if (n == room && !(*lines = realloc(*lines, (size_t)(room = 2 * room + 64) * sizeof **lines)))
-            fail("book: no memory for %d lines", room);
+        *lines = memory_grow(*lines, &room, (size_t)n + 1, sizeof **lines, "%d lines", n + 1);
         (*lines)[n++] = text;
         if (!(end = strchr(text, '\n'))) break;
         *end = 0;
@@ -46,7 +46,7 @@ static void highlight_all(Sources *s, int count, char **paths, const char *work)
     char **a, **b;
     int n = cut_lines(text_of_file(plain).text, &a), m = cut_lines(text_of_file(html).text, &b);
     if (m < n) fail("book: `highlight` made %d lines of %d", m, n);
-    s->source = calloc((size_t)count, sizeof *s->source);
+    s->source = memory_new((size_t)count, sizeof *s->source, "%d files", count);
     for (int i = 0, file = -1; i < n; i++) {
         if (starts_with(a[i], MARK)) {
             s->source[++file] = (Source){.path = paths[file], .plain = a + i + 1, .html = b + i + 1};
@@ -100,10 +100,8 @@ static const char *comment_behind(const char *line) {
 }
 
 static void add_function(Sources *s, Function f) {
-    if (s->functions % 256 == 0) {
-        s->function = realloc(s->function, (size_t)(s->functions + 256) * sizeof f);
-        if (!s->function) fail("book: no memory for %d functions", s->functions);
-    }
+    size_t n = (size_t)s->functions + 1;
+    s->function = memory_grow(s->function, &s->room, n, sizeof f, "%zu functions", n);
     s->function[s->functions++] = f;
 }
 

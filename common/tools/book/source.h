@@ -25,6 +25,7 @@ typedef struct {
     int count;
     Function *function;
     int functions;
+    size_t room;
 } Sources;
 
 /* Reads all and has `highlight` colour them; work: a folder for its files. */

@@ -1,6 +1,6 @@
 #include "text.h"
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,10 +8,8 @@
 #include <string.h>
 
 static void make_room(Text *t, size_t more) {
-    if (t->text && t->length + more < t->room) return;
-    t->room = 2 * (t->length + more) + 64;
-    t->text = realloc(t->text, t->room);
-    if (!t->text) fail("book: no memory for a page of %zu bytes", t->room);
+    size_t n = t->length + more + 1;
+    t->text = memory_grow(t->text, &t->room, n, 1, "a page of %zu bytes", n);
 }
 
 void text_append(Text *t, const char *from, size_t n) {

@@ -1,6 +1,6 @@
 #include "compare.h"
 
-#include "base/error.h"
+#include "base/memory.h"
 #include "data/bicubic.h"
 #include "data/picture_decode.h"
 
@@ -13,8 +13,8 @@ enum { LONGEST = 100 };          /* sides longer than that many times the other 
 /* x (side,side,3) in [0,1], as official networks are trained on them */
 static void read_official(const char *path, int side, real *x) {
     int width, height, size = side * side * 3;
-    uint8_t *whole = picture_read_whole(path, &width, &height), *pixels = malloc((size_t)size);
-    if (!pixels) fail("out of memory: %s", path);
+    uint8_t *whole = picture_read_whole(path, &width, &height);
+    uint8_t *pixels = memory_new((size_t)size, 1, "%s", path);
     if (width / LONGEST > height || height / LONGEST > width)
         fail("%s: has %dx%d pixels; a middle square of it shows next to nothing", path, width,
              height);

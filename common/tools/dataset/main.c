@@ -5,7 +5,7 @@
 #include "train/program.h"
 #include "base/file.h"
 #include "io/picture.h"
-#include "base/error.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,15 +81,14 @@ static int sheet_count(const Captioned *c) {
 static void contact_sheet(const Captioned *c, const char *path) {
     size_t n = (size_t)c->all.count, room = n + (size_t)c->groups * COLUMNS;
     int some = sheet_count(c), side = c->all.height;
-    int *image = malloc(n * sizeof *image), *sheet = malloc(room * sizeof *sheet);
-    if (!image || !sheet) fail("out of memory");
+    int *image = memory_new(n, sizeof *image, "a sheet of %zu pictures", n);
+    int *sheet = memory_new(room, sizeof *sheet, "a sheet of %zu pictures", room);
     by_place(c, image);
     int places = arrange(c, image, some, sheet);
     size_t each = (size_t)side * side * 3;
-    real *x = malloc((size_t)places * each * sizeof *x);
-    const char **captions = some ? calloc((size_t)places, sizeof *captions) : NULL;
+    real *x = memory_new((size_t)places, each * sizeof *x, "a sheet of %d pictures", places);
+    const char **captions = some ? memory_new((size_t)places, sizeof *captions, "captions") : NULL;
     for (int i = 0; captions && i < places; i++) captions[i] = c->all.captions[sheet[i]];
-    if (!x) fail("out of memory: a sheet of %d pictures", places);
     for (int i = 0; i < places; i++) {
         if (sheet[i] >= 0) images_get(&c->all, 1, &sheet[i], 0, 1, x + (size_t)i * each, NULL);
         else for (size_t j = 0; j < each; j++) x[(size_t)i * each + j] = (real)0.5;
@@ -108,8 +107,7 @@ static void describe(const Captioned *c) {
     printf("%d pictures of %dx%d pixels: %d for training, %d for validation, %d for test, %d held "
            "out\n", c->all.count, c->all.height, c->all.width, c->train.count, c->validation.count,
            c->test.count, c->held_out.count);
-    int *count = calloc((size_t)c->classes, sizeof *count);
-    if (!count) fail("out of memory");
+    int *count = memory_new((size_t)c->classes, sizeof *count, "%d classes", c->classes);
     for (int i = 0; i < c->all.count; i++) count[c->all.labels[i]]++;
     for (int g = 0; g < c->groups; g++) {
         int n = 0;

@@ -1,7 +1,7 @@
 #include "wardrobe.h"
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "data/wardrobe.h"
 #include "io/picture.h"
 
@@ -43,10 +43,9 @@ int write_wardrobe(const WardrobeOptions *o, const char *command) {
     Fashion data = fashion_load(o->data);
     Wardrobe w = wardrobe_open(&data, o->size);
     size_t area = (size_t)o->size * (size_t)o->size * 3;
-    real *x = malloc(AT_ONCE * area * sizeof *x);
+    real *x = memory_new(AT_ONCE * area, sizeof *x, "%d scenes", AT_ONCE);
     Scene scenes[AT_ONCE];
     char caption[SCENE_CAPTION], *path = path_join(o->out, "captions.txt");
-    if (!x) fail("out of memory: %d scenes", AT_ONCE);
     folder_create(o->out);
     AtomicFile f = file_create(path);
     for (int i = 0; i < o->count; i += AT_ONCE) {

@@ -1,6 +1,6 @@
 /* tokenizer — trains byte-pair encodings, and shows what they make of a text. */
-#include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "data/emoji.h"
 #include "data/wardrobe.h"
 #include "text/bpe.h"
@@ -66,8 +66,7 @@ static void print_encoded(const Bpe *b, const char *text, size_t length) {
     Rng rng = rng_new(o.seed, "bpe dropout");
     BpeDropout dropout = {o.dropout, &rng}, *drop = o.dropout > 0 ? &dropout : NULL;
     int n = bpe_encode(b, text, length, drop, NULL, 0);
-    int *ids = malloc((size_t)(n ? n : 1) * sizeof *ids);
-    if (!ids) fail("out of memory: %d ids", n);
+    int *ids = memory_new((size_t)n, sizeof *ids, "%d ids", n);
     rng = rng_new(o.seed, "bpe dropout");                    /* the same once more */
     bpe_encode(b, text, length, drop, ids, n);
     for (int i = 0; i < n; i++) {
@@ -82,8 +81,8 @@ static void print_encoded(const Bpe *b, const char *text, size_t length) {
 
 /* text: numbers with spaces between */
 static void print_decoded(const Bpe *b, const char *text, int line) {
-    int *ids = malloc((strlen(text) / 2 + 1) * sizeof *ids), n = 0;
-    if (!ids) fail("out of memory: %zu ids", strlen(text) / 2);
+    size_t most = strlen(text) / 2 + 1;
+    int *ids = memory_new(most, sizeof *ids, "%zu ids", most), n = 0;
     for (char *end; text[strspn(text, " \t\r\n")]; text = end, n++) {
         errno = 0;
         long id = strtol(text, &end, 10);
@@ -135,24 +134,21 @@ static int decode(void) {
 /* Texts to train on; `memory` holds those that are ours. */
 typedef struct {
     const char **text;
-    int count, room;
+    int count;
+    size_t room;
     char *memory;
 } Texts;
 
 static void add(Texts *t, const char *text) {
-    if (t->count == t->room) {
-        t->room = 2 * t->room + 1024;
-        t->text = realloc(t->text, (size_t)t->room * sizeof *t->text);
-        if (!t->text) fail("out of memory: %d captions", t->room);
-    }
+    size_t n = (size_t)t->count + 1;
+    t->text = memory_grow(t->text, &t->room, n, sizeof *t->text, "%zu captions", n);
     t->text[t->count++] = text;
 }
 
 static void lines_of(Texts *t, const char *path) {
     size_t n;
     const uint8_t *bytes = file_map(path, &n);
-    t->memory = malloc(n + 1);
-    if (!t->memory) fail("out of memory: %zu bytes", n);
+    t->memory = memory_new(n + 1, 1, "%s", path);
     for (size_t i = 0; i < n; i++) t->memory[i] = bytes[i] ? (char)bytes[i] : ' ';
     t->memory[n] = 0;
     file_unmap(bytes, n);
@@ -170,8 +166,8 @@ static Bpe train_on_sets(Texts *t) {
     Captioned emoji = emoji_load(32, NULL);
     Fashion fashion = fashion_load(NULL);
     Wardrobe w = wardrobe_open(&fashion, 64);
-    char *to = t->memory = malloc((SCENES + (size_t)emoji.train.count) * ROOM);
-    if (!to) fail("out of memory: %d captions", SCENES + emoji.train.count);
+    size_t captions = SCENES + (size_t)emoji.train.count;
+    char *to = t->memory = memory_new(captions, ROOM, "%zu captions", captions);
     for (int i = 0; i < emoji.train.count; i++, to += ROOM) add(t, emoji_caption(&emoji, i, to));
     for (int i = 0; i < SCENES; i++, to += ROOM) {
         Scene s = wardrobe_scene(&w, PART_TRAIN, o.seed, (uint64_t)i);
