@@ -377,22 +377,8 @@ Test(eval, sharpness_of_known_pictures) {
     cr_assert_float_eq(sharpness(2, 6, 5, both), 2, 1e-6);
 }
 
-/* a byte that may be anything costs 8 bits, in whatever range its density was written */
+/* a byte that may be anything costs 8 bits */
 Test(eval, likelihoods_convert) {
     enum { D = 784 };
-    cr_assert_float_eq(bits_per_dimension(discrete_nats(0, D, 256, 0, 1), D), 8, 1e-12);
-    cr_assert_float_eq(bits_per_dimension(discrete_nats(D * log(2), D, 256, -1, 1), D), 8, 1e-12);
-    cr_assert_float_eq(nats_per_image(bits_per_dimension(123.4, D), D), 123.4, 1e-10);
-    cr_assert_float_eq(bits_per_dimension(D * log(2), D), 1, 1e-12);
-}
-
-/* N(0.5, 0.1^2) over [0,1]: the entropy of its 256 levels, and that of the density, converted */
-Test(eval, a_density_s_nats_become_its_levels_nats) {
-    double levels = 0, s = 0.1, density = 0.5 * log(2 * 3.14159265358979 * exp(1) * s * s);
-    for (int k = 0; k < 256; k++) {
-        double z0 = (k / 256.0 - 0.5) / s, z1 = ((k + 1) / 256.0 - 0.5) / s;
-        double p = 0.5 * (erf(z1 / sqrt(2)) - erf(z0 / sqrt(2)));
-        if (p > 0) levels -= p * log(p);
-    }
-    cr_assert_float_eq(discrete_nats(density, 1, 256, 0, 1), levels, 1e-3);
+    cr_assert_float_eq(bits_per_dimension(D * log(256), D), 8, 1e-12);
 }
