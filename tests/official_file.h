@@ -89,15 +89,4 @@ static inline void rewrite_official(const char *path, const char *program, Param
     write_official(to, map, p);
 }
 
-/* Every number away from its first value, of which many are 0; as F32 has it */
-static inline void move_parameters(Params *p, double by) {
-    for (int k = 0; k < p->count; k++) {
-        Tensor *w = p->list[k];
-        real *noise = malloc(w->len * sizeof *noise);
-        test_values(w->name, -by, by, w->len, noise);
-        for (size_t i = 0; i < w->len; i++) w->x[i] = (real)(float)(w->x[i] + noise[i]);
-        free(noise);
-    }
-}
-
 #endif

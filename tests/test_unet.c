@@ -80,16 +80,6 @@ static Tensor *model_output(const Model *m, Tensor *x, Given given) {
     return unet_masked(&m->unet, x, emb, (Context){t_use(x->tape, m->tokens), given.mask});
 }
 
-/* away from the first values, of which many are 0 */
-static void move(Params *p) {
-    for (int k = 0; k < p->count; k++) {
-        Tensor *w = p->list[k];
-        real *noise = arena_get(&p->arena, w->len * sizeof *noise);
-        test_values(w->name, -0.3, 0.3, w->len, noise);
-        k_axpy(w->len, 1, noise, w->x, true);
-    }
-}
-
 static const double times[BATCH] = {3, 0.25};
 static const int labels[BATCH] = {1, 0};
 static const uint8_t mask[BATCH * TOKENS] = {1, 0, 1, 1, 1, 0};
@@ -120,7 +110,7 @@ Test(unet, gradients_of_every_dialect) {
         Subject s = {.net = model_of(&p, c)};
         s.x = param(scope(&p, "picture"), "x", INIT_NORMAL, 1,
                     SHAPE(BATCH, c->height, c->width, c->c.in));
-        move(&p);
+        move_params(&p, 0.3);
         double error = gradient_error(&p, weighted_output, &s, 5);
         cr_expect(error <= 1e-6, "%s: relative error %g", c->what, error);
         params_free(&p);
@@ -158,7 +148,7 @@ Test(unet, time_class_and_dropout_matter_to_their_own_picture) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
         Model net = model_of(&p, c);
-        move(&p);
+        move_params(&p, 0.3);
         Rng rng = rng_new(1, "dropout");
         static const double later[BATCH] = {3, 1};
         static const int other[BATCH] = {1, 1};
@@ -189,7 +179,7 @@ Test(unet, tokens_matter_to_their_own_picture_where_they_are_there) {
         Params p = {.seed = 1};
         Tape t = {.no_grad = true};
         Model net = model_of(&p, c);
-        move(&p);
+        move_params(&p, 0.3);
         Tensor *y = output_of(&t, &net, c, (Given){times, labels, mask});
         Tensor *with_all = output_of(&t, &net, c, (Given){times, labels, all});
         Tensor *unmasked = output_of(&t, &net, c, (Given){times, labels, NULL});
@@ -304,7 +294,7 @@ Test(unet, without_gradients_the_output_is_the_same_and_needs_less_memory) {
     for (int i = 0; i < CASES; i++) {
         Params p = {.seed = 1};
         Model net = model_of(&p, &cases[i]);
-        move(&p);
+        move_params(&p, 0.3);
         Tape recording = {0}, sampling = {.no_grad = true};
         Tensor *a = output_of(&recording, &net, &cases[i], (Given){times, labels, mask});
         Tensor *b = output_of(&sampling, &net, &cases[i], (Given){times, labels, mask});

@@ -19,16 +19,6 @@ static Tensor *weighted_sum(Tensor *y) {
 }
 #endif
 
-/* away from the first values, of which many are 0 */
-static void move(Params *p) {
-    for (int k = 0; k < p->count; k++) {
-        Tensor *w = p->list[k];
-        real *noise = arena_get(&p->arena, w->len * sizeof *noise);
-        test_values(w->name, -0.3, 0.3, w->len, noise);
-        k_axpy(w->len, 1, noise, w->x, true);
-    }
-}
-
 /* ---- classifier ------------------------------------------------------------------------------ */
 
 enum { BATCH = 2, SIDE = 6, CLASSES = 5, EMB = 7 };
@@ -47,7 +37,7 @@ static Subject subject_of(Params *p) {
     Subject s = {.net = unet_classifier_new(p, config, SIDE)};
     s.x = param(scope(p, "given"), "x", INIT_NORMAL, 1, SHAPE(BATCH, SIDE, SIDE, 2));
     s.emb = param(scope(p, "given"), "emb", INIT_NORMAL, 1, SHAPE(BATCH, EMB));
-    move(p);
+    move_params(p, 0.3);
     return s;
 }
 
@@ -89,7 +79,7 @@ Test(unet_parts, the_pool_is_what_the_mean_attends_to) {
     Params p = {.seed = 3};
     Tape t = {.no_grad = true};
     AttentionPool pool = attention_pool_new(scope(&p, "pool"), N, C, 1, OUT);
-    move(&p);
+    move_params(&p, 0.3);
     Tensor *x = t_input(&t, NULL, SHAPE(1, 3, 4, C));
     test_values("x", -2, 2, x->len, x->x);
     Tensor *y = attention_pool(&pool, x);
@@ -136,7 +126,7 @@ Test(unet_parts, a_new_spatial_transformer_changes_nothing) {
     t_keep(x);
     Tensor *y = spatial_transformer(&s, x, (Context){.tokens = tokens});
     cr_expect_arr_eq(y->x, x->x, x->len * sizeof(real));
-    move(&p);
+    move_params(&p, 0.3);
     y = spatial_transformer(&s, x, (Context){.tokens = tokens});
     cr_expect_arr_neq(y->x, x->x, x->len * sizeof(real));
     tape_free(&t);

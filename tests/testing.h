@@ -69,9 +69,10 @@ double gradient_error(Params *p, Tensor *(*loss)(Tape *t, void *context), void *
 double gradient_error_within(Params *p, Tensor *(*loss)(Tape *t, void *context), void *context,
                              int samples, double h);
 
-/* Every parameter gets normal noise of this deviation: away from first values, whose gradients drown
- * in rounding. */
-void move_params(Params *p, double by);
+/* Adds numbers in [-by,by), the same for the same name: away from first values, of which many are
+ * 0, and whose gradients drown in rounding. The sums are floats, as an F32 file has them. */
+void move_param(Tensor *w, double by);
+void move_params(Params *p, double by);       /* all of them */
 
 /* log N(x; mean, variance) */
 double log_normal_density(double x, double mean, double variance);

@@ -6,7 +6,6 @@
 #include "diffusion/sampler.h"
 #include "experiments/toy.h"
 #include "nn/unet_config.h"
-#include "official_file.h"
 #include "testing.h"
 
 #include <math.h>
@@ -24,7 +23,7 @@ static ClassUNet small(Params *p, int out) {
     c.in = 1, c.out = out, c.head_channels = 8, c.style.groups = 2;
     c.resampling = RESAMPLE_CONV;
     ClassUNet net = class_unet_new(p, c, NONE + 1);
-    move_parameters(p, 0.1);
+    move_params(p, 0.1);
     return net;
 }
 

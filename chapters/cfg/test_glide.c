@@ -32,7 +32,7 @@ static GlideConfig small_config(const char *name) {
 
 static Glide small(Params *p, const char *name) {
     Glide net = glide_new(p, small_config(name));
-    move_parameters(p, 0.1);
+    move_params(p, 0.1);
     return net;
 }
 
@@ -288,7 +288,7 @@ Test(glide, the_last_text_of_a_table_is_empty) {
     GlideConfig c = small_config("base");
     c.text.vocabulary = bpe.size;
     Glide net = glide_new(&p, c);
-    move_parameters(&p, 0.1);
+    move_params(&p, 0.1);
     TextTable two = captions_table(&arena, &net, &bpe, 2, captions);
     TextTable none = captions_table(&arena, &net, &bpe, 0, empty);
     size_t len = (size_t)(c.text.length * c.text.width);
@@ -319,7 +319,7 @@ static void read_by_clip_new(ReadByClip *r) {
     GlideConfig c = small_config("base");
     glide_read_by_clip(&c, &r->clip);
     r->net = glide_new(&r->params, c);
-    move_parameters(&r->params, 0.1);
+    move_params(&r->params, 0.1);
 }
 
 static void read_by_clip_free(ReadByClip *r) {
@@ -502,7 +502,7 @@ Test(glide, gradients_through_text_upsampler_and_inpainting) {
         if (c.inpaints) glide_read_by_clip(&c, &clip);
         static const int at[N] = {2, 7, 15};
         Whole w = {glide_new(&p, c), schedule_cosine(20), tokens, at};
-        move_parameters(&p, 0.1);
+        move_params(&p, 0.1);
         GradientCheck check = {.samples = 3, .h = 1e-4, .zero = "none"};
         double error = gradient_error_of(&p, loss_of, &w, check);
         cr_expect(is_near(__FILE__, __LINE__, error, 1e-6), "%s: %g", names[k], error);

@@ -60,7 +60,7 @@ static void expect_residuals(double gain, double wanted) {
     DvaeConfig c = {.channels = 4, .groups = 1, .blocks = 2, .width = 4, .init = 4, .codes = 4,
                     .gain = gain};
     DvaeNet e = dvae_encoder_new(scope(&p, "%s", ""), c);
-    move_parameters(&p, 0.1);
+    move_params(&p, 0.1);
     Tape t = {.no_grad = true};
     Tensor *x = pictures(&t, 4), *h = conv2d(&e.input, x);
     for (int i = 0; i < 2; i++) {
@@ -101,7 +101,7 @@ Test(dvae, gradients) {
     for (int i = 0; i < 2; i++) {
         Params p = {.seed = 2};
         Dvae d = dvae_new(&p, checked[i]);
-        move_parameters(&p, 0.2);
+        move_params(&p, 0.2);
         double error = gradient_error_within(&p, loss_of, &d, 8, 4e-6);
         cr_expect(error <= 1e-6, "configuration %d: relative error %g", i, error);
         params_free(&p);
@@ -116,7 +116,7 @@ static Tensor *hard_loss_of(Tape *t, void *context) {
 static void expect_decoder_gradients(DvaeConfig c, Tensor *(*loss)(Tape *t, void *context)) {
     Params p = {.seed = 2};
     Dvae d = dvae_new(&p, c);
-    move_parameters(&p, 0.2);
+    move_params(&p, 0.2);
     for (int i = 0; i < p.count; i++)
         if (strncmp(p.list[i]->name, "decoder", 7)) p.list[i]->wants_grad = false;
     double error = gradient_error_within(&p, loss, &d, 8, 4e-6);
@@ -234,7 +234,7 @@ Test(dvae, the_kl_is_that_to_the_uniform_distribution) {
 Test(dvae, the_kl_is_weighed_by_beta_over_the_values_of_a_picture) {
     Params p = {.seed = 2};
     Dvae d = dvae_new(&p, small);
-    move_parameters(&p, 0.3);
+    move_params(&p, 0.3);
     Tape t = {.no_grad = true};
     Rng rng = rng_new(3, "gumbel");
     DvaeTerms terms = dvae_loss(&d, pictures(&t, 2), 0.7, 6.6, &rng);
@@ -256,7 +256,7 @@ Test(dvae, schedules_are_half_a_cosine) {
 Test(dvae, hard_codes_train_the_decoder_alone) {
     Params p = {.seed = 2};
     Dvae d = dvae_new(&p, small);
-    move_parameters(&p, 0.3);
+    move_params(&p, 0.3);
     Tape t = {0};
     Tensor *x = pictures(&t, 2), *z = dvae_encoder(&d.encoder, map_pixels(x));
     Tensor *y = t_input(&t, NULL, z->rank, z->shape);
@@ -281,7 +281,7 @@ Test(dvae, hard_codes_train_the_decoder_alone) {
 static void expect_codes_decoded(DvaeConfig c) {
     Params p = {.seed = 2};
     Dvae d = dvae_new(&p, c);
-    move_parameters(&p, 0.3);
+    move_params(&p, 0.3);
     Tape t = {.no_grad = true};
     Tensor *x = pictures(&t, 2), *z = dvae_encoder(&d.encoder, map_pixels(x)), *y;
     int codes[BATCH * 16], K = c.codes;
@@ -330,7 +330,7 @@ Test(dvae, numbers_of_codes_give_the_decoders_pictures) {
 Test(dvae, official_weights_are_read) {
     Params p = {.seed = 2}, q = {.seed = 3};
     dvae_new(&p, small), dvae_new(&q, small);
-    move_parameters(&p, 0.3);
+    move_params(&p, 0.3);
     char *path = official_round_trip(&dvae_official, &p, &q);
     Safetensors s = safetensors_open(path);
     cr_expect(safetensors_find(&s, "decoder.blocks.group_2.block_1.res_path.conv_4.w"));

@@ -4,7 +4,6 @@
 #include "diffusion/drawing.h"
 #include "diffusion/guidance.h"
 #include "nn/unet_config.h"
-#include "official_file.h"
 #include "testing.h"
 
 #include <string.h>
@@ -118,14 +117,14 @@ static Decoder some_decoder(Params *p) {
     unet_attend_at(&c.unet, SIDE, 4, 4);
     c.unet.head_channels = 8, c.unet.style.groups = 2, c.unet.context = 8;
     Decoder m = decoder_new(p, c);
-    move_parameters(p, 0.1);
+    move_params(p, 0.1);
     return m;
 }
 
 static Prior some_prior(Params *p) {
     Prior m = prior_new(p, (PriorConfig){.tokens = T, .dim = D, .width = 8, .depth = 1,
                                          .heads = 2});
-    move_parameters(p, 0.2);
+    move_params(p, 0.2);
     return m;
 }
 
@@ -249,7 +248,7 @@ Test(drawing, each_image_is_enlarged_from_its_own) {
     c.unet.width = c.unet.head_channels = 8, c.unet.levels = 2, c.unet.style.groups = 2;
     c.side = SIDE, c.low = 4;
     Upsampler m = upsampler_new(&p, c);
-    move_parameters(&p, 0.1);
+    move_params(&p, 0.1);
     NoiseSchedule s = schedule_cosine(20);
     real low[N * 48], x[VALUES], y[N][VALUES];
     test_values("low", -1, 1, N * 48, low), test_values("x", -1, 1, VALUES, x);

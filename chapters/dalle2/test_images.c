@@ -48,13 +48,13 @@ static UpsamplerConfig small_upsampler(void) {
 
 static Decoder moved_decoder(Params *p) {
     Decoder m = decoder_new(p, small_decoder());
-    move_parameters(p, 0.1);
+    move_params(p, 0.1);
     return m;
 }
 
 static Upsampler moved_upsampler(Params *p) {
     Upsampler m = upsampler_new(p, small_upsampler());
-    move_parameters(p, 0.1);
+    move_params(p, 0.1);
     return m;
 }
 

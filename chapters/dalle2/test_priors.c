@@ -45,7 +45,7 @@ Test(prior, official_weights_are_read) {
     Params p = {.seed = 1}, q = {.seed = 2};
     prior_new(&p, small), prior_new(&q, small);
     OfficialMap map = prior_official(&arena, &small);
-    move_parameters(&p, 0.1);
+    move_params(&p, 0.1);
     char *path = official_round_trip(&map, &p, &q);
     unlink(path), free(path);
     arena_free(&arena), params_free(&p), params_free(&q);

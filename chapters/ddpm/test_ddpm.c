@@ -74,11 +74,7 @@ static Model small_network(Params *p) {
     UNetConfig d = unet_config("bench");
     d.width = 4, d.style.groups = 2, d.blocks = 1, d.levels = 2;
     Model net = model_new(p, d);
-    for (int k = 0; k < p->count; k++) {
-        real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
-        test_values(p->list[k]->name, -0.3, 0.3, p->list[k]->len, noise);
-        k_axpy(p->list[k]->len, 1, noise, p->list[k]->x, true);
-    }
+    move_params(p, 0.3);
     return net;
 }
 
@@ -272,7 +268,7 @@ Test(ddpm_program, official_weights_draw_what_the_network_draws) {
     few_garments(400, 120);
     Params params = {.seed = 1};
     Model net = model_new(&params, unet_config("bench"));
-    move_parameters(&params, 0.05);
+    move_params(&params, 0.05);
     snprintf(path, sizeof path, "%s/official.safetensors", folder);
     write_official(path, &ddpm_official, &params);
     RUN("ddpm", "sample -q --config bench --steps 3 -n 2 --weights %s/official.safetensors "

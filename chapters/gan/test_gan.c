@@ -867,7 +867,7 @@ Test(gan_program, official_weights_draw_what_the_network_draws) {
     char path[100], picture[100];
     Params p = {.seed = 1};
     Generator g = generator_new(&p, design_named("dcgan64", false, false));
-    move_parameters(&p, 0.02);
+    move_params(&p, 0.02);
     snprintf(path, sizeof path, "%s/official.safetensors", folder);
     write_official(path, &generator_official, &p);
     RUN("gan", "sample -q --seed 3 --config dcgan64 --weights %s/official.safetensors --out %s");

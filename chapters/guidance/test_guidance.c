@@ -5,7 +5,7 @@
 #include "image_guide.h"
 #include "diffusion/losses.h"
 #include "diffusion/sampler.h"
-#include "official_file.h"
+#include "nn/official.h"
 #include "testing.h"
 
 #include <math.h>
@@ -80,18 +80,9 @@ static UNetConfig small(UNetConfig c) {
     return c;
 }
 
-static void no_weight_is_zero(Params *p, double by) {
-    for (int k = 0; k < p->count; k++) {
-        Tensor *w = p->list[k];
-        real *noise = arena_get(&p->arena, w->len * sizeof *noise);
-        test_values(w->name, -by, by, w->len, noise);
-        k_axpy(w->len, 1, noise, w->x, true);
-    }
-}
-
 static ClassUNet small_network(Params *p, double by) {
     ClassUNet net = class_unet_new(p, small(model_config("default").unet), CLASSES);
-    no_weight_is_zero(p, by);
+    move_params(p, by);
     return net;
 }
 
@@ -99,7 +90,7 @@ static NoisyClassifier small_classifier(Params *p, double by) {
     UNetConfig c = small(classifier_config("default"));
     c.out = CLASSES;
     NoisyClassifier net = noisy_classifier_new(p, c, SIDE);
-    no_weight_is_zero(p, by);
+    move_params(p, by);
     return net;
 }
 
@@ -499,7 +490,7 @@ Test(guidance, an_upsampler_is_given_the_small_picture) {
     UNetConfig c = small(model_config("default").unet);
     c.in = 2;
     ClassUNet net = class_unet_new(&params, c, CLASSES);
-    no_weight_is_zero(&params, 0.1);
+    move_params(&params, 0.1);
     real low[3 * LOW * LOW], xt[3 * SIZE], x0[3][3 * SIZE];
     test_values("low", -1, 1, 3 * LOW * LOW, low);
     test_values("xt", -1, 1, 3 * SIZE, xt);

@@ -162,7 +162,7 @@ static void write_weights(const char *name, UNetConfig c, Params *p) {
     char path[200];
     UNetOfficial design = {.config = c};
     OfficialMap map = {.rows = class_unet_official, .locate = unet_official, .design = &design};
-    move_parameters(p, 0.05);
+    move_params(p, 0.05);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     write_official(path, &map, p);
 }

@@ -73,11 +73,7 @@ Test(iddpm, gradients_of_the_bound_through_the_network) {
     ModelConfig c = model_config("default");
     c.unet.width = 8, c.unet.style.groups = 2, c.unet.blocks = 1, c.unet.levels = 2;
     Whole w = {.net = class_unet_new(&p, c.unet, c.classes), .s = scaled_linear(20)};
-    for (int k = 0; k < p.count; k++) {
-        real *noise = arena_get(&p.arena, p.list[k]->len * sizeof *noise);
-        test_values(p.list[k]->name, -0.1, 0.1, p.list[k]->len, noise);
-        k_axpy(p.list[k]->len, 1, noise, p.list[k]->x, true);
-    }
+    move_params(&p, 0.1);
     double error = gradient_error(&p, bound_of_network, &w, 3);
     cr_expect(error <= 1e-6, "relative error %g", error);
     schedule_free(&w.s);

@@ -24,12 +24,7 @@ static ClassUNet small_network(Params *p) {
     c.unet.width = 8, c.unet.style.groups = 2, c.unet.blocks = 1, c.unet.levels = 2;
     c.classes = CLASSES;
     ClassUNet net = class_unet_new(p, c.unet, c.classes);
-    for (int k = 0; k < p->count; k++) {
-        Tensor *w = p->list[k];
-        real *noise = arena_get(&p->arena, w->len * sizeof *noise);
-        test_values(w->name, -0.3, 0.3, w->len, noise);
-        k_axpy(w->len, 1, noise, w->x, true);
-    }
+    move_params(p, 0.3);
     return net;
 }
 
@@ -277,7 +272,7 @@ Test(iddpm_program, official_weights_draw_what_the_network_draws) {
     OfficialMap map = {.rows = class_unet_official, .locate = unet_official, .design = &names};
     Params params = {.seed = 1};
     ClassUNet net = class_unet_new(&params, c.unet, c.classes);
-    move_parameters(&params, 0.05);
+    move_params(&params, 0.05);
     snprintf(path, sizeof path, "%s/official.safetensors", folder);
     write_official(path, &map, &params);
     RUN("iddpm", "sample -q --config imagenet64 --width 32 --respace 3 -n 2 --weights "

@@ -3,7 +3,6 @@
 #include "bands.h"
 #include "first_stage_loss.h"
 #include "nn/optim.h"
-#include "official_file.h"
 #include "patchgan.h"
 #include "tiny_models.h"
 
@@ -278,7 +277,7 @@ static void expect_equal_bands(FirstStageConfig c, int h, int w, int rows) {
     Params p = {.seed = 1};
     Tape t = {.no_grad = true};
     FirstStage f = first_stage_decoder_new(&p, c);
-    move_parameters(&p, 0.1);
+    move_params(&p, 0.1);
     Tensor *z = values(&t, "z", SHAPE(1, h, w, c.embed)), *whole = decode(&f, z);
     real *x = malloc(whole->len * sizeof *x);
     decode_in_bands(&f, z->x, h, w, rows, x);

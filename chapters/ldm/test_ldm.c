@@ -97,7 +97,7 @@ Test(ldm, unet_gradients) {
     if (sizeof(real) == 4) return;
     Params p = {.seed = 1};
     LdmUNet m = ldm_unet_new(&p, tiny_unet);
-    move_parameters(&p, 0.2);
+    move_params(&p, 0.2);
     double error = gradient_error_of(&p, unet_loss, &m, (GradientCheck){.samples = 2, .h = 1e-4});
     cr_expect(error < 1e-6, "%g", error);
     params_free(&p);
@@ -108,7 +108,7 @@ Test(ldm, guidance_mixes_two_predictions) {
     Params p = {.seed = 1};
     Tape t = {.no_grad = true};
     LdmUNet m = ldm_unet_new(&p, tiny_unet);
-    move_parameters(&p, 0.2);
+    move_params(&p, 0.2);
     NoiseSchedule s = schedule_sqrt_linear(10, 0.001, 0.01);
     real context[2 * 18], without[18], beside[2 * 32];
     test_values("with", -1, 1, 36, context), test_values("without", -1, 1, 18, without);

@@ -28,7 +28,7 @@ Test(stable_diffusion, weights_in_half_precision_are_the_rounded_ones) {
     OfficialMap map = ldm_unet_official(&design);
     LdmUNet a = ldm_unet_new(&full, tiny_unet), b = ldm_unet_new(&half, tiny_unet);
     params_keep_half(&half);
-    move_parameters(&full, 0.2);
+    move_params(&full, 0.2);
     write_official(temporary(path), &map, &full);
     official_load(path, "", &map, &half);
     int kept = 0;
@@ -83,7 +83,7 @@ Test(stable_diffusion, averages_are_read_unless_raw_weights_are_wanted) {
     UNetOfficial design = {.config = tiny_unet};
     OfficialMap map = ldm_unet_official(&design);
     ldm_unet_new(&trained, tiny_unet), ldm_unet_new(&averaged, tiny_unet);
-    move_parameters(&trained, 0.2), move_parameters(&averaged, 0.3);
+    move_params(&trained, 0.2), move_params(&averaged, 0.3);
     StOutput *out = calloc((size_t)trained.count * 2 * OFFICIAL_TENSORS, sizeof *out);
     int n = 0;
     for (int i = 0; i < 2 * trained.count; i++) {

@@ -42,14 +42,9 @@ static const int some_labels[5] = {3, 0, 9, 3, 5};
 /* a small network away from its first values, which give gradients that drown in rounding */
 static Vae moved_vae(Params *p, int i, Likelihood likelihood, int classes) {
     Vae v = vae_new(p, architectures[i], likelihood, 3, classes);
-    for (int k = 0; k < p->count; k++) {
-        Rng r = rng_new(p->seed + 1, p->list[k]->name);
-        real *x = p->list[k]->x;
-        real *noise = arena_get(&p->arena, p->list[k]->len * sizeof *noise);
-        rng_normal(&r, p->list[k]->len, noise);
-        k_axpy(p->list[k]->len, (real)0.05, noise, x, true);
-        if (i == 0) k_axpy(p->list[k]->len, 1, x, x, true);
-    }
+    move_params(p, 0.08);
+    for (int k = 0; k < p->count && i == 0; k++)
+        k_axpy(p->list[k]->len, 1, p->list[k]->x, p->list[k]->x, true);
     return v;
 }
 
