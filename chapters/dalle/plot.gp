@@ -87,11 +87,12 @@ if (there(record."/dvae.csv")) {
 
 if (there(record."/trade.csv")) {
     set output out."/trade.png"
-    set title "Sampling by temperature, top-k (0: all codes) and guidance scale"
-    set xlabel "recall"
+    setting(scale, t, k) = "scale ".scale.(t eq "1" ? "" : ", temperature ".t).(k eq "0" ? "" : ", top ".k)
+    set title "Sampling by guidance scale, temperature, top-k"
+    set xlabel "Fréchet distance"
     set ylabel "share that shows its caption"
     set yrange [*:*]
     set offsets graph 0.08, graph 0.08, graph 0.1, graph 0.05
-    plot record."/trade.csv" using "recall":"whole":(sprintf("%s, %s, %s", strcol("temperature"), strcol("top_k"), strcol("scale"))) with labels point pointtype 7 offset 1,1 notitle
+    plot record."/trade.csv" using "frechet_distance":"whole":(setting(strcol("scale"), strcol("temperature"), strcol("top_k"))) with labels point pointtype 7 offset 1,1 notitle
     unset offsets
 }

@@ -62,7 +62,7 @@ static void save_reconstructions(char *path, const Scenes *held, const real *y) 
     memcpy(rows, held->x + before, row * sizeof *rows);
     memcpy(rows + row, y + before, row * sizeof *rows);
     Grid g = scene_grid(2 * SHOWN, SHOWN, NULL);
-    g.row_labels = "scenes|hard codes", g.enlarge = 1;
+    g.row_labels = "originals|hard codes", g.enlarge = 1;
     save_grid(&cli, path, rows, g);
     arena_free(&arena);
 }
