@@ -2,10 +2,11 @@
  *
  *   - PROGRAM_SUITE(name)   each test has a new folder, removed when it ends
  *   - run_program           runs build/NAME, keeps what it says on stderr
- *   - RUN                   the same, and must succeed
+ *   - RUN                   the same, and must succeed; sample_as: RUN of `sample`
  *   - expect_refusal        one clear line, the right status, nothing half written;
  *     EXPECT_REFUSALS       for each of an array
  *   - same_file, same_picture, file_there, text_of
+ *   - drawn, off_by         pictures in a .npy file; write_picture: a PNG
  *   - number_in             a number of a JSON file
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
@@ -16,8 +17,11 @@
 #include "base/file.h"
 #include "data/fashion.h"
 #include "data/picture_decode.h"
+#include "io/npy.h"
+#include "io/picture.h"
 #include "testing.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +76,15 @@ static inline int run_program(const char *name, const char *arguments, char mess
         cr_assert_eq(status_, 0, "%s %s: status %d: %s", name, arguments, status_, message_); \
     } while (0)
 
+/* samples.npy of `sample OPTIONS` with what was trained into the test's folder's folder "run", kept
+ * in the test's folder as `name` */
+static inline void sample_as(const char *program_name, const char *name, const char *options) {
+    char line[800];
+    snprintf(line, sizeof line, "sample -q %s --out %%s/run && cp %%s/run/samples.npy %%s/%s",
+             options, name);
+    RUN(program_name, line);
+}
+
 static inline bool same_file(const char *a, const char *b) {
     char command[300];
     snprintf(command, sizeof command, "cmp -s %s/%s %s/%s", folder, a, folder, b);
@@ -92,6 +105,50 @@ static inline bool same_picture(const char *a, const char *b) {
                 !memcmp(pixels[0], pixels[1], 3 * (size_t)width[0] * (size_t)height[0]);
     free(pixels[0]), free(pixels[1]);
     return same;
+}
+
+/* what a program has drawn into a .npy file of the test's folder: so many pictures of this shape;
+ * to be closed */
+static inline Npy drawn(const char *name, int count, int height, int width, int channels) {
+    const int shape[] = {count, height, width, channels};
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    Npy a = npy_open(path);
+    cr_assert_eq(a.rank, 4, "%s", path);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(a.shape[i], (size_t)shape[i], "%s: %zu, not %d", path, a.shape[i], shape[i]);
+    return a;
+}
+
+/* by how much the numbers of picture i of one such file are off those of picture j of another */
+static inline double off_by(const char *one, int i, const char *two, int j) {
+    const char *names[] = {one, two};
+    Npy a[2];
+    double most = 0;
+    for (int k = 0; k < 2; k++) {
+        char path[200];
+        snprintf(path, sizeof path, "%s/%s", folder, names[k]);
+        a[k] = npy_open(path);
+    }
+    size_t n = a[0].len / a[0].shape[0];
+    cr_assert(i < (int)a[0].shape[0] && j < (int)a[1].shape[0] && n == a[1].len / a[1].shape[0]);
+    for (size_t v = 0; v < n; v++) {
+        double off = fabs(npy_number(&a[0], (size_t)i * n + v) -
+                          npy_number(&a[1], (size_t)j * n + v));
+        cr_assert(isfinite(off), "%s, %s: number %zu", one, two, v);
+        most = fmax(most, off);
+    }
+    npy_close(&a[0]), npy_close(&a[1]);
+    return most;
+}
+
+/* a PNG in the test's folder, of numbers (height,width,channels) from 0 to 1 */
+static inline void write_picture(const char *name, int height, int width, int channels,
+                                 const real *x) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    picture_save(path, x, (Grid){.count = 1, .height = height, .width = width,
+                                 .channels = channels, .high = 1}, NULL);
 }
 
 static inline bool file_there(const char *name) {

@@ -1,12 +1,9 @@
 /* test_program.c — the program: what a user of prompts, masks and pictures can rely on. Training
  * and the command line that all chapters share: tests/test_programs.c. */
 #ifndef REAL_DOUBLE
-#include "io/npy.h"
-#include "io/picture.h"
 #include "programs.h"
 
 #include <math.h>
-#include <unistd.h>
 
 PROGRAM_SUITE(cfg_program);
 
@@ -40,17 +37,12 @@ Test(cfg_program, options_that_do_not_fit_are_refused) {
 /* a picture of coloured stripes; a mask whose left half is white */
 static void write_pictures(real *image) {
     real mask[SIDE * SIDE];
-    char path[200];
     for (int i = 0; i < SIDE * SIDE; i++) {
         mask[i] = i % SIDE < SIDE / 2;
         for (int c = 0; c < 3; c++) image[3 * i + c] = (real)((i / SIDE * 3 + 5 * c) % 256) / 255;
     }
-    Grid g = {.count = 1, .height = SIDE, .width = SIDE, .channels = 3, .high = 1};
-    snprintf(path, sizeof path, "%s/image.png", folder);
-    picture_save(path, image, g, NULL);
-    g.channels = 1;
-    snprintf(path, sizeof path, "%s/mask.png", folder);
-    picture_save(path, mask, g, NULL);
+    write_picture("image.png", SIDE, SIDE, 3, image);
+    write_picture("mask.png", SIDE, SIDE, 1, mask);
 }
 
 static void train_some_steps(void) {
@@ -65,7 +57,7 @@ static void train_some_steps(void) {
  * not, and a prompt that is too long is cut, which is said. */
 Test(cfg_program, a_prompt_is_painted_into_a_picture) {
     real image[SIDE * SIDE * 3];
-    char said[2000], path[200];
+    char said[2000];
     train_some_steps();
     write_pictures(image);
     char line[600];
@@ -76,11 +68,8 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
     int status = run_program("cfg", line, said);
     cr_assert_eq(status, 0, "%s", said);
     cr_expect(strstr(said, "35 tokens, of which the network reads 32"), "%s", said);
-    snprintf(path, sizeof path, "%s/run/given.png", folder);
-    cr_expect_eq(access(path, R_OK), 0, "what was given is shown");
-    snprintf(path, sizeof path, "%s/run/samples.npy", folder);
-    Npy a = npy_open(path);
-    cr_assert_eq(a.len, SIDE * SIDE * 3);
+    cr_expect(file_there("run/given.png"), "what was given is shown");
+    Npy a = drawn("run/samples.npy", 1, SIDE, SIDE, 3);
     int changed = 0;
     for (int i = 0; i < SIDE * SIDE * 3; i++) {
         bool kept = i / 3 % SIDE < SIDE / 2;
@@ -93,34 +82,25 @@ Test(cfg_program, a_prompt_is_painted_into_a_picture) {
 }
 
 /* Does CLIP guidance change what is drawn, and a scale of 0 nothing? */
+#define DRESS "-n 1 -p 'a red dress' --respace 2 --upsampler-respace 2 "
 Test(cfg_program, clip_steers_what_is_drawn) {
     train_some_steps();
     RUN("cfg", "train -q --stage noisy-clip --noisy-clip-steps 1 --noisy-clip-batch 4 "
                "--validation 4 --data %s --out %s/run");
-    static const char *const options[] = {"", "--clip-scale 0", "--clip-scale 1000"};
-    for (int i = 0; i < 3; i++) {
-        char line[400];
-        snprintf(line, sizeof line, "sample -q -n 1 -p 'a red dress' --scale 0 --respace 2 "
-                 "--upsampler-respace 2 %s --out %s/run && cp %s/run/samples.npy %s/%d",
-                 options[i], folder, folder, folder, i);
-        RUN("cfg", line);
-    }
-    cr_expect(same_file("0", "1"), "a scale of 0 is none");
-    cr_expect(!same_file("0", "2"), "1000 is another one");
+    sample_as("cfg", "plain", DRESS "--scale 0");
+    sample_as("cfg", "none", DRESS "--scale 0 --clip-scale 0");
+    sample_as("cfg", "steered", DRESS "--scale 0 --clip-scale 1000");
+    cr_expect(same_file("plain", "none"), "a scale of 0 is none");
+    cr_expect(!same_file("plain", "steered"), "1000 is another one");
 }
 
 /* Both ways to count the scale give the same picture; another scale another one. */
 Test(cfg_program, a_scale_can_be_said_in_two_ways) {
     train_some_steps();
-    static const char *const options[] = {"-p 'a red dress' --scale 2", "-p 'a red dress' --w 1",
-                                          "-p 'a red dress' --scale 4"};
-    for (int i = 0; i < 3; i++) {
-        char line[400];
-        snprintf(line, sizeof line, "sample -q -n 1 --respace 2 --upsampler-respace 2 %s --out "
-                 "%s/run && cp %s/run/samples.npy %s/%d", options[i], folder, folder, folder, i);
-        RUN("cfg", line);
-    }
-    cr_expect(same_file("0", "1"), "scale 2 is w 1");
-    cr_expect(!same_file("0", "2"), "scale 4 is another one");
+    sample_as("cfg", "scale", DRESS "--scale 2");
+    sample_as("cfg", "w", DRESS "--w 1");
+    sample_as("cfg", "other", DRESS "--scale 4");
+    cr_expect(same_file("scale", "w"), "scale 2 is w 1");
+    cr_expect(!same_file("scale", "other"), "scale 4 is another one");
 }
 #endif

@@ -3,11 +3,7 @@
 #ifndef REAL_DOUBLE
 #include "data/images.h"
 #include "data/picture_decode.h"
-#include "io/npy.h"
-#include "io/picture.h"
 #include "programs.h"
-
-#include <math.h>
 
 PROGRAM_SUITE(dalle2_program);
 
@@ -41,25 +37,18 @@ static void write_pictures(void) {
     enum { WIDE = 90, HIGH = 50 };
     static real x[HIGH * WIDE * 3];
     for (int k = 0; k < 2; k++) {
-        char path[200];
         for (int i = 0; i < HIGH * WIDE * 3; i++) {
             int column = i / 3 % WIDE, from = k ? WIDE - 1 - column : column;
             x[i] = (real)((from * (1 + i % 3) * 5) % 256) / 255;
         }
-        snprintf(path, sizeof path, "%s/%d.png", folder, k);
-        picture_save(path, x, (Grid){.count = 1, .height = HIGH, .width = WIDE, .channels = 3,
-                                     .high = 1}, NULL);
+        write_picture(k ? "1.png" : "0.png", HIGH, WIDE, 3, x);
     }
 }
 
-static int images_of(const char *out, int side) {
-    char path[200];
-    snprintf(path, sizeof path, "%s/%s/samples.npy", folder, out);
-    Npy a = npy_open(path);
-    int n = (int)(a.len / (size_t)(side * side * 3));
-    cr_expect_eq(a.len, (size_t)(n * side * side * 3), "%s", path);
+/* images of 16x16 */
+static void expect_images(const char *name, int count) {
+    Npy a = drawn(name, count, 16, 16, 3);
     npy_close(&a);
-    return n;
 }
 
 /* image `at` of those drawn into `out` is the picture `name`, made small */
@@ -84,7 +73,6 @@ static void expect_given(const char *out, int at, const char *name) {
  * from one embedding and one x_T, the picture's; edit's second from another embedding. Pictures
  * exchanged, interpolate gives the same ones in the other order. */
 static void expect_beginnings(void) {
-    enum { VALUES = 16 * 16 * 3 };
     static const struct { const char *line, *out; } calls[] = {
         {"interpolate -n 3 -i %s/1.png -i %s/0.png", "back"}, {"reconstruct -i %s/0.png", "last"}};
     for (int i = 0; i < 2; i++) {
@@ -94,24 +82,12 @@ static void expect_beginnings(void) {
                  "%s/run/decoder-weights.safetensors", pictures, folder, calls[i].out, folder);
         RUN("dalle2", line);
     }
-    static const char *const from[] = {"1", "2", "last", "back"};
-    Npy a[4];
-    for (int i = 0; i < 4; i++) {
-        char path[200];
-        snprintf(path, sizeof path, "%s/%s/samples.npy", folder, from[i]);
-        a[i] = npy_open(path);
-    }
-    size_t last = a[2].len - VALUES;
-    double changed = 0;
-    for (size_t v = 0; v < VALUES; v++) {
-        double first = npy_number(&a[0], VALUES + v);
-        cr_expect_float_eq(npy_number(&a[1], VALUES + v), first, 1e-5, "edit begins elsewhere");
-        cr_expect_float_eq(npy_number(&a[2], last + v), first, 1e-5, "reconstruct ends elsewhere");
-        cr_expect_float_eq(npy_number(&a[3], 3 * VALUES + v), first, 1e-5, "another way back");
-        changed += fabs(npy_number(&a[1], 2 * VALUES + v) - first);
-    }
-    cr_expect_gt(changed, 1e-3, "edit changes nothing");
-    for (int i = 0; i < 4; i++) npy_close(&a[i]);
+    static const char first[] = "1/samples.npy", edited[] = "2/samples.npy";
+    cr_expect_float_eq(off_by(edited, 1, first, 1), 0, 1e-5, "edit begins elsewhere");
+    cr_expect_float_eq(off_by("last/samples.npy", 7, first, 1), 0, 1e-5,
+                       "reconstruct ends elsewhere");
+    cr_expect_float_eq(off_by("back/samples.npy", 3, first, 1), 0, 1e-5, "another way back");
+    cr_expect_gt(off_by(edited, 2, first, 1), 1e-3, "edit changes nothing");
 }
 
 /* A user's own pictures, through every command, with what was drawn from them; the same call again
@@ -124,13 +100,13 @@ Test(dalle2_program, pictures_are_varied_interpolated_edited_and_reconstructed) 
         {"edit -n 2 -i %s/0.png --from 'a red coat' --to 'a blue coat'", 3},
         {"reconstruct -i %s/0.png --caption 'a red coat'", 8}, {"vary -n 3 -i %s/0.png", 4}};
     for (int i = 0; i < 5; i++) {
-        char line[1000], pictures[400], out[20];
+        char line[1000], pictures[400], name[40];
         snprintf(pictures, sizeof pictures, calls[i].line, folder, folder);
         snprintf(line, sizeof line, "%s -q --respace 3 --out %s/%d --weights "
                  "%s/run/decoder-weights.safetensors", pictures, folder, i, folder);
         RUN("dalle2", line);
-        snprintf(out, sizeof out, "%d", i);
-        cr_expect_eq(images_of(out, 16), calls[i].images, "%s", pictures);
+        snprintf(name, sizeof name, "%d/samples.npy", i);
+        expect_images(name, calls[i].images);
     }
     cr_expect(same_file("0/samples.npy", "4/samples.npy"), "the same call, other images");
     char line[1000];
@@ -156,13 +132,12 @@ Test(dalle2_program, captions_become_images) {
     static const char *const priors[] = {"ar", "text", "none"};
     char said[2000], line[600];
     for (int i = 0; i < 3; i++) {
-        snprintf(line, sizeof line, "sample -q -n 2 --prior %s --respace 2 --scale 3 -p 'a dress' "
-                 "--out %s/run && cp %s/run/samples.npy %s/%d", priors[i], folder, folder, folder,
-                 i);
-        RUN("dalle2", line);
-        cr_expect_eq(images_of("run", 16), 2);
+        snprintf(line, sizeof line, "-n 2 --prior %s --respace 2 --scale 3 -p 'a dress'",
+                 priors[i]);
+        sample_as("dalle2", priors[i], line);
+        expect_images(priors[i], 2);
     }
-    cr_expect(!same_file("0", "1") && !same_file("1", "2"), "priors make no difference");
+    cr_expect(!same_file("ar", "text") && !same_file("text", "none"), "priors make no difference");
     snprintf(line, sizeof line, "sample -q -n 1 --prior none --respace 2 -p 'a a a a a a a a a a "
              "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a' --out %s/run", folder);
     cr_expect_eq(run_program("dalle2", line, said), 0);
