@@ -6,7 +6,6 @@
 #include "diffusion/drawing.h"
 #include "diffusion/labelled.h"
 #include "diffusion/losses.h"
-#include "experiments/toy.h"
 #include "nn/unet_config.h"
 #include "settings.h"
 #include "train/draw_samples.h"
@@ -216,7 +215,6 @@ int classes_eval(void) {
     json_number(metrics, "w", weight_of(chosen_scale()));
     report_drawn(&cli, &evaluator, &d.sampler, n, label, metrics);
     metrics_save(&cli, metrics);
-    toy_save(output_path(&cli, "toy.csv"), o.common.seed);
     drawn_close(&d);
     evaluator_free(&evaluator), fashion_free(&data), arena_free(&arena), params_free(&params);
     return 0;

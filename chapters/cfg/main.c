@@ -3,6 +3,7 @@
  * noisy pictures, to guide by; and, with guidance of the first kind, Fashion-MNIST by class. */
 #include "base/error.h"
 #include "base/file.h"
+#include "experiments/toy.h"
 #include "noisy_clip.h"
 #include "settings.h"
 #include "train/captioned_source.h"
@@ -122,11 +123,15 @@ static Option options[] = {
              "upsampler loses"},
     {0}};
 
-static int train(void), sample(void), eval(void), info(void);
+static int train(void), sample(void), eval(void), info(void), run_toy(void);
 Cli cli = {.program = "cfg",
            .about = "Classifier-free guidance, and GLIDE: images from texts.",
            .common = &o.common,
-           .commands = (const Command[]){STANDARD_COMMANDS, {0}},
+           .commands = (const Command[]){
+               STANDARD_COMMANDS,
+               {"toy", "guide three classes of points by exact scores; writes toy.csv to --out",
+                run_toy},
+               {0}},
            .options = options};
 
 /* ---- what the commands share ----------------------------------------------------------------- */
@@ -233,6 +238,11 @@ static int info(void) {
         params_free(&p);
     }
     bpe_free(&bpe);
+    return 0;
+}
+
+static int run_toy(void) {
+    toy_save(output_path(&cli, "toy.csv"), o.common.seed);
     return 0;
 }
 

@@ -103,4 +103,20 @@ Test(cfg_program, a_scale_can_be_said_in_two_ways) {
     cr_expect(same_file("scale", "w"), "scale 2 is w 1");
     cr_expect(!same_file("scale", "other"), "scale 4 is another one");
 }
+
+/* 400 points of each class at each scale; the second class, as it is, is around (0.6,-0.4) */
+Test(cfg_program, toy_guides_three_classes) {
+    RUN("cfg", "toy -q --out %s");
+    char *path = path_join(folder, "toy.csv"), *text = text_of(path);
+    double scale, x, y, mean[2] = {0};
+    int class, rows = 0, of = 0;
+    for (const char *line = strchr(text, '\n'); line[1]; line = strchr(line + 1, '\n'), rows++) {
+        cr_assert_eq(sscanf(line, " %lf,%d,%lf,%lf", &scale, &class, &x, &y), 4, "%.40s", line);
+        if (scale == 1 && class == 1) mean[0] += x, mean[1] += y, of++;
+    }
+    cr_expect(rows == 4800 && of == 400, "%d, %d", rows, of);
+    cr_expect(fabs(mean[0] / of - 0.6) < 0.1 && fabs(mean[1] / of + 0.4) < 0.1, "%g, %g",
+              mean[0] / of, mean[1] / of);
+    free(path), free(text);
+}
 #endif

@@ -7,6 +7,7 @@
 #                     finds nearest to emoji drawn from their names
 #   OUT/clip.csv      clip_scale,samples,whole,seen,garment,frechet_distance,precision,recall,seconds: the same scenes, the base
 #                     guided by CLIP alone, at each of CLIP_SCALES ("0.5 1 2 4")
+#   OUT/toy.csv       scale,class,x,y: points of three Gaussian classes, guided with exact scores
 #   OUT/dropped.csv   p_uncond,scale,accuracy,frechet_distance: networks that were trained for it, STEPS steps each (0: none)
 # and draws or trains what is not there yet. From the environment:
 #   WEIGHTS   the folder of the reference run (build/runs/cfg)   SCALES   ("0 1 1.5 2 3 4 6 8")
@@ -38,6 +39,10 @@ scored() {
 kept() {
     if [ "$(wc -l <"$1.tmp")" -gt 1 ]; then mv "$1.tmp" "$1"; else rm "$1.tmp"; fi
 }
+
+# ---- where scores are known ------------------------------------------------------------------------------
+
+$cfg toy -q --out "$out" || exit 1
 
 # ---- by class, and by caption ---------------------------------------------------------------------------
 
