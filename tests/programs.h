@@ -7,6 +7,7 @@
  *     EXPECT_REFUSALS       for each of an array
  *   - same_file, same_picture, file_there, text_of
  *   - drawn, off_by         pictures in a .npy file; write_picture: a PNG
+ *   - expect_own_prompts    is each picture drawn from its own prompt?
  *   - number_in             a number of a JSON file
  *   - few_garments          a folder with a small data set, for --data; few_black: all pixels black
  *
@@ -140,6 +141,24 @@ static inline double off_by(const char *one, int i, const char *two, int j) {
     }
     npy_close(&a[0]), npy_close(&a[1]);
     return most;
+}
+
+/* Two pictures of two prompts: is each the same as where its prompt is the only one, and the second
+ * off by more than `least` from that of the first prompt? `options` ask for two pictures. */
+static inline void expect_own_prompts(const char *program_name, const char *options,
+                                      double least) {
+    static const char *const names[] = {"both", "first", "second"},
+        *const prompts[] = {"--prompt 'a red dress' --prompt 'two blue bags'",
+                            "--prompt 'a red dress'", "--prompt 'two blue bags'"};
+    for (int i = 0; i < 3; i++) {
+        char all[400];
+        snprintf(all, sizeof all, "%s %s", options, prompts[i]);
+        sample_as(program_name, names[i], all);
+    }
+    double first = off_by("both", 0, "first", 0), second = off_by("both", 1, "second", 1);
+    cr_expect(first == 0 && second == 0, "%s: off by %g, %g", program_name, first, second);
+    double other = off_by("both", 1, "first", 1);
+    cr_expect(other > least, "%s: two prompts, off by %g", program_name, other);
 }
 
 /* a PNG in the test's folder, of numbers (height,width,channels) from 0 to 1 */
