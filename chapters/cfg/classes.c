@@ -179,6 +179,7 @@ int classes_train(void) {
 static ClassUNet load(Params *params) {
     char *path = o.common.weights ? text_format("%s", o.common.weights) : stage_weights(CLASSES);
     checkpoint_options(path, &cli, false);
+    if (!is_continuous()) cli_refuse(&cli, "v", "--time continuous");
     ClassUNet net = classes_network(params);
     checkpoint_load(path, &(Checkpoint){.cli = &cli, .params = {{"", params, NULL}}});
     weights_guidable(path, chosen_scale());

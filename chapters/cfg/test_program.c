@@ -195,6 +195,8 @@ Test(cfg_program, classes_are_drawn_and_scored) {
                  "--classes-lr 0.02 --warmup 0 --classes-batch 2 --preview %d --data %%s "
                  "--out %%s/run", time[i], 2 * i);
         RUN("cfg", line);
+        if (i == 0)
+            expect_refusal("cfg", "sample --stage classes --v 1 --out %s/run", 2, "continuous");
         sample_as("cfg", "all", CLASSES);
         sample_as("cfg", "three", CLASSES "--class 3");
         sample_as("cfg", "none", CLASSES "--scale 0");
