@@ -24,10 +24,14 @@ Test(dalle2_program, options_that_do_not_fit_are_refused) {
     EXPECT_REFUSALS("dalle2", cases);
 }
 
-static void train_some_steps(void) {
+static void train_decoder(void) {
     few_garments(400, 120);
     RUN("dalle2", "train -q --emoji 0 --stage decoder --decoder-steps 2 --decoder-batch 2 "
                   "--fit 200 --lr 0.02 --warmup 0 --preview 0 --data %s --out %s/run");
+}
+
+static void train_some_steps(void) {
+    train_decoder();
     RUN("dalle2", "train -q --emoji 0 --stage ar --ar-steps 1 --batch 2 --fit 200 --data %s "
                   "--out %s/run");
 }
@@ -148,6 +152,29 @@ Test(dalle2_program, captions_become_images) {
     cr_assert_eq(system(line), 0, "%s", line);
     expect_refusal("dalle2", "sample --prior text --clip %s/clip --out %s/run", 1, "another CLIP");
     expect_refusal("dalle2", "sample --prior diffusion --out %s/run", 1, "prior-weights");
+}
+
+/* The diffusion prior, the one without --prior: each image is of its own caption, and the prior's
+ * scale shows. A user's pictures need no prior, but to be reconstructed. */
+#define FEW "-n 2 --respace 2 --prior-respace 2 "
+Test(dalle2_program, the_diffusion_prior_embeds_each_caption) {
+    static const char *const calls[] = {
+        "vary -n 2 -i %s/0.png --respace 3 --out %s/run",
+        "interpolate -n 1 -i %s/0.png -i %s/1.png --respace 3 --out %s/run",
+        "edit -n 2 -i %s/0.png --from coat --to bag --respace 3 --out %s/run"};
+    train_decoder();
+    RUN("dalle2", "train -q --emoji 0 --stage prior --steps 3 --lr 0.002 --warmup 0 --batch 2 "
+                  "--fit 200 --data %s --out %s/run");
+    expect_own_prompts("dalle2", FEW, 0.05);
+    sample_as("dalle2", "scale", FEW "--prior-scale 4 -p 'a red dress'");
+    cr_expect_gt(off_by("scale", 0, "first", 0), 0.05, "%g", off_by("scale", 0, "first", 0));
+    write_pictures();
+    for (int i = 0; i < 3; i++) {
+        RUN("dalle2", calls[i]);
+        expect_images("run/samples.npy", 3);
+        expect_given("run", 0, "0.png");
+    }
+    expect_refusal("dalle2", "reconstruct -i %s/0.png --out %s/run", 1, "ar-weights");
 }
 
 /* eval, with the text's embedding in the prior's place: it is as far from the images' as is said; an
