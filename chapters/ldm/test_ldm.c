@@ -468,6 +468,14 @@ Test(ldm_program, boxes_and_holes_go_on_from_a_text_model) {
     expect_begun(text, path, 0);
 }
 
+Test(ldm_program, each_picture_is_of_its_own_prompt) {
+    few_garments(400, 120);
+    RUN("ldm", "train -q --factor 8 --steps 1 -b 1 --first-width 8 --disc-start 1 --validation 1 "
+               "--diffusion-steps 3 --diffusion-batch 1 --diffusion-lr 0.02 --warmup 0 --preview 0 "
+               "--data %s --out %s/run");
+    expect_own_prompts("ldm", "-p 2 --steps 1 --scale 20", 1e-3);
+}
+
 /* both stages, a sheet, and scores that CLIP gives */
 Test(ldm_program, emoji_are_trained_on_drawn_and_named) {
     RUN("ldm", "train -q --emoji 0.5 --steps 2 -b 2 --first-width 8 --disc-start 1 --validation 2 "
