@@ -141,10 +141,12 @@ Cli cli = {.program = "ldm",
 
 static bool is_ours(void) { return !strcmp(o.common.config, "default"); }
 
+static bool is_stable_diffusion(void) { return !strncmp(o.common.config, "sd1", 3); }
+
 static void need_ours(void) {
     if (!is_ours())
         usage_error("--config %s: is for info%s; what is trained here is the default",
-                    o.common.config, strncmp(o.common.config, "sd1", 3) ? "" : " and sample");
+                    o.common.config, is_stable_diffusion() ? " and sample" : "");
 }
 
 static void check_factor(void) {
@@ -189,9 +191,17 @@ static int eval(void) {
 
 /* ---- Stable Diffusion ------------------------------------------------------------------------ */
 
+/* --config; only Stable Diffusion reads with that text encoder */
+static SdModel published(void) {
+    SdModel m = {.text = sd_text_config};
+    published_ldm(o.common.config, &m.latents);
+    first_stage_published(m.latents.first_stage, &m.first_stage);
+    return m;
+}
+
 static int sample(void) {
     refuse_eta();
-    if (!strncmp(o.common.config, "sd1", 3)) return text_to_image();
+    if (is_stable_diffusion()) return text_to_image(published());
     need_ours();
     cli_refuse(&cli, "negative image strength mask size vocab rows full raw preview",
                "--config sd1");
@@ -199,13 +209,10 @@ static int sample(void) {
 }
 
 static int random_weights(void) {
-    PublishedLdm m;
-    FirstStageConfig first;
-    if (strncmp(o.common.config, "sd1", 3)) usage_error("random: --config sd1 or sd1-inpaint");
-    published_ldm(o.common.config, &m);
-    first_stage_published(m.first_stage, &first);
+    if (!is_stable_diffusion()) usage_error("random: --config sd1 or sd1-inpaint");
+    SdModel m = published();
     char *path = output_path(&cli, "%s-random.safetensors", o.common.config);
-    sd_write_random(path, sd_text_config, m.unet, first, o.common.seed);
+    sd_write_random(path, &m, o.common.seed);
     free(path);
     return 0;
 }
@@ -231,7 +238,6 @@ static int info_ours(void) {
 }
 
 static int info(void) {
-    PublishedLdm m;
     FirstStageConfig first;
     if (is_ours()) return info_ours();
     Params text = {.shapes_only = true}, unet = text, stage = text, discriminator = text;
@@ -240,13 +246,12 @@ static int info(void) {
         info_part("first stage", &stage), info_part("discriminator", &discriminator);
         return 0;
     }
-    published_ldm(o.common.config, &m);
-    first_stage_published(m.first_stage, &first);
-    if (!strncmp(o.common.config, "sd1", 3)) {
-        clip_text_new(scope(&text, "text"), sd_text_config, 0);
+    SdModel m = published();
+    if (is_stable_diffusion()) {
+        clip_text_new(scope(&text, "text"), m.text, 0);
         info_part("text encoder", &text);
     }
-    ldm_unet_new(&unet, m.unet), first_stage_new(&stage, first);
+    ldm_unet_new(&unet, m.latents.unet), first_stage_new(&stage, m.first_stage);
     info_part("U-Net", &unet), info_part("first stage", &stage);
     return 0;
 }

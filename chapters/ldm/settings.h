@@ -75,7 +75,7 @@ void draw_pictures(Model *m, const Pictures *p, int steps, double scale, bool qu
 int train_autoencoder(void);             /* train_autoencoder.c */
 int train_diffusion(void);               /* train_diffusion.c */
 int sample_trained(void);                /* draw.c */
-int text_to_image(void);                 /* text_to_image.c */
+int text_to_image(SdModel m);            /* text_to_image.c */
 int eval_autoencoder(void), eval_diffusion(void);                          /* eval.c */
 
 #endif

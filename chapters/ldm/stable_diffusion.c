@@ -12,13 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXT = 77 };
 static const char unet_prefix[] = "model.diffusion_model.", first_prefix[] = "first_stage_model.",
                   text_prefix[] = "cond_stage_model.transformer.";
 /* averaged weights have no dots in their names, but for the first */
 static const char ema_unet_prefix[] = "model_ema.diffusion_model";
 
-const ClipTextConfig sd_text_config = {.context = CONTEXT, .vocabulary = 49408, .width = 768,
+const ClipTextConfig sd_text_config = {.context = 77, .vocabulary = 49408, .width = 768,
                                        .depth = 12, .heads = 12};
 
 static bool begins(const char *name, const char *prefix) {
@@ -67,21 +66,21 @@ static bool has_averages(const SdCheckpoint *c) {
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-void sd_read_prompts(const SdCheckpoint *c, const Bpe *bpe, int n, const char *const *prompts,
-                     real *context) {
+void sd_read_prompts(const SdCheckpoint *c, ClipTextConfig config, const Bpe *bpe, int n,
+                     const char *const *prompts, real *context) {
     Params p = {.shapes_only = !c->full};
     Tape t = {.no_grad = true};
-    size_t one = (size_t)sd_text_config.context * (size_t)sd_text_config.width;
-    if (bpe->size > sd_text_config.vocabulary || bpe->start < 0)
+    size_t one = (size_t)config.context * (size_t)config.width;
+    if (bpe->size > config.vocabulary || bpe->start < 0)
         fail("the vocabulary has %d tokens; Stable Diffusion reads CLIP's, of %d", bpe->size,
-             sd_text_config.vocabulary);
-    ClipText net = clip_text_new(scope(&p, "text"), sd_text_config, 0);
+             config.vocabulary);
+    ClipText net = clip_text_new(scope(&p, "text"), config, 0);
     if (!c->full) params_keep_half(&p);
     official_load(c->path, text_prefix, &clip_text_huggingface, &p);
     for (int i = 0; i < n; i++) {
-        int ids[CONTEXT];
-        bpe_tokenize_filled(bpe, prompts[i], CONTEXT, ids);
-        Tensor *y = clip_text_tokens(&net, &t, ids, 1, CONTEXT);
+        int *ids = arena_get(&t.arena, (size_t)config.context * sizeof *ids);
+        bpe_tokenize_filled(bpe, prompts[i], config.context, ids);
+        Tensor *y = clip_text_tokens(&net, &t, ids, 1, config.context);
         memcpy(context + (size_t)i * one, y->x, one * sizeof *y->x);
         tape_reset(&t);
     }
@@ -178,15 +177,14 @@ static void add_outputs(Outputs *o, const char *prefix, const OfficialMap *map, 
     }
 }
 
-void sd_write_random(const char *path, ClipTextConfig text, UNetConfig unet, FirstStageConfig first,
-                     uint64_t seed) {
+void sd_write_random(const char *path, const SdModel *m, uint64_t seed) {
     Params p[3] = {{.shapes_only = true}, {.shapes_only = true}, {.shapes_only = true}};
     Outputs o = {.seed = seed};
-    UNetOfficial design = {.config = unet};
+    UNetOfficial design = {.config = m->latents.unet};
     OfficialMap map = ldm_unet_official(&design);
-    clip_text_new(scope(&p[0], "text"), text, 0);
-    ldm_unet_new(&p[1], unet);
-    first_stage_new(&p[2], first);
+    clip_text_new(scope(&p[0], "text"), m->text, 0);
+    ldm_unet_new(&p[1], m->latents.unet);
+    first_stage_new(&p[2], m->first_stage);
     add_outputs(&o, text_prefix, &clip_text_huggingface, &p[0]);
     add_outputs(&o, unet_prefix, &map, &p[1]);
     add_outputs(&o, first_prefix, &first_stage_official, &p[2]);

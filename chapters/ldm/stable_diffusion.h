@@ -16,6 +16,7 @@
 #include "first_stage.h"
 #include "ldm.h"
 #include "nn/clip.h"
+#include "published.h"
 #include "text/bpe.h"
 
 typedef struct {
@@ -27,14 +28,21 @@ typedef struct {
 /* the text encoder that Stable Diffusion reads prompts with */
 extern const ClipTextConfig sd_text_config;
 
+/* the networks of a checkpoint, and how latents are drawn */
+typedef struct {
+    ClipTextConfig text;
+    PublishedLdm latents;
+    FirstStageConfig first_stage;
+} SdModel;
+
 /* Tensors that none of the networks will read, but for schedules and the like: a line on stderr
  * with how many they are, and the first few. */
 void sd_report(const SdCheckpoint *c);
 
 /* n prompts (n,77,768): every token's features after the last norm. A text ends with CLIP's end
  * token, and is filled up with it, not with zeros: the network was trained so. */
-void sd_read_prompts(const SdCheckpoint *c, const Bpe *bpe, int n, const char *const *prompts,
-                     real *context);
+void sd_read_prompts(const SdCheckpoint *c, ClipTextConfig config, const Bpe *bpe, int n,
+                     const char *const *prompts, real *context);
 
 /* the networks; parameters go into p */
 LdmUNet sd_load_unet(const SdCheckpoint *c, UNetConfig config, Params *p);
@@ -52,9 +60,8 @@ void hole_of_latents(int h, int w, int f, const real *mask, real *hole);
  * the masked picture's latent (pixels,e): (pixels,1+e) */
 void hole_and_latent(size_t pixels, int e, const real *hole, const real *latent, real *beside);
 
-/* A file of random weights in the official layout and half precision: of a text encoder, this
- * U-Net, this first stage. It proves loading, memory and speed; its pictures show nothing. */
-void sd_write_random(const char *path, ClipTextConfig text, UNetConfig unet, FirstStageConfig first,
-                     uint64_t seed);
+/* A file of random weights in the official layout and half precision. It proves loading, memory and
+ * speed; its pictures show nothing. */
+void sd_write_random(const char *path, const SdModel *m, uint64_t seed);
 
 #endif

@@ -122,9 +122,10 @@ Test(stable_diffusion, averages_are_read_unless_raw_weights_are_wanted) {
  * name missing and none left over */
 Test(stable_diffusion, a_random_checkpoint_can_be_read) {
     char path[60];
-    ClipTextConfig text = {.context = 7, .vocabulary = 20, .width = 8, .depth = 2, .heads = 2};
+    SdModel tiny = {.text = {.context = 7, .vocabulary = 20, .width = 8, .depth = 2, .heads = 2},
+                    .latents.unet = tiny_unet, .first_stage = tiny_kl};
     Params p = {0}, first = {0}, decoder = {0};
-    sd_write_random(temporary(path), text, tiny_unet, tiny_kl, 3);
+    sd_write_random(temporary(path), &tiny, 3);
     SdCheckpoint c = {.path = path};
     LdmUNet m = sd_load_unet(&c, tiny_unet, &p);
     FirstStage f = sd_load_first_stage(&c, tiny_kl, true, &first);

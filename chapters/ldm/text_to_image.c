@@ -19,6 +19,7 @@
 /* all that is known before latents are drawn; arrays in the arena */
 typedef struct {
     SdCheckpoint checkpoint;
+    ClipTextConfig text;
     PublishedLdm model;
     FirstStageConfig first_stage;
     Arena arena;
@@ -106,13 +107,13 @@ static void read_image(Plan *p) {
 
 static void read_texts(Plan *p) {
     Bpe bpe = bpe_load(o.vocab);
-    say_tokens(&cli, &bpe, &o.prompt, sd_text_config.context, 2);
+    say_tokens(&cli, &bpe, &o.prompt, p->text.context, 2);
     CliList negative = {o.negative != NULL, {o.negative}};
-    say_tokens(&cli, &bpe, &negative, sd_text_config.context, 2);
+    say_tokens(&cli, &bpe, &negative, p->text.context, 2);
     const char *texts[2] = {o.negative ? o.negative : "", o.prompt.count ? o.prompt.text[0] : ""};
-    size_t one = (size_t)sd_text_config.context * (size_t)sd_text_config.width;
+    size_t one = (size_t)p->text.context * (size_t)p->text.width;
     p->context = reals(p, 2 * one);
-    sd_read_prompts(&p->checkpoint, &bpe, 2, texts, p->context);
+    sd_read_prompts(&p->checkpoint, p->text, &bpe, 2, texts, p->context);
     bpe_free(&bpe);
 }
 
@@ -135,15 +136,14 @@ static void read_size(Plan *p) {
     p->h = p->height / p->f, p->w = p->width / p->f;
 }
 
-static Plan plan_open(void) {
-    Plan p = {.checkpoint = {o.common.weights, o.full, o.raw},
+static Plan plan_open(SdModel m) {
+    Plan p = {.checkpoint = {o.common.weights, o.full, o.raw}, .text = m.text,
+              .model = m.latents, .first_stage = m.first_stage,
               .pictures = cli_given(&cli, "pictures") ? o.pictures : 1};
     if (!o.common.weights) usage_error("--config %s: which --weights?", o.common.config);
     cli_refuse(&cli, "factor codes first-width condition text context width",
                "the networks trained here");
     if (o.prompt.count > 1) usage_error("one --prompt at a time");
-    published_ldm(o.common.config, &p.model);
-    first_stage_published(p.model.first_stage, &p.first_stage);
     p.f = downsampling_factor(&p.first_stage), p.e = p.model.unet.out;
     read_size(&p);
     check(&p);
@@ -217,7 +217,7 @@ static real *for_all(Plan *p, const real *x, size_t n) {
 
 /* what the U-Net is given of all pictures */
 static LdmCondition conditions_of(Plan *p, const LdmUNet *net) {
-    int N = sd_text_config.context, width = sd_text_config.width;
+    int N = p->text.context, width = p->text.width;
     size_t text = (size_t)N * (size_t)width, pixels = (size_t)p->h * (size_t)p->w;
     return (LdmCondition){
         .net = net, .context = for_all(p, p->context + text, text), .without = p->context,
@@ -255,8 +255,8 @@ static void draw_latents(Plan *p, const FirstStage *decoder, real *z) {
     schedule_free(&few), schedule_free(&all), params_free(&params);
 }
 
-int text_to_image(void) {
-    Plan p = plan_open();
+int text_to_image(SdModel m) {
+    Plan p = plan_open(m);
     bool early = cli_given(&cli, "preview") && o.preview;      /* else after the U-Net is gone */
     size_t n = (size_t)p.pictures, pixels = (size_t)p.width * (size_t)p.height * 3;
     real *z = reals(&p, n * latent_size(&p));
