@@ -203,7 +203,7 @@ LONGEST       := $(BUILD)/tests/programs-float
 RUN            = BUILD=$(BUILD) sh tests/run.sh
 
 # networks that are timed, and where those of chapters are
-NETS := $(wildcard tests/bench/nets_*.c) $(addprefix chapters/,cfg/glide.c dalle/dvae.c dalle/mask.c dalle/prior.c dalle/prior_snail.c ldm/ldm.c ldm/published.c)
+NETS := $(wildcard tests/bench/nets_*.c) $(addprefix chapters/,cfg/glide.c dalle/dvae.c dalle/mask.c dalle/prior.c dalle/prior_snail.c ldm/first_stage.c ldm/first_stage_loss.c ldm/ldm.c ldm/patchgan.c ldm/published.c)
 
 define test_rules
 $(TESTS:%=$(BUILD)/tests/%-$(1)): $(BUILD)/tests/%-$(1): $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/tests/testing.o $(BUILD)/$(1)/tests/arrays.o $(BUILD)/lib$(1).a

@@ -29,8 +29,8 @@ typedef struct {
 struct Training {
     const NetKind *kind;
     int batch;
-    bool small;                   /* a narrower network: the widths of one whose weights fill
-                                     gigabytes; others are small */
+    bool small;                   /* for tests: narrower where weights fill gigabytes, smaller
+                                     pictures where rounding would grow; others as they are */
     Params params[2];             /* [1]: the discriminator of a GAN */
     Adam adam[2];
     Params input;                 /* batch and noise, as buffers that a checkpoint can hold */
@@ -43,7 +43,7 @@ struct Training {
 extern const NetKind *const net_kinds[];                 /* NULL ends the list */
 extern const NetKind net_vae, net_dcgan, net_vqvae, net_mae, net_unet, net_unet_sample,
                      net_gpt, net_clip, net_glide, net_ldm, net_sd1,
-                     net_dvae, net_prior, net_prior_sample;
+                     net_first_stage, net_dvae, net_prior, net_prior_sample;
 const NetKind *net_find(const char *name);               /* NULL: no such network */
 
 /* t must not move: tensors know the arenas that they live in. small: not to be timed */

@@ -6,8 +6,8 @@
 
 const NetKind *const net_kinds[] = {&net_vae,  &net_dcgan,       &net_vqvae, &net_mae,
                                     &net_unet, &net_unet_sample, &net_gpt,   &net_clip,
-                                    &net_glide, &net_ldm,        &net_sd1,   &net_dvae,
-                                    &net_prior, &net_prior_sample, NULL};
+                                    &net_glide, &net_ldm,        &net_sd1,   &net_first_stage,
+                                    &net_dvae, &net_prior,       &net_prior_sample, NULL};
 
 const NetKind *net_find(const char *name) {
     for (const NetKind *const *k = net_kinds; *k; k++)

@@ -483,7 +483,7 @@ class ClipTraining:
 
 UNetConfig = collections.namedtuple(
     "UNetConfig", "inputs outputs width multipliers attends blocks groups eps sines_first far_sides "
-    "scale_shift head_channels heads context transformers")
+    "scale_shift head_channels heads context transformers timed", defaults=[True])
 DDPM = UNetConfig(1, 1, 32, (1, 2, 2), (False, True, False), 2, 32, 1e-6, True, True, False,
                   None, 1, None, False)
 GLIDE = UNetConfig(3, 6, 32, (1, 2, 2, 3), (False, True, True, True), 1, 8, 1e-5, False, False, True,
@@ -492,6 +492,8 @@ LDM = UNetConfig(3, 3, 32, (1, 2, 2), (True, True, True), 2, 8, 1e-5, False, Fal
                  128, True)
 SD1 = UNetConfig(4, 4, 320, (1, 2, 4, 4), (True, True, True, False), 2, 32, 1e-5, False, False,
                  False, None, 8, 768, True)
+FIRST_STAGE = UNetConfig(3, 3, 32, (1, 2, 2), (False, False, False), 1, 8, 1e-6, False, True, False,
+                         None, 1, None, False, timed=False)
 
 
 def heads_of(c, channels):
@@ -504,20 +506,22 @@ class ResBlock(nn.Module):
         self.scale_shift = c.scale_shift
         self.norm1 = nn.GroupNorm(c.groups, channels_in, c.eps)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 1, 1)
-        self.emb_proj = nn.Linear(4 * c.width, channels_out * (2 if c.scale_shift else 1))
+        if c.timed:
+            self.emb_proj = nn.Linear(4 * c.width, channels_out * (2 if c.scale_shift else 1))
         self.norm2 = nn.GroupNorm(c.groups, channels_out, c.eps)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1)
         if channels_in != channels_out:
             self.skip = nn.Conv2d(channels_in, channels_out, 1)
 
-    def forward(self, x, emb):
+    def forward(self, x, emb=None):
         h = self.conv1(F.silu(self.norm1(x)))
-        emb = self.emb_proj(emb)[:, :, None, None]
+        if emb is not None:
+            emb = self.emb_proj(emb)[:, :, None, None]
         if self.scale_shift:
             scale, shift = emb.chunk(2, 1)
             h = self.norm2(h) * (1 + scale) + shift
         else:
-            h = self.norm2(h + emb)
+            h = self.norm2(h if emb is None else h + emb)
         h = self.conv2(F.silu(h))
         return h + (self.skip(x) if hasattr(self, "skip") else x)
 
@@ -537,7 +541,7 @@ class AttentionBlock(nn.Module):
     def split(self, x):
         return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
-    def forward(self, x, context):
+    def forward(self, x, context=None):
         b, c, h, w = x.shape
         # in channels_last the sequence (B,HW,C) is a view
         q, k, v = self.qkv(self.norm(x)).permute(0, 2, 3, 1).reshape(b, h * w, 3 * c).chunk(3, -1)
@@ -620,9 +624,15 @@ class Level(nn.Module):
         self.attention = nn.ModuleList(
             [attention(c, channels_out) for _ in channels_in] if attends else [])
 
-    def run(self, i, h, emb, context):
+    def run(self, i, h, emb=None, context=None):
         h = self.block[i](h, emb)
         return self.attention[i](h, context) if len(self.attention) else h
+
+
+def middle(c, channels):
+    return nn.ModuleDict({"block": nn.ModuleList([ResBlock(c, channels, channels),
+                                                  ResBlock(c, channels, channels)]),
+                          "attention": attention(c, channels)})
 
 
 class UNet(nn.Module):
@@ -642,9 +652,7 @@ class UNet(nn.Module):
                 level.downsample = nn.Conv2d(n, n, 3, 2, 0 if c.far_sides else 1)
                 skips.append(n)
             self.down.append(level)
-        self.middle = nn.ModuleDict({"block": nn.ModuleList([ResBlock(c, n, n),
-                                                             ResBlock(c, n, n)]),
-                                     "attention": attention(c, n)})
+        self.middle = middle(c, n)
         up = []
         for i, m in reversed(list(enumerate(c.multipliers))):
             before = [n] + [width * m] * c.blocks
@@ -812,6 +820,143 @@ class Sd1Sampling:
         return self.net.forward, inputs, [{}], False
 
 
+# ---- latent diffusion's first stage ---------------------------------------------------------
+
+class FirstStageEncoder(nn.Module):
+    """(B,3,H,W) -> (B,6,H/4,W/4)"""
+
+    def __init__(self, c=FIRST_STAGE):
+        super().__init__()
+        n, last = c.width, len(c.multipliers) - 1
+        self.add_module("in", nn.Conv2d(c.inputs, n, 3, 1, 1))
+        self.down = nn.ModuleList()
+        for i, m in enumerate(c.multipliers):
+            level = Level(c, [n], c.width * m, False)
+            n = c.width * m
+            if i < last:
+                level.downsample = nn.Conv2d(n, n, 3, 2)
+            self.down.append(level)
+        self.middle = middle(c, n)
+        self.norm_out = nn.GroupNorm(c.groups, n, c.eps)
+        self.out = nn.Conv2d(n, 6, 3, 1, 1)
+
+    def forward(self, x):
+        h = getattr(self, "in")(x)
+        for level in self.down:
+            h = level.run(0, h)
+            if hasattr(level, "downsample"):
+                h = level.downsample(F.pad(h, (0, 1, 0, 1)))
+        h = self.middle["block"][1](self.middle["attention"](self.middle["block"][0](h)))
+        return self.out(F.silu(self.norm_out(h)))
+
+
+class FirstStageDecoder(nn.Module):
+    """(B,3,h,w) -> (B,3,4h,4w)"""
+
+    def __init__(self, c=FIRST_STAGE):
+        super().__init__()
+        n = c.width * c.multipliers[-1]
+        self.add_module("in", nn.Conv2d(3, n, 3, 1, 1))
+        self.middle = middle(c, n)
+        up = []
+        for i, m in reversed(list(enumerate(c.multipliers))):
+            level = Level(c, [n, c.width * m], c.width * m, False)
+            n = c.width * m
+            if i > 0:
+                level.upsample = nn.Conv2d(n, n, 3, 1, 1)
+            up.insert(0, level)
+        self.up = nn.ModuleList(up)
+        self.norm_out = nn.GroupNorm(c.groups, n, c.eps)
+        self.out = nn.Conv2d(n, c.outputs, 3, 1, 1)
+
+    def forward(self, z):
+        h = getattr(self, "in")(z)
+        h = self.middle["block"][1](self.middle["attention"](self.middle["block"][0](h)))
+        for level in reversed(self.up):
+            h = level.run(1, level.run(0, h))
+            if hasattr(level, "upsample"):
+                h = level.upsample(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        return self.out(F.silu(self.norm_out(h)))
+
+
+class PatchGan(nn.Module):
+    """(B,3,64,64) -> (B,1,14,14)"""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv2d(3, 32, 4, 2, 1),
+                                   nn.Conv2d(32, 64, 4, 2, 1, bias=False),
+                                   nn.Conv2d(64, 128, 4, 1, 1, bias=False),
+                                   nn.Conv2d(128, 1, 4, 1, 1)])
+        self.norm = nn.ModuleDict({"1": nn.BatchNorm2d(64), "2": nn.BatchNorm2d(128)})
+
+    def forward(self, x):
+        h = F.leaky_relu(self.down[0](x), 0.2, inplace=True)
+        for i in 1, 2:
+            h = F.leaky_relu(self.norm[str(i)](self.down[i](h)), 0.2, inplace=True)
+        return self.down[3](h)
+
+
+class Perceptual:
+    """Frozen convolutions; squared distance of features of length 1 at each pixel"""
+
+    def __init__(self, data):
+        self.conv = nn.ModuleList([nn.Conv2d(n, m, 3, 1, 1)
+                                   for n, m in ((3, 32), (32, 64), (64, 96))])
+        if data.file:
+            self.conv.load_state_dict({name[len("input.conv."):]: value for name, value
+                                       in data.file.items() if name.startswith("input.conv.")})
+        self.conv.requires_grad_(False).to(memory_format=data.layout)
+
+    def features(self, x):
+        features, x = [], x * 0.5 + 0.5
+        for i, conv in enumerate(self.conv):
+            h = F.relu(conv(F.max_pool2d(x, 2) if i else x))
+            features.append(h / (h.square().sum(1, keepdim=True) + 1e-10).sqrt())
+            x = h
+        return features
+
+    def __call__(self, x, y):
+        return sum(F.mse_loss(b, a) * a.shape[1]
+                   for a, b in zip(self.features(x), self.features(y)))
+
+
+class FirstStageTraining:
+    def __init__(self, batch, data):
+        self.coder = nn.ModuleDict({"encoder": FirstStageEncoder(), "quant": nn.Conv2d(6, 6, 1),
+                                    "post_quant": nn.Conv2d(3, 3, 1),
+                                    "decoder": FirstStageDecoder()})
+        self.d = PatchGan()
+        self.net = nn.ModuleDict({**self.coder, **dict(self.d.named_children())})
+        self.adam = adam(self.coder.parameters(), 5e-4, 0.5, 0.9)
+        self.adam_d = adam(self.d.parameters(), 1e-4, 0.5, 0.9)
+        self.perceptual = Perceptual(data)
+        side = data.file["input.x"].shape[1] if data.file else 64
+        self.x = data.pictures("x", batch, side, 3)
+        noise = data.normal("noise", batch, side // 4, side // 4, 3)
+        self.noise = noise.permute(0, 3, 1, 2).contiguous(memory_format=data.layout)
+
+    def step(self):
+        x, numbers = self.x, self.x[0].numel()
+        mean, log_variance = self.coder["quant"](self.coder["encoder"](x)).chunk(2, 1)
+        log_variance = log_variance.clamp(-30, 20)
+        z = mean + (0.5 * log_variance).exp() * self.noise
+        y = self.coder["decoder"](self.coder["post_quant"](z))
+        rec = F.l1_loss(y, x) + 0.2 * self.perceptual(x, y)
+        kl = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum() / len(x)
+        self.d.requires_grad_(False)
+        adv = -self.d(y).mean()
+        last = self.coder["decoder"].out.weight
+        by_rec, = torch.autograd.grad(numbers * rec, last, retain_graph=True)
+        by_adv, = torch.autograd.grad(adv, last, retain_graph=True)
+        weight = 0.5 * (by_rec.norm() / (by_adv.norm() + 1e-4)).clamp(max=1e4)
+        descend(self.adam, rec + (weight * adv + 1e-6 * kl) / numbers)
+        self.d.requires_grad_(True)
+        hinge = F.relu(1 - self.d(x)).mean() + F.relu(1 + self.d(y.detach())).mean()
+        loss_d = descend(self.adam_d, 0.5 * hinge)
+        return (rec + (weight * adv + kl) / numbers).detach() + loss_d
+
+
 # ---- DALL-E ---------------------------------------------------------------------------------
 
 class DvaeBlock(nn.Module):
@@ -956,7 +1101,8 @@ class PriorSampling(PriorTraining):
 NETS = {"vae": VaeTraining, "dcgan": DcganTraining, "vqvae": VqVaeTraining, "mae": MaeTraining,
         "unet": UNetTraining, "unet_sample": UNetSampling, "gpt": GptTraining,
         "clip": ClipTraining, "glide": GlideTraining, "ldm": LdmTraining, "sd1": Sd1Sampling,
-        "dvae": DvaeTraining, "dalle": PriorTraining, "dalle_sample": PriorSampling}
+        "first_stage": FirstStageTraining, "dvae": DvaeTraining, "dalle": PriorTraining,
+        "dalle_sample": PriorSampling}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
