@@ -92,7 +92,7 @@ if (there(record."/trade.csv")) {
     set xlabel "Fréchet distance"
     set ylabel "share that shows its caption"
     set yrange [*:*]
-    set offsets graph 0.08, graph 0.08, graph 0.1, graph 0.05
-    plot record."/trade.csv" using "frechet_distance":"whole":(setting(strcol("scale"), strcol("temperature"), strcol("top_k"))) with labels point pointtype 7 offset 1,1 notitle
+    set offsets graph 0.05, graph 0.25, graph 0.1, graph 0.05
+    plot record."/trade.csv" using "frechet_distance":"whole":(setting(strcol("scale"), strcol("temperature"), strcol("top_k"))) with labels left point pointtype 7 offset 1,0 notitle
     unset offsets
 }
