@@ -95,7 +95,9 @@ static void save_completions(const Dalle *m, int n, const real *x, const char *c
         dvae_decode(&m->dvae, 1, SIDE, codes + i * N, row + VALUES);
         upper_half(row + VALUES, row + 2 * VALUES);
         draw(m, captions[i], COMPLETED, N / 2, codes + i * N, &rng, row + 3 * VALUES);
-        labels = arena_text(&arena, "%s%s%s", labels, i ? "|" : "", captions[i]);
+        char *label = arena_text(&arena, "%s", captions[i]);
+        for (char *c = label; (c = strchr(c, '|')); ) *c = '/';       /* it parts labels */
+        labels = arena_text(&arena, "%s%s%s", labels, i ? "|" : "", label);
     }
     Grid g = scene_grid(n * COMPLETION_ROW, COMPLETION_ROW, NULL);
     g.row_labels = labels;
